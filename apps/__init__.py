@@ -1,0 +1,1 @@
+"""One Streamlit page a project: `python -m streamlit run apps/<name>.py`."""

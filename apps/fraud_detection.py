@@ -1,0 +1,200 @@
+"""The page of fraud detection: `python -m streamlit run apps/fraud_detection.py`."""
+
+import tempfile
+from pathlib import Path
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+from apps import shared
+from apps.i18n import t
+from common.runs import Run
+from projects.fraud_detection.predict import checked, score_file
+
+
+def try_it(run: Run) -> None:
+    predictor = shared.predictor(run)
+    by_hand, by_file, threshold = st.tabs(
+        [t("One transaction", "거래 하나"), t("A file", "파일"), t("The threshold", "임계값")]
+    )
+    with by_hand:
+        _one_transaction(predictor)
+    with by_file:
+        _file(predictor)
+    with threshold:
+        _threshold(run, predictor)
+
+
+def _one_transaction(predictor) -> None:
+    left, right = st.columns([2, 3])
+    with left:
+        number = st.selectbox(
+            t("Start from an example", "예시로 시작하기"),
+            range(len(predictor.examples)),
+            format_func=lambda i: f"{i + 1}: " + (t("a fraud", "부정 거래"), t("a normal one", "정상 거래"))[i % 2],
+        )
+        example = predictor.examples[number]
+        edited = st.data_editor(
+            pd.DataFrame({"value": pd.Series(example, dtype=object).astype(str)}),
+            key=f"transaction-{number}",
+            height=360,
+            column_config={
+                "_index": t("column", "열"),
+                "value": st.column_config.TextColumn(t("value (edit me)", "값 (고쳐 보세요)"), required=True),
+            },
+        )
+    # What was not edited keeps its full precision instead of going through text.
+    texts = edited["value"].to_dict()
+    raw = {name: value if texts[name] == str(value) else texts[name] for name, value in example.items()}
+    with right, shared.errors_shown():
+        answer = predictor.predict(raw)
+        verdict = t("⚠️ Fraud", "⚠️ 부정 거래") if answer["is_fraud"] else t("✅ Normal", "✅ 정상 거래")
+        first, second, third = st.columns(3)
+        first.metric(t("Verdict", "판정"), verdict)
+        second.metric(t("Probability of fraud", "부정 확률"), f"{answer['fraud_probability']:.2%}")
+        third.metric(t("Threshold", "임계값"), f"{answer['threshold']:.2%}")
+        moved = pd.DataFrame(list(answer["moved_by"].items())[:12], columns=["column", "moved"])
+        st.altair_chart(
+            alt.Chart(moved)
+            .mark_bar(cornerRadius=3)
+            .encode(
+                x=alt.X(
+                    "moved", title=t("change of the log-odds: ← normal · fraud →", "로그 오즈 변화: ← 정상 · 부정 →")
+                ),
+                y=alt.Y("column", sort=None, title=None),
+                color=alt.condition("datum.moved > 0", alt.value("#D55E00"), alt.value("#0072B2")),
+                tooltip=["column", alt.Tooltip("moved", format="+.3f")],
+            )
+        )
+        st.caption(
+            t(
+                "How far the score would move back if this one value were the training data's median.",
+                "이 값 하나만 학습 데이터의 중앙값으로 바꾸면 점수가 얼마나 되돌아가는지를 나타냅니다.",
+            )
+        )
+        shared.show_answer(answer)
+
+
+def _file(predictor) -> None:
+    st.write(
+        t(
+            "A CSV with the columns that this run was trained on comes back with two more: `fraud_probability`, `is_fraud`.",
+            "학습 때와 같은 열을 가진 CSV를 올리면 `fraud_probability`와 `is_fraud` 열을 더해 돌려줍니다.",
+        )
+    )
+    example = pd.DataFrame(predictor.examples).to_csv(index=False)
+    st.download_button(t("An example of such a file", "예시 파일"), example, "transactions.csv", "text/csv")
+    uploaded = st.file_uploader("CSV / Parquet", type=["csv", "parquet"], max_upload_size=shared.MAX_UPLOAD_MB)
+    if uploaded is None:
+        return
+    with tempfile.TemporaryDirectory() as folder, shared.errors_shown():
+        # The visitor's name for the file is shown in messages, so keep its last part and nothing of its path.
+        source, target = Path(folder) / Path(uploaded.name).name, Path(folder) / "scored.csv"
+        source.write_bytes(uploaded.getbuffer())
+        try:
+            with st.spinner(t("Scoring …", "점수 매기는 중 …")):
+                rows, alarms = score_file(predictor, source, target)
+        except shared.UserError as error:
+            raise shared.UserError(str(error).replace(str(source), source.name)) from None
+        st.success(
+            t(f"{rows:,} rows, {alarms:,} called fraud.", f"{rows:,}행 가운데 {alarms:,}행을 부정 거래로 판정했습니다.")
+        )
+        st.download_button(
+            t("Download the scored file", "결과 파일 내려받기"),
+            target.read_bytes(),
+            f"scored-{source.stem}.csv",
+            "text/csv",
+        )
+        preview = pd.read_csv(target, nrows=1000).sort_values("fraud_probability", ascending=False)
+        st.dataframe(preview.head(200), hide_index=True)
+
+
+def _threshold(run: Run, predictor) -> None:
+    table, config = shared.table_file(run, "thresholds"), run.config
+    chosen = predictor.predict(predictor.examples[0])["threshold"]
+    start = int((table["threshold"] - chosen).abs().argmin())
+    options = list(range(len(table)))
+    position = st.select_slider(
+        t("Threshold: alarm from this probability on", "임계값: 이 확률부터 경보"),
+        options,
+        value=start,
+        format_func=lambda i: f"{table['threshold'][i]:.4%}",
+    )
+    row = table.iloc[position]
+    columns = st.columns(4)
+    columns[0].metric(t("Precision", "정밀도"), f"{row['precision']:.1%}")
+    columns[1].metric(t("Recall", "재현율"), f"{row['recall']:.1%}")
+    columns[2].metric(t("Alarms per 1,000", "1,000건당 경보"), f"{row['alarms_per_1000']:.2f}")
+    columns[3].metric(t("Cost per 1,000", "1,000건당 비용"), f"{row['cost_per_1000']:.1f}")
+    left, right = st.columns(2)
+    names = {"precision": t("precision", "정밀도"), "recall": t("recall", "재현율")}
+    lines = table.reset_index().rename(columns=names).melt("index", list(names.values()), "figure", "share")
+    rule = alt.Chart(pd.DataFrame({"index": [position]})).mark_rule(strokeDash=[4, 4]).encode(x="index")
+    axis = alt.X("index", title=t("threshold, low → high", "임계값, 낮음 → 높음"), axis=alt.Axis(labels=False))
+    share = alt.Y("share", title=None, axis=alt.Axis(format="%"))
+    colours = alt.Color(
+        "figure", title=None, scale=alt.Scale(range=["#0072B2", "#E69F00"]), legend=alt.Legend(orient="top")
+    )
+    left.altair_chart(alt.Chart(lines).mark_line().encode(x=axis, y=share, color=colours) + rule)
+    cost = alt.Y("cost_per_1000", title=t("cost per 1,000 transactions", "거래 1,000건당 비용"))
+    right.altair_chart(alt.Chart(table.reset_index()).mark_line(color="#009E73").encode(x=axis, y=cost) + rule)
+    st.caption(
+        t(
+            f"On the test split, at {config.cost_miss:g} a missed fraud and {config.cost_alarm:g} a false alarm. The slider "
+            "starts at the threshold chosen on validation; moving it here is for looking, not for choosing.",
+            f"테스트 데이터 기준이며, 놓친 부정 거래 한 건은 {config.cost_miss:g}, 오경보 한 건은 {config.cost_alarm:g}의 비용입니다. "
+            "슬라이더는 검증에서 고른 임계값에서 시작하며, 여기서는 살펴보기만 하고 고르지는 않습니다.",
+        )
+    )
+
+
+def data(run: Run) -> None:
+    content, sample = run.report, shared.table_file(run, "sample")
+    st.write(content["data"]["source"])
+    sizes = content["data"]["sizes"]
+    for column, (name, size) in zip(st.columns(3), sizes.items(), strict=True):
+        column.metric(name, f"{size:,}")
+    target = "target"
+    feature = st.selectbox(t("Column", "열"), [column for column in sample if column != target])
+    kinds = sample.assign(kind=sample[target].map({0: t("normal", "정상"), 1: t("fraud", "부정")}))
+    number = pd.api.types.is_numeric_dtype(sample[feature])
+    st.altair_chart(
+        alt.Chart(kinds)
+        .mark_bar(opacity=0.7)
+        .encode(
+            x=alt.X(f"{feature}:Q", bin=alt.Bin(maxbins=40)) if number else alt.X(f"{feature}:N", sort="-y"),
+            y=alt.Y("count()", stack=None, title=t("transactions in the sample", "표본의 거래 수")),
+            color=alt.Color(
+                "kind", title=None, scale=alt.Scale(range=["#0072B2", "#E69F00"]), legend=alt.Legend(orient="top")
+            ),
+        )
+    )
+    st.caption(
+        t(
+            f"{len(sample)} training rows, as many frauds as normal ones so that one sees both; in the data frauds are rare.",
+            f"학습 데이터 {len(sample)}행. 둘 다 보이도록 부정과 정상을 같은 수로 뽑았으며, 실제로는 부정 거래가 드뭅니다.",
+        )
+    )
+    st.dataframe(sample, hide_index=True, height=280)
+
+
+def inside(run: Run) -> None:
+    predictor = shared.predictor(run)
+    st.subheader(t("Which columns it goes by", "어떤 열을 보고 판단하는가"))
+    sample = checked(shared.table_file(run, "sample"), predictor.meta, "sample.csv")
+    typical = predictor.contributions(sample).abs().mean().sort_values(ascending=False).head(15).reset_index()
+    typical.columns = ["column", "moved"]
+    moved = alt.X("moved", title=t("mean change of the log-odds, either way", "로그 오즈의 평균 변화 (방향 무관)"))
+    st.altair_chart(
+        alt.Chart(typical)
+        .mark_bar(cornerRadius=3, color="#0072B2")
+        .encode(x=moved, y=alt.Y("column", sort=None, title=None))
+    )
+    st.subheader(t("The network", "신경망"))
+    shared.drawing(predictor.networks["model"])
+    st.subheader(t("The code that builds it", "모델을 만드는 코드"))
+    shared.code(run.project, "model")
+
+
+shared.page("fraud_detection", try_it, data, inside)

@@ -1,0 +1,330 @@
+"""What every page has: its five rooms, the run picker, the score table, and training in a process of its own.
+
+A page calls `page(name, try_it, data, inside)` with three functions that draw what only this project has. TensorFlow is
+loaded when a predictor is first asked for, after the page has been painted.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from apps.i18n import language, language_switch, t
+from common import config as config_module
+from common import report, runs
+from common.errors import UserError
+from common.project import Project
+from common.runs import Run
+
+ROOT = Path(__file__).parents[1]
+MAX_UPLOAD_MB = 50
+DOTS = {"better": "🟢", "not distinguishable": "⚪", "worse": "🔴"}
+
+
+def page(name: str, try_it: Callable[[Run], None], data: Callable[[Run], None], inside: Callable[[Run], None]) -> None:
+    """Draw a project's page. The three functions are called with the run chosen at the side."""
+    project = Project(name)
+    card = project.card
+    st.set_page_config(page_title=card.TITLE["en"], layout="wide")
+    language_switch()
+    st.title(card.TITLE[language()])
+    st.caption(card.PROBLEM[language()])
+    run = _pick_run(project)
+    rooms = {
+        "try": t("Try it", "써 보기"),
+        "data": t("Data", "데이터"),
+        "results": t("Results", "결과"),
+        "inside": t("Inside", "모델 속"),
+        "train": t("Train", "학습"),
+    }
+    # Only the open tab is drawn: the others would load and compute for nothing.
+    tabs = dict(
+        zip(rooms, st.tabs(list(rooms.values()), on_change="rerun", key=f"{name}-tab-{language()}"), strict=True)
+    )
+    drawings = {"try": try_it, "data": data, "results": _results, "inside": inside}
+    for room, draw in drawings.items():
+        if tabs[room].open:
+            with tabs[room], errors_shown():
+                if run is None:
+                    _no_run_yet(project)
+                else:
+                    draw(run)
+    if tabs["train"].open:
+        with tabs["train"], errors_shown():
+            _train(project)
+
+
+@contextmanager
+def errors_shown():
+    """What the user can mend is said in a red box; anything else is Streamlit's to log."""
+    try:
+        yield
+    except UserError as error:
+        st.error(str(error))
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _load(path: str, modified: float) -> Any:
+    from common.cli import start_keras
+
+    start_keras()
+    return Run(Path(path)).load()
+
+
+def predictor(run: Run) -> Any:
+    """The run's Predictor, loaded once for all visitors."""
+    with st.spinner(t("Loading the model …", "모델을 불러오는 중 …")):
+        return _load(str(run.path), (run.path / "report.json").stat().st_mtime)
+
+
+def show_answer(answer: dict[str, Any]) -> None:
+    """The answer exactly as `predict` returned it, folded away under what the page draws of it."""
+    with st.expander(t("The answer as data", "답을 데이터로 보기")):
+        st.json(json.dumps(answer, ensure_ascii=False))
+
+
+def table_file(run: Run, name: str) -> pd.DataFrame:
+    """A table that `evaluate` left in the run folder."""
+    path = run.path / f"{name}.csv"
+    if not path.exists():
+        raise UserError(t(f"The run has no {name}.csv.", f"이 실행에는 {name}.csv가 없습니다."))
+    return pd.read_csv(path)
+
+
+def code(project: Project, room: str) -> None:
+    """The project's own source of one room, such as the code that builds the model."""
+    st.code((project.folder / f"{room}.py").read_text(encoding="utf-8"), language="python")
+
+
+def drawing(model: Any) -> None:
+    """The model as a table: one row a layer, with its output shape and its number of parameters."""
+    st.dataframe(
+        pd.DataFrame(
+            {
+                t("layer", "층"): layer.name,
+                t("kind", "종류"): type(layer).__name__,
+                t("output shape", "출력 모양"): str(tuple(layer.output.shape)),
+                t("parameters", "파라미터"): layer.count_params(),
+            }
+            for layer in model.layers
+        ),
+        hide_index=True,
+    )
+
+
+def _pick_run(project: Project) -> Run | None:
+    finished = [entry for entry in runs.list_runs(project, runs.runs_dir()) if entry["status"] == "finished"]
+    if not finished:
+        return None
+    metric = project.card.METRIC[0]
+    best = runs.best(project, [entry for entry in finished if entry["data"] == finished[0]["data"]])
+    labels = {}
+    for entry in finished:
+        value = report.number(entry["report"].get("validation", {}).get(metric))
+        star = " ★" if entry is best else ""
+        labels[entry["run"].id] = f"{entry['run'].id} · {Path(entry['data']).name} · {metric} {value}{star}"
+    chosen = st.sidebar.selectbox(
+        t("Run", "실행"),
+        list(labels),
+        index=list(labels).index(best["run"].id),
+        format_func=labels.__getitem__,
+        help=t("★ is the best by validation.", "★는 검증 기준으로 가장 좋은 실행입니다."),
+    )
+    return next(entry["run"] for entry in finished if entry["run"].id == chosen)
+
+
+def _no_run_yet(project: Project) -> None:
+    st.info(
+        t(
+            "Nothing has been trained yet. The default trains on built-in data in a few minutes, without a network.",
+            "아직 학습한 모델이 없습니다. 기본 설정은 내장 데이터로 몇 분 안에, 네트워크 없이 학습합니다.",
+        )
+    )
+    training = _in_progress(project)
+    if training:
+        st.write(t("A training is running: see the tab Train.", "학습이 진행 중입니다. 학습 탭을 보세요."))
+    elif st.button(t("Train the default", "기본 모델 학습하기"), type="primary", key="train-default"):
+        launch(runs.start(project, project.config_class(), "builtin", runs.data_dir(), runs.runs_dir()))
+        st.success(t("Training has started: see the tab Train.", "학습을 시작했습니다. 학습 탭을 보세요."))
+
+
+def _results(run: Run) -> None:
+    content = run.report
+    test = content["test"]
+    st.write(
+        t(
+            f"Test split: {content['data']['sizes']['test']:,} rows. 95 % intervals by bootstrap over "
+            f"{test['units']:,} units ({test['unit']}); this split was looked at {test['looks']} time(s).",
+            f"테스트 데이터 {content['data']['sizes']['test']:,}행. 독립 단위 {test['units']:,}개({test['unit']})를 "
+            f"다시 뽑은 95 % 부트스트랩 구간이며, 이 테스트 데이터를 {test['looks']}번 보았습니다.",
+        )
+    )
+    header, *body = report.rows(content)
+    header[-1] = t("the network is", "신경망이")
+    words = {
+        "better": t("better", "더 낫다"),
+        "not distinguishable": t("not distinguishable", "구별되지 않는다"),
+        "worse": t("worse", "더 못하다"),
+    }
+    for row in body:
+        row[-1] = f"{DOTS[row[-1]]} {words[row[-1]]}" if row[-1] else ""
+    st.dataframe(pd.DataFrame(body, columns=[header[0] or t("model", "모델"), *header[1:]]), hide_index=True)
+    figures = sorted((run.path / "figures").glob("*.png"))
+    for left in range(0, len(figures), 2):
+        for column, figure in zip(st.columns(2), figures[left : left + 2], strict=False):
+            column.image(str(figure), caption=figure.stem.replace("_", " "), width="stretch")
+    if content["failures"]:
+        st.subheader(t("Worst errors", "가장 크게 틀린 예"))
+        st.dataframe(pd.DataFrame(content["failures"]), hide_index=True)
+    st.download_button(
+        t("Download the model card", "모델 카드 내려받기"),
+        (run.path / "MODEL_CARD.md").read_text(encoding="utf-8"),
+        f"{run.id}-MODEL_CARD.md",
+    )
+
+
+# Training runs in a process of its own, so that a closed page does not end it and a stop needs no signal.
+
+
+@st.cache_resource
+def _processes() -> dict[str, subprocess.Popen]:
+    """The trainings that this server started, by run folder."""
+    return {}
+
+
+def launch(run: Run) -> None:
+    """Start (or go on with) a run in a process of its own."""
+    with (run.path / "console.txt").open("w", encoding="utf-8") as console:
+        _processes()[str(run.path)] = subprocess.Popen(
+            [sys.executable, "-m", f"projects.{run.project.name}.train"]
+            + ["--resume", run.id]
+            + ["--runs-dir", str(run.path.parents[1].resolve())],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=console,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def _in_progress(project: Project) -> Run | None:
+    for path, process in _processes().items():
+        run = Run(Path(path))
+        if process.poll() is None and run.path.parent.name == project.name:
+            return run
+    return None
+
+
+def _train(project: Project) -> None:
+    training = _in_progress(project)
+    if training:
+        _follow(training)
+        return
+    last = st.session_state.get(f"{project.name}-followed")
+    if last:
+        _outcome(Run(Path(last)))
+    unfinished = [entry["run"] for entry in runs.list_runs(project, runs.runs_dir()) if entry["status"] == "unfinished"]
+    if unfinished:
+        left, right = st.columns([3, 1], vertical_alignment="bottom")
+        chosen = left.selectbox(t("Unfinished run", "끝나지 않은 실행"), unfinished, format_func=lambda run: run.id)
+        if right.button(t("Go on with it", "이어서 학습"), key="resume"):
+            launch(chosen)
+            st.rerun()
+    with st.form("knobs", border=False):
+        data = st.text_input(
+            t("Data", "데이터"),
+            "builtin",
+            help="\n\n".join(f"`{name}`: {text}" for name, text in project.card.DATA.items()),
+        )
+        values = _knob_inputs(project.config_class)
+        if st.form_submit_button(t("Start training", "학습 시작"), type="primary"):
+            config = project.config_class(**values)
+            launch(runs.start(project, config, data.strip(), runs.data_dir(), runs.runs_dir()))
+            st.rerun()
+
+
+def _knob_inputs(config_class: type) -> dict[str, Any]:
+    """One input for each knob, three in a row, with its help and its bounds."""
+    values: dict[str, Any] = {}
+    knobs = config_module.knobs(config_class)
+    for left in range(0, len(knobs), 3):
+        for column, knob in zip(st.columns(3), knobs[left : left + 3], strict=False):
+            label, bounds = knob.name.replace("_", " "), knob.bounds
+            if knob.choices:
+                value = column.selectbox(label, knob.choices, knob.choices.index(knob.default), help=knob.help)
+            elif knob.kind is bool:
+                value = column.checkbox(label, knob.default, help=knob.help)
+            elif knob.kind is str:
+                value = column.text_input(label, knob.default or "", help=knob.help).strip() or None
+            else:
+                value = column.number_input(
+                    label,
+                    value=knob.default,
+                    min_value=None if bounds.least is None else knob.kind(bounds.least),
+                    max_value=None if bounds.most is None else knob.kind(bounds.most),
+                    format="%d" if knob.kind is int else "%g",
+                    step=1 if knob.kind is int else 10.0**-4,
+                    help=knob.help,
+                )
+            values[knob.name] = value
+    return values
+
+
+@st.fragment(run_every=1.5)
+def _follow(run: Run) -> None:
+    """The live curve of a running training, its last lines, and the stop button."""
+    st.session_state[f"{run.path.parent.name}-followed"] = str(run.path)
+    if _processes()[str(run.path)].poll() is not None:
+        st.rerun()
+    st.subheader(t(f"Training {run.id}", f"학습 중: {run.id}"))
+    history, epochs = run.history, run.config.epochs
+    done = len(history)
+    st.progress(done / epochs, t(f"epoch {done} of at most {epochs}", f"에폭 {done} / 최대 {epochs}"))
+    _curves(run, history)
+    if run.stop_file.exists():
+        st.write(t("Stopping: the best epoch so far is kept.", "멈추는 중: 지금까지 가장 좋은 에폭을 남깁니다."))
+    elif st.button(t("Stop", "멈추기"), key="stop"):
+        run.stop_file.touch()
+        st.rerun(scope="fragment")
+    st.code(_tail(run.path / "console.txt") or "…", language=None)
+
+
+def _outcome(run: Run) -> None:
+    """How the training that one has followed ended."""
+    if run.finished:
+        metric = run.metric[0]
+        value = report.number(run.report["validation"].get(metric))
+        st.success(
+            t(
+                f"{run.id} is finished: validation {metric} {value}. See the tab Results.",
+                f"{run.id} 학습이 끝났습니다. 검증 {metric} {value}. 결과 탭을 보세요.",
+            )
+        )
+    else:
+        st.error(t(f"{run.id} ended before it was finished:", f"{run.id} 학습이 중간에 끝났습니다:"))
+        st.code(_tail(run.path / "console.txt"), language=None)
+    if run.history:
+        _curves(run, run.history)
+
+
+def _curves(run: Run, history: list[dict[str, float]]) -> None:
+    if not history:
+        return
+    rows, metric = pd.DataFrame(history), run.metric[0]
+    left, right = st.columns(2)
+    losses = [column for column in ("loss", "val_loss") if column in rows]
+    left.line_chart(rows, x="epoch", y=losses, x_label=t("epoch", "에폭"), y_label=t("loss", "손실"), height=260)
+    right.line_chart(
+        rows, x="epoch", y=f"val_{metric}", x_label=t("epoch", "에폭"), y_label=f"validation {metric}", height=260
+    )
+
+
+def _tail(path: Path, lines: int = 12) -> str:
+    if not path.exists():
+        return ""
+    return "\n".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])

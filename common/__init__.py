@@ -1,0 +1,1 @@
+"""Shared parts of the suite. This package knows no project by name."""

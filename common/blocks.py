@@ -1,0 +1,51 @@
+"""What the lectures draw, as functions that apply plain Keras layers.
+
+A block never hides a layer that a reader would look for: each one is the two or three lines that one would write by
+hand, so `model.summary()` lists exactly the layers named here.
+"""
+
+from collections.abc import Sequence
+
+import keras
+from keras import layers
+
+
+def dense(x, units: int, activation: str | None = "relu", dropout: float = 0.0, name: str | None = None):
+    """A fully connected layer, followed by dropout when `dropout` > 0.
+
+    x: tensor (batch, …, features). Returns a tensor (batch, …, units).
+    """
+    x = layers.Dense(units, activation=activation, name=name)(x)
+    return layers.Dropout(dropout, name=name and f"{name}_dropout")(x) if dropout else x
+
+
+def dense_stack(x, units: Sequence[int], activation: str = "relu", dropout: float = 0.0, name: str = "dense"):
+    """One `dense` block for each entry of `units`, named `name_1`, `name_2`, …"""
+    for i, width in enumerate(units, start=1):
+        x = dense(x, width, activation, dropout, f"{name}_{i}")
+    return x
+
+
+OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop", "adagrad")
+
+
+def optimizer(name: str = "adam", learning_rate: float = 1e-3, weight_decay: float = 0.0) -> keras.optimizers.Optimizer:
+    """One of the optimisers that the lectures compare, by name.
+
+    `sgd` has Nesterov momentum 0.9. Weight decay is decoupled (Loshchilov & Hutter 2019) and reaches the kernels
+    only: pulling biases and normalisation scales towards zero costs accuracy and regularises nothing.
+    Raises ValueError for an unknown name.
+    """
+    classes = {
+        "adam": lambda: keras.optimizers.Adam(learning_rate, weight_decay=weight_decay or None),
+        "adamw": lambda: keras.optimizers.AdamW(learning_rate, weight_decay=weight_decay),
+        "sgd": lambda: keras.optimizers.SGD(learning_rate, 0.9, nesterov=True, weight_decay=weight_decay or None),
+        "rmsprop": lambda: keras.optimizers.RMSprop(learning_rate, weight_decay=weight_decay or None),
+        "adagrad": lambda: keras.optimizers.Adagrad(learning_rate, weight_decay=weight_decay or None),
+    }
+    if name not in classes:
+        raise ValueError(f"unknown optimizer {name!r}; expected one of {', '.join(OPTIMIZERS)}")
+    made = classes[name]()
+    if weight_decay:
+        made.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return made

@@ -1,0 +1,177 @@
+"""The commands of every project: train, evaluate, predict. Nothing here imports TensorFlow before it must."""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from common import runs
+from common.errors import UserError
+from common.project import Project
+from common.runs import Run, data_dir, runs_dir
+
+INTERRUPTED = 130  # the shell's exit status for Ctrl-C
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """Where data and runs are, and whether to go on with a run."""
+
+    data: str = "builtin"  # builtin (needs no network), the name of a standard set, or the path of your own file
+    data_dir: Path = field(default_factory=data_dir)  # where standard sets are looked for and kept
+    runs_dir: Path = field(default_factory=runs_dir)  # where run folders are written
+    resume: str | None = None  # id of an unfinished run: go on where it stopped, with its own data and knobs
+    tensorboard: bool = False  # write logs for TensorBoard into the run folder
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """Which run to score, and on what."""
+
+    run: str = "best"  # id of a run, best (by validation) or latest
+    data: str | None = None  # path of new labelled data; without it the run's own test split is scored again
+    runs_dir: Path = field(default_factory=runs_dir)  # where the run folders are
+
+
+def train_command(package: str) -> None:
+    """`python -m projects.<name>.train`: train, evaluate once, print the score table and what to do next."""
+    project = Project(package.rpartition(".")[2])
+
+    def main(run: TrainOptions, model: Any) -> Run:
+        if run.resume:
+            resumed = runs.find(project, run.resume, run.runs_dir)
+            if resumed.finished:
+                raise UserError(f"The run {resumed.id} is finished; leave out --resume to start a new one.")
+            if model != project.config_class():
+                raise UserError("--resume goes on with the run's own knobs; leave the other flags out.")
+            return Run(resumed.path, run.tensorboard)
+        return runs.start(project, model, run.data, run.data_dir, run.runs_dir, run.tensorboard)
+
+    main.__annotations__["model"] = project.config_class
+    with user_errors():
+        run = _parse(main, project, "train", data_names(project))
+        train_run(run)
+        print_next_steps(run)
+
+
+def evaluate_command(package: str) -> None:
+    """`python -m projects.<name>.evaluate`: score a finished run again, or on new labelled data."""
+    project = Project(package.rpartition(".")[2])
+
+    def main(run: EvaluateOptions) -> EvaluateOptions:
+        return run
+
+    with user_errors():
+        options = _parse(main, project, "evaluate")
+        run = runs.find(project, options.run, options.runs_dir)
+        start_keras()
+        from common import report
+
+        result = project.evaluate(run, options.data)
+        folder = run.path if options.data is None else run.path / "evaluations" / Path(options.data).stem
+        timing = run.report["timing"] if run.finished else {}
+        content = report.write(run, result, timing, folder)
+        report.print_scores(content)
+        print(f"written to {folder / 'report.json'}")
+
+
+def train_run(run: Run, callbacks: tuple = ()) -> dict[str, Any]:
+    """Train a started (or interrupted) run to its end and finish it with report.json; returns the report's content.
+
+    The project's `train` chooses by validation; `evaluate` then opens the test split once.
+    """
+    start_keras()
+    import keras
+
+    from common import report, training
+
+    began = time.perf_counter()
+    run.stop_file.unlink(missing_ok=True)
+    project = run.project
+    keras.utils.set_random_seed(run.config.seed)
+    run.log(f"run {run.path}")
+    project.train(run.config, run, callbacks)
+    run.log("evaluating on the test split, with baselines …")
+    result = project.evaluate(run)
+    timing = {"total_seconds": time.perf_counter() - began, **training.timing(run)}
+    content = report.write(run, result, timing)
+    report.print_scores(content)
+    run.log(f"{timing['total_seconds']:.0f} s in all, {timing['train_seconds']:.0f} s of them training")
+    return content
+
+
+def print_next_steps(run: Run) -> None:
+    """The two commands that one wants next."""
+    name = run.project.name
+    print(f"\nsaved in {run.path}\n")
+    print(f"  explore it:     python -m streamlit run apps/{name}.py")
+    print(f"  {run.project.card.PREDICT_HINT[0] + ':':<15} {run.project.card.PREDICT_HINT[1]}")
+
+
+def data_names(project: Project) -> str:
+    """What `--data` takes, one line a set, for `--help`."""
+    return "--data:\n" + "\n".join(f"  {name:<10} {text}" for name, text in project.card.DATA.items())
+
+
+@contextmanager
+def user_errors():
+    """A `UserError` becomes one sentence on stderr and exit status 2; Ctrl-C becomes a sentence and status 130."""
+    try:
+        yield
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print("\ninterrupted: nothing was finished; an unfinished run goes on with --resume RUN", file=sys.stderr)
+        raise SystemExit(INTERRUPTED) from None
+
+
+def start_keras() -> None:
+    """Import Keras and its backend without their start-up noise; real errors still come through.
+
+    TensorFlow's C++ code writes some lines straight to file descriptor 2 before any setting is read, so that
+    descriptor is closed off during the import and what was written is shown only if the import fails.
+    """
+    if "keras" in sys.modules:
+        return
+    import tempfile
+
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if sys.stderr.isatty():
+        print(f"starting {os.environ['KERAS_BACKEND']} …", file=sys.stderr, flush=True)
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as noise:
+        os.dup2(noise.fileno(), 2)
+        try:
+            import keras
+
+            keras.ops.zeros(1)  # the first operation starts the device, which is the noisiest moment
+        except BaseException:
+            noise.seek(0)
+            os.write(kept, noise.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+def _parse(main: Callable, project: Project, command: str, epilogue: str = "") -> Any:
+    import tyro
+
+    card = project.card
+    return tyro.cli(
+        main,
+        prog=f"python -m projects.{project.name}.{command}",
+        description=f"{card.TITLE['en']}. {card.PROBLEM['en']}\n\n{epilogue}".strip(),
+        config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
+    )
+
+
+def parse(main: Callable, package: str, command: str) -> Any:
+    """The command line of a project's own `predict`, in the same form as the others'."""
+    return _parse(main, Project(package.rpartition(".")[2]), command)

@@ -1,0 +1,122 @@
+"""Splits: who is trained on, who chooses, who is scored once."""
+
+import csv
+import hashlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from common.errors import UserError
+from common.runs import Run
+
+SHARES = (0.60, 0.15, 0.25)  # train, validation, test
+
+
+@dataclass(frozen=True)
+class Split:
+    """Raw inputs and what is known of them.
+
+    inputs: a data frame, a list of texts or paths, or arrays: whatever the project's Predictor encodes.
+    targets: what is to be predicted, one for each input. weights: how many real cases a row stands for, or None.
+    units: for each row, which independent unit it belongs to (terminal, document, photograph …); None: each row is one.
+    """
+
+    inputs: Any
+    targets: Any
+    weights: np.ndarray | None = None
+    units: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the data came from, for report.json."""
+
+    name: str
+    source: str
+    sha256: str
+    unit: str
+    weighted: bool = False
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The three splits, `meta` (fitted on train alone) and where the data came from.
+
+    The test split is not an attribute that one reads by the way: `open_test` hands it out and counts the look.
+    """
+
+    train: Split
+    validation: Split
+    sealed_test: Split = field(repr=False)
+    meta: dict[str, Any]
+    source: Source
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        return {"train": len(self.train), "validation": len(self.validation), "test": len(self.sealed_test)}
+
+    def open_test(self, run: Run) -> tuple[Split, int]:
+        """The test split, and how many times it has been looked at under this runs folder, this time included.
+
+        Every look is a line of `runs/<project>/looks.csv`. Only `evaluate` calls this.
+        """
+        fingerprint = hashlib.sha256(
+            self.source.sha256.encode() + repr(self.sizes).encode() + np.asarray(self.sealed_test.targets).tobytes()
+        ).hexdigest()[:16]
+        ledger = run.path.parent / "looks.csv"
+        with ledger.open("a", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerow([fingerprint, run.id, time.strftime("%Y-%m-%dT%H:%M:%S%z")])
+        with ledger.open(newline="", encoding="utf-8") as file:
+            return self.sealed_test, sum(row[:1] == [fingerprint] for row in csv.reader(file))
+
+
+def split_rows(
+    targets: Sequence,
+    *,
+    times: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
+    stratify: bool = True,
+    shares: tuple[float, float, float] = SHARES,
+    seed: int = 0,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Row numbers of train, validation and test.
+
+    With `times`: in the order of time, the latest rows are the test, and rows of one instant stay together. With
+    `groups`: no group is in two splits. Otherwise at random, with the same share of each class where `stratify`.
+    shares: of train, validation and test; they add up to 1. Raises UserError when a split would be empty.
+    """
+    from sklearn.model_selection import GroupShuffleSplit, train_test_split
+
+    rows = np.arange(len(targets))
+    if times is not None:
+        order = np.argsort(times, kind="stable")
+        ends = np.cumsum(shares[:2]) * len(order)
+        cuts = [np.searchsorted(times[order], times[order[min(int(end), len(order) - 1)]]) for end in ends]
+        train, validation, test = np.split(order, cuts)
+    elif groups is not None:
+        rest, test = next(GroupShuffleSplit(1, test_size=shares[2], random_state=seed).split(rows, groups=groups))
+        inner = GroupShuffleSplit(1, test_size=shares[1] / (shares[0] + shares[1]), random_state=seed)
+        train, validation = (rest[part] for part in next(inner.split(rest, groups=groups[rest])))
+    else:
+        labels = np.asarray(targets)
+        try:
+            rest, test = train_test_split(
+                rows, test_size=shares[2], random_state=seed, stratify=labels if stratify else None
+            )
+            train, validation = train_test_split(
+                rest,
+                test_size=shares[1] / (shares[0] + shares[1]),
+                random_state=seed,
+                stratify=labels[rest] if stratify else None,
+            )
+        except ValueError as error:
+            raise UserError(f"The {len(rows)} rows are too few to split: {error}") from None
+    if not (len(train) and len(validation) and len(test)):
+        raise UserError(f"The {len(rows)} rows cannot be split in three: a part would be empty.")
+    return train, validation, test

@@ -1,0 +1,167 @@
+"""Figures with intervals: bootstrap over the independent unit, and paired comparison with every baseline.
+
+Every metric here is a function of *row weights*: a bootstrap resample that draws a unit twice is the same as giving
+its rows double weight. So what can be computed once (sorting by score) is done once, and each of the thousand
+resamples is a few cumulative sums.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+FEW_UNITS = 20  # below this an interval would be a guess: every value is listed instead and no verdict is given
+
+Figures = Callable[[np.ndarray], dict[str, float]]
+
+
+def score_table(
+    model: Figures,
+    baselines: Mapping[str, Figures],
+    directions: Mapping[str, str],
+    weights: np.ndarray,
+    units: np.ndarray | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Every figure of the model and its baselines with a 95 % interval, and the paired comparison.
+
+    model, baselines: functions from row weights (n,) to {metric: value}, such as `ranking_figures` returns.
+    directions: {metric: "max" or "min"}: which way is better. weights: (n,) how many real cases each row stands for.
+    units: (n,) the independent unit of each row; None: each row is one. Percentile bootstrap (Efron & Tibshirani
+    1993, chapter 13); the same resamples serve every model, so a difference is paired.
+
+    Returns {"units", "model", "baselines", "comparison"} as in report.json. A verdict is "better" or "worse" only when
+    the interval of the difference excludes zero, else "not distinguishable".
+    """
+    models = {"model": model, **baselines}
+    values = {name: figures(weights) for name, figures in models.items()}
+    index = np.arange(len(weights)) if units is None else np.unique(units, return_inverse=True)[1]
+    count = int(index.max()) + 1
+    if count < FEW_UNITS:
+        per_unit = {
+            name: [figures(np.where(index == unit, weights, 0.0)) for unit in range(count)]
+            for name, figures in models.items()
+        }
+        table = {
+            name: {m: {"value": v, "values": [unit[m] for unit in per_unit[name]]} for m, v in values[name].items()}
+            for name in models
+        }
+        return {"units": count, "model": table.pop("model"), "baselines": table, "comparison": {}}
+
+    random = np.random.default_rng(seed)
+    drawn: dict[str, list[dict[str, float]]] = {name: [] for name in models}
+    for _ in range(resamples):
+        counts = np.bincount(random.integers(count, size=count), minlength=count)
+        resampled = weights * counts[index]
+        for name, figures in models.items():
+            drawn[name].append(figures(resampled))
+
+    def samples(name: str, metric: str) -> np.ndarray:
+        return np.array([figures[metric] for figures in drawn[name]])
+
+    table = {name: {m: {"value": v, **_interval(samples(name, m))} for m, v in values[name].items()} for name in models}
+    comparison: dict[str, dict[str, Any]] = {}
+    for name in baselines:
+        comparison[name] = {}
+        for metric, way in directions.items():
+            if metric not in values[name]:
+                continue
+            interval = _interval(samples("model", metric) - samples(name, metric))
+            comparison[name][metric] = {
+                "difference": values["model"][metric] - values[name][metric],
+                **interval,
+                "verdict": _verdict(interval, way),
+            }
+    return {"units": count, "model": table.pop("model"), "baselines": table, "comparison": comparison}
+
+
+def _interval(samples: np.ndarray) -> dict[str, float]:
+    """The 2.5th and 97.5th percentile; resamples in which the metric is undefined are left out."""
+    defined = samples[~np.isnan(samples)]
+    if not len(defined):
+        return {"low": float("nan"), "high": float("nan")}
+    low, high = np.percentile(defined, [2.5, 97.5])
+    return {"low": float(low), "high": float(high)}
+
+
+def _verdict(interval: dict[str, float], way: str) -> str:
+    low, high = interval["low"], interval["high"]
+    if low > 0:
+        return "better" if way == "max" else "worse"
+    if high < 0:
+        return "worse" if way == "max" else "better"
+    return "not distinguishable"
+
+
+def ranking_figures(
+    targets: np.ndarray,
+    scores: np.ndarray,
+    threshold: float,
+    min_precision: float,
+    cost_miss: float,
+    cost_alarm: float,
+) -> Figures:
+    """The figures of a two-class detector, as a function of row weights.
+
+    targets: (n,) 0 or 1. scores: (n,) higher is more suspicious. threshold: alarms are scores >= threshold.
+    Returns weights (n,) -> {average_precision, roc_auc, recall_at_precision, f1, cost}; undefined ones are nan.
+
+    `average_precision` and `roc_auc` equal scikit-learn's, ties included (a test holds it); sorting only once makes a
+    resample about thirty times faster than calling scikit-learn. `recall_at_precision` is the highest recall among the
+    thresholds whose precision is at least `min_precision`. `cost` is per 1,000 cases, in the unit of the unit costs.
+    """
+    order = np.argsort(-scores, kind="stable")
+    ranked, labels = scores[order], targets[order].astype(bool)
+    positives = np.flatnonzero(labels)
+    # A score is one threshold: rows that tie are let in together, up to the last of them.
+    last = np.searchsorted(-ranked, -ranked[positives], side="right") - 1
+    first = np.searchsorted(-ranked, -ranked[positives], side="left")
+    alarms = int(np.searchsorted(-ranked, -threshold, side="right"))
+    alarmed_positives = int(np.searchsorted(positives, alarms))
+    # How many positives lie at or before `last`: the index into their own cumulative sum.
+    caught_at = np.searchsorted(positives, last, side="right")
+
+    def figures(weights: np.ndarray) -> dict[str, float]:
+        ranked_weights = weights[order]
+        seen = np.concatenate([[0.0], np.cumsum(ranked_weights)])
+        own = ranked_weights[positives]
+        caught = np.concatenate([[0.0], np.cumsum(own)])
+        total, frauds = seen[-1], caught[-1]
+        normals = total - frauds
+        if frauds <= 0 or normals <= 0:
+            return dict.fromkeys(("average_precision", "roc_auc", "recall_at_precision", "f1", "cost"), float("nan"))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            precision = np.nan_to_num(caught[caught_at] / seen[last + 1])
+        enough = precision >= min_precision
+        # Normals below a positive count whole, those that tie with it count half.
+        above_through_ties = seen[last + 1] - caught[caught_at]
+        above = seen[first] - caught[np.searchsorted(positives, first)]
+        outranked = normals - (above + above_through_ties) / 2
+        hits, false_alarms = caught[alarmed_positives], seen[alarms] - caught[alarmed_positives]
+        misses = frauds - hits
+        return {
+            "average_precision": float(own @ precision / frauds),
+            "roc_auc": float(own @ outranked / (frauds * normals)),
+            "recall_at_precision": float(caught[caught_at][enough].max() / frauds) if enough.any() else 0.0,
+            "f1": float(2 * hits / (2 * hits + false_alarms + misses)),
+            "cost": float(1000 * (cost_miss * misses + cost_alarm * false_alarms) / total),
+        }
+
+    return figures
+
+
+def best_f1_threshold(targets: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> float:
+    """The threshold with the highest weighted F1: half-way between the last alarm and the next score below it.
+
+    targets: (n,) 0 or 1; scores, weights: (n,). Half-way, because the exact score of the last caught fraud would miss
+    the next one that scores a hair less.
+    """
+    from sklearn.metrics import precision_recall_curve
+
+    precision, recall, thresholds = precision_recall_curve(targets, scores, sample_weight=weights)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        f1 = np.nan_to_num(2 * precision * recall / (precision + recall))[:-1]
+    best = int(np.argmax(f1))
+    below = scores[scores < thresholds[best]]
+    return float((thresholds[best] + below.max()) / 2) if len(below) else float(thresholds[best])

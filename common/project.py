@@ -1,0 +1,65 @@
+"""The contract: where tools find the five names of a project, by nothing but its folder.
+
+    projects/<name>/__init__.py   the card: TITLE, PROBLEM, TOPOLOGY, DATA, MINUTES, METRIC — imports no Keras
+    projects/<name>/config.py     Config
+    projects/<name>/train.py      train(config, run, callbacks=()) -> None
+    projects/<name>/evaluate.py   evaluate(run, data=None) -> Report
+    projects/<name>/predict.py    Predictor(networks, meta)
+
+Each attribute imports its module when it is first asked for, so that a list of projects or a `--help` stays fast.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from common.errors import UserError
+
+PACKAGE = "projects"
+
+
+@dataclass(frozen=True)
+class Project:
+    """One project by name; see the module's text for what each attribute must be."""
+
+    name: str
+
+    def __post_init__(self) -> None:
+        if self.name not in (known := project_names()):
+            raise UserError(f"There is no project {self.name!r}; there are: {', '.join(known)}.")
+
+    def _module(self, room: str = "") -> Any:
+        return importlib.import_module(f"{PACKAGE}.{self.name}{room and '.' + room}")
+
+    @property
+    def card(self) -> Any:
+        return self._module()
+
+    @property
+    def config_class(self) -> type:
+        return self._module("config").Config
+
+    @property
+    def train(self) -> Callable[..., None]:
+        return self._module("train").train
+
+    @property
+    def evaluate(self) -> Callable[..., Any]:
+        return self._module("evaluate").evaluate
+
+    @property
+    def predictor_class(self) -> type:
+        return self._module("predict").Predictor
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.card.__file__).parent
+
+
+def project_names() -> list[str]:
+    """The folders under `projects/` that hold a card, in alphabetical order."""
+    package = importlib.import_module(PACKAGE)
+    return sorted(module.name for module in pkgutil.iter_modules(package.__path__) if module.ispkg)

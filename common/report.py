@@ -1,0 +1,253 @@
+"""What a finished run says of itself: report.json, MODEL_CARD.md, figures and the score table in the terminal."""
+
+import math
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from common.data import Source
+from common.files import replacing, write_json, write_text
+from common.runs import Run
+
+# Okabe & Ito's colours, told apart by colour-blind readers too; they hold on white and on dark grey.
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+
+
+@dataclass
+class Report:
+    """What a project's `evaluate` found.
+
+    validation: {metric: value}. test: {"unit", "looks", "units", "model", "baselines", "comparison"}, mostly from
+    `evaluation.score_table`. directions: {metric: "max" | "min"}, in the order in which tables show them.
+    failures: the worst errors, one dict of plain values each. figures: {file name without .png: matplotlib figure}.
+    tables: {file name without .csv: DataFrame} that the page draws from. notes: sentences for the model card.
+    """
+
+    source: Source
+    sizes: dict[str, int]
+    validation: dict[str, float]
+    test: dict[str, Any]
+    directions: dict[str, str]
+    parameters: int
+    inference_per_second: float
+    failures: list[dict[str, Any]] = field(default_factory=list)
+    figures: dict[str, Any] = field(default_factory=dict)
+    tables: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def throughput(score: Any, rows: int, seconds: float = 0.5) -> float:
+    """Rows a second of `score()`, which scores `rows` rows; the first call is a warm-up."""
+    score()
+    calls, start = 0, time.perf_counter()
+    while (spent := time.perf_counter() - start) < seconds:
+        score()
+        calls += 1
+    return rows * calls / spent
+
+
+def as_dict(run: Run, report: Report, timing: dict[str, float]) -> dict[str, Any]:
+    """report.json as the design fixes it."""
+    import keras
+
+    return _plain(
+        {
+            "project": run.project.name,
+            "run": run.id,
+            "model": getattr(run.config, "model", run.project.name),
+            "config": vars(run.config),
+            "data": {
+                "name": report.source.name,
+                "source": report.source.source,
+                "sha256": report.source.sha256,
+                "sizes": report.sizes,
+                "weighted": report.source.weighted,
+            },
+            "validation": report.validation,
+            "test": report.test,
+            "directions": report.directions,
+            "failures": report.failures,
+            "timing": {**timing, "inference_per_second": report.inference_per_second},
+            "parameters": report.parameters,
+            "environment": {
+                "keras": keras.version(),
+                "backend": keras.backend.backend(),
+                "python": platform.python_version(),
+                "devices": [device["name"] for device in _devices()],
+            },
+        }
+    )
+
+
+def write(run: Run, report: Report, timing: dict[str, float], folder: Path | None = None) -> dict[str, Any]:
+    """Write figures, tables and MODEL_CARD.md, and report.json last: with it the run is finished. Returns its content.
+
+    folder: where to write instead of the run's own folder (an evaluation on other data leaves the run as it is).
+    """
+    folder = folder or run.path
+    if history := run.history:
+        report.figures = {"history": history_figure(history, run.metric[0]), **report.figures}
+    for name, figure in report.figures.items():
+        save_figure(figure, folder / "figures" / f"{name}.png")
+    for name, table in report.tables.items():
+        with replacing(folder / f"{name}.csv") as temporary:
+            table.to_csv(temporary, index=False)
+    content = as_dict(run, report, timing)
+    write_text(folder / "MODEL_CARD.md", model_card(run, content, report.notes))
+    write_json(folder / "report.json", content)
+    return content
+
+
+def rows(content: dict[str, Any]) -> list[list[str]]:
+    """The score table as text: a header, the model, then each baseline with its verdict on the first metric."""
+    test, metrics = content["test"], list(content["directions"])
+    table = [["", *(metric.replace("_", " ") for metric in metrics), "the network is"]]
+    for name, figures in {content["model"]: test["model"], **test["baselines"]}.items():
+        compared = test["comparison"].get(name, {}).get(metrics[0], {})
+        table.append([name.replace("_", " "), *(cell(figures.get(m)) for m in metrics), compared.get("verdict", "")])
+    return table
+
+
+def cell(figure: dict[str, Any] | None) -> str:
+    """`0.868 [0.801, 0.921]`, or the value alone where there is no interval."""
+    if figure is None:
+        return ""
+    if figure.get("low") is None:
+        return number(figure["value"])
+    return f"{number(figure['value'])} [{number(figure['low'])}, {number(figure['high'])}]"
+
+
+def number(value: float | None) -> str:
+    """Three decimals below 10, one below 1000, else none: three or four digits that mean something."""
+    if value is None or math.isnan(value):
+        return "–"
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def print_scores(content: dict[str, Any]) -> None:
+    """The score table in the terminal, with what it was measured on."""
+    from rich.console import Console
+    from rich.table import Table
+
+    header, *body = rows(content)
+    test, metrics = content["test"], list(content["directions"])
+    table = Table(
+        title=f"test: {content['data']['sizes']['test']:,} rows, 95 % bootstrap intervals over "
+        f"{test['units']:,} units ({test['unit']}), look {test['looks']} at this test split",
+        caption="better ↑ " + ", ".join(m.replace("_", " ") for m in metrics if content["directions"][m] == "max")
+        + "   better ↓ " + ", ".join(m.replace("_", " ") for m in metrics if content["directions"][m] == "min"),
+    )  # fmt: skip
+    for i, name in enumerate(header):
+        table.add_column(name, justify="left" if i == 0 else "right")
+    for i, line in enumerate(body):
+        table.add_row(*line, style="bold" if i == 0 else None)
+    console = Console()
+    # In a pipe there is no width to fit: wide enough that no figure is broken over two lines.
+    (console if console.is_terminal else Console(width=160)).print(table)
+
+
+def model_card(run: Run, content: dict[str, Any], notes: Sequence[str]) -> str:
+    """MODEL_CARD.md after Mitchell et al. 2019: what it is, data, figures beside baselines, limits, failures."""
+    card, data, test = run.project.card, content["data"], content["test"]
+    lines = [
+        f"# {card.TITLE['en']}: {content['model']}",
+        "",
+        card.PROBLEM["en"],
+        "",
+        "## Model",
+        "",
+        f"- {content['parameters']:,} parameters, Keras {content['environment']['keras']} on "
+        f"{content['environment']['backend']}, run `{content['run']}`",
+        f"- trained in {content['timing']['train_seconds']:.0f} s "
+        f"({content['timing']['seconds_per_epoch']:.2f} s an epoch); predicts "
+        f"{content['timing']['inference_per_second']:,.0f} rows a second on the machine that trained it",
+        "- knobs: " + ", ".join(f"`{key} = {value}`" for key, value in content["config"].items()),
+        "",
+        "## Data",
+        "",
+        f"{data['source']}",
+        "",
+        f"Train {data['sizes']['train']:,}, validation {data['sizes']['validation']:,}, "
+        f"test {data['sizes']['test']:,} rows"
+        + ("; rows are weighted by how many real cases they stand for." if data["weighted"] else "."),
+        "",
+        "## Test figures",
+        "",
+        f"95 % bootstrap intervals over {test['units']:,} independent units ({test['unit']}). "
+        f"This test split has been looked at {test['looks']} time{'s' if test['looks'] > 1 else ''}.",
+        "",
+        *markdown_table(rows(content)),
+        "",
+        "## Limits",
+        "",
+        *(f"- {line}" for line in [*card.LIMITS, *notes]),
+    ]
+    if content["failures"]:
+        keys = list(content["failures"][0])
+        lines += ["", "## Worst errors", "", *markdown_table([keys, *([_short(f[k]) for k in keys] for f in content["failures"])])]  # fmt: skip # noqa: E501
+    return "\n".join(lines) + "\n"
+
+
+def markdown_table(table: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a Markdown table; the first row is the header, the first column is text and the others are figures."""
+    header, *body = [[str(c).replace("|", "\\|").replace("\n", " ") for c in row] for row in table]
+    rule = ["---"] + ["---:"] * (len(header) - 1)
+    return ["| " + " | ".join(row) + " |" for row in [header, rule, *body]]
+
+
+def new_figure(columns: int = 1, rows: int = 1, width: float = 6.0, height: float = 4.0) -> tuple[Any, Any]:
+    """A matplotlib figure and its axes in the suite's style: light grid, no frame on the right and top."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width * columns, height * rows), dpi=130, layout="constrained")
+    axes = figure.subplots(rows, columns)
+    for axis in np.ravel(axes):
+        axis.grid(alpha=0.25)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.set_prop_cycle(color=COLOURS)
+    return figure, axes
+
+
+def save_figure(figure: Any, path: Path) -> None:
+    with replacing(path) as temporary:
+        figure.savefig(temporary)
+
+
+def history_figure(history: list[dict[str, float]], metric: str) -> Any:
+    """Loss (train, validation) and the validation METRIC over the epochs."""
+    figure, (left, right) = new_figure(columns=2, width=5.0, height=3.6)
+    epochs = [row["epoch"] for row in history]
+    for key, label in (("loss", "train"), ("val_loss", "validation")):
+        if key in history[0]:
+            left.plot(epochs, [row[key] for row in history], label=label, marker=".")
+    left.set(xlabel="epoch", ylabel="loss")
+    left.legend(frameon=False)
+    right.plot(epochs, [row[f"val_{metric}"] for row in history], marker=".", color=COLOURS[1])
+    right.set(xlabel="epoch", ylabel=f"validation {metric.replace('_', ' ')}")
+    return figure
+
+
+def _short(value: Any) -> str:
+    return number(value) if isinstance(value, float) else str(value)
+
+
+def _devices() -> list[dict[str, str]]:
+    import keras
+
+    return [{"name": name} for name in keras.distribution.list_devices()]
+
+
+def _plain(value: Any) -> Any:
+    """NumPy values as Python's own and NaN as null, so that any JSON reader can open the report."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

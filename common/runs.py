@@ -1,0 +1,199 @@
+"""The run folder `runs/<project>/<id>/`: the only thing that passes between training and everything else.
+
+    run.json       what was asked: data, data folder, when        config.json   every knob
+    meta.json      what prediction needs besides the networks     <network>.keras
+    history.csv    one row an epoch, written while training       log.txt
+    checkpoint/    where a killed training goes on                figures/*.png
+    report.json, MODEL_CARD.md
+
+`report.json` is written last and by one rename: a run is finished when it is there, and not before.
+"""
+
+import csv
+import dataclasses
+import os
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from common import config as config_module
+from common.errors import UserError
+from common.files import read_json, replacing, write_json
+from common.project import Project
+
+
+def runs_dir() -> Path:
+    """Where runs are kept unless a command says otherwise: $KERAS_PORTFOLIO_RUNS, else `runs`."""
+    return Path(os.environ.get("KERAS_PORTFOLIO_RUNS", "runs"))
+
+
+def data_dir() -> Path:
+    """Where data sets are kept unless a command says otherwise: $KERAS_PORTFOLIO_DATA, else `data`."""
+    return Path(os.environ.get("KERAS_PORTFOLIO_DATA", "data"))
+
+
+RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder that exists, and how this process was asked to use it."""
+
+    path: Path
+    tensorboard: bool = False
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    @property
+    def project(self) -> Project:
+        return Project(self.path.parent.name)
+
+    @property
+    def metric(self) -> tuple[str, str]:
+        """What validation chooses by: (name, "max" or "min")."""
+        return self.project.card.METRIC
+
+    @property
+    def request(self) -> dict[str, Any]:
+        return read_json(self.path / "run.json")
+
+    @property
+    def data(self) -> str:
+        """`builtin`, the name of a standard set, or a path."""
+        return self.request["data"]
+
+    @property
+    def data_dir(self) -> Path:
+        return Path(self.request["data_dir"])
+
+    @property
+    def config(self) -> Any:
+        return config_module.from_dict(self.project.config_class, read_json(self.path / "config.json"))
+
+    @property
+    def finished(self) -> bool:
+        return (self.path / "report.json").exists()
+
+    @property
+    def report(self) -> dict[str, Any]:
+        return read_json(self.path / "report.json")
+
+    @property
+    def history(self) -> list[dict[str, float]]:
+        """The rows of history.csv so far; empty before the first epoch has ended."""
+        if not (self.path / "history.csv").exists():
+            return []
+        with (self.path / "history.csv").open(newline="", encoding="utf-8") as file:
+            return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+
+    @property
+    def stop_file(self) -> Path:
+        """A training that finds this file ends after the current batch, as by Ctrl-C."""
+        return self.path / "stop"
+
+    def log(self, message: str) -> None:
+        """Print a line and keep it in log.txt."""
+        print(message, flush=True)
+        with (self.path / "log.txt").open("a", encoding="utf-8") as file:
+            file.write(message + "\n")
+
+    def save(self, predictor: Any) -> None:
+        """Write the predictor's networks and its meta.json, each beside and renamed."""
+        for name, network in predictor.networks.items():
+            with replacing(self.path / f"{name}.keras") as temporary:
+                network.save(temporary)
+        write_json(self.path / "meta.json", predictor.meta)
+
+    def load(self) -> Any:
+        """The project's Predictor with the networks of this run. Only `.keras` files of the runs folder are opened."""
+        import keras
+
+        if not (self.path / "meta.json").exists():
+            raise UserError(f"The run {self.id} has saved no model yet.")
+        networks = {
+            file.stem: keras.saving.load_model(file, compile=False, safe_mode=True)
+            for file in sorted(self.path.glob("*.keras"))
+            if not file.name.startswith(".")
+        }
+        return self.project.predictor_class(networks, read_json(self.path / "meta.json"))
+
+
+def start(project: Project, config: Any, data: str, data_dir: Path, runs_dir: Path, tensorboard: bool = False) -> Run:
+    """Make a new run folder and write down what was asked. The id is the time, the model and the seed."""
+    config_module.check(config)
+    words = [time.strftime("%Y%m%d-%H%M%S"), getattr(config, "model", ""), f"s{config.seed}"]
+    stem = "-".join(word for word in words if word)
+    for suffix in ["", *(f"-{i}" for i in range(2, 1000))]:
+        path = runs_dir / project.name / (stem + suffix)
+        try:
+            path.mkdir(parents=True)
+            break
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise UserError(f"The run folder {path} cannot be made: {error.strerror or error}.") from None
+    write_json(path / "config.json", dataclasses.asdict(config))
+    write_json(
+        path / "run.json",
+        {"data": data, "data_dir": str(data_dir), "created": time.strftime("%Y-%m-%dT%H:%M:%S%z")},
+    )
+    return Run(path, tensorboard)
+
+
+def find(project: Project, which: str, runs_dir: Path) -> Run:
+    """A run by id, or the `best` or `latest` finished one; `UserError` when there is none.
+
+    `best` is by validation, among the runs on the same data as the latest finished run: figures on different data
+    sets say nothing about each other.
+    """
+    if which not in ("best", "latest"):
+        if not RUN_NAME.fullmatch(which):
+            raise UserError(f"{which!r} is not the name of a run.")
+        path = runs_dir / project.name / which
+        if not (path / "run.json").is_file():
+            raise UserError(
+                f"There is no run {which} under {path.parent}; `python -m projects list` shows what is there."
+            )
+        return Run(path)
+    finished = [entry for entry in list_runs(project, runs_dir) if entry["status"] == "finished"]
+    if not finished:
+        raise UserError(
+            f"{project.name} has no finished run under {runs_dir / project.name}; "
+            f"`python -m projects.{project.name}.train` makes one."
+        )
+    if which == "latest":
+        return finished[0]["run"]
+    return best(project, [entry for entry in finished if entry["data"] == finished[0]["data"]])["run"]
+
+
+def best(project: Project, entries: list[dict[str, Any]]) -> dict[str, Any]:
+    """The entry of `list_runs` with the best validation METRIC."""
+    name, mode = project.card.METRIC
+    worst = float("-inf") if mode == "max" else float("inf")
+    choose: Callable = max if mode == "max" else min
+    return choose(entries, key=lambda entry: entry["report"].get("validation", {}).get(name, worst))
+
+
+def list_runs(project: Project, runs_dir: Path) -> list[dict[str, Any]]:
+    """Every run of a project, newest first: {run, status, data, created, report}.
+
+    status is `finished`, `unfinished` (still training, stopped or killed: `--resume` goes on) or `damaged`. A folder
+    that cannot be read is listed as damaged and never raises.
+    """
+    entries = []
+    for path in (runs_dir / project.name).glob("*/run.json"):
+        run = Run(path.parent)
+        entry: dict[str, Any] = {"run": run, "status": "damaged", "data": "?", "created": "", "report": {}}
+        try:
+            entry.update(data=run.request["data"], created=run.request["created"], status="unfinished")
+            if run.finished:
+                entry.update(report=dict(run.report), status="finished")
+        except (UserError, KeyError, TypeError, ValueError, OSError):
+            entry["status"] = "damaged"
+        entries.append(entry)
+    return sorted(entries, key=lambda entry: (entry["created"], entry["run"].id), reverse=True)

@@ -1,0 +1,1 @@
+"""One folder a project; each has the same rooms (see ARCHITECTURE.md)."""

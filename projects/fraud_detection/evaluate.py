@@ -1,0 +1,209 @@
+"""Baselines and figures; the only place that opens the test split.
+
+python -m projects.fraud_detection.evaluate --run best
+python -m projects.fraud_detection.evaluate --run best --data new_labelled.csv
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from common import report
+from common.cli import evaluate_command
+from common.data import Split, Splits
+from common.evaluation import best_f1_threshold, ranking_figures, score_table
+from common.report import Report
+from common.runs import Run
+from projects.fraud_detection.config import Config
+from projects.fraud_detection.data import labelled, load_data
+from projects.fraud_detection.predict import encode, probability
+
+DIRECTIONS = {"average_precision": "max", "roc_auc": "max", "recall_at_precision": "max", "f1": "max", "cost": "min"}
+
+Scorer = Callable[[pd.DataFrame], np.ndarray]
+
+
+def ranking(split: Split, config: Config) -> Callable[[np.ndarray], dict[str, float]]:
+    """Predicted log-odds of a split -> its threshold-free figures, for the choice of the best epoch."""
+
+    def score(predictions: np.ndarray) -> dict[str, float]:
+        figures = _figures(split, predictions[:, 0], 0.0, config)(split.weights)
+        return {name: figures[name] for name in ("average_precision", "roc_auc")}
+
+    return score
+
+
+def evaluate(run: Run, data: str | None = None) -> Report:
+    """Score the run and its baselines on the test split, or on new labelled data with the run's columns."""
+    config, predictor = run.config, run.load()
+    splits = load_data(config, run.data, run.data_dir)
+    # The baselines are fitted and their thresholds chosen before the test split is opened.
+    scorers = {name: (score, _threshold(score, splits.validation)) for name, score in baselines(splits).items()}
+    if data:
+        test, looks = labelled(Path(data), predictor.meta), 1
+    else:
+        test, looks = splits.open_test(run)
+    scores = predictor.score(test.inputs).astype(float)
+    threshold = predictor.meta["threshold"]
+    baseline_scores = {name: score(test.inputs) for name, (score, _) in scorers.items()}
+    table = score_table(
+        _figures(test, scores, threshold, config),
+        {name: _figures(test, baseline_scores[name], limit, config) for name, (_, limit) in scorers.items()},
+        DIRECTIONS,
+        test.weights,
+        test.units,
+        seed=config.seed,
+    )
+    validation = predictor.score(splits.validation.inputs).astype(float)
+    return Report(
+        source=splits.source,
+        sizes=splits.sizes if not data else {**splits.sizes, "test": len(test)},
+        validation=_figures(splits.validation, validation, threshold, config)(splits.validation.weights),
+        test={"unit": splits.source.unit if test.units is not None else "transaction", "looks": looks, **table},
+        directions=DIRECTIONS,
+        parameters=predictor.networks["model"].count_params(),
+        inference_per_second=report.throughput(lambda: predictor.score(test.inputs), len(test)),
+        failures=_failures(test, scores, threshold),
+        figures={
+            "precision_recall": _curve_figure(test, {config.model: scores, **baseline_scores}),
+            "scores": _score_figure(test, scores, threshold),
+        },
+        tables={"thresholds": _threshold_table(test, scores, config), "sample": _sample(splits.train)},
+        notes=[
+            f"Recall is given at a precision of at least {config.min_precision}; cost is per 1,000 transactions at "
+            f"{config.cost_miss:g} a missed fraud and {config.cost_alarm:g} a false alarm.",
+            f"The threshold ({probability(threshold):.3f}) has the best F1 on validation.",
+        ],
+    )
+
+
+def baselines(splits: Splits) -> dict[str, Scorer]:
+    """The naive rule and the strongest cheap models, tuned on validation: 4 and 6 settings, one fit each."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.linear_model import LogisticRegression
+
+    train, meta = splits.train, splits.meta
+
+    def fitted(model) -> Scorer:
+        model.fit(encode(train.inputs, meta), train.targets, sample_weight=train.weights)
+        return lambda frame: model.decision_function(encode(frame, meta))
+
+    regressions = (LogisticRegression(C=c, max_iter=1000) for c in (0.001, 0.01, 0.1, 1.0))
+    boosters = (
+        HistGradientBoostingClassifier(learning_rate=rate, max_leaf_nodes=leaves, early_stopping=False, random_state=0)
+        for rate in (0.03, 0.1)
+        for leaves in (8, 16, 31)
+    )
+    return {
+        "spending_rule": spending_rule(splits),
+        "logistic_regression": _best((fitted(model) for model in regressions), splits.validation),
+        "gradient_boosting": _best((fitted(model) for model in boosters), splits.validation),
+    }
+
+
+def spending_rule(splits: Splits) -> Scorer:
+    """The larger the amount, the more suspicious; without an amount, the single column that ranks best in training."""
+    numbers = [name for name, column in splits.meta["columns"].items() if "mean" in column]
+    amounts = [name for name in numbers if "amount" in name.lower()]
+    if amounts:
+        return lambda frame: frame[min(amounts, key=len)].to_numpy(float)
+    if not numbers:
+        return lambda frame: np.zeros(len(frame))
+    choices = [(name, sign) for name in numbers for sign in (1.0, -1.0)]
+
+    def precision(choice: tuple[str, float]) -> float:
+        return _average_precision(splits.train, choice[1] * splits.train.inputs[choice[0]].to_numpy(float))
+
+    name, sign = max(choices, key=precision)
+    return lambda frame: sign * frame[name].to_numpy(float)
+
+
+def _best(scorers, validation: Split) -> Scorer:
+    return max(scorers, key=lambda score: _average_precision(validation, score(validation.inputs)))
+
+
+def _average_precision(split: Split, scores: np.ndarray) -> float:
+    return ranking_figures(split.targets, scores, 0, 1, 0, 0)(split.weights)["average_precision"]
+
+
+def _threshold(score: Scorer, validation: Split) -> float:
+    return best_f1_threshold(validation.targets, score(validation.inputs), validation.weights)
+
+
+def _figures(split: Split, scores: np.ndarray, threshold: float, config: Config):
+    return ranking_figures(split.targets, scores, threshold, config.min_precision, config.cost_miss, config.cost_alarm)
+
+
+def _failures(test: Split, scores: np.ndarray, threshold: float, count: int = 5) -> list[dict]:
+    """The frauds that scored lowest and the normal transactions that scored highest."""
+    missed = np.flatnonzero((test.targets == 1) & (scores < threshold))
+    alarms = np.flatnonzero((test.targets == 0) & (scores >= threshold))
+    worst = [("missed fraud", row) for row in missed[np.argsort(scores[missed])][:count]]
+    worst += [("false alarm", row) for row in alarms[np.argsort(-scores[alarms])][:count]]
+    return [
+        {"error": kind, "fraud_probability": float(probability(scores[row])), **test.inputs.iloc[row].to_dict()}
+        for kind, row in worst
+    ]
+
+
+def _threshold_table(test: Split, scores: np.ndarray, config: Config) -> pd.DataFrame:
+    """Precision, recall, alarms and cost at 200 thresholds, evenly spaced in rank among the scores above the median."""
+    thresholds = np.unique(np.quantile(scores, 1 - np.geomspace(0.5, 1 / len(scores), 200)))
+    rows = []
+    for threshold in thresholds:
+        alarm = scores >= threshold
+        hits = float(test.weights[alarm & (test.targets == 1)].sum())
+        raised, frauds = float(test.weights[alarm].sum()), float(test.weights[test.targets == 1].sum())
+        cost = config.cost_miss * (frauds - hits) + config.cost_alarm * (raised - hits)
+        rows.append(
+            {
+                "threshold": float(probability(threshold)),
+                "precision": hits / raised,
+                "recall": hits / frauds,
+                "alarms_per_1000": 1000 * raised / test.weights.sum(),
+                "cost_per_1000": 1000 * cost / test.weights.sum(),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _sample(train: Split, count: int = 200) -> pd.DataFrame:
+    """Training rows to look at, as many frauds as normal ones."""
+    rows = np.concatenate([np.flatnonzero(train.targets == label)[:count] for label in (0, 1)])
+    return train.inputs.iloc[rows].assign(target=train.targets[rows])
+
+
+def _curve_figure(test: Split, scores: dict[str, np.ndarray]):
+    from sklearn.metrics import PrecisionRecallDisplay
+
+    figure, axis = report.new_figure()
+    for i, (name, values) in enumerate(scores.items()):
+        PrecisionRecallDisplay.from_predictions(
+            test.targets,
+            values,
+            sample_weight=test.weights,
+            name=name.replace("_", " "),
+            ax=axis,
+            curve_kwargs={"color": report.COLOURS[i], "linewidth": 2 if i == 0 else 1.2},
+        )
+    axis.set(xlabel="recall (share of frauds found)", ylabel="precision (share of alarms that are frauds)")
+    axis.legend(frameon=False, fontsize=8, loc="best")
+    return figure
+
+
+def _score_figure(test: Split, scores: np.ndarray, threshold: float):
+    figure, axis = report.new_figure()
+    bins = np.linspace(scores.min(), scores.max(), 60)
+    for label, name in ((0, "normal"), (1, "fraud")):
+        rows = test.targets == label
+        axis.hist(scores[rows], bins, weights=test.weights[rows], label=name, alpha=0.75, color=report.COLOURS[label])
+    axis.axvline(threshold, color="0.3", linestyle="--", label="threshold")
+    axis.set(xlabel="score (log-odds of fraud)", ylabel="transactions", yscale="log")
+    axis.legend(frameon=False)
+    return figure
+
+
+if __name__ == "__main__":
+    evaluate_command(__spec__.parent)

@@ -1,0 +1,180 @@
+"""From a raw transaction to an answer, and from a file to a scored file."""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from common import cli, runs
+from common.data import Split
+from common.errors import UserError
+from common.evaluation import best_f1_threshold
+
+
+class Predictor:
+    """Encodes raw transactions, runs the network and says what it found.
+
+    networks: {"model": Keras model from encoded columns to log-odds}. meta: the columns (`data.describe`), the target's
+    name, examples, and the threshold once it has been chosen.
+    """
+
+    def __init__(self, networks: dict[str, Any], meta: dict[str, Any]):
+        self.networks, self.meta = networks, meta
+
+    @property
+    def examples(self) -> list[dict[str, Any]]:
+        """A few transactions of the validation split, frauds and normal ones in turn."""
+        return self.meta["examples"]
+
+    def encode(self, frame: pd.DataFrame) -> np.ndarray:
+        """Raw rows -> (rows, width) float32 for the network."""
+        return encode(frame, self.meta)
+
+    def encode_split(self, split: Split) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(inputs, targets, weights) as `model.fit` takes them."""
+        return self.encode(split.inputs), split.targets.astype("float32"), split.weights.astype("float32")
+
+    def score(self, frame: pd.DataFrame) -> np.ndarray:
+        """Log-odds of fraud (rows,) of raw rows that have passed `checked`."""
+        return self.networks["model"].predict(self.encode(frame), batch_size=8192, verbose=0)[:, 0]
+
+    def decode(self, scores: np.ndarray) -> pd.DataFrame:
+        """Log-odds -> columns fraud_probability and is_fraud."""
+        return pd.DataFrame({"fraud_probability": probability(scores), "is_fraud": scores >= self.meta["threshold"]})
+
+    def predict(self, raw: dict[str, Any]) -> dict[str, Any]:
+        """One transaction {column: value} -> {"fraud_probability", "is_fraud", "threshold", "moved_by"}.
+
+        `moved_by` is the row's `contributions`, the largest first.
+        """
+        frame = checked(pd.DataFrame([raw]), self.meta, "the transaction")
+        score = float(self.score(frame)[0])
+        moved = self.contributions(frame).iloc[0].to_dict()
+        return {
+            "fraud_probability": float(probability(score)),
+            "is_fraud": score >= self.meta["threshold"],
+            "threshold": float(probability(self.meta["threshold"])),
+            "moved_by": dict(sorted(moved.items(), key=lambda item: -abs(item[1]))),
+        }
+
+    def contributions(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """For each value, by how much the log-odds would fall if it were the typical one of the training rows.
+
+        frame: checked rows. Returns a frame of the same shape: what speaks for fraud is positive. (Occlusion, Zeiler &
+        Fergus 2014, on columns: one column at a time, so two columns that say the same thing share no credit.)
+        """
+        variants = [frame]
+        for name, column in self.meta["columns"].items():
+            variants.append(frame.assign(**{name: column.get("median", (column.get("categories") or [None])[0])}))
+        scores = self.score(pd.concat(variants, ignore_index=True)).astype(float).reshape(len(variants), len(frame))
+        return pd.DataFrame((scores[0] - scores[1:]).T, columns=frame.columns)
+
+    def stream(self, raw: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """There is nothing to show before the answer."""
+        yield self.predict(raw)
+
+    def choose_threshold(self, validation: Split) -> None:
+        """Keep the threshold (a log-odds) with the best F1 on validation."""
+        self.meta["threshold"] = best_f1_threshold(
+            validation.targets, self.score(validation.inputs).astype(float), validation.weights
+        )
+
+
+def probability(log_odds: Any) -> Any:
+    return 1 / (1 + np.exp(-np.asarray(log_odds, float)))
+
+
+def encode(frame: pd.DataFrame, meta: dict[str, Any]) -> np.ndarray:
+    """Standardised numbers and one column for each frequent category, as `meta["columns"]` lists them."""
+    parts = []
+    for name, column in meta["columns"].items():
+        values = frame[name].to_numpy()
+        if "categories" in column:
+            parts += [values == category for category in column["categories"]]
+        else:
+            parts.append((values.astype(float) - column["mean"]) / column["std"])
+    return np.column_stack(parts).astype("float32")
+
+
+def encoded_width(meta: dict[str, Any]) -> int:
+    """How many columns `encode` makes."""
+    return sum(len(column.get("categories", ["one"])) for column in meta["columns"].values())
+
+
+def checked(frame: pd.DataFrame, meta: dict[str, Any], path: Path | str) -> pd.DataFrame:
+    """The feature columns alone, each of its kind; anything missing or of another kind is a UserError."""
+    from projects.fraud_detection.data import as_categories, check_columns, check_numbers
+
+    check_columns(frame, list(meta["columns"]), path)
+    columns = {}
+    for name, column in meta["columns"].items():
+        if "categories" in column:
+            columns[name] = as_categories(frame, name, path)
+        else:
+            check_numbers(frame, [name], path)
+            columns[name] = pd.to_numeric(frame[name]).astype(float)
+    return pd.DataFrame(columns)
+
+
+def score_file(predictor: Predictor, source: Path, target: Path) -> tuple[int, int]:
+    """Write `source` (CSV or Parquet) with fraud_probability and is_fraud added to `target`; (rows, alarms).
+
+    Works in pieces, so that a file of any size fits; `target` appears only when all of it has been written.
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    from common.files import replacing
+    from projects.fraud_detection.data import read_chunks
+
+    if target.suffix not in (".csv", ".parquet"):
+        raise UserError(f"--output {target} must end in .csv or .parquet.")
+    rows = alarms = 0
+    writer = None
+    with replacing(target) as temporary:
+        for chunk in read_chunks(source):
+            if chunk.empty:
+                raise UserError(f"{source} has a header but no rows.")
+            answer = predictor.decode(predictor.score(checked(chunk, predictor.meta, source)))
+            scored = pd.concat([chunk.reset_index(drop=True), answer], axis=1)
+            if target.suffix == ".csv":
+                scored.to_csv(temporary, mode="a", header=rows == 0, index=False)
+            else:
+                table = pyarrow.Table.from_pandas(scored, preserve_index=False)
+                writer = writer or pyarrow.parquet.ParquetWriter(temporary, table.schema)
+                writer.write_table(table.cast(writer.schema))
+            rows, alarms = rows + len(scored), alarms + int(answer["is_fraud"].sum())
+            print(f"\r{rows:,} rows scored", end="", file=sys.stderr, flush=True)
+        if writer:
+            writer.close()
+    print(file=sys.stderr)
+    return rows, alarms
+
+
+@dataclass(frozen=True)
+class Options:
+    """Which file to score, and by which run."""
+
+    input: Path  # CSV or Parquet file with the columns that the run was trained on
+    output: Path  # .csv or .parquet: the same rows with fraud_probability and is_fraud
+    run: str = "best"  # id of a run, best (by validation) or latest
+    runs_dir: Path = field(default_factory=runs.runs_dir)  # where the run folders are
+
+
+def main(run: Options) -> Options:
+    return run
+
+
+if __name__ == "__main__":
+    with cli.user_errors():
+        options = cli.parse(main, __spec__.parent, "predict")
+        if not options.input.exists():
+            raise UserError(f"--input {options.input} does not exist.")
+        chosen = runs.find(runs.Project(__spec__.parent.rpartition(".")[2]), options.run, options.runs_dir)
+        cli.start_keras()
+        rows, alarms = score_file(chosen.load(), options.input, options.output)
+        print(f"{rows:,} rows, {alarms:,} called fraud, by run {chosen.id}; written to {options.output}")
