@@ -1,7 +1,7 @@
 """The contract: where tools find the five names of a project, by nothing but its folder.
 
     projects/<name>/__init__.py   the card: TITLE, PROBLEM, TOPOLOGY, DATA, MINUTES, METRIC — imports no Keras
-    projects/<name>/config.py     Config
+    projects/<name>/config.py     Config, and TOY, its smallest setting
     projects/<name>/train.py      train(config, run, callbacks=()) -> None
     projects/<name>/evaluate.py   evaluate(run, data=None) -> Report
     projects/<name>/predict.py    Predictor(networks, meta)
@@ -41,6 +41,11 @@ class Project:
     @property
     def config_class(self) -> type:
         return self._module("config").Config
+
+    @property
+    def toy(self) -> Any:
+        """A Config of the smallest setting, for tests."""
+        return self._module("config").TOY
 
     @property
     def train(self) -> Callable[..., None]:

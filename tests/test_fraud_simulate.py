@@ -266,7 +266,7 @@ def test_features_reproduce_the_handbooks_own(handbook):
 
 @pytest.mark.slow
 def test_simulation_agrees_with_the_handbooks_file(handbook):
-    ours = add_features(simulate(seed=0))
+    ours = add_features(simulate())
     ours = ours[ours["TX_TIME_DAYS"].between(handbook["TX_TIME_DAYS"].min(), handbook["TX_TIME_DAYS"].max())]
     assert ours["TX_FRAUD"].mean() == pytest.approx(handbook["TX_FRAUD"].mean(), rel=0.1)
     for scenario in (1, 2, 3):
@@ -276,11 +276,10 @@ def test_simulation_agrees_with_the_handbooks_file(handbook):
     def distance(a, b):
         return ks_2samp(a, b, method="asymp").statistic
 
-    # 5,000 customers are few: every seed draws their rates and mean amounts anew, and two of our own seeds (of 20) lie
-    # up to 0.066 apart in the count of a terminal's 30 days, up to 0.041 in a customer's mean amount.
+    # The world that ships. Another seed draws other customers, and 5,000 are few: two seeds (of 20) lie up to 0.066
+    # apart in the count of a terminal's 30 days, up to 0.041 in a customer's mean amount.
     for name in FEATURES:
-        limit = 0.07 if "TERMINAL_ID_NB" in name else 0.04 if "CUSTOMER" in name or name == "TX_AMOUNT" else 0.02
-        assert distance(ours[name], handbook[name]) <= limit, name
+        assert distance(ours[name], handbook[name]) <= 0.02, name
 
     # What does not depend on who the customers are must agree closely.
     def relative_amount(table):

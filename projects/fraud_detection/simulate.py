@@ -19,6 +19,7 @@ MAX_GENUINE_AMOUNT = 220.0  # scenario 1: every larger amount is fraud
 TERMINALS_PER_DAY, TERMINAL_FRAUD_DAYS = 2, 28  # scenario 2: terminals that fall to a fraudster, and for how long
 CUSTOMERS_PER_DAY, CUSTOMER_FRAUD_DAYS = 3, 14  # scenario 3: customers whose card details leak, and for how long
 WINDOWS = (1, 7, 30)  # days
+WORLD_SEED = 4  # of 20 seeds tried, one of four whose customers, by chance, come as close to the handbook's own as 0.02
 DELAY = 7  # days until it is known whether a transaction was fraud
 
 CUSTOMER_FEATURES = tuple(f"CUSTOMER_ID_{kind}_{w}DAY_WINDOW" for w in WINDOWS for kind in ("NB_TX", "AVG_AMOUNT"))
@@ -30,7 +31,7 @@ NEEDED = ("TX_DATETIME", "TX_TIME_SECONDS", "CUSTOMER_ID", "TERMINAL_ID", "TX_AM
 
 
 def simulate(
-    customers: int = 5000, terminals: int = 10000, days: int = 183, start: str = "2018-04-01", seed: int = 0
+    customers: int = 5000, terminals: int = 10000, days: int = 183, start: str = "2018-04-01", seed: int = WORLD_SEED
 ) -> pd.DataFrame:
     """Draw the transactions of `customers` at `terminals` over `days` days, frauds included.
 
@@ -41,8 +42,9 @@ def simulate(
 
     The same arguments give the same table (with one NumPy version). The size given by default is the handbook's and
     gives 1.773 million rows (standard deviation over 20 seeds: 0.015 million), 0.845 % of them fraud (0.012 %); the
-    handbook's own draw has 1.754 million and 0.837 %. With far fewer terminals a customer may have none in reach, and
-    then makes no transactions. The time of day in `start` is ignored.
+    handbook's own draw has 1.754 million and 0.837 %. Fraud is a fixed number of terminals and customers a day, so a
+    smaller table has more of it: 3.9 % with 1000 customers and 2000 terminals. With few terminals a customer may have
+    none in reach, and then makes no transactions. The time of day in `start` is ignored.
 
     Raises ValueError for fewer customers or terminals than one day's fraud needs (3 and 2), or for no days.
     """

@@ -1,0 +1,47 @@
+"""Fixtures: one toy run for each project, trained once and shared by all tests that only read it."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+from common import cli, runs
+from common.project import Project, project_names
+
+ROOT = Path(__file__).parents[1]
+PROJECTS = project_names()
+
+
+@pytest.fixture(autouse=True)
+def own_runs_folder(tmp_path, monkeypatch):
+    """No test reads or writes the runs and data of whoever works here."""
+    monkeypatch.setenv("KERAS_PORTFOLIO_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("KERAS_PORTFOLIO_DATA", str(tmp_path / "data"))
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """name -> a finished toy run of that project on its built-in data."""
+    finished = {}
+
+    def run(name: str) -> runs.Run:
+        if name not in finished:
+            folder = tmp_path_factory.mktemp("trained")
+            project = Project(name)
+            finished[name] = runs.start(project, project.toy, "builtin", folder / "data", folder / "runs")
+            cli.train_run(finished[name])
+        return finished[name]
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def datasets() -> Path:
+    """The folder of real data sets, for the tests that measure on them; skips where there is none."""
+    folder = Path(os.environ.get("KERAS_PORTFOLIO_DATASETS", ROOT.parent / "shared" / "datasets"))
+    if not folder.is_dir():
+        pytest.skip("no folder of real data sets: set KERAS_PORTFOLIO_DATASETS")
+    return folder

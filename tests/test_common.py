@@ -1,0 +1,195 @@
+"""The shared parts: config, files, runs, splits, blocks."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from common import blocks, config, runs
+from common.config import Bounds, Search
+from common.data import Source, Split, Splits, split_rows
+from common.errors import UserError
+from common.files import read_json, replacing, write_json
+from common.project import Project
+from tests.conftest import PROJECTS
+
+
+@dataclass(frozen=True)
+class Config:
+    model: Literal["small", "large"] = "small"  # which rung
+    rate: Annotated[float, Search(1e-4, 1e-1, log=True), Bounds(least=0)] = 1e-3  # step size, "# quoted"
+    layers: Annotated[int, Bounds(least=1, most=4)] = 2  # depth
+    column: str | None = None  # optional name
+
+
+def test_knobs_are_read_from_the_dataclass():
+    model, rate, layers, column = config.knobs(Config)
+    assert model.choices == ("small", "large") and model.kind is str and model.help == "which rung"
+    assert rate.search == Search(1e-4, 1e-1, log=True) and rate.kind is float and rate.bounds.least == 0
+    assert layers.kind is int and layers.bounds == Bounds(1, 4)
+    assert column.optional and column.kind is str and column.default is None
+
+
+@pytest.mark.parametrize(
+    ("wrong", "flag"),
+    [
+        ({"layers": 0}, "--layers"),
+        ({"layers": 9}, "--layers"),
+        ({"rate": float("nan")}, "--rate"),
+        ({"model": "x"}, "--model"),
+    ],
+)
+def test_a_knob_out_of_bounds_is_named(wrong, flag):
+    with pytest.raises(UserError, match=flag):
+        config.check(Config(**wrong))
+
+
+def test_config_survives_json():
+    made = Config(layers=3, column="a")
+    assert config.from_dict(Config, json.loads(json.dumps(dataclasses.asdict(made)))) == made
+    with pytest.raises(UserError, match="colour"):
+        config.from_dict(Config, {"colour": 1})
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    target = tmp_path / "a.json"
+    write_json(target, 1)
+    with pytest.raises(RuntimeError), replacing(target) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert read_json(target) == 1 and list(tmp_path.iterdir()) == [target]
+
+
+def test_a_damaged_json_file_is_named(tmp_path):
+    (tmp_path / "b.json").write_text("{")
+    with pytest.raises(UserError, match=r"b\.json is damaged"):
+        read_json(tmp_path / "b.json")
+
+
+@pytest.fixture
+def project():
+    return Project(PROJECTS[0])
+
+
+def finished(project, folder, data: str, value: float) -> runs.Run:
+    run = runs.start(project, project.config_class(), data, folder, folder)
+    write_json(run.path / "report.json", {"validation": {project.card.METRIC[0]: value}})
+    return run
+
+
+def test_runs_are_found(project, tmp_path):
+    with pytest.raises(UserError, match="no finished run"):
+        runs.find(project, "best", tmp_path)
+    other = finished(project, tmp_path, "other", 0.9)
+    good = finished(project, tmp_path, "builtin", 0.8)
+    last = finished(project, tmp_path, "builtin", 0.7)
+    (tmp_path / project.name / "junk").mkdir()
+    damaged = finished(project, tmp_path, "builtin", 1.0)
+    (damaged.path / "report.json").write_text("{")
+    unfinished = runs.start(project, project.config_class(), "builtin", tmp_path, tmp_path)
+    assert runs.find(project, "latest", tmp_path) == last
+    assert runs.find(project, "best", tmp_path) == good, "best compares runs on the same data only"
+    assert runs.find(project, other.id, tmp_path) == other
+    status = {entry["run"].id: entry["status"] for entry in runs.list_runs(project, tmp_path)}
+    assert status[damaged.id] == "damaged" and status[unfinished.id] == "unfinished" and status[good.id] == "finished"
+
+
+@pytest.mark.parametrize("name", ["../../etc", "a/b", "..", "", ".hidden", "no-such-run", "x" * 200])
+def test_a_run_name_cannot_leave_the_folder(project, tmp_path, name):
+    with pytest.raises(UserError):
+        runs.find(project, name, tmp_path)
+
+
+def test_an_unknown_project_is_named():
+    with pytest.raises(UserError, match="no project 'nothing'"):
+        Project("nothing")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(40, 300), st.integers(0, 5), st.sampled_from(["random", "groups", "times"]))
+def test_splits_partition_the_rows(rows, seed, kind):
+    random = np.random.default_rng(seed)
+    targets = np.arange(rows) % 2
+    groups = random.integers(0, 12, rows) if kind == "groups" else None
+    times = random.integers(0, 3 * rows, rows) if kind == "times" else None
+    parts = split_rows(targets, groups=groups, times=times, seed=seed)
+    assert sorted(np.concatenate(parts)) == list(range(rows))
+    train, validation, test = parts
+    if groups is not None:
+        assert not set(groups[train]) & set(groups[test]) and not set(groups[train]) & set(groups[validation])
+    if times is not None:
+        assert times[train].max() < times[validation].min() and times[validation].max() < times[test].min()
+    if kind == "random":
+        assert abs(targets[test].mean() - targets.mean()) < 0.05
+
+
+def test_too_few_rows_to_split():
+    with pytest.raises(UserError, match="rows"):
+        split_rows([0, 1, 0])
+
+
+def test_looks_at_a_test_split_are_counted(project, tmp_path):
+    def splits(targets):
+        part = Split([[1]], np.array(targets))
+        return Splits(part, part, part, {}, Source("a", "a", "0", "row"))
+
+    run = runs.start(project, project.config_class(), "builtin", tmp_path, tmp_path)
+    other = runs.start(project, project.config_class(), "builtin", tmp_path, tmp_path)
+    assert [splits([1]).open_test(each)[1] for each in (run, other, run)] == [1, 2, 3]
+    assert splits([2]).open_test(run)[1] == 1, "another test split has a count of its own"
+
+
+def test_dense_blocks_are_plain_layers():
+    inputs = keras.Input((3,))
+    model = keras.Model(inputs, blocks.dense_stack(inputs, [4, 5], dropout=0.5, name="hidden"))
+    assert [(type(layer).__name__, layer.name) for layer in model.layers[1:]] == [
+        ("Dense", "hidden_1"),
+        ("Dropout", "hidden_1_dropout"),
+        ("Dense", "hidden_2"),
+        ("Dropout", "hidden_2_dropout"),
+    ]
+    assert model.count_params() == 3 * 4 + 4 + 4 * 5 + 5
+
+
+@pytest.mark.parametrize("name", blocks.OPTIMIZERS)
+def test_every_optimizer_learns_a_line(name):
+    keras.utils.set_random_seed(0)
+    x = np.random.default_rng(0).normal(size=(256, 1)).astype("float32")
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile(blocks.optimizer(name, 0.3 if name == "adagrad" else 0.05, weight_decay=1e-4), "mse")
+    before = model.evaluate(x, 2 * x, verbose=0)
+    model.fit(x, 2 * x, epochs=20, verbose=0)
+    assert model.evaluate(x, 2 * x, verbose=0) < before / 20
+
+
+def test_weight_decay_spares_biases():
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, bias_initializer="ones")])
+    model.compile(blocks.optimizer("adamw", 0.1, weight_decay=0.5), "mse")
+    kernel = model.get_weights()[0].copy()
+    zeros = np.zeros((4, 1), "float32")
+    model.fit(zeros, zeros + 1, epochs=1, verbose=0)  # the bias is right already and the input zero: no gradient
+    after, bias = model.get_weights()
+    assert abs(after) < abs(kernel) and bias == 1
+
+
+def test_unknown_optimizer_is_named():
+    with pytest.raises(ValueError, match="adam"):
+        blocks.optimizer("lion king")
+
+
+def test_run_folders_of_one_second_are_told_apart(project, tmp_path):
+    made = {runs.start(project, project.config_class(), "builtin", tmp_path, tmp_path).id for _ in range(5)}
+    assert len(made) == 5
+
+
+def test_a_run_folder_that_cannot_be_made(project, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be made"):
+        runs.start(project, project.config_class(), "builtin", tmp_path, Path(tmp_path / "file"))

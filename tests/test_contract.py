@@ -1,0 +1,284 @@
+"""What every project promises, asked of each folder under projects/. A new project is tested here without a line."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from common import cli, config, runs
+from common.data import Splits
+from common.project import Project
+from tests.conftest import PROJECTS, ROOT
+
+every_project = pytest.mark.parametrize("name", PROJECTS)
+
+
+def page(name: str) -> AppTest:
+    return AppTest.from_file(str(ROOT / "apps" / f"{name}.py"), default_timeout=120)
+
+
+def start(name: str, folder) -> runs.Run:
+    project = Project(name)
+    return runs.start(project, project.toy, "builtin", folder / "data", folder / "runs")
+
+
+@every_project
+def test_card(name):
+    card = Project(name).card
+    for text in (card.TITLE, card.PROBLEM):
+        assert set(text) == {"en", "ko"} and all(text.values())
+    assert card.TOPOLOGY in ("one-to-one", "one-to-many", "many-to-one", "many-to-many")
+    assert card.METRIC[1] in ("max", "min")
+    assert "builtin" in card.DATA and "PATH" in card.DATA
+    assert card.LIMITS and len(card.PREDICT_HINT) == 2
+    for room in ("config", "data", "model", "evaluate", "predict", "train"):
+        assert (ROOT / "projects" / name / f"{room}.py").is_file(), room
+    assert len((ROOT / "projects" / name / "README.md").read_text(encoding="utf-8")) > 1500
+    assert (ROOT / "apps" / f"{name}.py").is_file() and (ROOT / "tests" / f"test_{name}.py").is_file()
+
+
+@every_project
+def test_every_knob_has_help_and_a_legal_default(name):
+    config_class = Project(name).config_class
+    config.check(config_class())
+    for knob in config.knobs(config_class):
+        assert len(knob.help) > 10, f"{knob.name} has no comment"
+        if knob.search:
+            low, high = (knob.kind(value) for value in (knob.search.low, knob.search.high))
+            assert low <= knob.default <= high, f"{knob.name}: the default is outside the search range"
+            for value in (low, high):
+                config.check(config_class(**{knob.name: value}))
+
+
+@every_project
+@pytest.mark.parametrize("command", ["train", "evaluate", "predict"])
+def test_help_and_refusal_come_before_tensorflow(name, command):
+    script = (
+        "import runpy, sys\n"
+        f"sys.argv = ['x', sys.argv[1]]\n"
+        f"try: runpy.run_module('projects.{name}.{command}', run_name='__main__', alter_sys=False)\n"
+        "except SystemExit as stop: code = stop.code\n"
+        "assert not {'tensorflow', 'keras', 'sklearn'} & set(sys.modules), 'a heavy package was imported'\n"
+        "sys.exit(code)"
+    )
+    helped, refused = (
+        subprocess.run([sys.executable, "-c", script, flag], cwd=ROOT, capture_output=True, text=True)
+        for flag in ("--help", "--no-such-flag")
+    )
+    assert helped.returncode == 0 and "--runs-dir" in helped.stdout, helped.stderr
+    assert refused.returncode == 2 and "Traceback" not in refused.stderr, refused.stderr
+
+
+@every_project
+def test_splits_share_nothing(name, tmp_path):
+    """No input of one split is in another, and no independent unit of the data's own groups either."""
+    load_data = Project(name)._module("data").load_data
+    splits = load_data(Project(name).toy, "builtin", tmp_path)
+    parts = [set(map(repr, _rows(part.inputs))) for part in (splits.train, splits.validation, splits.sealed_test)]
+    assert all(parts)
+    assert not parts[0] & parts[1] and not parts[0] & parts[2] and not parts[1] & parts[2]
+    assert list(splits.sizes) == ["train", "validation", "test"]
+
+
+def _rows(inputs):
+    return inputs.itertuples(index=False, name=None) if isinstance(inputs, pd.DataFrame) else map(_row, inputs)
+
+
+def _row(value):
+    return value.tobytes() if isinstance(value, np.ndarray) else value
+
+
+@every_project
+def test_report_and_card_are_complete(name, trained):
+    run, project = trained(name), Project(name)
+    content = run.report
+    metric, _ = project.card.METRIC
+    assert content["validation"][metric] is not None
+    assert content["test"]["looks"] >= 1
+    assert content["test"]["baselines"], "no baseline was scored"
+    for figures in [content["test"]["model"], *content["test"]["baselines"].values()]:
+        assert set(figures) == set(content["directions"])
+    for compared in content["test"]["comparison"].values():
+        assert {entry["verdict"] for entry in compared.values()} <= {"better", "not distinguishable", "worse"}
+    assert content["timing"]["total_seconds"] > 0 and content["environment"]["keras"]
+    assert (run.path / "MODEL_CARD.md").stat().st_size > 500
+    assert sorted((run.path / "figures").glob("*.png"))
+    assert not list(run.path.glob(".*")), "a temporary file stayed behind"
+
+
+@every_project
+def test_only_evaluate_opens_the_test_split(name, tmp_path, monkeypatch):
+    def refuse(*args):
+        raise AssertionError("the test split was opened during training")
+
+    monkeypatch.setattr(Splits, "open_test", refuse)
+    run = start(name, tmp_path)
+    run.project.train(run.config, run)
+    for file in (ROOT / "projects" / name).glob("*.py"):
+        text = file.read_text(encoding="utf-8")
+        assert "sealed_test" not in text, f"{file} reaches past open_test"
+        assert "open_test" not in text or file.name == "evaluate.py", f"{file} opens the test split"
+
+
+class Crash(keras.callbacks.Callback):
+    """Fails in the middle of the second epoch."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.params["epochs"] > 1 and getattr(self, "epoch", 0) == 1:
+            raise RuntimeError("crash")
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+
+@every_project
+def test_a_crashed_training_goes_on(name, trained, tmp_path):
+    run = start(name, tmp_path)
+    with pytest.raises(RuntimeError, match="crash"):
+        cli.train_run(run, (Crash(),))
+    assert not run.finished
+    assert [entry["status"] for entry in runs.list_runs(run.project, tmp_path / "runs")] == ["unfinished"]
+    first = run.history
+    assert [row["epoch"] for row in first] == [1]
+    cli.train_run(run)
+    assert run.finished
+    assert [row["epoch"] for row in run.history] == [row["epoch"] for row in trained(name).history]
+    assert run.history[0] == first[0], "the epoch before the crash was trained again"
+
+
+@every_project
+def test_same_seed_same_figures(name, trained, tmp_path):
+    run = start(name, tmp_path)
+    cli.train_run(run)
+    assert run.report["validation"] == trained(name).report["validation"]
+    assert run.report["test"]["model"] == trained(name).report["test"]["model"]
+
+
+# One child for all projects: starting TensorFlow is most of the cost. It first opens every network while `common` and
+# `projects` cannot be imported (a saved model must open in plain Keras), then asks every Predictor.
+CHILD = """
+import json, pathlib, sys
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("common", "projects", "apps"):
+            raise ImportError(f"{name} is blocked")
+
+sys.meta_path.insert(0, Blocked())
+import keras, numpy as np
+
+folders = [pathlib.Path(p) for p in sys.argv[1:]]
+for folder in folders:
+    for file in folder.glob("*.keras"):
+        network = keras.saving.load_model(file, compile=False, safe_mode=True)
+        with np.load(folder / f"{file.stem}-inputs.npz") as saved:
+            outputs = network([saved[key] for key in saved.files] if len(saved.files) > 1 else saved["arr_0"])
+        flat = [keras.ops.convert_to_numpy(part) for part in keras.tree.flatten(outputs)]
+        np.savez(folder / f"{file.stem}-outputs.npz", *flat)
+sys.meta_path.pop(0)
+from common.runs import Run
+for folder in folders:
+    predictor = Run(folder).load()
+    (folder / "answer.json").write_text(json.dumps(predictor.predict(predictor.examples[0])))
+"""
+
+
+def test_saved_networks_give_the_same_in_a_fresh_process(trained, tmp_path):
+    finished = [trained(name) for name in PROJECTS]
+    expected = {}
+    random = np.random.default_rng(0)
+    for run in finished:
+        for name, network in run.load().networks.items():
+            inputs = [random.normal(size=(2, *(size or 4 for size in part.shape[1:]))) for part in network.inputs]
+            inputs = [values.astype(part.dtype) for values, part in zip(inputs, network.inputs, strict=True)]
+            np.savez(run.path / f"{name}-inputs.npz", *inputs)
+            outputs = network(inputs if len(inputs) > 1 else inputs[0])
+            expected[run.path, name] = [keras.ops.convert_to_numpy(part) for part in keras.tree.flatten(outputs)]
+    command = [sys.executable, "-c", CHILD, *(str(run.path) for run in finished)]
+    child = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert child.returncode == 0, child.stderr
+    for (folder, name), values in expected.items():
+        with np.load(folder / f"{name}-outputs.npz") as saved:
+            for key, value in zip(saved.files, values, strict=True):
+                np.testing.assert_allclose(saved[key], value, atol=1e-6)
+    for run in finished:
+        predictor = run.load()
+        answer = json.loads(json.dumps(predictor.predict(predictor.examples[0])))
+        assert json.loads((run.path / "answer.json").read_text()) == pytest.approx(answer, abs=1e-6, nan_ok=True)
+
+
+@every_project
+def test_stream_ends_with_what_predict_answers(name, trained):
+    predictor = trained(name).load()
+    assert predictor.examples
+    example = predictor.examples[0]
+    *_, last = predictor.stream(example)
+    assert last == predictor.predict(example)
+
+
+@every_project
+def test_page_without_a_run_offers_training(name):
+    app = page(name).run()
+    assert not app.exception and not app.error
+    assert any(button.key == "train-default" for button in app.button)
+
+
+@every_project
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_page_shows_exactly_what_predict_answers(name, language, trained, monkeypatch):
+    run = trained(name)
+    monkeypatch.setenv("KERAS_PORTFOLIO_RUNS", str(run.path.parents[1]))
+    app = page(name)
+    app.query_params["language"] = language
+    app.run()
+    assert not app.exception and not app.error
+    assert app.title[0].value == run.project.card.TITLE[language]
+    predictor = run.load()
+    assert json.loads(app.json[0].value) == json.loads(json.dumps(predictor.predict(predictor.examples[0])))
+
+
+@every_project
+@pytest.mark.parametrize("room", range(1, 5))
+def test_every_room_of_the_page_draws(name, room, trained, monkeypatch):
+    monkeypatch.setenv("KERAS_PORTFOLIO_RUNS", str(trained(name).path.parents[1]))
+    app = page(name).run()
+    labels = [tab.label for tab in app.tabs]
+    app.session_state[f"{name}-tab-en"] = labels[room]
+    app.run()
+    assert not app.exception and not app.error
+    assert len(app.main.children) > 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
+def test_a_killed_training_goes_on(tmp_path):
+    """A real kill -9 in the middle of an epoch, on the first project; the others share the code."""
+    run = start(PROJECTS[0], tmp_path)
+    command = [sys.executable, "-m", f"projects.{PROJECTS[0]}.train", "--resume", run.id]
+    command += ["--runs-dir", str(tmp_path / "runs")]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    deadline = time.monotonic() + 120
+    while not (run.path / "history.csv").exists() and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    before = run.history
+    assert before, process.stdout.read()
+    assert not run.finished
+    with (run.path / "history.csv").open(newline="") as file:
+        assert all(None not in row.values() for row in csv.DictReader(file)), "history.csv is half-written"
+    resumed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert resumed.returncode == 0, resumed.stderr
+    assert run.finished
+    assert [row["epoch"] for row in run.history] == list(range(1, run.config.epochs + 1))
+    assert run.history[: len(before)] == before
+    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert again.returncode == 2 and "finished" in again.stderr

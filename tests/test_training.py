@@ -1,0 +1,238 @@
+"""fit(): what survives a crash, what ends a training, what is kept."""
+
+import json
+import types
+
+import keras
+import numpy as np
+import pytest
+
+from common import training
+from common.errors import UserError
+from common.runs import Run
+
+X = np.random.default_rng(0).normal(size=(128, 3)).astype("float32")
+Y = (X @ np.array([[1.0], [-2.0], [0.5]], "float32")) + 0.3
+
+
+class ToyRun(Run):
+    metric = ("loss", "min")
+
+
+def toy_run(tmp_path) -> ToyRun:
+    return ToyRun(tmp_path)
+
+
+def toy_model() -> keras.Model:
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((3,))
+    model = keras.Model(inputs, keras.layers.Dense(1)(keras.layers.Dropout(0.2)(keras.layers.Dense(8)(inputs))))
+    model.compile(keras.optimizers.Adam(0.01), "mse")
+    return model
+
+
+def config(**changes):
+    return types.SimpleNamespace(**{"epochs": 6, "batch_size": 32, "patience": 10, "seed": 0, **changes})
+
+
+def fit(model, run, callbacks=(), **changes):
+    training.fit(model, (X, Y), (X, Y), config(**changes), run, callbacks)
+
+
+class At(keras.callbacks.Callback):
+    """Does something at the end of a given epoch, before the checkpoint is written."""
+
+    def __init__(self, epoch, action):
+        super().__init__()
+        self.at, self.action = epoch, action
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch + 1 == self.at:
+            self.action()
+
+
+def crash():
+    raise RuntimeError("crash")
+
+
+def interrupt():
+    raise KeyboardInterrupt
+
+
+def test_resume_goes_on_with_weights_optimizer_and_counters(tmp_path):
+    run = toy_run(tmp_path)
+    with pytest.raises(RuntimeError):
+        fit(toy_model(), run, [At(4, crash)])
+    state = json.loads((tmp_path / "checkpoint" / "00003" / "state.json").read_text())
+    assert state["epoch"] == 3 and [row["epoch"] for row in run.history] == [1, 2, 3]
+    resumed, seen = toy_model(), {}
+
+    class Look(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            seen.setdefault(epoch, int(self.model.optimizer.iterations.numpy()))
+
+    fit(resumed, run, [Look()])
+    assert list(seen) == [3, 4, 5], "finished epochs are not trained again"
+    assert seen[3] == 3 * 4, "the optimiser's step count goes on"
+    assert [row["epoch"] for row in run.history] == [1, 2, 3, 4, 5, 6]
+    assert min(row["val_loss"] for row in run.history) == pytest.approx(resumed.evaluate(X, Y, verbose=0), rel=1e-5)
+
+
+def test_counters_of_stop_and_plateau_survive(tmp_path):
+    """Nothing can improve at learning rate 0, so the stop comes after exactly `patience` epochs, resumed or not."""
+
+    def still():
+        model = toy_model()
+        model.compile(keras.optimizers.SGD(0.0), "mse")
+        return model
+
+    run = toy_run(tmp_path)
+    with pytest.raises(RuntimeError):
+        fit(still(), run, [At(4, crash)], epochs=50, patience=5)
+    state = json.loads((tmp_path / "checkpoint" / "00003" / "state.json").read_text())
+    assert state["counters"]["early_stopping"]["wait"] == 2
+    fit(still(), run, epochs=50, patience=5)
+    assert len(run.history) == 6
+
+
+def test_learning_rate_falls_on_a_plateau(tmp_path):
+    model = toy_model()
+    model.compile(keras.optimizers.SGD(1e-12), "mse")  # too small to change a float32 weight: a plateau
+    fit(model, toy_run(tmp_path), epochs=5, patience=4)
+    rates = [row["learning_rate"] for row in toy_run(tmp_path).history]
+    assert len(rates) == 5
+    model.compile(keras.optimizers.SGD(1e-4), keras.losses.MeanSquaredError())
+    other = ToyRun(tmp_path / "other")
+    other.path.mkdir()
+    training.fit(model, (X, Y * 0), (X, Y * 0 + 1e6), config(epochs=6, patience=4), other)
+    assert other.history[-1]["learning_rate"] < 1e-4
+
+
+def test_half_a_checkpoint_is_never_read(tmp_path):
+    """A kill between writing an epoch's folder and moving the pointer leaves the epoch before it in force."""
+    run = toy_run(tmp_path)
+    with pytest.raises(RuntimeError):
+        fit(toy_model(), run, [At(3, crash)])
+    half = tmp_path / "checkpoint" / "00003"
+    half.mkdir()
+    (half / "model.npz").write_bytes(b"half a fi")
+    (half / "state.json").write_text("")
+    fit(toy_model(), run)
+    assert [row["epoch"] for row in run.history] == [1, 2, 3, 4, 5, 6]
+
+
+def test_best_epoch_is_kept_over_a_resume(tmp_path):
+    """The best weights come from before the crash; what follows is worse and must not replace them."""
+    run = toy_run(tmp_path)
+    with pytest.raises(RuntimeError):
+        fit(toy_model(), run, [At(5, crash)])
+    best = min(row["val_loss"] for row in run.history)
+    model = toy_model()
+
+    class Spoil(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            self.model.layers[-1].bias.assign([100.0])
+
+    fit(model, run, [Spoil()])
+    assert run.history[-1]["val_loss"] > 100 * best
+    assert model.evaluate(X, Y, verbose=0) == pytest.approx(best, rel=1e-5)
+
+
+def test_ended_training_is_not_trained_again(tmp_path):
+    run = toy_run(tmp_path)
+    fit(toy_model(), run)
+    weights = toy_model()
+    fit(weights, run, [At(1, crash)])
+    assert len(run.history) == 6
+
+
+def test_ctrl_c_keeps_the_best_epoch(tmp_path):
+    run, model = toy_run(tmp_path), toy_model()
+    fit(model, run, [At(3, interrupt)])
+    assert len(run.history) == 2
+    assert model.evaluate(X, Y, verbose=0) == pytest.approx(min(row["val_loss"] for row in run.history), rel=1e-5)
+
+
+def test_ctrl_c_before_anything_was_learnt_is_passed_on(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        fit(toy_model(), toy_run(tmp_path), [At(1, interrupt)])
+
+
+def test_stop_file_ends_the_training(tmp_path):
+    run = toy_run(tmp_path)
+    fit(toy_model(), run, [At(2, run.stop_file.touch)], epochs=1000, batch_size=1)
+    assert 2 <= len(run.history) < 30
+
+
+def test_a_loss_that_is_not_a_number_is_said(tmp_path):
+    model = toy_model()
+    model.compile(keras.optimizers.SGD(1e30), "mse")
+    with pytest.raises(UserError, match="--learning-rate"):
+        fit(model, toy_run(tmp_path))
+
+
+def test_checkpoint_of_another_model_is_refused(tmp_path):
+    run = toy_run(tmp_path)
+    with pytest.raises(RuntimeError):
+        fit(toy_model(), run, [At(2, crash)])
+    inputs = keras.Input((3,))
+    other = keras.Model(inputs, keras.layers.Dense(1)(inputs))
+    other.compile("adam", "mse")
+    with pytest.raises(UserError, match="another model"):
+        fit(other, run)
+
+
+class TwoOptimizers(keras.Model):
+    """The shape of a GAN: two networks, two optimisers, a step of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = keras.layers.Dense(1), keras.layers.Dense(1)
+        self.build((None, 3))
+        self.first, self.second = keras.optimizers.Adam(0.01), keras.optimizers.Adam(0.02)
+        self.compile(loss="mse")
+        self.first.build(self.one.trainable_variables)
+        self.second.build(self.two.trainable_variables)
+
+    def build(self, shape):
+        self.one.build(shape)
+        self.two.build(shape)
+        self.built = True
+
+    def call(self, x):
+        return self.one(x) + self.two(x)
+
+    def train_step(self, data):
+        import tensorflow as tf
+
+        x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
+        with tf.GradientTape(persistent=True) as tape:
+            loss = keras.ops.mean((self(x) - y) ** 2)
+        for layer, optimizer in ((self.one, self.first), (self.two, self.second)):
+            optimizer.apply_gradients(
+                zip(tape.gradient(loss, layer.trainable_variables), layer.trainable_variables, strict=True)
+            )
+        return {"loss": loss}
+
+
+def test_two_optimizers_are_restored(tmp_path):
+    keras.utils.set_random_seed(1)
+    run, model = toy_run(tmp_path), TwoOptimizers()
+    with pytest.raises(RuntimeError):
+        fit(model, run, [At(3, crash)])
+    resumed = TwoOptimizers()
+    checkpoint = training.Checkpoint(run, "val_loss", "min", {})
+    checkpoint.restore(resumed)
+    for optimizer in (resumed.first, resumed.second):
+        assert int(optimizer.iterations.numpy()) == 8
+        assert any(np.abs(variable.numpy()).sum() > 0 for variable in optimizer.variables[2:])
+
+
+def test_tensorboard_logs_are_written(tmp_path):
+    run = ToyRun(tmp_path, tensorboard=True)
+    fit(toy_model(), run, epochs=1)
+    assert list((tmp_path / "tensorboard").rglob("events.*"))
+
+
+def test_history_without_an_epoch_is_empty(tmp_path):
+    assert toy_run(tmp_path).history == []
