@@ -174,8 +174,10 @@ def _results(run: Run) -> None:
     }
     for row in body:
         row[-1] = f"{DOTS[row[-1]]} {words[row[-1]]}" if row[-1] else ""
-    st.dataframe(pd.DataFrame(body, columns=[header[0] or t("model", "모델"), *header[1:]]), hide_index=True)
-    figures = sorted((run.path / "figures").glob("*.png"))
+    table = pd.DataFrame(body, columns=[header[0] or t("model", "모델"), *header[1:]])
+    st.dataframe(table[[table.columns[0], table.columns[-1], *table.columns[1:-1]]], hide_index=True)
+    st.image(str(run.path / "figures" / "history.png"), width="stretch")
+    figures = sorted(path for path in (run.path / "figures").glob("*.png") if path.stem != "history")
     for left in range(0, len(figures), 2):
         for column, figure in zip(st.columns(2), figures[left : left + 2], strict=False):
             column.image(str(figure), caption=figure.stem.replace("_", " "), width="stretch")
@@ -200,7 +202,7 @@ def _processes() -> dict[str, subprocess.Popen]:
 
 def launch(run: Run) -> None:
     """Start (or go on with) a run in a process of its own."""
-    with (run.path / "console.txt").open("w", encoding="utf-8") as console:
+    with _console(run).open("w", encoding="utf-8") as console:
         _processes()[str(run.path)] = subprocess.Popen(
             [sys.executable, "-m", f"projects.{run.project.name}.train"]
             + ["--resume", run.id]
@@ -210,6 +212,11 @@ def launch(run: Run) -> None:
             stdout=console,
             stderr=subprocess.STDOUT,
         )
+
+
+def _console(run: Run) -> Path:
+    """What the process prints: beside the run folder, which the process removes when its data cannot be used."""
+    return run.path.with_name(f"{run.id}.console.txt")
 
 
 def _in_progress(project: Project) -> Run | None:
@@ -278,7 +285,9 @@ def _knob_inputs(config_class: type) -> dict[str, Any]:
 @st.fragment(run_every=1.5)
 def _follow(run: Run) -> None:
     """The live curve of a running training, its last lines, and the stop button."""
-    st.session_state[f"{run.path.parent.name}-followed"] = str(run.path)
+    name = run.path.parent.name
+    console = _tail(_console(run))
+    st.session_state.update({f"{name}-followed": str(run.path), f"{name}-console": console})
     if _processes()[str(run.path)].poll() is not None:
         st.rerun()
     st.subheader(t(f"Training {run.id}", f"학습 중: {run.id}"))
@@ -291,7 +300,7 @@ def _follow(run: Run) -> None:
     elif st.button(t("Stop", "멈추기"), key="stop"):
         run.stop_file.touch()
         st.rerun(scope="fragment")
-    st.code(_tail(run.path / "console.txt") or "…", language=None)
+    st.code(console or "…", language=None)
 
 
 def _outcome(run: Run) -> None:
@@ -307,7 +316,7 @@ def _outcome(run: Run) -> None:
         )
     else:
         st.error(t(f"{run.id} ended before it was finished:", f"{run.id} 학습이 중간에 끝났습니다:"))
-        st.code(_tail(run.path / "console.txt"), language=None)
+        st.code(st.session_state[f"{run.path.parent.name}-console"] or "–", language=None)
     if run.history:
         _curves(run, run.history)
 

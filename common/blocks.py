@@ -19,8 +19,8 @@ def dense(x, units: int, activation: str | None = "relu", dropout: float = 0.0, 
     return layers.Dropout(dropout, name=name and f"{name}_dropout")(x) if dropout else x
 
 
-def dense_stack(x, units: Sequence[int], activation: str = "relu", dropout: float = 0.0, name: str = "dense"):
-    """One `dense` block for each entry of `units`, named `name_1`, `name_2`, …"""
+def dense_stack(x, units: Sequence[int], activation: str = "relu", dropout: float = 0.0, name: str = "hidden"):
+    """One `dense` block for each entry of `units`, named `name_1`, `name_2`, … (`dense_1` is Keras' own)."""
     for i, width in enumerate(units, start=1):
         x = dense(x, width, activation, dropout, f"{name}_{i}")
     return x

@@ -1,6 +1,7 @@
 """The commands of every project: train, evaluate, predict. Nothing here imports TensorFlow before it must."""
 
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -54,7 +55,13 @@ def train_command(package: str) -> None:
     main.__annotations__["model"] = project.config_class
     with user_errors():
         run = _parse(main, project, "train", data_names(project))
-        train_run(run)
+        new = not any(run.path.glob("log.txt"))
+        try:
+            train_run(run)
+        except UserError:
+            if new and not (run.path / "checkpoint").exists():
+                shutil.rmtree(run.path)  # nothing was learnt, and the same mistake would end it again
+            raise
         print_next_steps(run)
 
 
@@ -142,6 +149,8 @@ def start_keras() -> None:
 
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # scikit-learn's OpenMP threads would spin while they wait, and on a busy machine steal the time they wait for.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if sys.stderr.isatty():
         print(f"starting {os.environ['KERAS_BACKEND']} …", file=sys.stderr, flush=True)
     kept = os.dup(2)

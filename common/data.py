@@ -81,17 +81,17 @@ def split_rows(
     *,
     times: np.ndarray | None = None,
     groups: np.ndarray | None = None,
-    stratify: bool = True,
     shares: tuple[float, float, float] = SHARES,
     seed: int = 0,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Row numbers of train, validation and test.
 
     With `times`: in the order of time, the latest rows are the test, and rows of one instant stay together. With
-    `groups`: no group is in two splits. Otherwise at random, with the same share of each class where `stratify`.
+    `groups`: no group is in two splits. Otherwise at random with the same share of each class: seeds 0 to 4 are the
+    five splits of scikit-learn's `StratifiedShuffleSplit(5, random_state=0)`, seeds 5 to 9 those of random_state 1, ….
     shares: of train, validation and test; they add up to 1. Raises UserError when a split would be empty.
     """
-    from sklearn.model_selection import GroupShuffleSplit, train_test_split
+    from sklearn.model_selection import GroupShuffleSplit, StratifiedShuffleSplit
 
     rows = np.arange(len(targets))
     if times is not None:
@@ -105,16 +105,12 @@ def split_rows(
         train, validation = (rest[part] for part in next(inner.split(rest, groups=groups[rest])))
     else:
         labels = np.asarray(targets)
+        series, number = divmod(seed, 5)
+        outer = StratifiedShuffleSplit(5, test_size=shares[2], random_state=series)
+        inner = StratifiedShuffleSplit(1, test_size=shares[1] / (shares[0] + shares[1]), random_state=seed)
         try:
-            rest, test = train_test_split(
-                rows, test_size=shares[2], random_state=seed, stratify=labels if stratify else None
-            )
-            train, validation = train_test_split(
-                rest,
-                test_size=shares[1] / (shares[0] + shares[1]),
-                random_state=seed,
-                stratify=labels[rest] if stratify else None,
-            )
+            rest, test = list(outer.split(rows, labels))[number]
+            train, validation = (rest[part] for part in next(inner.split(rest, labels[rest])))
         except ValueError as error:
             raise UserError(f"The {len(rows)} rows are too few to split: {error}") from None
     if not (len(train) and len(validation) and len(test)):

@@ -151,17 +151,22 @@ def ranking_figures(
     return figures
 
 
-def best_f1_threshold(targets: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> float:
-    """The threshold with the highest weighted F1: half-way between the last alarm and the next score below it.
+def best_f1_threshold(targets: np.ndarray, scores: np.ndarray, weights: np.ndarray, bins: int = 2000) -> float:
+    """The threshold with the highest weighted F1, after smoothing the scores of the few rows that there are.
 
-    targets: (n,) 0 or 1; scores, weights: (n,). Half-way, because the exact score of the last caught fraud would miss
-    the next one that scores a hair less.
+    targets: (n,) 0 or 1; scores, weights: (n,). The threshold with the best F1 on the rows themselves lies just above
+    one normal row, and the next sample has a normal above it: where one false alarm stands for 35 of them, that costs
+    0.1 of F1. So every score is blurred by a Gaussian first, of the width of Silverman's rule of thumb (1986, eq. 3.28)
+    for the positives' scores, and F1 is that of the blurred counts, on a grid of `bins` thresholds.
     """
-    from sklearn.metrics import precision_recall_curve
+    from scipy.special import ndtr
 
-    precision, recall, thresholds = precision_recall_curve(targets, scores, sample_weight=weights)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        f1 = np.nan_to_num(2 * precision * recall / (precision + recall))[:-1]
-    best = int(np.argmax(f1))
-    below = scores[scores < thresholds[best]]
-    return float((thresholds[best] + below.max()) / 2) if len(below) else float(thresholds[best])
+    positives = scores[targets == 1]
+    width = 1.06 * positives.std() * len(positives) ** -0.2 or 1e-9
+    edges = np.linspace(scores.min(), scores.max(), bins + 1)
+    centres = (edges[1:] + edges[:-1]) / 2
+    rows, _ = np.histogram(scores, edges, weights=weights)
+    hits, _ = np.histogram(positives, edges, weights=weights[targets == 1])
+    above = ndtr((centres[:, None] - edges) / width)  # the share of a blurred score that lies above each threshold
+    f1 = 2 * (hits @ above) / (rows @ above + hits.sum())
+    return float(edges[np.argmax(f1)])

@@ -124,8 +124,16 @@ class Run:
 
 
 def start(project: Project, config: Any, data: str, data_dir: Path, runs_dir: Path, tensorboard: bool = False) -> Run:
-    """Make a new run folder and write down what was asked. The id is the time, the model and the seed."""
+    """Make a new run folder and write down what was asked. The id is the time, the model and the seed.
+
+    data: a name on the project's card, or the path of a file or folder; anything else is a UserError.
+    """
     config_module.check(config)
+    names = [name for name in project.card.DATA if name != "PATH"]
+    if data not in names:
+        if not Path(data).exists():
+            raise UserError(f"--data {data} is neither {' nor '.join(names)} nor a file or folder that exists.")
+        data = str(Path(data).resolve())  # the page and a later evaluation may run elsewhere
     words = [time.strftime("%Y%m%d-%H%M%S"), getattr(config, "model", ""), f"s{config.seed}"]
     stem = "-".join(word for word in words if word)
     for suffix in ["", *(f"-{i}" for i in range(2, 1000))]:
@@ -140,7 +148,7 @@ def start(project: Project, config: Any, data: str, data_dir: Path, runs_dir: Pa
     write_json(path / "config.json", dataclasses.asdict(config))
     write_json(
         path / "run.json",
-        {"data": data, "data_dir": str(data_dir), "created": time.strftime("%Y-%m-%dT%H:%M:%S%z")},
+        {"data": data, "data_dir": str(data_dir.resolve()), "created": time.strftime("%Y-%m-%dT%H:%M:%S%z")},
     )
     return Run(path, tensorboard)
 

@@ -56,7 +56,7 @@ def test_heavy_packages_are_imported_inside_functions(name):
     """`train.py` and the card import Config and the command line only, so that --help answers at once."""
     for file in ("__init__.py", "config.py", "train.py"):
         tree = ast.parse((ROOT / "projects" / name / file).read_text(encoding="utf-8"))
-        top = [node.names[0].name if isinstance(node, ast.Import) else node.module for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]  # fmt: skip # noqa: E501
+        top = [node.names[0].name if isinstance(node, ast.Import) else node.module for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]  # fmt: skip
         allowed = ("common.cli", "common.runs", "common.config", f"projects.{name}.config", "dataclasses", "typing")
         assert set(top) <= set(allowed), file
 

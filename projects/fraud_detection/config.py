@@ -11,9 +11,7 @@ class Config:
     """Knobs of the science; a search tries those that have a range."""
 
     model: Literal["logistic", "mlp"] = "mlp"  # rung of the ladder: one Dense unit, or hidden layers
-    seed: Annotated[int, Bounds(least=0)] = (
-        0  # same seed, same figures; draws the split of ulb and of your own file too
-    )
+    seed: Annotated[int, Bounds(least=0)] = 0  # same seed, same figures; it draws the random splits too
     split: Literal["auto", "stratified", "time"] = "auto"  # auto: by time or group where the data has them
     customers: Annotated[int, Bounds(least=20, most=20_000)] = 5000  # size of the generated world (builtin only)
     target: str | None = None  # your own file: the column to predict (two values)
@@ -26,9 +24,7 @@ class Config:
     learning_rate: Annotated[float, Bounds(least=1e-8), Search(1e-4, 1e-2, log=True)] = 1e-3  # Adam's step size
     layers: Annotated[int, Bounds(least=1, most=8), Search(1, 4)] = 2  # hidden layers of the mlp
     units: Annotated[int, Bounds(least=1), Search(32, 512, log=True)] = 128  # width of each hidden layer
-    dropout: Annotated[float, Bounds(least=0, most=0.9), Search(0.0, 0.5)] = (
-        0.2  # 0 with much data, up to 0.5 with little
-    )
+    dropout: Annotated[float, Bounds(least=0, most=0.9), Search(0.0, 0.5)] = 0.2  # less with more data
     patience: Annotated[int, Bounds(least=1)] = 8  # epochs without a better validation value before stopping
 
     min_precision: Annotated[float, Bounds(least=0, most=1)] = 0.9  # recall is reported at this precision

@@ -34,9 +34,13 @@ class Predictor:
         """Raw rows -> (rows, width) float32 for the network."""
         return encode(frame, self.meta)
 
-    def encode_split(self, split: Split) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(inputs, targets, weights) as `model.fit` takes them."""
-        return self.encode(split.inputs), split.targets.astype("float32"), split.weights.astype("float32")
+    def encode_split(self, split: Split) -> tuple[np.ndarray, np.ndarray]:
+        """(inputs, targets) as `model.fit` takes them.
+
+        Without the weights: they belong to the figures. In training, a part of ULB whose normals count 35-fold would
+        drown the frauds (gradient boosting falls from 0.87 to about 0.7 average precision).
+        """
+        return self.encode(split.inputs), split.targets.astype("float32")
 
     def score(self, frame: pd.DataFrame) -> np.ndarray:
         """Log-odds of fraud (rows,) of raw rows that have passed `checked`."""
@@ -89,14 +93,19 @@ def probability(log_odds: Any) -> Any:
 
 
 def encode(frame: pd.DataFrame, meta: dict[str, Any]) -> np.ndarray:
-    """Standardised numbers and one column for each frequent category, as `meta["columns"]` lists them."""
+    """One column a number, and one for each frequent category, as `meta["columns"]` lists them: (rows, width) float32.
+
+    Numbers are centred, scaled and compressed by sign(r) log(1 + |r|): frauds lie tens of scales out, and what counts
+    there is the order of magnitude.
+    """
     parts = []
     for name, column in meta["columns"].items():
         values = frame[name].to_numpy()
         if "categories" in column:
             parts += [values == category for category in column["categories"]]
         else:
-            parts.append((values.astype(float) - column["mean"]) / column["std"])
+            ratio = (values.astype(float) - column["median"]) / column["scale"]
+            parts.append(np.sign(ratio) * np.log1p(np.abs(ratio)))
     return np.column_stack(parts).astype("float32")
 
 

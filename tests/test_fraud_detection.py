@@ -1,0 +1,343 @@
+"""What only fraud detection promises: its files, its baselines, scoring a file, and every kind of bad input."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from common import cli, runs
+from common.errors import UserError
+from common.project import Project
+from projects.fraud_detection.config import TOY, Config
+from projects.fraud_detection.data import MAX_CATEGORIES, ULB_COLUMNS, ULB_NORMALS, load_data, two_classes
+from projects.fraud_detection.evaluate import spending_rule
+from projects.fraud_detection.predict import encode, encoded_width, score_file
+from tests.conftest import ROOT
+
+NAME = "fraud_detection"
+
+
+def ulb(rows: int = 400, seed: int = 0) -> pd.DataFrame:
+    """A table with ULB's header: noise, and frauds that differ in V1 and Amount."""
+    random = np.random.default_rng(seed)
+    frame = pd.DataFrame(random.normal(size=(rows, 31)), columns=ULB_COLUMNS)
+    frame["Class"] = (np.arange(rows) % 8 == 0).astype(int)
+    frame["Time"] = np.arange(rows, dtype=float)
+    frame["V1"] += 3 * frame["Class"]
+    frame["Amount"] = (random.gamma(2, 40, rows) * (1 + frame["Class"])).round(2)
+    return frame
+
+
+def own(rows: int = 300, seed: int = 0) -> pd.DataFrame:
+    """Somebody's own table: numbers, categories, a group and a time."""
+    random = np.random.default_rng(seed)
+    late = random.random(rows) < 0.3
+    return pd.DataFrame(
+        {
+            "payment": random.gamma(2, 30, rows).round(2) * (1 + late),
+            "country": random.choice(["KR", "DE", "FR"], rows),
+            "card": random.integers(0, 40, rows),
+            "when": pd.date_range("2024-01-01", periods=rows, freq="h").astype(str),
+            "fraud": np.where(late, "yes", "no"),
+        }
+    )
+
+
+@pytest.fixture
+def table(tmp_path):
+    """Write a frame as CSV (or Parquet) and return its path."""
+
+    def write(frame: pd.DataFrame, name: str = "table.csv"):
+        path = tmp_path / name
+        frame.to_csv(path, index=False) if path.suffix == ".csv" else frame.to_parquet(path)
+        return path
+
+    return write
+
+
+def load(path, tmp_path, **knobs):
+    return load_data(Config(**knobs), str(path), tmp_path)
+
+
+def test_a_part_of_ulb_is_weighted_up_to_the_whole(table, tmp_path):
+    frame = ulb()
+    repeated = pd.concat([frame, frame.iloc[:5]])
+    splits = load(table(repeated, "creditcard.csv"), tmp_path)
+    assert sum(splits.sizes.values()) == 400, "exact repeats are removed"
+    parts = (splits.train, splits.validation, splits.sealed_test)
+    normals = sum(part.weights[part.targets == 0].sum() for part in parts)
+    assert normals == pytest.approx(ULB_NORMALS)
+    assert all((part.weights[part.targets == 1] == 1).all() for part in parts)
+    assert splits.source.weighted and "5 exact repeats removed" in splits.source.source
+    assert load_data(Config(), "ulb", tmp_path).source.sha256 == splits.source.sha256, (
+        "ulb finds the file in --data-dir"
+    )
+
+
+def test_ulb_by_time_trains_on_the_past(table, tmp_path):
+    splits = load(table(ulb()), tmp_path, split="time")
+    train, validation, test = (part.inputs["Time"] for part in (splits.train, splits.validation, splits.sealed_test))
+    assert train.max() < validation.min() and validation.max() < test.min()
+
+
+def test_without_a_network_the_message_says_which_file_goes_where(tmp_path, monkeypatch):
+    import sklearn.datasets
+
+    def unreachable(**_):
+        raise OSError("no route")
+
+    monkeypatch.setattr(sklearn.datasets, "fetch_openml", unreachable)
+    with pytest.raises(UserError, match=r"creditcard\.csv.*kaggle"):
+        load_data(Config(), "ulb", tmp_path)
+
+
+def test_openml_is_downloaded_once(tmp_path, monkeypatch):
+    """OpenML's copy lacks the column Time and has the class as text."""
+    import types
+
+    import sklearn.datasets
+
+    frame = ulb().drop(columns="Time").astype({"Class": str})
+    calls = []
+    monkeypatch.setattr(
+        sklearn.datasets, "fetch_openml", lambda **_: calls.append(1) or types.SimpleNamespace(frame=frame)
+    )
+    first = load_data(Config(seed=1), "ulb", tmp_path)
+    assert "Time" not in first.train.inputs
+    load_data(Config(seed=2), "ulb", tmp_path)
+    assert len(calls) == 1
+
+
+def test_own_file_by_group_and_by_time(table, tmp_path):
+    path = table(own())
+    grouped = load(path, tmp_path, target="fraud", group="card")
+    cards = [set(part.units) for part in (grouped.train, grouped.validation, grouped.sealed_test)]
+    assert not cards[0] & cards[1] and not cards[0] & cards[2] and not cards[1] & cards[2]
+    assert grouped.source.unit == "card"
+    timed = load(path, tmp_path, target="fraud", time="when")
+    assert list(timed.train.inputs.columns) == ["payment", "country", "card"], "target and time are no features"
+    assert timed.train.targets.sum() > 0
+
+
+def test_statistics_come_from_train_alone(table, tmp_path):
+    frame = own()
+    splits = load(table(frame), tmp_path, target="fraud", time="when")
+    last = frame.tail(1).assign(payment=1e9, country="XX")
+    changed = load(table(pd.concat([frame.iloc[:-1], last]), "b.csv"), tmp_path, target="fraud", time="when")
+    assert changed.meta["columns"] == splits.meta["columns"], "a row of the test split changed what was fitted"
+
+
+def test_parquet_and_csv_give_the_same(table, tmp_path):
+    csv, parquet = (load(table(own(), f"a.{kind}"), tmp_path, target="fraud") for kind in ("csv", "parquet"))
+    assert csv.meta == parquet.meta
+    pd.testing.assert_frame_equal(csv.train.inputs, parquet.train.inputs, check_dtype=False)
+
+
+def test_encoding(table, tmp_path):
+    splits = load(table(own()), tmp_path, target="fraud")
+    encoded = encode(splits.train.inputs, splits.meta)
+    assert encoded.shape == (len(splits.train), encoded_width(splits.meta)) and encoded.dtype == np.float32
+    country = splits.meta["columns"]["country"]["categories"]
+    first = list(splits.meta["columns"]).index("country")
+    assert (encoded[:, first : first + len(country)].sum(axis=1) == 1).all()
+    unknown = splits.train.inputs.head(1).assign(country="never seen")
+    assert not encode(unknown, splits.meta)[:, first : first + len(country)].any()
+
+
+def test_many_categories_are_bounded(table, tmp_path):
+    frame = own(600).assign(country=[f"c{i % 90}" for i in range(600)])
+    splits = load(table(frame), tmp_path, target="fraud")
+    assert len(splits.meta["columns"]["country"]["categories"]) == MAX_CATEGORIES
+
+
+@pytest.mark.parametrize(
+    ("values", "positive"),
+    [((0, 1), 1), (("no", "yes"), "yes"), ((False, True), True), ((1.0, 0.0), 1.0), (("a", "b"), "b"), ((1, 2), 1)],
+)
+def test_the_positive_class(values, positive, tmp_path):
+    """1, true, yes, y, fraud; else the rarer."""
+    column = pd.Series([values[0]] * 3 + [values[1]] * 2, name="target")
+    assert (two_classes(column, tmp_path) == (column == positive)).all()
+
+
+def test_the_spending_rule_is_the_amount(table, tmp_path):
+    splits = load(table(ulb()), tmp_path)
+    frame = splits.train.inputs
+    assert (spending_rule(splits)(frame) == frame["Amount"]).all()
+    without = load(table(own().drop(columns="card")), tmp_path, target="fraud")
+    assert (np.abs(spending_rule(without)(without.train.inputs)) == without.train.inputs["payment"]).all()
+
+
+BAD = {
+    "missing target": (own(), {"target": "label"}, "no column 'label'"),
+    "no target said": (own(), {}, "--target"),
+    "text in a number column": (own().astype({"payment": object}).replace({"payment": {own()["payment"][3]: "12 €"}}), {"target": "fraud"}, r"row 5: payment is '12 €'"),
+    "empty value": (own().assign(payment=own()["payment"].mask(own().index == 6)), {"target": "fraud"}, "row 8: payment is empty"),
+    "infinity": (own().assign(payment=own()["payment"].mask(own().index == 6, np.inf)), {"target": "fraud"}, "row 8: payment is inf"),
+    "empty category": (own().assign(country=own()["country"].mask(own().index == 2)), {"target": "fraud"}, "row 4: country is empty"),
+    "empty target": (own().assign(fraud=own()["fraud"].mask(own().index == 2)), {"target": "fraud"}, "row 4: the target fraud is empty"),
+    "one class": (own().assign(fraud=0), {"target": "fraud"}, "one value only"),
+    "three classes": (own().assign(fraud=np.arange(300) % 3), {"target": "fraud"}, "3 different values"),
+    "bad date": (own().assign(when="soon"), {"target": "fraud", "time": "when"}, "row 2: when is 'soon'"),
+    "weight of nought": (own().assign(w=0), {"target": "fraud", "weight": "w"}, "row 2: the weight"),
+    "header only": (own().head(0), {"target": "fraud"}, "no rows"),
+    "hardly any rows": (own(4), {"target": "fraud"}, "rows"),
+    "no feature": (own()[["fraud"]], {"target": "fraud"}, "no column left"),
+    "time without a column": (own(), {"target": "fraud", "split": "time"}, "--time COLUMN"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_table(case, table, tmp_path):
+    frame, knobs, message = BAD[case]
+    with pytest.raises(UserError, match=message):
+        load(table(frame), tmp_path, **knobs)
+
+
+FILES = {
+    "empty file": (b"", "empty"),
+    "wrong encoding": ("betrag,klasse\nfünf,1\n".encode("utf-16"), "UTF-8"),
+    "wrong encoding late": (b"a,Class\n" + b"1,0\n" * 9000 + "é,1\n".encode("latin-1"), "UTF-8"),
+    "duplicate column": (b"a,a,Class\n1,2,0\n", "'a' more than once"),
+    "ragged": (b"a,Class\n1,0\n1,2,3,4\n", "line 3"),
+    "binary": (b"\x00\x01\x02\xff\xfe", "UTF-8"),
+}
+
+
+@pytest.mark.parametrize("case", FILES)
+def test_bad_file(case, tmp_path):
+    content, message = FILES[case]
+    (tmp_path / "bad.csv").write_bytes(content)
+    with pytest.raises(UserError, match=message):
+        load(tmp_path / "bad.csv", tmp_path, target="Class")
+
+
+def test_not_a_parquet_file(tmp_path):
+    (tmp_path / "bad.parquet").write_bytes(b"PAR?")
+    with pytest.raises(UserError, match="not a Parquet file"):
+        load(tmp_path / "bad.parquet", tmp_path, target="Class")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "--data", "nowhere.csv"], "neither builtin nor ulb"),
+        (["train", "--epochs", "0"], "--epochs"),
+        (["train", "--resume", "../../etc"], "not the name of a run"),
+        (["train", "--model", "transformer"], "model"),
+        (["predict", "--input", "nowhere.csv", "--output", "b.csv"], "does not exist"),
+        (["evaluate", "--run", "best"], "no finished run"),
+    ],
+)
+def test_bad_command_line(arguments, message, tmp_path):
+    command = [sys.executable, "-m", f"projects.{NAME}.{arguments[0]}", *arguments[1:], "--runs-dir", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2, done.stderr
+    assert message in done.stderr and "Traceback" not in done.stderr
+    assert not list(tmp_path.rglob("run.json")), "a run folder was left behind"
+
+
+def test_scoring_a_file(trained, tmp_path):
+    predictor = trained(NAME).load()
+    rows = pd.DataFrame(predictor.examples * 50).assign(note="kept")
+    rows.to_csv(tmp_path / "in.csv", index=False)
+    rows.to_parquet(tmp_path / "in.parquet")
+    results = []
+    for source, target in (("in.csv", "out.parquet"), ("in.parquet", "out.csv")):
+        assert score_file(predictor, tmp_path / source, tmp_path / target)[0] == len(rows)
+        results.append(pd.read_parquet(tmp_path / target) if "parquet" in target else pd.read_csv(tmp_path / target))
+    for result in results:
+        assert list(result.columns) == [*rows.columns, "fraud_probability", "is_fraud"]
+        single = predictor.predict(predictor.examples[0])
+        assert result["fraud_probability"][0] == pytest.approx(single["fraud_probability"], rel=1e-4)
+        assert bool(result["is_fraud"][0]) == single["is_fraud"]
+
+
+def test_a_failed_scoring_leaves_nothing(trained, tmp_path, monkeypatch):
+    """The mistake is in the second chunk, when the first has been written already."""
+    from projects.fraud_detection import data
+
+    predictor = trained(NAME).load()
+    rows = pd.DataFrame(predictor.examples * 4).astype({"TX_AMOUNT": object})
+    rows.loc[20, "TX_AMOUNT"] = "$12"
+    rows.to_csv(tmp_path / "in.csv", index=False)
+    monkeypatch.setattr(data.read_chunks, "__defaults__", (10,))
+    for name in ("out.csv", "out.parquet"):
+        with pytest.raises(UserError, match=r"row 22: TX_AMOUNT is '\$12'"):
+            score_file(predictor, tmp_path / "in.csv", tmp_path / name)
+    with pytest.raises(UserError, match=r"\.csv or \.parquet"):
+        score_file(predictor, tmp_path / "in.csv", tmp_path / "out.xlsx")
+    with pytest.raises(UserError, match="no column 'TX_AMOUNT'"):
+        pd.DataFrame({"a": [1]}).to_csv(tmp_path / "other.csv", index=False)
+        score_file(predictor, tmp_path / "other.csv", tmp_path / "out.csv")
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["in.csv", "other.csv"]
+
+
+def test_contributions_of_a_logistic_regression_are_its_terms(table, tmp_path):
+    """For one Dense unit the change of the log-odds is weight times distance from the median, exactly."""
+    project = Project(NAME)
+    config = Config(model="logistic", epochs=2)
+    run = runs.start(project, config, str(table(ulb())), tmp_path, tmp_path / "runs")
+    cli.train_run(run)
+    predictor = run.load()
+    frame = pd.DataFrame(predictor.examples)
+    kernel = predictor.networks["model"].get_weights()[0][:, 0]
+    columns = predictor.meta["columns"]
+    expected = [
+        kernel[i]
+        * np.sign(frame[name] - column["median"])
+        * np.log1p(abs(frame[name] - column["median"]) / column["scale"])
+        for i, (name, column) in enumerate(columns.items())
+    ]
+    np.testing.assert_allclose(predictor.contributions(frame), np.array(expected).T, atol=1e-4)
+
+
+def test_own_file_end_to_end_and_evaluated_on_new_data(table, tmp_path):
+    project = Project(NAME)
+    config = Config(target="fraud", group="card", epochs=2, layers=1, units=8)
+    run = runs.start(project, config, str(table(own(600))), tmp_path, tmp_path / "runs")
+    cli.train_run(run)
+    assert run.report["data"]["name"] == "table.csv"
+    before = run.report
+    new = table(own(200, seed=5), "new.csv")
+    report = project.evaluate(run, str(new))
+    assert report.sizes["test"] == 200 and report.test["baselines"]
+    assert run.report == before, "an evaluation on other data leaves the run as it is"
+
+
+def test_uploaded_file_with_a_mistake_is_named_on_the_page(trained, monkeypatch):
+    run = trained(NAME)
+    monkeypatch.setenv("KERAS_PORTFOLIO_RUNS", str(run.path.parents[1]))
+    app = AppTest.from_file(str(ROOT / "apps" / f"{NAME}.py"), default_timeout=60).run()
+    wrong = pd.DataFrame(run.load().examples).astype(object)
+    wrong.loc[1, "TX_AMOUNT"] = "five"
+    app.file_uploader[0].upload("my file.csv", wrong.to_csv(index=False).encode(), "text/csv").run()
+    assert not app.exception
+    assert [error.value for error in app.error] == ["my file.csv, row 3: TX_AMOUNT is 'five'; expected a number."]
+    right = pd.DataFrame(run.load().examples)
+    app.file_uploader[0].upload("my file.csv", right.to_csv(index=False).encode(), "text/csv").run()
+    assert not app.error and "6" in app.success[0].value
+
+
+def test_training_from_the_page(trained, tmp_path):
+    """The button starts a process of its own, whose run is listed when it has ended."""
+    app = AppTest.from_file(str(ROOT / "apps" / f"{NAME}.py"), default_timeout=60).run()
+    app.session_state[f"{NAME}-tab-en"] = app.tabs[4].label
+    app.run()
+    wanted = {"customers": TOY.customers, "epochs": 1, "units": TOY.units, "layers": 1}
+    for widget in app.number_input:
+        if widget.label in wanted:
+            widget.set_value(wanted[widget.label])
+    start = next(button for button in app.button if "Start" in button.label)
+    start.click().run()
+    assert not app.exception
+    (entry,) = runs.list_runs(Project(NAME), runs.runs_dir())
+    from apps import shared
+
+    process = shared._processes()[str(entry["run"].path)]
+    assert process.wait(120) == 0, shared._console(entry["run"]).read_text()
+    app.run()
+    assert entry["run"].finished and any(entry["run"].id in success.value for success in app.success)
