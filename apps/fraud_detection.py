@@ -27,12 +27,14 @@ def try_it(run: Run) -> None:
 
 
 def _one_transaction(predictor) -> None:
-    left, right = st.columns([2, 3])
+    left, right = st.columns(2)
     with left:
         number = st.selectbox(
             t("Start from an example", "예시로 시작하기"),
             range(len(predictor.examples)),
-            format_func=lambda i: f"{i + 1}: " + (t("a fraud", "부정 거래"), t("a normal one", "정상 거래"))[i % 2],
+            format_func=lambda i: (
+                f"{i + 1}: " + (t("a real fraud", "실제 부정 거래"), t("a normal one", "정상 거래"))[i % 2]
+            ),
         )
         example = predictor.examples[number]
         edited = st.data_editor(
@@ -40,8 +42,10 @@ def _one_transaction(predictor) -> None:
             key=f"transaction-{number}",
             height=360,
             column_config={
-                "_index": t("column", "열"),
-                "value": st.column_config.TextColumn(t("value (edit me)", "값 (고쳐 보세요)"), required=True),
+                "_index": st.column_config.TextColumn(t("column", "열"), width="medium"),
+                "value": st.column_config.TextColumn(
+                    t("value (edit me)", "값 (고쳐 보세요)"), required=True, width="small"
+                ),
             },
         )
     # What was not edited keeps its full precision instead of going through text.
@@ -49,7 +53,7 @@ def _one_transaction(predictor) -> None:
     raw = {name: value if texts[name] == str(value) else texts[name] for name, value in example.items()}
     with right, shared.errors_shown():
         answer = predictor.predict(raw)
-        verdict = t("⚠️ Fraud", "⚠️ 부정 거래") if answer["is_fraud"] else t("✅ Normal", "✅ 정상 거래")
+        verdict = t("Fraud", "부정 거래") if answer["is_fraud"] else t("Normal", "정상 거래")
         first, second, third = st.columns(3)
         first.metric(t("Verdict", "판정"), verdict)
         second.metric(t("Probability of fraud", "부정 확률"), f"{answer['fraud_probability']:.2%}")
@@ -62,7 +66,7 @@ def _one_transaction(predictor) -> None:
                 x=alt.X(
                     "moved", title=t("change of the log-odds: ← normal · fraud →", "로그 오즈 변화: ← 정상 · 부정 →")
                 ),
-                y=alt.Y("column", sort=None, title=None),
+                y=alt.Y("column", sort=None, title=None, axis=alt.Axis(labelLimit=250)),
                 color=alt.condition("datum.moved > 0", alt.value("#D55E00"), alt.value("#0072B2")),
                 tooltip=["column", alt.Tooltip("moved", format="+.3f")],
             )
@@ -119,7 +123,7 @@ def _threshold(run: Run, predictor) -> None:
         t("Threshold: alarm from this probability on", "임계값: 이 확률부터 경보"),
         options,
         value=start,
-        format_func=lambda i: f"{table['threshold'][i]:.4%}",
+        format_func=lambda i: f"{table['threshold'][i]:.3%}",
     )
     row = table.iloc[position]
     columns = st.columns(4)
@@ -189,7 +193,7 @@ def inside(run: Run) -> None:
     st.altair_chart(
         alt.Chart(typical)
         .mark_bar(cornerRadius=3, color="#0072B2")
-        .encode(x=moved, y=alt.Y("column", sort=None, title=None))
+        .encode(x=moved, y=alt.Y("column", sort=None, title=None, axis=alt.Axis(labelLimit=250)))
     )
     st.subheader(t("The network", "신경망"))
     shared.drawing(predictor.networks["model"])

@@ -24,7 +24,7 @@ from common.runs import Run
 
 ROOT = Path(__file__).parents[1]
 MAX_UPLOAD_MB = 50
-DOTS = {"better": "🟢", "not distinguishable": "⚪", "worse": "🔴"}
+SIGNS = {"better": "▲", "not distinguishable": "=", "worse": "▼"}
 
 
 def page(name: str, try_it: Callable[[Run], None], data: Callable[[Run], None], inside: Callable[[Run], None]) -> None:
@@ -173,7 +173,7 @@ def _results(run: Run) -> None:
         "worse": t("worse", "더 못하다"),
     }
     for row in body:
-        row[-1] = f"{DOTS[row[-1]]} {words[row[-1]]}" if row[-1] else ""
+        row[-1] = f"{SIGNS[row[-1]]} {words[row[-1]]}" if row[-1] else ""
     table = pd.DataFrame(body, columns=[header[0] or t("model", "모델"), *header[1:]])
     st.dataframe(table[[table.columns[0], table.columns[-1], *table.columns[1:-1]]], hide_index=True)
     st.image(str(run.path / "figures" / "history.png"), width="stretch")

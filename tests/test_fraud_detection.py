@@ -141,7 +141,7 @@ def test_encoding(table, tmp_path):
     encoded = encode(splits.train.inputs, splits.meta)
     assert encoded.shape == (len(splits.train), encoded_width(splits.meta)) and encoded.dtype == np.float32
     country = splits.meta["columns"]["country"]["categories"]
-    first = list(splits.meta["columns"]).index("country")
+    first = 2 * list(splits.meta["columns"]).index("country")  # two columns for each number before it
     assert (encoded[:, first : first + len(country)].sum(axis=1) == 1).all()
     unknown = splits.train.inputs.head(1).assign(country="never seen")
     assert not encode(unknown, splits.meta)[:, first : first + len(country)].any()
@@ -285,13 +285,11 @@ def test_contributions_of_a_logistic_regression_are_its_terms(table, tmp_path):
     predictor = run.load()
     frame = pd.DataFrame(predictor.examples)
     kernel = predictor.networks["model"].get_weights()[0][:, 0]
-    columns = predictor.meta["columns"]
-    expected = [
-        kernel[i]
-        * np.sign(frame[name] - column["median"])
-        * np.log1p(abs(frame[name] - column["median"]) / column["scale"])
-        for i, (name, column) in enumerate(columns.items())
-    ]
+    expected = []
+    for i, (name, column) in enumerate(predictor.meta["columns"].items()):
+        ratio = (frame[name] - column["median"]) / column["scale"]
+        linear, log = ratio.clip(-5, 5), np.sign(ratio) * np.log1p(abs(ratio))
+        expected.append(kernel[2 * i] * linear + kernel[2 * i + 1] * log)
     np.testing.assert_allclose(predictor.contributions(frame), np.array(expected).T, atol=1e-4)
 
 

@@ -19,7 +19,7 @@ class Config:
     group: str | None = None  # your own file: rows of one group (card, customer) stay in one split
     weight: str | None = None  # your own file: how many real cases a row stands for
 
-    epochs: Annotated[int, Bounds(least=1)] = 40  # the most; the early stop usually comes sooner
+    epochs: Annotated[int, Bounds(least=1)] = 30  # the most; the early stop usually comes sooner
     batch_size: Annotated[int, Bounds(least=1), Search(128, 2048, log=True)] = 512  # rows a step
     learning_rate: Annotated[float, Bounds(least=1e-8), Search(1e-4, 1e-2, log=True)] = 1e-3  # Adam's step size
     layers: Annotated[int, Bounds(least=1, most=8), Search(1, 4)] = 2  # hidden layers of the mlp

@@ -178,7 +178,7 @@ def _cut(inputs, targets, weights, units, times, groups, source, target, config)
 
 
 def _joined(train: Split, validation: Split, test: Split, source: Source, target: str) -> Splits:
-    meta = {"target": target, "columns": describe(train), "examples": _examples(validation)}
+    meta = {"target": target, "columns": describe(train)}
     return Splits(train, validation, test, meta, source)
 
 
@@ -200,15 +200,6 @@ def describe(train: Split) -> dict[str, dict]:
         else:
             columns[name] = {"categories": values.value_counts().index[:MAX_CATEGORIES].tolist()}
     return columns
-
-
-def _examples(validation: Split) -> list[dict]:
-    """Three frauds and three normal transactions, in turn, for the page and the model card."""
-    rows = [row for pair in zip(*(np.flatnonzero(validation.targets == label)[:3] for label in (1, 0)), strict=False) for row in pair]  # fmt: skip # noqa: E501
-    return [
-        {name: value.item() if isinstance(value, np.generic) else value for name, value in record.items()}
-        for record in validation.inputs.iloc[rows].to_dict("records")
-    ]
 
 
 # Reading tables. Whatever is wrong with a file is said in one sentence that names the file, the column and the row;

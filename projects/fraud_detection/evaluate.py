@@ -86,20 +86,28 @@ def baselines(splits: Splits) -> dict[str, Scorer]:
 
     train, meta = splits.train, splits.meta
 
-    def fitted(model) -> Scorer:
-        model.fit(encode(train.inputs, meta), train.targets)  # unweighted, as the network; see `encode_split`
-        return lambda frame: model.decision_function(encode(frame, meta))
+    def fitted(model, limit: float = 5.0) -> Scorer:
+        model.fit(encode(train.inputs, meta, limit), train.targets)  # unweighted, as the network; see `encode_split`
+        return lambda frame: model.decision_function(encode(frame, meta, limit))
 
-    regressions = (LogisticRegression(C=c, max_iter=1000) for c in (0.001, 0.01, 0.1, 1.0))
+    regressions = (
+        fitted(LogisticRegression(C=strength, max_iter=1000), limit)
+        for strength in (0.1, 1.0)
+        for limit in (5.0, np.inf)
+    )
     boosters = (
-        HistGradientBoostingClassifier(learning_rate=rate, max_leaf_nodes=leaves, early_stopping=False, random_state=0)
+        fitted(
+            HistGradientBoostingClassifier(
+                learning_rate=rate, max_leaf_nodes=leaves, early_stopping=False, random_state=0
+            )
+        )
         for rate in (0.05, 0.1)
         for leaves in (8, 31)
     )
     return {
         "spending_rule": spending_rule(splits),
-        "logistic_regression": _best((fitted(model) for model in regressions), splits.validation),
-        "gradient_boosting": _best((fitted(model) for model in boosters), splits.validation),
+        "logistic_regression": _best(regressions, splits.validation),
+        "gradient_boosting": _best(boosters, splits.validation),
     }
 
 
@@ -189,7 +197,8 @@ def _curve_figure(test: Split, scores: dict[str, np.ndarray]):
             curve_kwargs={"color": report.COLOURS[i], "linewidth": 2 if i == 0 else 1.2},
         )
     axis.set(xlabel="recall (share of frauds found)", ylabel="precision (share of alarms that are frauds)")
-    axis.legend(frameon=False, fontsize=8, loc="best")
+    axis.set_aspect("auto")
+    axis.legend(frameon=False, fontsize=8, loc="lower left")
     return figure
 
 

@@ -19,7 +19,7 @@ class Predictor:
     """Encodes raw transactions, runs the network and says what it found.
 
     networks: {"model": Keras model from encoded columns to log-odds}. meta: the columns (`data.describe`), the target's
-    name, examples, and the threshold once it has been chosen.
+    name, and, once they are chosen, the threshold and the examples.
     """
 
     def __init__(self, networks: dict[str, Any], meta: dict[str, Any]):
@@ -81,6 +81,19 @@ class Predictor:
         """There is nothing to show before the answer."""
         yield self.predict(raw)
 
+    def choose_examples(self, validation: Split) -> None:
+        """Keep six validation rows to start from: frauds and normal ones in turn, from sure over doubtful to wrong."""
+        scores = self.score(validation.inputs)
+        rows = []
+        for ranks in ((0.9, 0.1), (0.5, 0.5), (0.1, 0.999)):  # of the frauds, of the normal ones
+            for label, rank in zip((1, 0), ranks, strict=True):
+                own = np.flatnonzero(validation.targets == label)
+                rows.append(own[np.argsort(scores[own])[int(rank * (len(own) - 1))]])
+        self.meta["examples"] = [
+            {name: value.item() if isinstance(value, np.generic) else value for name, value in record.items()}
+            for record in validation.inputs.iloc[rows].to_dict("records")
+        ]
+
     def choose_threshold(self, validation: Split) -> None:
         """Keep the threshold (a log-odds) with the best F1 on validation."""
         self.meta["threshold"] = best_f1_threshold(
@@ -92,11 +105,11 @@ def probability(log_odds: Any) -> Any:
     return 1 / (1 + np.exp(-np.asarray(log_odds, float)))
 
 
-def encode(frame: pd.DataFrame, meta: dict[str, Any]) -> np.ndarray:
-    """One column a number, and one for each frequent category, as `meta["columns"]` lists them: (rows, width) float32.
+def encode(frame: pd.DataFrame, meta: dict[str, Any], limit: float = 5.0) -> np.ndarray:
+    """Two columns a number, and one for each frequent category, as `meta["columns"]` lists them: (rows, width) float32.
 
-    Numbers are centred, scaled and compressed by sign(r) log(1 + |r|): frauds lie tens of scales out, and what counts
-    there is the order of magnitude.
+    A number is centred and scaled to r, and enters as r within `limit`, where differences count, and as
+    sign(r) log(1 + |r|), because frauds lie tens of scales out, where only the order of magnitude counts.
     """
     parts = []
     for name, column in meta["columns"].items():
@@ -105,13 +118,13 @@ def encode(frame: pd.DataFrame, meta: dict[str, Any]) -> np.ndarray:
             parts += [values == category for category in column["categories"]]
         else:
             ratio = (values.astype(float) - column["median"]) / column["scale"]
-            parts.append(np.sign(ratio) * np.log1p(np.abs(ratio)))
+            parts += [np.clip(ratio, -limit, limit), np.sign(ratio) * np.log1p(np.abs(ratio))]
     return np.column_stack(parts).astype("float32")
 
 
 def encoded_width(meta: dict[str, Any]) -> int:
     """How many columns `encode` makes."""
-    return sum(len(column.get("categories", ["one"])) for column in meta["columns"].values())
+    return sum(len(column.get("categories", ("linear", "log"))) for column in meta["columns"].values())
 
 
 def checked(frame: pd.DataFrame, meta: dict[str, Any], path: Path | str) -> pd.DataFrame:

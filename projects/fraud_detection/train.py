@@ -27,6 +27,7 @@ def train(config: Config, run: Run, callbacks=()) -> None:
         score=ranking(splits.validation, config),
     )
     predictor.choose_threshold(splits.validation)
+    predictor.choose_examples(splits.validation)
     run.save(predictor)
 
 
