@@ -12,6 +12,8 @@ from apps.i18n import t
 from common.runs import Run
 from projects.fraud_detection.predict import checked, score_file
 
+MAX_ROWS = 500_000  # that a visitor may have scored at once
+
 
 def try_it(run: Run) -> None:
     predictor = shared.predictor(run)
@@ -98,7 +100,7 @@ def _file(predictor) -> None:
         source.write_bytes(uploaded.getbuffer())
         try:
             with st.spinner(t("Scoring …", "점수 매기는 중 …")):
-                rows, alarms = score_file(predictor, source, target)
+                rows, alarms = score_file(predictor, source, target, MAX_ROWS)
         except shared.UserError as error:
             raise shared.UserError(str(error).replace(str(source), source.name)) from None
         st.success(

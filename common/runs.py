@@ -164,9 +164,8 @@ def find(project: Project, which: str, runs_dir: Path) -> Run:
             raise UserError(f"{which!r} is not the name of a run.")
         path = runs_dir / project.name / which
         if not (path / "run.json").is_file():
-            raise UserError(
-                f"There is no run {which} under {path.parent}; `python -m projects list` shows what is there."
-            )
+            there = ", ".join(entry["run"].id for entry in list_runs(project, runs_dir)[:5]) or "none"
+            raise UserError(f"There is no run {which} under {path.parent}; the latest there: {there}.")
         return Run(path)
     finished = [entry for entry in list_runs(project, runs_dir) if entry["status"] == "finished"]
     if not finished:

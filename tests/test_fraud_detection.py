@@ -270,6 +270,8 @@ def test_a_failed_scoring_leaves_nothing(trained, tmp_path, monkeypatch):
             score_file(predictor, tmp_path / "in.csv", tmp_path / name)
     with pytest.raises(UserError, match=r"\.csv or \.parquet"):
         score_file(predictor, tmp_path / "in.csv", tmp_path / "out.xlsx")
+    with pytest.raises(UserError, match="more than 15 rows"):
+        score_file(predictor, tmp_path / "in.csv", tmp_path / "out.csv", most=15)
     with pytest.raises(UserError, match="no column 'TX_AMOUNT'"):
         pd.DataFrame({"a": [1]}).to_csv(tmp_path / "other.csv", index=False)
         score_file(predictor, tmp_path / "other.csv", tmp_path / "out.csv")

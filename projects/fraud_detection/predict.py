@@ -142,10 +142,11 @@ def checked(frame: pd.DataFrame, meta: dict[str, Any], path: Path | str) -> pd.D
     return pd.DataFrame(columns)
 
 
-def score_file(predictor: Predictor, source: Path, target: Path) -> tuple[int, int]:
+def score_file(predictor: Predictor, source: Path, target: Path, most: int | None = None) -> tuple[int, int]:
     """Write `source` (CSV or Parquet) with fraud_probability and is_fraud added to `target`; (rows, alarms).
 
     Works in pieces, so that a file of any size fits; `target` appears only when all of it has been written.
+    most: how many rows are allowed (a page bounds what a visitor may ask for); more is a UserError.
     """
     import pyarrow
     import pyarrow.parquet
@@ -161,6 +162,8 @@ def score_file(predictor: Predictor, source: Path, target: Path) -> tuple[int, i
         for chunk in read_chunks(source):
             if chunk.empty:
                 raise UserError(f"{source} has a header but no rows.")
+            if most is not None and rows + len(chunk) > most:
+                raise UserError(f"{source} has more than {most:,} rows, the most that this page scores.")
             answer = predictor.decode(predictor.score(checked(chunk, predictor.meta, source)))
             scored = pd.concat([chunk.reset_index(drop=True), answer], axis=1)
             if target.suffix == ".csv":
