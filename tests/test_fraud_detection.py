@@ -258,13 +258,13 @@ def test_scoring_a_file(trained, tmp_path):
 
 def test_a_failed_scoring_leaves_nothing(trained, tmp_path, monkeypatch):
     """The mistake is in the second chunk, when the first has been written already."""
-    from projects.fraud_detection import data
+    from common import tables
 
     predictor = trained(NAME).load()
     rows = pd.DataFrame(predictor.examples * 4).astype({"TX_AMOUNT": object})
     rows.loc[20, "TX_AMOUNT"] = "$12"
     rows.to_csv(tmp_path / "in.csv", index=False)
-    monkeypatch.setattr(data.read_chunks, "__defaults__", (10,))
+    monkeypatch.setattr(tables.read_chunks, "__defaults__", (10,))
     for name in ("out.csv", "out.parquet"):
         with pytest.raises(UserError, match=r"row 22: TX_AMOUNT is '\$12'"):
             score_file(predictor, tmp_path / "in.csv", tmp_path / name)

@@ -1,9 +1,7 @@
 """From a file, a standard set or the generator to train, validation and test."""
 
-import csv
 import functools
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +9,14 @@ import pandas as pd
 
 from common.data import SHARES, Source, Split, Splits, split_rows
 from common.errors import UserError
+from common.files import replacing
+from common.tables import as_categories, check_columns, check_numbers, file_sha256, read_header, read_table
 from projects.fraud_detection.config import Config
+from projects.fraud_detection.predict import checked
 
 ULB_COLUMNS = ["Time", *(f"V{i}" for i in range(1, 29)), "Amount", "Class"]
 ULB_NORMALS, ULB_FRAUDS = 284_315, 492
 MAX_CATEGORIES = 50  # rarer values of a categorical column share one column, "other"
-CHUNK_ROWS = 200_000
 
 
 @functools.lru_cache(maxsize=1)  # training and evaluation of one run read the same data
@@ -85,8 +85,6 @@ def _find_ulb(data_dir: Path) -> Path:
             f"There is no creditcard.csv in {data_dir} and OpenML cannot be reached ({error}). Download the file "
             f"from https://www.kaggle.com/datasets/mlg-ulb/creditcardfraud and put it into {data_dir}."
         ) from None
-    from common.files import replacing
-
     with replacing(path := data_dir / "creditcard.csv") as temporary:
         frame.to_csv(temporary, index=False)
     return path
@@ -202,81 +200,6 @@ def describe(train: Split) -> dict[str, dict]:
     return columns
 
 
-# Reading tables. Whatever is wrong with a file is said in one sentence that names the file, the column and the row;
-# rows are counted as an editor shows them, the header being row 1.
-
-
-def read_header(path: Path) -> list[str]:
-    """The column names of a CSV or Parquet file."""
-    if path.suffix == ".parquet":
-        import pyarrow.parquet
-
-        try:
-            return pyarrow.parquet.read_schema(path).names
-        except (OSError, ValueError) as error:  # pyarrow's own errors derive from these
-            raise UserError(f"{path} is not a Parquet file: {error}.") from None
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            header = next(csv.reader(file), [])
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 text: byte {error.start} cannot be read. Save it as UTF-8.") from None
-    except (OSError, csv.Error) as error:
-        raise UserError(f"{path} cannot be read: {error}.") from None
-    if not header:
-        raise UserError(f"{path} is empty; expected a header row and data rows.")
-    return header
-
-
-def read_table(path: Path) -> pd.DataFrame:
-    """A whole CSV or Parquet file with at least one row."""
-    frame = pd.concat(list(read_chunks(path)), ignore_index=True)
-    if frame.empty:
-        raise UserError(f"{path} has a header but no rows.")
-    return frame
-
-
-def read_chunks(path: Path, rows: int = CHUNK_ROWS) -> Iterator[pd.DataFrame]:
-    """The table in pieces of `rows`, so that a file of any size fits in memory."""
-    header = read_header(path)
-    if repeated := {name for name in header if header.count(name) > 1}:
-        raise UserError(f"{path} has the column {min(repeated)!r} more than once.")
-    if path.suffix == ".parquet":
-        import pyarrow.parquet
-
-        with pyarrow.parquet.ParquetFile(path) as file:
-            if file.metadata.num_rows == 0:
-                yield file.schema_arrow.empty_table().to_pandas()
-            start = 0
-            for batch in file.iter_batches(rows):
-                yield batch.to_pandas().set_axis(range(start, start := start + batch.num_rows), axis=0)
-        return
-    try:
-        with pd.read_csv(path, chunksize=rows, encoding="utf-8-sig") as reader:
-            yield from reader
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 text ({error.reason}). Save it as UTF-8.") from None
-    except pd.errors.ParserError as error:
-        raise UserError(f"{path} is not a regular CSV file: {str(error).strip()}.") from None
-
-
-def check_columns(frame: pd.DataFrame, wanted: list[str], path: Path) -> None:
-    """Raise UserError for the first wanted column that is not there."""
-    for column in wanted:
-        if column not in frame:
-            raise UserError(f"{path} has no column {column!r}; it has: {', '.join(map(str, frame.columns[:40]))}.")
-
-
-def check_numbers(frame: pd.DataFrame, columns: list[str], path: Path | str) -> None:
-    """Raise UserError for the first value that is not a finite number; the row counts from the frame's index."""
-    for column in columns:
-        numbers = pd.to_numeric(frame[column], errors="coerce").to_numpy(float, na_value=np.nan)
-        wrong = np.flatnonzero(~np.isfinite(numbers))
-        if len(wrong):
-            value = frame[column].iloc[wrong[0]]
-            shown = "is empty" if pd.isna(value) else f"is {value!r}" if isinstance(value, str) else f"is {value}"
-            raise UserError(f"{path}, row {int(frame.index[wrong[0]]) + 2}: {column} {shown}; expected a number.")
-
-
 def tidy(features: pd.DataFrame, path: Path) -> pd.DataFrame:
     """Find the kind of each column: a number, or a category.
 
@@ -295,14 +218,6 @@ def tidy(features: pd.DataFrame, path: Path) -> pd.DataFrame:
     return pd.DataFrame(columns, index=features.index)
 
 
-def as_categories(frame: pd.DataFrame, column: str, path: Path | str) -> pd.Series:
-    """The column as text; an empty value is a UserError."""
-    empty = np.flatnonzero(frame[column].isna())
-    if len(empty):
-        raise UserError(f"{path}, row {int(frame.index[empty[0]]) + 2}: {column} is empty; expected a category.")
-    return frame[column].astype(str)
-
-
 def two_classes(values: pd.Series, path: Path) -> np.ndarray:
     """Targets as 0 and 1. Of two values the positive one is 1, true, yes, y or fraud, else the rarer."""
     empty = np.flatnonzero(values.isna())
@@ -318,8 +233,6 @@ def two_classes(values: pd.Series, path: Path) -> np.ndarray:
 
 def labelled(path: Path, meta: dict) -> Split:
     """New labelled data for a finished run: the run's own feature columns and its target."""
-    from projects.fraud_detection.predict import checked
-
     frame = read_table(path)
     check_columns(frame, [meta["target"]], path)
     return Split(checked(frame, meta, path), two_classes(frame[meta["target"]], path), np.ones(len(frame)))
@@ -335,8 +248,3 @@ def _times(values: pd.Series, path: Path) -> np.ndarray:
         row = times.index[np.argmax(times.isna())]
         raise UserError(f"{path}, row {row + 2}: {values.name} is {values[row]!r}; expected a date or a number.")
     return times.astype("int64").to_numpy()
-
-
-def file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

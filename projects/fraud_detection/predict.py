@@ -13,6 +13,8 @@ from common import cli, runs
 from common.data import Split
 from common.errors import UserError
 from common.evaluation import best_f1_threshold
+from common.files import replacing
+from common.tables import as_categories, check_columns, check_numbers, read_chunks
 
 
 class Predictor:
@@ -129,8 +131,6 @@ def encoded_width(meta: dict[str, Any]) -> int:
 
 def checked(frame: pd.DataFrame, meta: dict[str, Any], path: Path | str) -> pd.DataFrame:
     """The feature columns alone, each of its kind; anything missing or of another kind is a UserError."""
-    from projects.fraud_detection.data import as_categories, check_columns, check_numbers
-
     check_columns(frame, list(meta["columns"]), path)
     columns = {}
     for name, column in meta["columns"].items():
@@ -150,9 +150,6 @@ def score_file(predictor: Predictor, source: Path, target: Path, most: int | Non
     """
     import pyarrow
     import pyarrow.parquet
-
-    from common.files import replacing
-    from projects.fraud_detection.data import read_chunks
 
     if target.suffix not in (".csv", ".parquet"):
         raise UserError(f"--output {target} must end in .csv or .parquet.")
