@@ -29,57 +29,55 @@ def try_it(run: Run) -> None:
 
 
 def _one_transaction(predictor) -> None:
+    number = st.selectbox(
+        t("Start from an example", "예시로 시작하기"),
+        range(len(predictor.examples)),
+        format_func=lambda i: (
+            f"{i + 1}: " + (t("a real fraud", "실제 부정 거래"), t("a normal one", "정상 거래"))[i % 2]
+        ),
+    )
+    example = predictor.examples[number]
+    shown = {name: value if isinstance(value, str) else f"{value:.6g}" for name, value in example.items()}
+    result = st.container()
     left, right = st.columns(2)
-    with left:
-        number = st.selectbox(
-            t("Start from an example", "예시로 시작하기"),
-            range(len(predictor.examples)),
-            format_func=lambda i: (
-                f"{i + 1}: " + (t("a real fraud", "실제 부정 거래"), t("a normal one", "정상 거래"))[i % 2]
-            ),
-        )
-        example = predictor.examples[number]
-        edited = st.data_editor(
-            pd.DataFrame({"value": pd.Series(example, dtype=object).astype(str)}),
-            key=f"transaction-{number}",
-            height=360,
-            column_config={
-                "_index": st.column_config.TextColumn(t("column", "열"), width="medium"),
-                "value": st.column_config.TextColumn(
-                    t("value (edit me)", "값 (고쳐 보세요)"), required=True, width="small"
-                ),
-            },
-        )
+    edited = left.data_editor(
+        pd.DataFrame({"value": pd.Series(shown)}),
+        key=f"transaction-{number}",
+        height=420,
+        column_config={
+            "_index": st.column_config.TextColumn(t("column", "열"), width=250),
+            "value": st.column_config.TextColumn(t("value (edit me)", "값 (고쳐 보세요)"), required=True, width=100),
+        },
+    )
     # What was not edited keeps its full precision instead of going through text.
     texts = edited["value"].to_dict()
-    raw = {name: value if texts[name] == str(value) else texts[name] for name, value in example.items()}
-    with right, shared.errors_shown():
+    raw = {name: value if texts[name] == shown[name] else texts[name] for name, value in example.items()}
+    with result, shared.errors_shown():
         answer = predictor.predict(raw)
-        verdict = t("Fraud", "부정 거래") if answer["is_fraud"] else t("Normal", "정상 거래")
         first, second, third = st.columns(3)
-        first.metric(t("Verdict", "판정"), verdict)
-        second.metric(t("Probability of fraud", "부정 확률"), f"{answer['fraud_probability']:.2%}")
-        third.metric(t("Threshold", "임계값"), f"{answer['threshold']:.2%}")
+        verdict = t("Fraud", "부정 거래") if answer["is_fraud"] else t("Normal", "정상 거래")
+        first.metric(t("Verdict", "판정"), verdict, border=True)
+        second.metric(t("Probability of fraud", "부정 확률"), f"{answer['fraud_probability']:.2%}", border=True)
+        third.metric(t("Threshold", "임계값"), f"{answer['threshold']:.2%}", border=True)
         moved = pd.DataFrame(list(answer["moved_by"].items())[:12], columns=["column", "moved"])
-        st.altair_chart(
-            alt.Chart(moved)
+        right.altair_chart(
+            alt.Chart(moved, height=360)
             .mark_bar(cornerRadius=3)
             .encode(
-                x=alt.X(
-                    "moved", title=t("change of the log-odds: ← normal · fraud →", "로그 오즈 변화: ← 정상 · 부정 →")
-                ),
-                y=alt.Y("column", sort=None, title=None, axis=alt.Axis(labelLimit=250)),
+                x=alt.X("moved", title=t("log-odds: ← normal · fraud →", "로그 오즈: ← 정상 · 부정 →")),
+                y=alt.Y("column", sort=None, title=None, axis=alt.Axis(labelLimit=190, labelFontSize=10)),
                 color=alt.condition("datum.moved > 0", alt.value("#D55E00"), alt.value("#0072B2")),
                 tooltip=["column", alt.Tooltip("moved", format="+.3f")],
             )
         )
-        st.caption(
+        right.caption(
             t(
                 "How far the score would move back if this one value were the training data's median.",
                 "이 값 하나만 학습 데이터의 중앙값으로 바꾸면 점수가 얼마나 되돌아가는지를 나타냅니다.",
             )
         )
-        shared.show_answer(answer)
+        with right:
+            shared.show_answer(answer)
 
 
 def _file(predictor) -> None:

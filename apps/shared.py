@@ -24,7 +24,7 @@ from common.runs import Run
 
 ROOT = Path(__file__).parents[1]
 MAX_UPLOAD_MB = 50
-SIGNS = {"better": "▲", "not distinguishable": "=", "worse": "▼"}
+SIGNS = {"better": "▲", "not distinguishable": "=", "worse": "▼", "undefined": "–"}
 
 
 def page(name: str, try_it: Callable[[Run], None], data: Callable[[Run], None], inside: Callable[[Run], None]) -> None:
@@ -103,13 +103,17 @@ def code(project: Project, room: str) -> None:
 
 
 def drawing(model: Any) -> None:
-    """The model as a table: one row a layer, with its output shape and its number of parameters."""
+    """A functional model as a table: one row a layer, with its output shape and its number of parameters."""
+    from keras import tree
+
     st.dataframe(
         pd.DataFrame(
             {
                 t("layer", "층"): layer.name,
                 t("kind", "종류"): type(layer).__name__,
-                t("output shape", "출력 모양"): str(tuple(layer.output.shape)),
+                t("output shape", "출력 모양"): ", ".join(
+                    str(tuple(part.shape)) for part in tree.flatten(layer.output)
+                ),
                 t("parameters", "파라미터"): layer.count_params(),
             }
             for layer in model.layers
@@ -159,10 +163,10 @@ def _results(run: Run) -> None:
     test = content["test"]
     st.write(
         t(
-            f"Test split: {content['data']['sizes']['test']:,} rows. 95 % intervals by bootstrap over "
-            f"{test['units']:,} units ({test['unit']}); this split was looked at {test['looks']} time(s).",
-            f"테스트 데이터 {content['data']['sizes']['test']:,}행. 독립 단위 {test['units']:,}개({test['unit']})를 "
-            f"다시 뽑은 95 % 부트스트랩 구간이며, 이 테스트 데이터를 {test['looks']}번 보았습니다.",
+            report.measured_on(content),
+            f"테스트 데이터 {content['data']['sizes']['test']:,}행, 독립 단위 {test['units']:,}개({test['unit']})"
+            + ("를 다시 뽑은 95 % 부트스트랩 구간. " if test["comparison"] else ": 구간을 말하기에는 너무 적습니다. ")
+            + f"이 테스트 데이터를 {test['looks']}번 보았습니다.",
         )
     )
     header, *body = report.rows(content)
@@ -171,6 +175,7 @@ def _results(run: Run) -> None:
         "better": t("better", "더 낫다"),
         "not distinguishable": t("not distinguishable", "구별되지 않는다"),
         "worse": t("worse", "더 못하다"),
+        "undefined": t("undefined", "정의되지 않음"),
     }
     for row in body:
         row[-1] = f"{SIGNS[row[-1]]} {words[row[-1]]}" if row[-1] else ""

@@ -1,6 +1,6 @@
 """Fraud detection on ULB over several seeds: each figure's mean and standard deviation, beside the baselines.
 
-    python -m benchmarks.fraud_seeds --data PATH/TO/creditcard.csv [--seeds 0 1 2 3 4] [--model mlp]
+    python -m benchmarks.fraud_seeds --data PATH/TO/creditcard.csv [--seeds 0 1 2 3 4] [--batch-size 512]
 
 Each seed draws its own stratified split (60/15/25) and trains from the start through the project's own `train` and
 `evaluate`; nothing here scores anything by itself. Seeds 0 to 4 are scikit-learn's
@@ -24,6 +24,7 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="creditcard.csv, whole or in part")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--model", default="mlp")
+    parser.add_argument("--batch-size", type=int, default=512)
     args = parser.parse_args()
 
     project = Project("fraud_detection")
@@ -31,7 +32,7 @@ def main() -> None:
     seconds = []
     with tempfile.TemporaryDirectory() as folder:
         for seed in args.seeds:
-            config = project.config_class(model=args.model, seed=seed)
+            config = project.config_class(model=args.model, seed=seed, batch_size=args.batch_size)
             run = runs.start(project, config, args.data, Path(folder), Path(folder))
             content = cli.train_run(run)
             seconds.append(content["timing"]["total_seconds"])

@@ -20,14 +20,18 @@ class Split:
     """Raw inputs and what is known of them.
 
     inputs: a data frame, a list of texts or paths, or arrays: whatever the project's Predictor encodes.
-    targets: what is to be predicted, one for each input. weights: how many real cases a row stands for, or None.
+    targets: what is to be predicted, one for each input. weights: how many real cases a row stands for; left out, one.
     units: for each row, which independent unit it belongs to (terminal, document, photograph …); None: each row is one.
     """
 
     inputs: Any
     targets: Any
-    weights: np.ndarray | None = None
+    weights: np.ndarray = None  # type: ignore[assignment]
     units: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.weights is None:
+            object.__setattr__(self, "weights", np.ones(len(self)))
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -66,9 +70,8 @@ class Splits:
 
         Every look is a line of `runs/<project>/looks.csv`. Only `evaluate` calls this.
         """
-        fingerprint = hashlib.sha256(
-            self.source.sha256.encode() + repr(self.sizes).encode() + np.asarray(self.sealed_test.targets).tobytes()
-        ).hexdigest()[:16]
+        targets = list(self.sealed_test.targets)
+        fingerprint = hashlib.sha256(repr((self.source.sha256, self.sizes, targets)).encode()).hexdigest()[:16]
         ledger = run.path.parent / "looks.csv"
         with ledger.open("a", newline="", encoding="utf-8") as file:
             csv.writer(file).writerow([fingerprint, run.id, time.strftime("%Y-%m-%dT%H:%M:%S%z")])
@@ -111,8 +114,10 @@ def split_rows(
         try:
             rest, test = list(outer.split(rows, labels))[number]
             train, validation = (rest[part] for part in next(inner.split(rest, labels[rest])))
-        except ValueError as error:
-            raise UserError(f"The {len(rows)} rows are too few to split: {error}") from None
+        except ValueError:  # scikit-learn's own words speak of its parameters
+            raise UserError(
+                f"{len(rows)} rows are too few to split: each class needs some in all three parts."
+            ) from None
     if not (len(train) and len(validation) and len(test)):
         raise UserError(f"The {len(rows)} rows cannot be split in three: a part would be empty.")
     return train, validation, test

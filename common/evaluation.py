@@ -32,7 +32,7 @@ def score_table(
     1993, chapter 13); the same resamples serve every model, so a difference is paired.
 
     Returns {"units", "model", "baselines", "comparison"} as in report.json. A verdict is "better" or "worse" only when
-    the interval of the difference excludes zero, else "not distinguishable".
+    the interval of the difference excludes zero, else "not distinguishable" ("undefined" where a metric is).
     """
     models = {"model": model, **baselines}
     values = {name: figures(weights) for name, figures in models.items()}
@@ -87,6 +87,8 @@ def _interval(samples: np.ndarray) -> dict[str, float]:
 
 def _verdict(interval: dict[str, float], way: str) -> str:
     low, high = interval["low"], interval["high"]
+    if low != low:
+        return "undefined"
     if low > 0:
         return "better" if way == "max" else "worse"
     if high < 0:

@@ -103,6 +103,15 @@ def write(run: Run, report: Report, timing: dict[str, float], folder: Path | Non
     return content
 
 
+def measured_on(content: dict[str, Any]) -> str:
+    """One sentence: how many rows and independent units the test has, and how often it has been looked at."""
+    test = content["test"]
+    units = f"{test['units']:,} independent units ({test['unit']})"
+    intervals = f"95 % bootstrap intervals over {units}" if test["comparison"] else f"{units}, too few for intervals"
+    looks = f"looked at {test['looks']} time{'s' if test['looks'] > 1 else ''}"
+    return f"Test: {content['data']['sizes']['test']:,} rows, {intervals}; this test split has been {looks}."
+
+
 def rows(content: dict[str, Any]) -> list[list[str]]:
     """The score table as text: a header, the model, then each baseline with its verdict on the first metric."""
     test, metrics = content["test"], list(content["directions"])
@@ -135,25 +144,27 @@ def print_scores(content: dict[str, Any]) -> None:
     from rich.table import Table
 
     header, *body = rows(content)
-    test, metrics = content["test"], list(content["directions"])
-    table = Table(
-        title=f"test: {content['data']['sizes']['test']:,} rows, 95 % bootstrap intervals over "
-        f"{test['units']:,} units ({test['unit']}), look {test['looks']} at this test split",
-        caption="better ↑ " + ", ".join(m.replace("_", " ") for m in metrics if content["directions"][m] == "max")
-        + "   better ↓ " + ", ".join(m.replace("_", " ") for m in metrics if content["directions"][m] == "min"),
-    )  # fmt: skip
+    directions = content["directions"]
+    better = [
+        f"better {sign} " + ", ".join(metric.replace("_", " ") for metric in directions if directions[metric] == way)
+        for sign, way in (("↑", "max"), ("↓", "min"))
+        if way in directions.values()
+    ]
+    table = Table(caption="   ".join(better))
     for i, name in enumerate(header):
         table.add_column(name, justify="left" if i == 0 else "right")
     for i, line in enumerate(body):
         table.add_row(*line, style="bold" if i == 0 else None)
     console = Console()
     # In a pipe there is no width to fit: wide enough that no figure is broken over two lines.
-    (console if console.is_terminal else Console(width=160)).print(table)
+    console = console if console.is_terminal else Console(width=160)
+    console.print(measured_on(content))
+    console.print(table)
 
 
 def model_card(run: Run, content: dict[str, Any], notes: Sequence[str]) -> str:
     """MODEL_CARD.md after Mitchell et al. 2019: what it is, data, figures beside baselines, limits, failures."""
-    card, data, test = run.project.card, content["data"], content["test"]
+    card, data = run.project.card, content["data"]
     lines = [
         f"# {card.TITLE['en']}: {content['model']}",
         "",
@@ -178,8 +189,7 @@ def model_card(run: Run, content: dict[str, Any], notes: Sequence[str]) -> str:
         "",
         "## Test figures",
         "",
-        f"95 % bootstrap intervals over {test['units']:,} independent units ({test['unit']}). "
-        f"This test split has been looked at {test['looks']} time{'s' if test['looks'] > 1 else ''}.",
+        measured_on(content),
         "",
         *markdown_table(rows(content)),
         "",

@@ -183,7 +183,12 @@ def best(project: Project, entries: list[dict[str, Any]]) -> dict[str, Any]:
     name, mode = project.card.METRIC
     worst = float("-inf") if mode == "max" else float("inf")
     choose: Callable = max if mode == "max" else min
-    return choose(entries, key=lambda entry: entry["report"].get("validation", {}).get(name, worst))
+
+    def value(entry: dict[str, Any]) -> float:
+        found = entry["report"].get("validation", {}).get(name)
+        return worst if found is None else found
+
+    return choose(entries, key=value)
 
 
 def list_runs(project: Project, runs_dir: Path) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterable
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ def fit(
                 targets,
                 sample_weight=weights,
                 validation_data=validation,
-                batch_size=None if targets is None else config.batch_size,
+                batch_size=config.batch_size if isinstance(train, tuple) else None,
                 epochs=config.epochs,
                 initial_epoch=checkpoint.state["epoch"],
                 callbacks=ordered,
@@ -153,14 +154,19 @@ class ProgressReport(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self._close()
+        if self.metric not in logs:
+            raise ValueError(
+                f"{self.metric} is not among {sorted(logs)}: pass score= to fit, or compile with that metric."
+            )
         logs["seconds"] = time.perf_counter() - self.started
         past = [row["seconds"] for row in self.checkpoint.state["history"]] + [logs["seconds"]]
         left = int(np.median(past) * (self.epochs - epoch - 1))
+        loss, rate = logs.get("loss", nan), logs.get("learning_rate", nan)
         star = "*" if self.checkpoint.is_better(logs[self.metric]) else " "
         rest = "" if self.model.stop_training else f"  at most {left // 60}:{left % 60:02d} left"
         self.run_folder.log(
-            f"epoch {epoch + 1:3d}/{self.epochs}  loss {logs['loss']:.4f}  {self.metric} {logs[self.metric]:.4f} {star}"
-            f"  lr {float(logs.get('learning_rate', 'nan')):.1e}  {logs['seconds']:.1f} s{rest}"
+            f"epoch {epoch + 1:3d}/{self.epochs}  loss {loss:.4f}  {self.metric} {logs[self.metric]:.4f} {star}"
+            f"  lr {float(rate):.1e}  {logs['seconds']:.1f} s{rest}"
         )
 
     def on_train_end(self, logs=None):

@@ -87,7 +87,8 @@ def finished(project, folder, data: str, value: float) -> runs.Run:
 def test_runs_are_found(project, tmp_path):
     with pytest.raises(UserError, match="no finished run"):
         runs.find(project, "best", tmp_path)
-    other = finished(project, tmp_path, "other", 0.9)
+    (tmp_path / "other.csv").write_text("")
+    other = finished(project, tmp_path, str(tmp_path / "other.csv"), 0.9)
     good = finished(project, tmp_path, "builtin", 0.8)
     last = finished(project, tmp_path, "builtin", 0.7)
     (tmp_path / project.name / "junk").mkdir()
@@ -144,6 +145,22 @@ def test_looks_at_a_test_split_are_counted(project, tmp_path):
     other = runs.start(project, project.config_class(), "builtin", tmp_path, tmp_path)
     assert [splits([1]).open_test(each)[1] for each in (run, other, run)] == [1, 2, 3]
     assert splits([2]).open_test(run)[1] == 1, "another test split has a count of its own"
+
+
+def test_a_split_of_texts_has_one_fingerprint(project, tmp_path):
+    """Texts and ragged lists too; weights are one unless given."""
+    run = runs.start(project, project.config_class(), "builtin", tmp_path, tmp_path)
+    for targets in (["a", "b"], np.array(["a", None], object), [[1], [1, 2]]):
+        part = Split([0, 1], targets)
+        assert part.weights.tolist() == [1, 1]
+        splits = Splits(part, part, part, {}, Source("a", "a", "0", "row"))
+        assert [splits.open_test(run)[1] for _ in range(2)] == [1, 2]
+
+
+def test_best_survives_an_undefined_metric(project, tmp_path):
+    good = finished(project, tmp_path, "builtin", 0.5)
+    finished(project, tmp_path, "builtin", None)
+    assert runs.find(project, "best", tmp_path) == good
 
 
 def test_dense_blocks_are_plain_layers():

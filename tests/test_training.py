@@ -228,6 +228,32 @@ def test_two_optimizers_are_restored(tmp_path):
         assert any(np.abs(variable.numpy()).sum() > 0 for variable in optimizer.variables[2:])
 
 
+def test_a_metric_that_nobody_reports_is_named(tmp_path):
+    class Other(ToyRun):
+        metric = ("accuracy", "max")
+
+    with pytest.raises(ValueError, match="val_accuracy is not among"):
+        fit(toy_model(), Other(tmp_path))
+
+
+def test_an_autoencoder_has_no_targets_but_a_batch_size(tmp_path):
+    inputs = keras.Input((3,))
+    steps = []
+
+    class Count(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            steps.append(batch)
+
+    class Reconstruct(keras.Model):
+        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+            return keras.ops.mean((x - y_pred) ** 2)
+
+    model = Reconstruct(inputs, keras.layers.Dense(3)(inputs))
+    model.compile("adam")
+    training.fit(model, (X, None), (X, None), config(epochs=1, batch_size=128), toy_run(tmp_path), [Count()])
+    assert steps == [0]
+
+
 def test_tensorboard_logs_are_written(tmp_path):
     run = ToyRun(tmp_path, tensorboard=True)
     fit(toy_model(), run, epochs=1)

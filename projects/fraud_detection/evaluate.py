@@ -12,10 +12,11 @@ import pandas as pd
 
 from common import report
 from common.cli import evaluate_command
-from common.data import Split, Splits
+from common.data import Source, Split, Splits
 from common.evaluation import best_f1_threshold, ranking_figures, score_table
 from common.report import Report
 from common.runs import Run
+from common.tables import file_sha256
 from projects.fraud_detection.config import Config
 from projects.fraud_detection.data import labelled, load_data
 from projects.fraud_detection.predict import encode, probability
@@ -41,8 +42,12 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     splits = load_data(config, run.data, run.data_dir)
     # The baselines are fitted and their thresholds chosen before the test split is opened.
     scorers = {name: (score, _threshold(score, splits.validation)) for name, score in baselines(splits).items()}
+    source = splits.source
     if data:
         test, looks = labelled(Path(data), predictor.meta), 1
+        source = Source(
+            Path(data).name, f"Scored on {data}; trained on: {source.source}", file_sha256(Path(data)), "row"
+        )
     else:
         test, looks = splits.open_test(run)
     scores = predictor.score(test.inputs).astype(float)
@@ -58,10 +63,10 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     )
     validation = predictor.score(splits.validation.inputs).astype(float)
     return Report(
-        source=splits.source,
+        source=source,
         sizes=splits.sizes if not data else {**splits.sizes, "test": len(test)},
         validation=_figures(splits.validation, validation, threshold, config)(splits.validation.weights),
-        test={"unit": splits.source.unit if test.units is not None else "transaction", "looks": looks, **table},
+        test={"unit": source.unit, "looks": looks, **table},
         directions=DIRECTIONS,
         parameters=predictor.networks["model"].count_params(),
         inference_per_second=report.throughput(lambda: predictor.score(test.inputs), len(test)),

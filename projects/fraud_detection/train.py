@@ -16,7 +16,7 @@ def train(config: Config, run: Run, callbacks=()) -> None:
     splits = load_data(config, run.data, run.data_dir)
     run.log(f"{splits.source.source}\n{splits.sizes}")
     model = build_model(config, splits.meta)
-    predictor = Predictor({"model": model}, splits.meta)
+    predictor = Predictor({"model": model}, dict(splits.meta))
     fit(
         model,
         predictor.encode_split(splits.train),
