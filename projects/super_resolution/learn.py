@@ -1,0 +1,235 @@
+"""Learning from one picture: its own smaller copies are the questions, it is the answer.
+
+Shocher, Cohen & Irani, "Zero-Shot Super-Resolution using Deep Internal Learning", CVPR 2018. What is taken over and
+what differs is in README.md.
+"""
+
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from projects.super_resolution.config import Config, recipe
+from projects.super_resolution.model import build_model
+from projects.super_resolution.resize import (
+    as_uint8,
+    back_project,
+    enlarge,
+    imresize,
+    quantise,
+    shrink,
+    to_rgb,
+    to_ycbcr,
+)
+
+FATHERS = (1.0, 0.9, 0.8, 0.7, 0.6)  # the picture itself and smaller copies of it
+OWN_SHARE = 0.25  # of the crops come from the picture at its own size
+PAIR_PIXELS = 6_000_000  # at most this many pixels of pairs are kept (24 bytes each)
+FINAL_BACK_PROJECTIONS = 3
+TILE = 192  # side of the tiles that the network answers at once, in folded pixels; bounds memory
+STAGES = {2: (Fraction(3, 2), Fraction(2)), 3: (Fraction(3, 2), Fraction(3)), 4: (Fraction(2), Fraction(4))}
+ANSWER_SHARE = 0.05  # the time that answering takes beside learning, for the progress bar
+SLOPE_EVERY, SLOPE_WINDOW, SLOPE_RATIO = 60, 256, 1.5  # schedule "slope": when to look, how far back, how flat is flat
+LEAST_RATE = 1e-6  # schedule "slope" stops below it
+
+
+def stages(config: Config, kernel: np.ndarray | None) -> tuple[Fraction, ...]:
+    """The scales at which there is a picture, the last one being the one asked for."""
+    two = config.stages == "two" or (config.stages == "auto" and config.scale == 4)
+    return STAGES[config.scale] if two and kernel is None else (Fraction(config.scale),)
+
+
+def super_resolve(
+    low: np.ndarray, config: Config, kernel: np.ndarray | None = None, previews: bool = True
+) -> Iterator[dict[str, Any]]:
+    """Learn from `low` (h, w, 3) uint8 and enlarge it `config.scale` times.
+
+    kernel: the blur by which the picture was shrunk, or None for bicubic. Yields {"picture": uint8 array of the large
+    picture as it is so far, "progress": 0…1, "loss", "seconds"} about eighty times a network; the last has progress 1.
+    The picture changes about ten times on the way (without `previews` only at the end). Closing the generator
+    ends the learning.
+    """
+    import keras
+
+    began = time.perf_counter()
+    knobs, scales = recipe(config), stages(config, kernel)
+    small = to_ycbcr(low.astype(float))
+    shape = (low.shape[0] * config.scale, low.shape[1] * config.scale)
+    preview = as_uint8(to_rgb(enlarge(small, config.scale, shape, kernel)))
+    source, reached, loss, done = small, Fraction(1), None, 0.0
+    total = len(scales) * knobs["networks"] * knobs["steps"] * (1 + ANSWER_SHARE)
+
+    def so_far() -> dict[str, Any]:
+        progress = min(done / total, 0.999)
+        return {"picture": preview, "progress": progress, "loss": loss, "seconds": time.perf_counter() - began}
+
+    yield so_far()
+    for number, scale in enumerate(scales):
+        factor, reached = scale / reached, scale
+        fold = factor.numerator
+        base = enlarge(source, factor, tuple(round(side * scale) for side in small.shape[:2]), kernel)
+        corrections: list[np.ndarray] = []
+        for network in range(knobs["networks"]):
+            seed = config.seed + 1009 * network + 17 * number
+            keras.utils.set_random_seed(seed)
+            model = build_model(config, {"fold": fold})
+            pairs = Pairs(source, factor, knobs["crop"], kernel, np.random.default_rng(seed))
+            shown = int(10 * done / total)
+            for steps, loss in fit(model, pairs, config):  # noqa: B007
+                done += steps
+                if previews and int(10 * done / total) > shown:
+                    shown = int(10 * done / total)
+                    drafts = [*corrections, correction(model, base, fold, ensemble=False)]
+                    preview = as_uint8(to_rgb(imresize(base + np.mean(drafts, axis=0), shape)))
+                yield so_far()
+            corrections.append(correction(model, base, fold))
+            done = total / len(scales) * (number + (network + 1) / knobs["networks"])
+            yield so_far()
+        source = base + np.mean(corrections, axis=0)
+        source = back_project(source, small, scale, FINAL_BACK_PROJECTIONS, kernel)
+    preview = as_uint8(to_rgb(source))
+    yield {**so_far(), "progress": 1.0}
+
+
+def fit(model: Any, pairs: "Pairs", config: Config) -> Iterator[tuple[int, float]]:
+    """Train the model on crops, one a step; yields (steps since the last yield, their mean loss) about 80 times."""
+    steps = recipe(config)["steps"]
+    every = max(1, steps // 80)
+    losses: list[float] = []
+    lowered = said = 0
+    for step in range(1, steps + 1):
+        losses.append(float(model.train_on_batch(*pairs.draw())))
+        if config.schedule == "slope" and step % SLOPE_EVERY == 0 and is_flat(losses[lowered:][-SLOPE_WINDOW:]):
+            rate, lowered = float(model.optimizer.learning_rate) / 10, step
+            if rate < LEAST_RATE:
+                break
+            model.optimizer.learning_rate = rate
+        if step % every == 0 or step == steps:
+            yield step - said, float(np.mean(losses[said:]))
+            said = step
+
+
+def is_flat(losses: list[float]) -> bool:
+    """Whether the error still falls: the paper fits a line and compares its slope with the deviation around it.
+
+    True when the whole fall of the fitted line over the window is smaller than the standard deviation around it times
+    `SLOPE_RATIO`; never before the window is full.
+    """
+    if len(losses) < SLOPE_WINDOW:
+        return False
+    steps = np.arange(len(losses))
+    slope, start = np.polyfit(steps, losses, 1)
+    around = np.std(losses - (start + slope * steps))
+    return -slope * len(losses) < SLOPE_RATIO * around
+
+
+class Pairs:
+    """Aligned pairs of one picture, and random crops of them.
+
+    A father is the picture at one of the sizes `FATHERS`, cut at one of fold × fold offsets, so that every position of
+    the small pixels' grid is met; its son is the father shrunk and rounded to whole levels. The question is the son
+    enlarged by the linear estimate, the answer what that estimate lacks. Turned and mirrored at random.
+    """
+
+    def __init__(
+        self, source: np.ndarray, scale: Fraction, crop: int, kernel: np.ndarray | None, random: np.random.Generator
+    ):
+        self.random, self.fold = random, scale.numerator
+        fold, least = self.fold, min(source.shape[:2])
+        # A crop leaves room to move in a small picture, and is a whole number of folds.
+        self.crop = min(crop // fold, max(least // fold - 2, 4)) * fold
+        offsets = [(down, right) for down in range(fold) for right in range(fold)]
+        wanted = [(size, *offset) for offset in offsets for size in FATHERS]
+        rest = wanted[1:]
+        random.shuffle(rest)
+        self.pairs: list[tuple[np.ndarray, np.ndarray]] = []
+        shares, pixels = [], 0
+        for size, down, right in [wanted[0], *rest]:
+            if pixels > PAIR_PIXELS:
+                break
+            scaled = source if size == 1 else imresize(source, tuple(round(size * side) for side in source.shape[:2]))
+            father = scaled[down:, right:]
+            father = father[: father.shape[0] // fold * fold, : father.shape[1] // fold * fold]
+            if min(father.shape[:2]) < self.crop:
+                continue
+            son = quantise(shrink(father, scale, kernel))
+            question = enlarge(son, scale, father.shape[:2], kernel)
+            self.pairs.append(((question / 255 - 0.5).astype("float32"), ((father - question) / 255).astype("float32")))
+            shares.append(OWN_SHARE if size == 1 else (1 - OWN_SHARE) / (len(FATHERS) - 1))
+            pixels += father.shape[0] * father.shape[1]
+        self.shares = np.array(shares) / np.sum(shares)
+
+    def draw(self) -> tuple[np.ndarray, np.ndarray]:
+        """One crop: folded (question, answer), each (1, crop / fold, crop / fold, 3 fold²) float32."""
+        pair = self.pairs[self.random.choice(len(self.pairs), p=self.shares)]
+        top, left = (
+            self.random.integers((side - self.crop) // self.fold + 1) * self.fold for side in pair[0].shape[:2]
+        )
+        turns, mirrored = self.random.integers(4), self.random.integers(2)
+        crops = [turned(part[top : top + self.crop, left : left + self.crop], turns, mirrored) for part in pair]
+        return fold_in(crops[0], self.fold), fold_in(crops[1], self.fold)
+
+
+def turned(picture: np.ndarray, turns: int, mirrored: int) -> np.ndarray:
+    """(h, w, c) mirrored left to right if `mirrored`, then turned by `turns` quarters."""
+    return np.rot90(picture[:, ::-1] if mirrored else picture, turns)
+
+
+def turned_back(picture: np.ndarray, turns: int, mirrored: int) -> np.ndarray:
+    """What undoes `turned`."""
+    back = np.rot90(picture, -turns)
+    return back[:, ::-1] if mirrored else back
+
+
+def fold_in(picture: np.ndarray, fold: int) -> np.ndarray:
+    """(h, w, c) -> (1, h / fold, w / fold, c fold²): each fold × fold square becomes channels (space to depth)."""
+    height, width, channels = picture.shape
+    squares = picture.reshape(height // fold, fold, width // fold, fold, channels).transpose(0, 2, 1, 3, 4)
+    return np.ascontiguousarray(squares.reshape(1, height // fold, width // fold, channels * fold**2))
+
+
+def fold_out(folded: np.ndarray, fold: int) -> np.ndarray:
+    """What undoes `fold_in`."""
+    _, height, width, channels = folded.shape
+    squares = folded.reshape(height, width, fold, fold, channels // fold**2).transpose(0, 2, 1, 3, 4)
+    return squares.reshape(height * fold, width * fold, channels // fold**2)
+
+
+def correction(model: Any, base: np.ndarray, fold: int, ensemble: bool = True) -> np.ndarray:
+    """What the network adds to the linear estimate `base` (h, w, 3) in levels of Y, Cb, Cr.
+
+    ensemble: the mean over the eight turned and mirrored pictures, each turned back (geometric self-ensemble, Lim et
+    al. 2017).
+    """
+    height, width = base.shape[:2]
+    padded = np.pad(base, ((0, -height % fold), (0, -width % fold), (0, 0)), mode="symmetric")
+    question = (padded / 255 - 0.5).astype("float32")
+    views = [(turns, mirrored) for turns in range(4) for mirrored in range(2)] if ensemble else [(0, 0)]
+    total = np.zeros(padded.shape)
+    for view in views:
+        answer = fold_out(tiled(model, fold_in(turned(question, *view), fold)), fold)
+        total += turned_back(answer, *view)
+    return 255 * (total / len(views))[:height, :width]
+
+
+def tiled(model: Any, folded: np.ndarray) -> np.ndarray:
+    """model(folded), a tile at a time so that memory does not grow with the picture; exactly the same values.
+
+    A tile carries a margin as wide as the network sees (one position for each 3×3 convolution) that is cut off again.
+    """
+    import keras
+
+    margin = sum(isinstance(layer, keras.layers.Conv2D) for layer in model.layers)
+    _, height, width, _ = folded.shape
+    rows = []
+    for top in range(0, height, TILE):
+        row = []
+        for left in range(0, width, TILE):
+            first, second = max(top - margin, 0), max(left - margin, 0)
+            tile = folded[:, first : top + TILE + margin, second : left + TILE + margin]
+            answer = keras.ops.convert_to_numpy(model(tile, training=False))
+            row.append(answer[:, top - first : top - first + TILE, left - second : left - second + TILE])
+        rows.append(np.concatenate(row, axis=2))
+    return np.concatenate(rows, axis=1)
