@@ -40,8 +40,8 @@ class Config:
 # What each quality means. Measured choices: README.md, "What was tried".
 RECIPES = {
     "fast": {"steps": 600, "networks": 1, "width": 64, "blocks": 3, "crop": 64},
-    "default": {"steps": 1200, "networks": 1, "width": 64, "blocks": 3, "crop": 80},
-    "best": {"steps": 3000, "networks": 3, "width": 64, "blocks": 5, "crop": 80},
+    "default": {"steps": 1000, "networks": 1, "width": 64, "blocks": 3, "crop": 80},
+    "best": {"steps": 2000, "networks": 2, "width": 64, "blocks": 5, "crop": 80},
 }
 
 # The smallest setting that still learns something: what the tests use.

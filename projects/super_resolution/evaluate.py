@@ -202,12 +202,11 @@ def _means(table: pd.DataFrame, name: str) -> Callable[[np.ndarray], dict[str, f
 
 def _parameters(config: Config) -> int:
     """Of all networks of the last stage together."""
-    from projects.super_resolution.learn import stages
+    from projects.super_resolution.learn import last_fold
     from projects.super_resolution.model import build_model
 
-    scales = (1, *stages(config, assumed_kernel(config)))
-    fold = (scales[-1] / scales[-2]).numerator
-    return recipe(config)["networks"] * build_model(config, {"fold": fold}).count_params()
+    model = build_model(config, {"fold": last_fold(config, assumed_kernel(config))})
+    return recipe(config)["networks"] * model.count_params()
 
 
 def _curves_figure(rows: list[dict[str, Any]]) -> Any:

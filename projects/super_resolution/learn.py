@@ -41,6 +41,12 @@ def stages(config: Config, kernel: np.ndarray | None) -> tuple[Fraction, ...]:
     return STAGES[config.scale] if two and kernel is None else (Fraction(config.scale),)
 
 
+def last_fold(config: Config, kernel: np.ndarray | None) -> int:
+    """What `model.build_model` needs for the last stage."""
+    scales = (Fraction(1), *stages(config, kernel))
+    return (scales[-1] / scales[-2]).numerator
+
+
 def super_resolve(
     low: np.ndarray, config: Config, kernel: np.ndarray | None = None, previews: bool = True
 ) -> Iterator[dict[str, Any]]:
@@ -161,15 +167,22 @@ class Pairs:
             pixels += father.shape[0] * father.shape[1]
         self.shares = np.array(shares) / np.sum(shares)
 
-    def draw(self) -> tuple[np.ndarray, np.ndarray]:
-        """One crop: folded (question, answer), each (1, crop / fold, crop / fold, 3 fold²) float32."""
+    def draw_crop(self) -> tuple[np.ndarray, np.ndarray]:
+        """One random crop: (question, what it lacks), each (crop, crop, 3) float32, Y Cb Cr divided by 255."""
         pair = self.pairs[self.random.choice(len(self.pairs), p=self.shares)]
         top, left = (
             self.random.integers((side - self.crop) // self.fold + 1) * self.fold for side in pair[0].shape[:2]
         )
         turns, mirrored = self.random.integers(4), self.random.integers(2)
-        crops = [turned(part[top : top + self.crop, left : left + self.crop], turns, mirrored) for part in pair]
-        return fold_in(crops[0], self.fold), fold_in(crops[1], self.fold)
+        question, lacking = (
+            turned(part[top : top + self.crop, left : left + self.crop], turns, mirrored) for part in pair
+        )
+        return question, lacking
+
+    def draw(self) -> tuple[np.ndarray, np.ndarray]:
+        """`draw_crop` folded for the network, each (1, crop / fold, crop / fold, 3 fold²)."""
+        question, lacking = self.draw_crop()
+        return fold_in(question, self.fold), fold_in(lacking, self.fold)
 
 
 def turned(picture: np.ndarray, turns: int, mirrored: int) -> np.ndarray:

@@ -73,14 +73,18 @@ class Predictor:
         digest.update(b"" if kernel is None else repr(kernel.shape).encode() + kernel.tobytes())
         return digest.hexdigest()
 
+    def kept(self, raw: dict[str, Any]) -> dict[str, Any] | None:
+        """The answer that the run has kept for this very input, or None."""
+        return self._answers.get(self.key(raw))
+
     def stream(self, raw: dict[str, Any], previews: bool = True) -> Iterator[dict[str, Any]]:
         """Learn from the picture and yield {"picture", "progress", "loss", "seconds"} as it improves.
 
         Closing the generator ends the learning. A result that the run has kept is given at once.
         """
         picture, config, kernel = self.encode(raw)
-        if (key := self.key(raw)) in self._answers:
-            yield self._answers[key]
+        if (known := self.kept(raw)) is not None:
+            yield known
             return
         from projects.super_resolution.learn import super_resolve
 
