@@ -72,7 +72,7 @@ def _input(predictor) -> tuple[dict | None, str]:
     words = {
         "fast": t("fast: half a minute", "빠르게: 30초쯤"),
         "default": t("default: a minute", "기본: 1분쯤"),
-        "best": t("best: five minutes", "최고: 5분쯤"),
+        "best": t("best: four minutes", "최고: 4분쯤"),
     }
     quality = st.selectbox(
         t("Quality (time on two cores, at ×2)", "품질 (코어 두 개, ×2 기준 시간)"),
@@ -225,7 +225,7 @@ def inside(run: Run) -> None:
         )
     )
     small = to_ycbcr(low.astype(float))
-    pairs = Pairs(small, stages(config, kernel)[0], 64, kernel, np.random.default_rng(0))
+    pairs = Pairs([small], stages(config, kernel)[0], 64, kernel, np.random.default_rng(0))
     for column in st.columns(4):
         question, lacking = pairs.draw_crop()
         question = 255 * (question + 0.5)

@@ -147,7 +147,7 @@ def test_tiles_change_nothing(random_network, monkeypatch):
 
 def test_pairs_hold_what_was_lost(example):
     source = resize.to_ycbcr(example[0].astype(float))
-    pairs = learn.Pairs(source, Fraction(2), 16, None, np.random.default_rng(0))
+    pairs = learn.Pairs([source], Fraction(2), 16, None, np.random.default_rng(0))
     question, lacking = pairs.pairs[0]
     np.testing.assert_allclose(255 * (question + 0.5 + lacking), source, atol=1e-3)
     assert pairs.shares.sum() == pytest.approx(1)
@@ -198,7 +198,7 @@ def test_closing_the_stream_ends_the_learning(example, monkeypatch):
         (2, {"stages": "two"}),
         (3, {"stages": "two"}),
         (2, {"schedule": "slope"}),
-        (4, {"networks": 2}),
+        (4, {"networks": 2, "rounds": 2}),
     ],
 )
 def test_every_scale_and_way(scale, how, example):

@@ -23,15 +23,17 @@ class Config:
     stages: Literal["auto", "one", "two"] = "auto"  # auto: ×4 by way of ×2; ×2, ×3 and a gaussian kernel at once
     schedule: Literal["cosine", "slope"] = "cosine"  # slope: the paper's, a tenth when the error's fitted line is flat
     learning_rate: Annotated[float, Bounds(least=1e-8), Search(5e-4, 4e-3, log=True)] = 2e-3  # Adam's highest step size
-    steps: Annotated[int | None, Bounds(least=1)] = None  # crops to learn from, for each network; else the recipe's
+    # None: as the quality's recipe below says.
+    steps: Annotated[int | None, Bounds(least=1)] = None  # crops that each network learns from, one a step
     networks: Annotated[int | None, Bounds(least=1, most=16)] = (
-        None  # seeds whose answers are averaged; else the recipe's
+        None  # seeds whose answers are averaged (in the last round)
     )
-    width: Annotated[int | None, Bounds(least=1)] = None  # channels of each convolution; else the recipe's
-    blocks: Annotated[int | None, Bounds(least=1, most=20)] = (
-        None  # residual blocks of two convolutions; else the recipe's
+    rounds: Annotated[int | None, Bounds(least=1, most=8)] = (
+        None  # each later one also learns from the answer before it
     )
-    crop: Annotated[int | None, Bounds(least=8)] = None  # side of a crop, in large pixels; else the recipe's
+    width: Annotated[int | None, Bounds(least=1)] = None  # channels of each convolution
+    blocks: Annotated[int | None, Bounds(least=1, most=20)] = None  # residual blocks, two convolutions each
+    crop: Annotated[int | None, Bounds(least=8)] = None  # side of a crop, in large pixels
 
     pictures: Annotated[int | None, Bounds(least=1)] = None  # the most in each of validation and test; else all
     window: Annotated[int, Bounds(least=64, most=300)] = 256  # builtin: side of the window cut from each photograph
@@ -39,9 +41,9 @@ class Config:
 
 # What each quality means. Measured choices: README.md, "What was tried".
 RECIPES = {
-    "fast": {"steps": 600, "networks": 1, "width": 64, "blocks": 3, "crop": 64},
-    "default": {"steps": 1000, "networks": 1, "width": 64, "blocks": 3, "crop": 80},
-    "best": {"steps": 2000, "networks": 2, "width": 64, "blocks": 5, "crop": 80},
+    "fast": {"steps": 600, "networks": 1, "rounds": 1, "width": 64, "blocks": 3, "crop": 64},
+    "default": {"steps": 1000, "networks": 1, "rounds": 1, "width": 64, "blocks": 3, "crop": 80},
+    "best": {"steps": 1200, "networks": 2, "rounds": 3, "width": 64, "blocks": 3, "crop": 80},
 }
 
 # The smallest setting that still learns something: what the tests use.
@@ -49,7 +51,7 @@ TOY = Config(quality="fast", steps=60, width=16, blocks=1, crop=32, pictures=2, 
 
 
 def recipe(config: Config) -> dict[str, int]:
-    """{"steps", "networks", "width", "blocks", "crop"}: the quality's, where the config does not say otherwise."""
+    """The numbers of the quality, where the config does not say otherwise; the keys are those of RECIPES."""
     return {
         name: value if getattr(config, name) is None else getattr(config, name)
         for name, value in RECIPES[config.quality].items()

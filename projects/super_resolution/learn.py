@@ -65,42 +65,47 @@ def super_resolve(
     shape = (low.shape[0] * config.scale, low.shape[1] * config.scale)
     preview = as_uint8(to_rgb(enlarge(small, config.scale, shape, kernel)))
     source, reached, loss, done = small, Fraction(1), None, 0.0
-    total = len(scales) * knobs["networks"] * knobs["steps"] * (1 + ANSWER_SHARE)
+    networks = [1] * (knobs["rounds"] - 1) + [knobs["networks"]]  # of each round
+    share = 1 / (len(scales) * sum(networks))  # of one network in the whole
 
     def so_far() -> dict[str, Any]:
-        progress = min(done / total, 0.999)
+        progress = min(done, 0.999)
         return {"picture": preview, "progress": progress, "loss": loss, "seconds": time.perf_counter() - began}
 
     yield so_far()
-    for number, scale in enumerate(scales):
+    for stage, scale in enumerate(scales):
         factor, reached = scale / reached, scale
         fold = factor.numerator
         base = enlarge(source, factor, tuple(round(side * scale) for side in small.shape[:2]), kernel)
-        corrections: list[np.ndarray] = []
-        for network in range(knobs["networks"]):
-            seed = config.seed + 1009 * network + 17 * number
-            keras.utils.set_random_seed(seed)
-            model = build_model(config, {"fold": fold})
-            pairs = Pairs(source, factor, knobs["crop"], kernel, np.random.default_rng(seed))
-            shown = int(10 * done / total)
-            for steps, loss in fit(model, pairs, config):  # noqa: B007
-                done += steps
-                if previews and int(10 * done / total) > shown:
-                    shown = int(10 * done / total)
-                    drafts = [*corrections, correction(model, base, fold, ensemble=False)]
-                    preview = as_uint8(to_rgb(imresize(base + np.mean(drafts, axis=0), shape)))
+        fathers = [source]
+        for turn, count in enumerate(networks):
+            corrections: list[np.ndarray] = []
+            for network in range(count):
+                seed = config.seed + 1009 * network + 211 * turn + 17 * stage
+                keras.utils.set_random_seed(seed)
+                model = build_model(config, {"fold": fold})
+                pairs = Pairs(fathers, factor, knobs["crop"], kernel, np.random.default_rng(seed))
+                before, shown = done, int(10 * done)
+                for learnt, loss in fit(model, pairs, config):  # noqa: B007
+                    done = before + share * (1 - ANSWER_SHARE) * learnt
+                    if previews and int(10 * done) > shown:
+                        shown = int(10 * done)
+                        drafts = [*corrections, correction(model, base, fold, ensemble=False)]
+                        preview = as_uint8(to_rgb(imresize(base + np.mean(drafts, axis=0), shape)))
+                    yield so_far()
+                corrections.append(correction(model, base, fold))
+                done = before + share
                 yield so_far()
-            corrections.append(correction(model, base, fold))
-            done = total / len(scales) * (number + (network + 1) / knobs["networks"])
-            yield so_far()
-        source = base + np.mean(corrections, axis=0)
-        source = back_project(source, small, scale, FINAL_BACK_PROJECTIONS, kernel)
+            answer = base + np.mean(corrections, axis=0)
+            answer = back_project(answer, small, scale, FINAL_BACK_PROJECTIONS, kernel)
+            fathers = [source, answer]
+        source = answer
     preview = as_uint8(to_rgb(source))
     yield {**so_far(), "progress": 1.0}
 
 
-def fit(model: Any, pairs: "Pairs", config: Config) -> Iterator[tuple[int, float]]:
-    """Train the model on crops, one a step; yields (steps since the last yield, their mean loss) about 80 times."""
+def fit(model: Any, pairs: "Pairs", config: Config) -> Iterator[tuple[float, float]]:
+    """Train the model on crops, one a step; yields (share of the steps done, mean loss since) about 80 times."""
     steps = recipe(config)["steps"]
     every = max(1, steps // 80)
     losses: list[float] = []
@@ -113,7 +118,7 @@ def fit(model: Any, pairs: "Pairs", config: Config) -> Iterator[tuple[int, float
                 break
             model.optimizer.learning_rate = rate
         if step % every == 0 or step == steps:
-            yield step - said, float(np.mean(losses[said:]))
+            yield step / steps, float(np.mean(losses[said:]))
             said = step
 
 
@@ -140,32 +145,56 @@ class Pairs:
     """
 
     def __init__(
-        self, source: np.ndarray, scale: Fraction, crop: int, kernel: np.ndarray | None, random: np.random.Generator
+        self,
+        sources: list[np.ndarray],
+        scale: Fraction,
+        crop: int,
+        kernel: np.ndarray | None,
+        random: np.random.Generator,
     ):
+        """sources: the picture, and the enlarged one of the round before, which is a father only when made smaller."""
         self.random, self.fold = random, scale.numerator
-        fold, least = self.fold, min(source.shape[:2])
-        # A crop leaves room to move in a small picture, and is a whole number of folds.
-        self.crop = min(crop // fold, max(least // fold - 2, 4)) * fold
-        offsets = [(down, right) for down in range(fold) for right in range(fold)]
-        wanted = [(size, *offset) for offset in offsets for size in FATHERS]
-        rest = wanted[1:]
-        random.shuffle(rest)
+        # A crop leaves room to move in a smaller copy too, and is a whole number of folds.
+        room = int(0.7 * min(sources[0].shape[:2])) - self.fold
+        self.crop = max(min(crop, room) // self.fold, 4) * self.fold
         self.pairs: list[tuple[np.ndarray, np.ndarray]] = []
-        shares, pixels = [], 0
+        shares: list[float] = []
+        for source in sources:
+            own = source is sources[0]
+            made = [
+                (size, self._pair(father, scale, kernel))
+                for size, father in self._fathers(source, FATHERS if own else FATHERS[1:])
+            ]
+            count = {True: 0, False: 0}  # of pairs at the picture's own size, and at smaller ones
+            for size, _ in made:
+                count[size == 1] += 1
+            for size, pair in made:
+                share = {True: OWN_SHARE, False: 1 - OWN_SHARE}[size == 1] if all(count.values()) else 1.0
+                self.pairs.append(pair)
+                shares.append(share / count[size == 1])
+        self.shares = np.array(shares) / np.sum(shares)
+
+    def _fathers(self, source: np.ndarray, sizes: tuple[float, ...]) -> Iterator[tuple[float, np.ndarray]]:
+        """(size, father) of every size and offset that holds a crop, at random until `PAIR_PIXELS` are reached."""
+        fold, pixels = self.fold, 0
+        wanted = [(size, down, right) for down in range(fold) for right in range(fold) for size in sizes]
+        rest = wanted[1:]
+        self.random.shuffle(rest)
         for size, down, right in [wanted[0], *rest]:
             if pixels > PAIR_PIXELS:
-                break
+                return
             scaled = source if size == 1 else imresize(source, tuple(round(size * side) for side in source.shape[:2]))
-            father = scaled[down:, right:]
+            father = scaled[int(down) :, int(right) :]
             father = father[: father.shape[0] // fold * fold, : father.shape[1] // fold * fold]
-            if min(father.shape[:2]) < self.crop:
-                continue
-            son = quantise(shrink(father, scale, kernel))
-            question = enlarge(son, scale, father.shape[:2], kernel)
-            self.pairs.append(((question / 255 - 0.5).astype("float32"), ((father - question) / 255).astype("float32")))
-            shares.append(OWN_SHARE if size == 1 else (1 - OWN_SHARE) / (len(FATHERS) - 1))
-            pixels += father.shape[0] * father.shape[1]
-        self.shares = np.array(shares) / np.sum(shares)
+            if min(father.shape[:2]) >= self.crop:
+                pixels += father.shape[0] * father.shape[1]
+                yield size, father
+
+    @staticmethod
+    def _pair(father: np.ndarray, scale: Fraction, kernel: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        son = quantise(shrink(father, scale, kernel))
+        question = enlarge(son, scale, father.shape[:2], kernel)
+        return (question / 255 - 0.5).astype("float32"), ((father - question) / 255).astype("float32")
 
     def draw_crop(self) -> tuple[np.ndarray, np.ndarray]:
         """One random crop: (question, what it lacks), each (crop, crop, 3) float32, Y Cb Cr divided by 255."""
