@@ -51,6 +51,7 @@ def _input(predictor) -> tuple[dict | None, str]:
     number = st.selectbox(
         t("Picture", "사진"),
         range(own + 1),
+        key="picture",
         format_func=lambda i: t("my own", "내 사진") if i == own else t(f"example {i + 1}", f"예시 {i + 1}"),
     )
     config = predictor.config
@@ -67,7 +68,12 @@ def _input(predictor) -> tuple[dict | None, str]:
             return None, ""
         picture, name = read_picture(uploaded.getvalue(), MAX_PIXELS, uploaded.name), uploaded.name.rpartition(".")[0]
     scale = st.segmented_control(
-        t("Times larger", "배율"), (2, 3, 4), default=config.scale, format_func=lambda s: f"×{s}", required=True
+        t("Times larger", "배율"),
+        (2, 3, 4),
+        default=config.scale,
+        format_func=lambda s: f"×{s}",
+        key="scale",
+        required=True,
     )
     words = {
         "fast": t("fast: half a minute", "빠르게: 30초쯤"),
@@ -157,8 +163,8 @@ def _curve(losses: list[dict]) -> alt.Chart:
 def _compare(low: np.ndarray, large: np.ndarray) -> None:
     """Before and after in one picture, with a line to push from one to the other."""
     scale = large.shape[0] // low.shape[0]
-    methods = {"bicubic": t("bicubic", "바이큐빅"), "nearest": t("the pixels as they are", "원래 픽셀 그대로")}
-    first, second, third = st.columns([2, 2, 3])
+    methods = {"bicubic": t("bicubic", "바이큐빅"), "nearest": t("pixels", "픽셀")}
+    first, second, third = st.columns([4, 3, 5])
     method = first.segmented_control(
         t("Before", "전"), list(methods), default="bicubic", format_func=methods.__getitem__, required=True
     )
@@ -188,7 +194,7 @@ def wiped(before: np.ndarray, after: np.ndarray, share: float) -> np.ndarray:
     column = round(share * before.shape[1])
     both = np.concatenate([before[:, :column], after[:, column:]], axis=1)
     if 0 < column < before.shape[1]:
-        both[:, max(column - 1, 0) : column + 1] = 255
+        both[:, column : column + max(1, before.shape[1] // 300)] = 255
     return both
 
 

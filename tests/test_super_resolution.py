@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
+from streamlit.testing.v1 import AppTest
 
 from common import cli, images, runs
 from common.errors import UserError
@@ -439,6 +440,24 @@ def test_command_refuses(tmp_path, monkeypatch):
         with pytest.raises(UserError, match=words):
             predict.enlarge_file(predictor(), options)
     assert not (tmp_path / "big.png").exists()
+
+
+def test_page_learns_once(trained, monkeypatch):
+    """What is not kept is learnt when asked for, shown, and not learnt again."""
+    monkeypatch.setenv("KERAS_PORTFOLIO_RUNS", str(trained("super_resolution").path.parents[1]))
+    app = AppTest.from_file(str(ROOT / "apps" / "super_resolution.py"), default_timeout=120).run()
+    assert not [button for button in app.button if button.key == "enlarge"], "the example's answer is kept"
+    app.session_state["scale"] = 3
+    app.run()
+    assert not app.exception and not app.json
+    next(button for button in app.button if button.key == "enlarge").click().run()
+    assert not app.exception and json.loads(app.json[0].value)["picture"]["shape"] == [120, 120, 3]
+    monkeypatch.setattr(learn, "super_resolve", lambda *args: pytest.fail("learnt again"))
+    app.slider(key="wipe").set_value(80).run()
+    again = AppTest.from_file(str(ROOT / "apps" / "super_resolution.py"), default_timeout=120)
+    again.session_state["scale"] = 3
+    again.run()
+    assert not again.exception and again.json[0].value == app.json[0].value
 
 
 def test_meta_is_plain_json(trained):
