@@ -25,12 +25,8 @@ class Config:
     learning_rate: Annotated[float, Bounds(least=1e-8), Search(5e-4, 4e-3, log=True)] = 2e-3  # Adam's highest step size
     # None: as the quality's recipe below says.
     steps: Annotated[int | None, Bounds(least=1)] = None  # crops that each network learns from, one a step
-    networks: Annotated[int | None, Bounds(least=1, most=16)] = (
-        None  # seeds whose answers are averaged (in the last round)
-    )
-    rounds: Annotated[int | None, Bounds(least=1, most=8)] = (
-        None  # each later one also learns from the answer before it
-    )
+    networks: Annotated[int | None, Bounds(least=1, most=16)] = None  # seeds averaged in the last round
+    rounds: Annotated[int | None, Bounds(least=1, most=8)] = None  # later ones learn from the last answer too
     width: Annotated[int | None, Bounds(least=1)] = None  # channels of each convolution
     blocks: Annotated[int | None, Bounds(least=1, most=20)] = None  # residual blocks, two convolutions each
     crop: Annotated[int | None, Bounds(least=8)] = None  # side of a crop, in large pixels
