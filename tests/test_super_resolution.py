@@ -294,6 +294,8 @@ def test_folder_layouts(tmp_path):
     assert [found.name for found in list_folder(tmp_path / "Set5", 2)] == ["img_001_SRF_2_HR", "img_002_SRF_2_HR"]
     images.write_picture(picture, tmp_path / "Set14" / "GTmod12" / "baboon.png")
     assert [found.name for found in list_folder(tmp_path / "Set14", 3)] == ["baboon"]
+    images.write_picture(picture, tmp_path / "Set14" / "GTmod12" / "baboon.jpg")
+    assert [found.name for found in list_folder(tmp_path / "Set14", 3)] == ["baboon.jpg", "baboon.png"]
     for number in range(6):
         images.write_picture(picture, tmp_path / "BSD68" / f"{number}.jpg")
     (tmp_path / "BSD68" / "readme.txt").write_text("not a picture")

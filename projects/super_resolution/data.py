@@ -103,7 +103,9 @@ def list_folder(folder: Path, scale: int) -> list[Picture]:
         paths = find_pictures(place) if place.is_dir() else []
         originals = [path for path in paths if path.stem.upper().endswith("_HR")]
         if paths:
-            return [Picture(path.stem, path) for path in originals or paths]
+            found = originals or paths
+            unique = len({path.stem for path in found}) == len(found)  # else the suffix tells a.png from a.jpg
+            return [Picture(path.stem if unique else path.name, path) for path in found]
     raise UserError(f"{folder} has no pictures (.png, .jpg, …), nor has a subfolder original, GTmod12 or HR.")
 
 
