@@ -84,9 +84,9 @@ def predictor(run: Run) -> Any:
 
 
 def show_answer(answer: dict[str, Any]) -> None:
-    """The answer exactly as `predict` returned it, folded away under what the page draws of it."""
+    """The answer exactly as `predict` returned it, folded away under what the page draws of it; see `report.plain`."""
     with st.expander(t("The answer as data", "답을 데이터로 보기")):
-        st.json(json.dumps(answer, ensure_ascii=False))
+        st.json(json.dumps(report.plain(answer), ensure_ascii=False))
 
 
 def table_file(run: Run, name: str) -> pd.DataFrame:
@@ -296,12 +296,15 @@ def _follow(run: Run) -> None:
     if _processes()[str(run.path)].poll() is not None:
         st.rerun()
     st.subheader(t(f"Training {run.id}", f"학습 중: {run.id}"))
-    history, epochs = run.history, run.config.epochs
+    history, epochs = run.history, getattr(run.config, "epochs", None)
     done = len(history)
-    st.progress(done / epochs, t(f"epoch {done} of at most {epochs}", f"에폭 {done} / 최대 {epochs}"))
+    if epochs:
+        st.progress(done / epochs, t(f"epoch {done} of at most {epochs}", f"에폭 {done} / 최대 {epochs}"))
+    else:
+        st.write(t(f"{done} done", f"{done}개 완료"))
     _curves(run, history)
     if run.stop_file.exists():
-        st.write(t("Stopping: the best epoch so far is kept.", "멈추는 중: 지금까지 가장 좋은 에폭을 남깁니다."))
+        st.write(t("Stopping: what has been learnt so far is kept.", "멈추는 중: 지금까지 배운 것을 남깁니다."))
     elif st.button(t("Stop", "멈추기"), key="stop"):
         run.stop_file.touch()
         st.rerun(scope="fragment")

@@ -1,5 +1,6 @@
 """What a finished run says of itself: report.json, MODEL_CARD.md, figures and the score table in the terminal."""
 
+import hashlib
 import math
 import platform
 import time
@@ -55,7 +56,7 @@ def as_dict(run: Run, report: Report, timing: dict[str, float]) -> dict[str, Any
     """report.json as the design fixes it."""
     import keras
 
-    return _plain(
+    return plain(
         {
             "project": run.project.name,
             "run": run.id,
@@ -132,10 +133,10 @@ def cell(figure: dict[str, Any] | None) -> str:
 
 
 def number(value: float | None) -> str:
-    """Three decimals below 10, one below 1000, else none: three or four digits that mean something."""
+    """Three decimals below 10, two below 100, one below 1000, else none: about four digits."""
     if value is None or math.isnan(value):
         return "–"
-    return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}" if abs(value) < 1000 else f"{value:,.0f}"
+    return f"{value:,.{3 if abs(value) < 10 else 2 if abs(value) < 100 else 1 if abs(value) < 1000 else 0}f}"
 
 
 def print_scores(content: dict[str, Any]) -> None:
@@ -176,7 +177,7 @@ def model_card(run: Run, content: dict[str, Any], notes: Sequence[str]) -> str:
         f"{content['environment']['backend']}, run `{content['run']}`",
         f"- trained in {content['timing']['train_seconds']:.0f} s "
         f"({content['timing']['seconds_per_epoch']:.2f} s an epoch); predicts "
-        f"{content['timing']['inference_per_second']:,.0f} rows a second on the machine that trained it",
+        f"{number(content['timing']['inference_per_second'])} rows a second on the machine that trained it",
         "- knobs: " + ", ".join(f"`{key} = {value}`" for key, value in content["config"].items()),
         "",
         "## Data",
@@ -252,12 +253,18 @@ def _devices() -> list[dict[str, str]]:
     return [{"name": name} for name in keras.distribution.list_devices()]
 
 
-def _plain(value: Any) -> Any:
-    """NumPy values as Python's own and NaN as null, so that any JSON reader can open the report."""
+def plain(value: Any) -> Any:
+    """NumPy values as Python's own and NaN as null, so that any JSON reader can open them.
+
+    An array (a picture, say) becomes its shape and a digest of its values: enough to tell whether two are the same.
+    """
+    if isinstance(value, np.ndarray):
+        digest = hashlib.sha256(value.tobytes()).hexdigest()
+        return {"shape": list(value.shape), "dtype": str(value.dtype), "sha256": digest}
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value

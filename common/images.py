@@ -1,0 +1,89 @@
+"""Pictures in and out: bounded before they are decoded, and always the same kind of array afterwards."""
+
+import io
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from common.errors import UserError
+from common.files import replacing
+
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
+MAX_PIXELS = 16_000_000
+
+
+def read_picture(source: Path | bytes, max_pixels: int = MAX_PIXELS, name: str | None = None) -> np.ndarray:
+    """A picture as (height, width, 3) uint8 RGB, upright.
+
+    source: a path, or the bytes of an upload. name: what messages call it (default: the path). The size is read from
+    the header, and a picture of more than `max_pixels` is refused before anything is decoded.
+
+    The rules: EXIF's orientation is applied; grey, palette and CMYK become RGB (CMYK without its colour profile);
+    transparent pixels are laid over white; 16 bits a channel become 8; of an animation the first frame counts.
+    Raises UserError for a file that is no picture, one that is cut short, one of real numbers, and one that is too big.
+    """
+    from PIL import Image, ImageOps
+
+    name = name or (str(source) if isinstance(source, Path) else "the picture")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the bound below is ours and stricter
+            with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as picture:
+                width, height = picture.size
+                if width * height > max_pixels:
+                    raise UserError(
+                        f"{name} has {width * height:,} pixels ({width} × {height}); at most {max_pixels:,} are taken."
+                    )
+                return _rgb(ImageOps.exif_transpose(picture), name)
+    except Image.DecompressionBombError:
+        raise UserError(f"{name} has far more pixels than the {max_pixels:,} that are taken.") from None
+    except FileNotFoundError:
+        raise UserError(f"{name} does not exist.") from None
+    except IsADirectoryError:
+        raise UserError(f"{name} is a folder; expected a picture.") from None
+    except Image.UnidentifiedImageError:
+        raise UserError(f"{name} is not a picture; expected one of {', '.join(FORMATS)}.") from None
+    except (OSError, ValueError, SyntaxError, EOFError) as error:  # what Pillow raises for damaged files
+        raise UserError(f"{name} is damaged or cut short: {error}.") from None
+
+
+def _rgb(picture, name: str) -> np.ndarray:
+    """A decoded Pillow picture of any mode -> (height, width, 3) uint8."""
+    from PIL import Image
+
+    if picture.mode == "F":
+        raise UserError(f"{name} holds real numbers; expected 8 or 16 bits a channel.")
+    if picture.mode.startswith("I"):  # 16 bits of grey
+        grey = np.round(np.clip(np.asarray(picture, dtype=float), 0, 65535) / 257).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=2)
+    if picture.has_transparency_data:
+        over = Image.new("RGBA", picture.size, "white")
+        over.alpha_composite(picture.convert("RGBA"))
+        picture = over
+    return np.array(picture.convert("RGB"))
+
+
+def picture_bytes(picture: np.ndarray, kind: str = "PNG") -> bytes:
+    """(height, width, 3) uint8 -> the bytes of a file; PNG loses nothing."""
+    from PIL import Image
+
+    target = io.BytesIO()
+    Image.fromarray(picture).save(target, kind)
+    return target.getvalue()
+
+
+def write_picture(picture: np.ndarray, path: Path) -> None:
+    """Write (height, width, 3) uint8 in the format of the suffix; the file appears only when it is whole."""
+    from PIL import Image
+
+    if path.suffix.lower() not in SUFFIXES:
+        raise UserError(f"{path} must end in one of {', '.join(SUFFIXES)}.")
+    with replacing(path) as temporary:
+        Image.fromarray(picture).save(temporary, quality=95)
+
+
+def find_pictures(folder: Path) -> list[Path]:
+    """The pictures lying in a folder itself, by suffix, in the order of their names."""
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())

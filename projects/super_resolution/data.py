@@ -1,0 +1,145 @@
+"""From packaged photographs or a folder to pictures with ground truth, and how each is shrunk."""
+
+import functools
+import hashlib
+import importlib.resources
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from common.data import Source, Split, Splits
+from common.errors import UserError
+from common.images import find_pictures, read_picture
+from projects.super_resolution.config import Config
+from projects.super_resolution.resize import as_uint8, gaussian_kernel, shrink
+
+LEAST_SIDE = 16  # pixels of the picture to be enlarged: less holds nothing to learn from
+# Photographs that lie inside the two packages' wheels: name, package, folders and file.
+VALIDATION = (
+    ("chelsea", "skimage", "data/chelsea.png"),
+    ("coffee", "skimage", "data/coffee.png"),
+)
+TEST = (
+    ("astronaut", "skimage", "data/astronaut.png"),
+    ("camera", "skimage", "data/camera.png"),
+    ("motorcycle", "skimage", "data/motorcycle_left.png"),
+    ("china", "sklearn", "datasets/images/china.jpg"),
+    ("flower", "sklearn", "datasets/images/flower.jpg"),
+)
+# Where the usual downloads of the sets keep the originals when they are not in the folder itself.
+LAYOUTS = ("original", "GTmod12", "HR", "image_SRF_{scale}")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A ground-truth picture on disk; `window`: only its middle square of that side."""
+
+    name: str
+    path: Path
+    window: int | None = None
+
+    @property
+    def sha256(self) -> str:
+        with self.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@functools.lru_cache(maxsize=1)  # training and evaluation of one run read the same data
+def load_data(config: Config, data: str, data_dir: Path) -> Splits:
+    """Splits of `Picture`s. There is no training split: each network learns from the very picture it enlarges.
+
+    data: `builtin`, or the path of a folder. Of a folder every fifth picture (at least one) is validation, the others
+    are the test; at most `config.pictures` of each. Targets are the pictures' names, because pictures differ in size
+    and are read one at a time.
+    """
+    if data == "builtin":
+        validation, test = _packaged(VALIDATION, config.window), _packaged(TEST, config.window)
+        words = f"Windows of {config.window} × {config.window} pixels of photographs in scikit-image and scikit-learn"
+    else:
+        pictures = list_folder(Path(data), config.scale)
+        if len(pictures) < 2:
+            raise UserError(
+                f"{data} has {len(pictures)} picture; expected at least two: one to choose by, one to test."
+            )
+        validation = pictures[::5]
+        test = [picture for picture in pictures if picture not in validation]
+        words = f"{len(pictures)} pictures of the folder {Path(data).name}"
+    validation, test = validation[: config.pictures], test[: config.pictures]
+    for picture in (*validation, *test):
+        degraded(picture, config)  # whatever is wrong with a picture is said before anything is learnt
+    digest = hashlib.sha256("".join(picture.sha256 for picture in (*validation, *test)).encode())
+    digest.update(repr([picture.window for picture in (*validation, *test)]).encode())
+    source = Source(
+        name=data if data == "builtin" else Path(data).name,
+        source=f"{words}, each shrunk {config.scale} times by {kernel_name(config)}. There is no training split: every "
+        "network learns from the one shrunk picture that it enlarges.",
+        sha256=digest.hexdigest(),
+        unit="picture",
+    )
+    return Splits(as_split([]), as_split(validation), as_split(test), {}, source)
+
+
+def _packaged(files: tuple[tuple[str, str, str], ...], window: int) -> list[Picture]:
+    return [
+        Picture(name, Path(str(importlib.resources.files(package).joinpath(file))), window)
+        for name, package, file in files
+    ]
+
+
+def as_split(pictures: list[Picture]) -> Split:
+    """Pictures as inputs, their names as targets."""
+    return Split(pictures, np.array([picture.name for picture in pictures]), np.ones(len(pictures)))
+
+
+def list_folder(folder: Path, scale: int) -> list[Picture]:
+    """The ground-truth pictures of a folder: its own, or those of the subfolder in which the usual downloads keep them.
+
+    Where some names end in `_HR` only these are meant (the others are shrunk copies).
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder} is not a folder; expected a folder of ground-truth pictures.")
+    for place in (folder, *(folder / layout.format(scale=scale) for layout in LAYOUTS)):
+        paths = find_pictures(place) if place.is_dir() else []
+        originals = [path for path in paths if path.stem.upper().endswith("_HR")]
+        if paths:
+            found = originals or paths
+            unique = len({path.stem for path in found}) == len(found)  # else the suffix tells a.png from a.jpg
+            return [Picture(path.stem if unique else path.name, path) for path in found]
+    raise UserError(f"{folder} has no pictures (.png, .jpg, …), nor has a subfolder original, GTmod12 or HR.")
+
+
+def degraded(picture: Picture, config: Config) -> tuple[np.ndarray, np.ndarray]:
+    """(shrunk, truth), both (h, w, 3) uint8; the truth is cut so that its sides are multiples of the scale."""
+    truth = read_picture(picture.path)
+    if picture.window:
+        top, left = ((side - picture.window) // 2 for side in truth.shape[:2])
+        truth = truth[top : top + picture.window, left : left + picture.window]
+    scale = config.scale
+    truth = truth[: truth.shape[0] // scale * scale, : truth.shape[1] // scale * scale]
+    if min(truth.shape[:2]) < scale * LEAST_SIDE:
+        raise UserError(
+            f"{picture.path} is too small: a side has {min(truth.shape[:2])} pixels, and at scale {scale} at least "
+            f"{scale * LEAST_SIDE} are needed."
+        )
+    return as_uint8(shrink(truth.astype(float), scale, true_kernel(config))), truth
+
+
+def true_kernel(config: Config) -> np.ndarray | None:
+    """The kernel by which the ground truth is shrunk; None is bicubic."""
+    if config.kernel == "bicubic":
+        return None
+    return gaussian_kernel(config.blur_along, config.blur_across, config.blur_angle, config.scale)
+
+
+def assumed_kernel(config: Config) -> np.ndarray | None:
+    """The kernel that the network is told of."""
+    return true_kernel(config) if config.kernel_known else None
+
+
+def kernel_name(config: Config) -> str:
+    if config.kernel == "bicubic":
+        return "bicubic"
+    return f"a Gaussian of sigmas {config.blur_along:g} and {config.blur_across:g} at {config.blur_angle:g}°" + (
+        "" if config.kernel_known else " (which the network is not told)"
+    )

@@ -1,0 +1,209 @@
+"""From a small picture to a large one, and the command that does it to a file."""
+
+import base64
+import hashlib
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from common import cli, runs
+from common.config import from_dict
+from common.errors import UserError
+from projects.super_resolution.config import Config
+
+MAX_PIXELS = 2_000_000  # of the picture to be enlarged
+MAX_LARGE_PIXELS = 16_000_000  # of the enlarged one
+MAX_KERNEL = 64  # rows and columns of a blur kernel
+
+
+class Predictor:
+    """Learns from the picture it is given. It has no networks: they are made, used and thrown away in `stream`.
+
+    networks: {}. meta: {"config": the run's knobs, "examples": pictures with the answers that the run has computed,
+    both as PNG in base64}.
+    """
+
+    def __init__(self, networks: dict[str, Any], meta: dict[str, Any]):
+        self.networks, self.meta = networks, meta
+        self.config = from_dict(Config, meta["config"])
+        self._examples = [{"picture": _decoded(kept["picture"])} for kept in meta.get("examples", [])]
+        self._answers = {
+            self.key(raw): {**kept["answer"], "picture": _decoded(kept["answer"]["picture"])}
+            for raw, kept in zip(self._examples, meta.get("examples", []), strict=True)
+        }
+
+    @property
+    def examples(self) -> list[dict[str, Any]]:
+        """[{"picture": (h, w, 3) uint8}, …]: shrunk validation pictures; their answers are kept, not computed again."""
+        return self._examples
+
+    def encode(self, raw: dict[str, Any]) -> tuple[np.ndarray, Config, np.ndarray | None]:
+        """(picture, knobs, kernel) of a raw input, checked; a UserError says what is wrong.
+
+        raw: {"picture": (h, w, 3) uint8}, and optionally "scale", "quality", "seed" instead of the run's own, "kernel":
+        (rows, columns) weights of the blur by which the picture was shrunk (None: bicubic; left out: the run's own).
+        """
+        from projects.super_resolution.data import LEAST_SIDE, assumed_kernel
+
+        config = replace(self.config, **{name: raw[name] for name in ("scale", "quality", "seed") if name in raw})
+        picture = np.asarray(raw["picture"])
+        if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
+            raise UserError(f"The picture is {picture.dtype} {picture.shape}; expected uint8 (height, width, 3).")
+        height, width = picture.shape[:2]
+        if min(height, width) < LEAST_SIDE:
+            raise UserError(
+                f"The picture has {width} × {height} pixels; to learn from it each side needs at least {LEAST_SIDE}."
+            )
+        most = min(MAX_PIXELS, MAX_LARGE_PIXELS // config.scale**2)
+        if height * width > most:
+            raise UserError(
+                f"The picture has {height * width:,} pixels; at most {most:,} can be enlarged {config.scale} times."
+            )
+        return picture, config, checked_kernel(raw["kernel"]) if "kernel" in raw else assumed_kernel(config)
+
+    def key(self, raw: dict[str, Any]) -> str:
+        """The same for the same picture, knobs and kernel: what a result is kept under."""
+        picture, config, kernel = self.encode(raw)
+        digest = hashlib.sha256(json.dumps([asdict(config), picture.shape]).encode() + picture.tobytes())
+        digest.update(b"" if kernel is None else repr(kernel.shape).encode() + kernel.tobytes())
+        return digest.hexdigest()
+
+    def kept(self, raw: dict[str, Any]) -> dict[str, Any] | None:
+        """The answer that the run has kept for this very input, or None."""
+        return self._answers.get(self.key(raw))
+
+    def stream(self, raw: dict[str, Any], previews: bool = True) -> Iterator[dict[str, Any]]:
+        """Learn from the picture and yield {"picture", "progress", "loss", "seconds"} as it improves.
+
+        Closing the generator ends the learning. A result that the run has kept is given at once.
+        """
+        picture, config, kernel = self.encode(raw)
+        if (known := self.kept(raw)) is not None:
+            yield known
+            return
+        from projects.super_resolution.learn import super_resolve
+
+        yield from super_resolve(picture, config, kernel, previews)
+
+    def predict(self, raw: dict[str, Any]) -> dict[str, Any]:
+        """The last answer of `stream`: {"picture": (h s, w s, 3) uint8, "progress": 1.0, "loss", "seconds"}."""
+        *_, last = self.stream(raw, previews=False)
+        return last
+
+    def keep_example(self, low: np.ndarray, answer: dict[str, Any]) -> None:
+        """Keep a picture and its answer in `meta`, to start from."""
+        kept = {"picture": _encoded(low), "answer": {**answer, "picture": _encoded(answer["picture"])}}
+        self.meta.setdefault("examples", []).append(kept)
+        self._examples.append({"picture": low})
+        self._answers[self.key({"picture": low})] = answer
+
+
+def _encoded(picture: np.ndarray) -> str:
+    from common.images import picture_bytes
+
+    return base64.b64encode(picture_bytes(picture)).decode()
+
+
+def _decoded(text: str) -> np.ndarray:
+    from common.images import read_picture
+
+    return read_picture(base64.b64decode(text), name="meta.json's example")
+
+
+def checked_kernel(kernel: Any) -> np.ndarray | None:
+    """A blur kernel as floats that add up to 1, or None for bicubic; a UserError says what is wrong."""
+    if kernel is None:
+        return None
+    kernel = np.asarray(kernel)
+    if (
+        kernel.ndim != 2
+        or kernel.dtype.kind not in "fiu"
+        or not 1 <= min(kernel.shape) <= max(kernel.shape) <= MAX_KERNEL
+    ):
+        raise UserError(
+            f"The kernel is {kernel.dtype} {kernel.shape}; expected numbers, at most {MAX_KERNEL} × {MAX_KERNEL}."
+        )
+    kernel = kernel.astype(float)
+    if not np.isfinite(kernel).all() or kernel.sum() <= 1e-6 * np.abs(kernel).sum() or not kernel.any():
+        raise UserError("The kernel's weights must be finite and add up to more than 0.")
+    return kernel / kernel.sum()
+
+
+def read_kernel(path: Path) -> np.ndarray | None:
+    """A kernel from a .npy file."""
+    try:
+        with path.open("rb") as file:
+            return checked_kernel(np.lib.format.read_array(file, allow_pickle=False))
+    except FileNotFoundError:
+        raise UserError(f"--kernel {path} does not exist.") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"--kernel {path} is not a .npy file of numbers: {error}.") from None
+
+
+@dataclass(frozen=True)
+class Options:
+    """Which picture to enlarge, and how."""
+
+    input: Path  # the picture: PNG, JPEG, WebP, BMP, TIFF or GIF
+    output: Path  # the enlarged picture, by its suffix; .png loses nothing
+    scale: Literal[2, 3, 4] | None = None  # how many times wider and higher; else the run's, 2 without a run
+    quality: Literal["fast", "default", "best"] | None = (
+        None  # how long to learn; else the run's, default without a run
+    )
+    kernel: Path | None = None  # .npy file: the blur by which the picture was shrunk; without it bicubic is assumed
+    seed: int | None = None  # same seed, same picture
+    run: str | None = None  # id of a run, best or latest: take its knobs instead of the defaults; no run is needed
+    runs_dir: Path = field(default_factory=runs.runs_dir)  # where the run folders are
+
+
+def main(run: Options) -> Options:
+    return run
+
+
+def enlarge_file(predictor: Predictor, options: Options) -> tuple[int, int]:
+    """Enlarge `options.input` into `options.output`, saying how far it is; returns (width, height)."""
+    from common.images import SUFFIXES, read_picture, write_picture
+
+    if options.output.suffix.lower() not in SUFFIXES:
+        raise UserError(f"--output {options.output} must end in one of {', '.join(SUFFIXES)}.")
+    kernel = read_kernel(options.kernel) if options.kernel else None
+    raw: dict[str, Any] = {"picture": read_picture(options.input)}
+    raw |= {"kernel": kernel} if options.kernel or not options.run else {}
+    for name in ("scale", "quality", "seed"):
+        if getattr(options, name) is not None:
+            raw[name] = getattr(options, name)
+    for answer in predictor.stream(raw, previews=False):
+        show_progress(options.input.name, answer)
+    write_picture(answer["picture"], options.output)
+    height, width = answer["picture"].shape[:2]
+    return width, height
+
+
+def show_progress(name: str, answer: dict[str, Any]) -> None:
+    """One line on the terminal, written over: how far, the error, the time left; nothing where there is no terminal."""
+    if not sys.stderr.isatty():
+        return
+    progress, seconds = answer["progress"], answer["seconds"]
+    left = f"{seconds / progress * (1 - progress):4.0f} s left" if progress > 0.02 else ""
+    error = "" if answer["loss"] is None else f"error {255 * answer['loss']:.2f} levels"
+    end = "\n" if progress == 1 else ""
+    print(f"\r\x1b[K{name}  {progress:4.0%}  {error}  {left}", end=end, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    with cli.user_errors():
+        options = cli.parse(main, __spec__.parent, "predict")
+        if not options.input.exists():
+            raise UserError(f"--input {options.input} does not exist.")
+        meta: dict[str, Any] = {"config": asdict(Config())}
+        if options.run:
+            project = runs.Project(__spec__.parent.rpartition(".")[2])
+            meta["config"] = asdict(runs.find(project, options.run, options.runs_dir).config)
+        cli.start_keras()
+        width, height = enlarge_file(Predictor({}, meta), options)
+        print(f"{width} × {height} pixels; written to {options.output}")

@@ -1,0 +1,467 @@
+"""What only super-resolution promises."""
+
+import io
+import json
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from fractions import Fraction
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from common import cli, images, runs
+from common.errors import UserError
+from common.project import Project
+from projects.super_resolution import learn, predict, resize
+from projects.super_resolution.config import TOY, Config, recipe
+from projects.super_resolution.data import degraded, list_folder, load_data
+from projects.super_resolution.evaluate import baseline, scores
+from projects.super_resolution.model import build_model
+from projects.super_resolution.predict import Predictor
+from tests.conftest import ROOT
+
+QUICK = replace(TOY, steps=8)
+
+
+def predictor(config: Config = QUICK) -> Predictor:
+    return Predictor({}, {"config": asdict(config)})
+
+
+@pytest.fixture(scope="module")
+def example(tmp_path_factory):
+    """(shrunk, truth) of a real photograph's window."""
+    picture = load_data(TOY, "builtin", tmp_path_factory.mktemp("none")).validation.inputs[1]
+    return degraded(picture, TOY)
+
+
+# Resizing
+
+
+def test_bicubic_is_matlabs():
+    """imresize([0 … 9]' * 10, 0.5) and 2, worked out by hand from Keys' kernel: (3, 29, 111, 111, 29, 3 negative at the
+    ends) / 256 when halving, as antialiased bicubic has it."""
+    weights = np.array([-3, -9, 29, 111, 111, 29, -9, -3]) / 256
+    line = np.arange(16.0) ** 2
+    half = resize.imresize(np.tile(line[:, None, None], (1, 16, 1)), (8, 8))[:, 0, 0]
+    assert half[3] == pytest.approx(weights @ line[3:11])
+    mirrored = np.concatenate([line[:3][::-1], line[:5]])
+    assert half[0] == pytest.approx(weights @ mirrored)
+    double = resize.imresize(np.tile(line[:, None, None], (1, 16, 1)), (32, 32))[:, 0, 0]
+    assert double[8] == pytest.approx(np.array([-3, 29, 111, -9]) / 128 @ line[[2, 3, 4, 5]])
+
+
+@pytest.mark.parametrize("method", resize.METHODS)
+def test_resizing_keeps_a_flat_picture_and_its_symmetry(method):
+    flat = np.full((9, 14, 3), 77.0)
+    np.testing.assert_allclose(resize.imresize(flat, (27, 28), method), 77)
+    picture = np.random.default_rng(0).uniform(0, 255, (10, 12, 3))
+    if method != "nearest":
+        np.testing.assert_allclose(
+            resize.imresize(picture[::-1], (20, 24), method), resize.imresize(picture, (20, 24), method)[::-1]
+        )
+
+
+def test_nearest_repeats_pixels():
+    picture = np.random.default_rng(0).integers(0, 256, (5, 7, 3)).astype(np.uint8)
+    np.testing.assert_array_equal(baseline(picture, 3, "nearest"), picture.repeat(3, axis=0).repeat(3, axis=1))
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("shape", [(1, 1), (5, 5), (6, 6), (3, 8)])
+def test_kernel_is_centred(scale, shape):
+    """A slope blurred by a symmetric kernel and sampled is the slope at the centres of the small pixels."""
+    slope = np.tile(np.arange(60.0)[None, :, None], (60, 1, 1))
+    small = resize.shrink(slope, scale, np.ones(shape))
+    middle = len(small) // 2
+    assert small[middle, middle, 0] == pytest.approx(scale * middle + (scale - 1) / 2)
+
+
+@pytest.mark.parametrize("kernel", [None, resize.gaussian_kernel(2, 1, 35, 2)], ids=["bicubic", "gaussian"])
+def test_back_projection_makes_it_consistent(kernel, example):
+    low = example[0].astype(float)
+    shape = (2 * low.shape[0], 2 * low.shape[1])
+    off = [
+        np.abs(resize.shrink(resize.enlarge(low, 2, shape, kernel, times), 2, kernel) - low).mean()
+        for times in (0, 1, 4, 16)
+    ]
+    assert off == sorted(off, reverse=True) and off[-1] < 0.25 * off[0]
+
+
+@pytest.mark.slow
+def test_bicubic_on_set5_is_the_published_one(datasets):
+    """33.66 dB in every paper; ± 0.05 because of how Y is rounded."""
+    pictures = list_folder(datasets / "super_resolution" / "Set5", 2)
+    found = []
+    for picture in pictures:
+        low, truth = degraded(picture, Config())
+        found.append(scores(baseline(low, 2, "bicubic"), truth, 2)["psnr"])
+    assert len(found) == 5 and np.mean(found) == pytest.approx(33.66, abs=0.05)
+
+
+# Learning
+
+
+@pytest.mark.parametrize("fold", [2, 3, 4])
+def test_folding_is_undone(fold):
+    picture = np.random.default_rng(0).normal(size=(fold * 5, fold * 7, 3))
+    np.testing.assert_array_equal(learn.fold_out(learn.fold_in(picture, fold), fold), picture)
+
+
+def test_turning_is_undone():
+    picture = np.random.default_rng(0).normal(size=(4, 6, 3))
+    for turns in range(4):
+        for mirrored in range(2):
+            back = learn.turned_back(learn.turned(picture, turns, mirrored), turns, mirrored)
+            np.testing.assert_array_equal(back, picture)
+
+
+@pytest.fixture
+def random_network():
+    keras.utils.set_random_seed(0)
+    model = build_model(QUICK, {"fold": 2})
+    random = np.random.default_rng(0)
+    model.set_weights([random.normal(0, 0.1, weight.shape) for weight in model.get_weights()])
+    return model
+
+
+def test_self_ensemble_turns_with_the_picture(random_network):
+    base = np.random.default_rng(1).uniform(0, 255, (24, 40, 3))
+    answer = learn.correction(random_network, base, 2)
+    for view in [(1, 0), (2, 0), (0, 1), (3, 1)]:
+        seen = learn.correction(random_network, learn.turned(base, *view), 2)
+        np.testing.assert_allclose(seen, learn.turned(answer, *view), atol=1e-2)
+    alone = learn.correction(random_network, learn.turned(base, 1, 0), 2, ensemble=False)
+    plain = learn.correction(random_network, base, 2, ensemble=False)
+    assert np.abs(alone - learn.turned(plain, 1, 0)).max() > 1, "one view alone should not turn with the picture"
+
+
+def test_tiles_change_nothing(random_network, monkeypatch):
+    folded = np.random.default_rng(1).normal(size=(1, 37, 50, 12)).astype("float32")
+    whole = learn.tiled(random_network, folded)
+    monkeypatch.setattr(learn, "TILE", 16)
+    np.testing.assert_allclose(learn.tiled(random_network, folded), whole, atol=1e-4)
+
+
+def test_pairs_hold_what_was_lost(example):
+    source = resize.to_ycbcr(example[0].astype(float))
+    pairs = learn.Pairs([source], Fraction(2), 16, None, np.random.default_rng(0))
+    question, lacking = pairs.pairs[0]
+    np.testing.assert_allclose(255 * (question + 0.5 + lacking), source, atol=1e-3)
+    assert pairs.shares.sum() == pytest.approx(1)
+    folded, target = pairs.draw()
+    assert folded.shape == target.shape == (1, 8, 8, 12)
+
+
+def test_a_network_starts_as_the_linear_estimate():
+    model = build_model(QUICK, {"fold": 2})
+    assert not np.any(model.predict(np.ones((1, 8, 8, 12)), verbose=0))
+
+
+def test_learning_beats_bicubic(example):
+    low, truth = example
+    answers = list(predictor(replace(TOY, steps=160)).stream({"picture": low}))
+    assert [a["progress"] for a in answers] == sorted(a["progress"] for a in answers)
+    assert answers[-1]["progress"] == 1 and answers[-1]["picture"].shape == truth.shape
+    losses = [answer["loss"] for answer in answers if answer["loss"] is not None]
+    assert np.mean(losses[-20:]) < np.mean(losses[:10])
+    assert len({answer["picture"].tobytes() for answer in answers}) > 3, "the picture does not improve on the way"
+    gain = scores(answers[-1]["picture"], truth, 2)["psnr"] - scores(baseline(low, 2, "bicubic"), truth, 2)["psnr"]
+    assert gain > 1
+
+
+def test_previews_do_not_change_the_answer(example):
+    raw = {"picture": example[0]}
+    *_, seen = predictor().stream(raw)
+    np.testing.assert_array_equal(seen["picture"], predictor().predict(raw)["picture"])
+
+
+def test_closing_the_stream_ends_the_learning(example, monkeypatch):
+    steps = []
+    draw = learn.Pairs.draw
+    monkeypatch.setattr(learn.Pairs, "draw", lambda self: steps.append(1) or draw(self))
+    stream = predictor(replace(QUICK, steps=1000)).stream({"picture": example[0]})
+    next(stream), next(stream)
+    stream.close()
+    assert 0 < len(steps) < 100
+    with pytest.raises(StopIteration):
+        next(stream)
+
+
+@pytest.mark.parametrize(
+    ("scale", "how"),
+    [
+        (3, {}),
+        (4, {"stages": "one"}),
+        (2, {"stages": "two"}),
+        (3, {"stages": "two"}),
+        (2, {"schedule": "slope"}),
+        (4, {"networks": 2, "rounds": 2}),
+    ],
+)
+def test_every_scale_and_way(scale, how, example):
+    answer = predictor(replace(QUICK, scale=scale, steps=3, **how)).predict({"picture": example[0][:33, :38]})
+    assert answer["picture"].shape == (33 * scale, 38 * scale, 3) and answer["picture"].dtype == np.uint8
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (16, 900)])
+def test_smallest_and_longest_pictures(shape):
+    picture = np.random.default_rng(0).integers(0, 256, (*shape, 3)).astype(np.uint8)
+    answer = predictor(replace(QUICK, steps=2, crop=80)).predict({"picture": picture, "scale": 4})
+    assert answer["picture"].shape == (shape[0] * 4, shape[1] * 4, 3)
+
+
+def test_a_given_kernel_is_used(example):
+    """Told of the blur, the answer is far better than when bicubic is assumed."""
+    config = replace(TOY, kernel="gaussian")
+    low, truth = degraded(load_data(config, "builtin", ROOT).validation.inputs[1], config)
+    told, untold = (
+        scores(predictor(replace(config, kernel_known=known)).predict({"picture": low})["picture"], truth, 2)["psnr"]
+        for known in (True, False)
+    )
+    bicubic = scores(baseline(low, 2, "bicubic"), truth, 2)["psnr"]
+    assert told > bicubic + 2 and told > untold + 1
+
+
+def test_slope_rule():
+    random = np.random.default_rng(0)
+    noise = random.normal(0, 0.1, learn.SLOPE_WINDOW)
+    assert not learn.is_flat(list(np.linspace(2, 1, learn.SLOPE_WINDOW) + noise))
+    assert learn.is_flat(list(1 + noise))
+    assert not learn.is_flat(list(1 + noise[:-1])), "too few to tell"
+
+
+def test_recipe_can_be_overruled():
+    assert recipe(Config())["steps"] == 1000 and recipe(Config(steps=5))["steps"] == 5
+
+
+# Runs
+
+
+def test_finished_pictures_are_not_done_again(tmp_path, monkeypatch):
+    project = Project("super_resolution")
+    run = runs.start(project, QUICK, "builtin", tmp_path, tmp_path / "runs")
+    began = []
+    stream = Predictor.stream
+
+    def counted(self, raw, previews=True):
+        began.append(1)
+        if len(began) == 2:
+            run.stop_file.touch()
+        return stream(self, raw, previews)
+
+    monkeypatch.setattr(Predictor, "stream", counted)
+    with pytest.raises(KeyboardInterrupt):
+        cli.train_run(run)
+    assert len(began) == 2 and not run.finished and len(run.history) == 1
+    kept = run.path / "pictures" / "validation" / "chelsea.png"
+    written = kept.stat().st_mtime_ns
+    cli.train_run(run)
+    assert run.finished and len(began) == 5, (
+        "one validation picture and two test pictures were left, and one was stopped"
+    )
+    assert kept.stat().st_mtime_ns == written
+    assert len(run.history) == 2
+    assert not list(run.path.glob("*.keras"))
+
+
+def test_a_stored_answer_is_not_learnt_again(trained, monkeypatch):
+    loaded = trained("super_resolution").load()
+    monkeypatch.setattr(learn, "super_resolve", lambda *args: pytest.fail("learnt again"))
+    raw = loaded.examples[0]
+    assert loaded.predict(raw)["picture"].shape == (80, 80, 3)
+    assert loaded.predict({**raw, "scale": 2})["progress"] == 1
+    assert loaded.kept({**raw, "scale": 3}) is None and loaded.kept({**raw, "kernel": np.ones((3, 3))}) is None
+
+
+def test_evaluate_on_another_folder(trained, tmp_path):
+    for name in ("one", "two"):
+        picture = np.random.default_rng(len(name)).integers(0, 256, (48, 40, 3)).astype(np.uint8)
+        images.write_picture(picture, tmp_path / "mine" / f"{name}.png")
+    run = trained("super_resolution")
+    result = run.project.evaluate(run, str(tmp_path / "mine"))
+    assert result.sizes["test"] == 2 and list(result.tables["pictures"]["picture"]) == ["one", "two"]
+    assert result.test["model"]["psnr"]["values"] == list(result.tables["pictures"]["psnr network"])
+
+
+def test_folder_layouts(tmp_path):
+    picture = np.zeros((64, 64, 3), np.uint8)
+    for name in ("img_001_SRF_2_HR", "img_001_SRF_2_LR", "img_002_SRF_2_HR"):
+        images.write_picture(picture, tmp_path / "Set5" / "image_SRF_2" / f"{name}.png")
+    assert [found.name for found in list_folder(tmp_path / "Set5", 2)] == ["img_001_SRF_2_HR", "img_002_SRF_2_HR"]
+    images.write_picture(picture, tmp_path / "Set14" / "GTmod12" / "baboon.png")
+    assert [found.name for found in list_folder(tmp_path / "Set14", 3)] == ["baboon"]
+    images.write_picture(picture, tmp_path / "Set14" / "GTmod12" / "baboon.jpg")
+    assert [found.name for found in list_folder(tmp_path / "Set14", 3)] == ["baboon.jpg", "baboon.png"]
+    for number in range(6):
+        images.write_picture(picture, tmp_path / "BSD68" / f"{number}.jpg")
+    (tmp_path / "BSD68" / "readme.txt").write_text("not a picture")
+    splits = load_data(QUICK, str(tmp_path / "BSD68"), tmp_path)
+    assert splits.sizes == {"train": 0, "validation": 2, "test": 2}
+
+
+# Bad input
+
+
+def test_pictures_of_every_kind(tmp_path):
+    random = np.random.default_rng(0)
+    rgb = Image.fromarray(random.integers(0, 256, (20, 30, 3)).astype(np.uint8))
+    clear = Image.fromarray(np.zeros((20, 30, 4), np.uint8))
+    deep = Image.fromarray(np.linspace(0, 65535, 600).reshape(20, 30).astype(np.uint16))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # lies on its side
+    palette = rgb.convert("P")
+    for name, picture, keywords in [
+        ("cmyk.jpg", rgb.convert("CMYK"), {}),
+        ("palette.png", palette, {}),
+        ("palette.gif", palette, {"transparency": 0}),
+        ("alpha.png", clear, {}),
+        ("grey-alpha.png", clear.convert("LA"), {}),
+        ("deep.png", deep, {}),
+        ("grey.tif", rgb.convert("L"), {}),
+        ("bilevel.png", rgb.convert("1"), {}),
+        ("rgb.webp", rgb, {"lossless": True}),
+        ("turned.jpg", rgb, {"exif": exif}),
+    ]:
+        picture.save(tmp_path / name, **keywords)
+        read = images.read_picture(tmp_path / name)
+        assert read.dtype == np.uint8 and read.shape == ((30, 20, 3) if name == "turned.jpg" else (20, 30, 3)), name
+    assert (images.read_picture(tmp_path / "alpha.png") == 255).all(), "transparent pixels lie over white"
+    grey = images.read_picture(tmp_path / "deep.png")[..., 0].ravel()
+    np.testing.assert_array_equal(grey, np.round(np.linspace(0, 65535, 600).astype(np.uint16) / 257))
+    np.testing.assert_array_equal(images.read_picture(tmp_path / "rgb.webp"), np.asarray(rgb))
+    assert images.read_picture((tmp_path / "palette.png").read_bytes()).shape == (20, 30, 3)
+
+
+def test_too_many_pixels_are_refused_before_decoding(tmp_path, monkeypatch):
+    Image.new("L", (9000, 8000)).save(tmp_path / "huge.png")
+    monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("decoded"))
+    with pytest.raises(UserError, match=r"72,000,000 pixels \(9000 × 8000\)"):
+        images.read_picture(tmp_path / "huge.png")
+
+
+def test_files_that_are_no_pictures(tmp_path):
+    (tmp_path / "text.png").write_text("hello")
+    (tmp_path / "empty.png").write_bytes(b"")
+    whole = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)).save(whole, "PNG")
+    (tmp_path / "cut.png").write_bytes(whole.getvalue()[: len(whole.getvalue()) // 2])
+    Image.fromarray(np.zeros((8, 8), np.float32)).save(tmp_path / "real.tif")
+    for name, words in [
+        ("text.png", "is not a picture"),
+        ("empty.png", "is not a picture"),
+        ("cut.png", "damaged or cut short"),
+        ("real.tif", "real numbers"),
+        ("none.png", "does not exist"),
+        ("", "is a folder"),
+    ]:
+        with pytest.raises(UserError, match=words):
+            images.read_picture(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        ({"picture": np.zeros((1, 1, 3), np.uint8)}, "1 × 1 pixels; .* at least 16"),
+        ({"picture": np.zeros((9000, 8, 3), np.uint8)}, "8 × 9000 pixels; .* at least 16"),
+        ({"picture": np.zeros((2000, 1001, 3), np.uint8)}, "at most 2,000,000"),
+        ({"picture": np.zeros((1001, 1000, 3), np.uint8), "scale": 4}, "at most 1,000,000 can be enlarged 4 times"),
+        ({"picture": np.zeros((20, 20), np.uint8)}, "expected uint8"),
+        ({"picture": np.zeros((20, 20, 3))}, "expected uint8"),
+        ({"kernel": np.ones(5)}, "expected numbers"),
+        ({"kernel": np.ones((65, 3))}, "at most 64"),
+        ({"kernel": np.zeros((3, 3))}, "add up to more than 0"),
+        ({"kernel": -np.ones((3, 3))}, "add up to more than 0"),
+        ({"kernel": np.full((3, 3), np.nan)}, "finite"),
+        ({"kernel": np.array([["a"]])}, "expected numbers"),
+    ],
+)
+def test_bad_raw_input(raw, words):
+    with pytest.raises(UserError, match=words):
+        next(predictor().stream({"picture": np.zeros((20, 20, 3), np.uint8), **raw}))
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ([], "has no pictures"),
+        ([("one.png", 64)], "expected at least two"),
+        ([("one.png", 64), ("two.png", 20)], "two.png is too small"),
+    ],
+)
+def test_bad_folders(files, words, tmp_path):
+    for name, side in files:
+        images.write_picture(np.zeros((side, 64, 3), np.uint8), tmp_path / name)
+    with pytest.raises(UserError, match=words):
+        load_data(QUICK, str(tmp_path), tmp_path)
+
+
+def test_a_file_instead_of_a_folder(tmp_path):
+    images.write_picture(np.zeros((64, 64, 3), np.uint8), tmp_path / "one.png")
+    with pytest.raises(UserError, match="expected a folder"):
+        load_data(QUICK, str(tmp_path / "one.png"), tmp_path)
+
+
+def enlarge(*arguments) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "projects.super_resolution.predict", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+def test_command(trained, tmp_path, example):
+    """A picture, a kernel and a run's knobs go in, a larger picture comes out."""
+    run = trained("super_resolution")
+    images.write_picture(example[0], tmp_path / "small.png")
+    np.save(tmp_path / "kernel.npy", np.ones((3, 3)))
+    done = enlarge(
+        "--input", tmp_path / "small.png", "--output", tmp_path / "big.png", "--scale", 3, "--kernel", tmp_path / "kernel.npy",
+        "--run", run.id, "--runs-dir", run.path.parents[1],
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert images.read_picture(tmp_path / "big.png").shape == (120, 120, 3)
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_command_refuses(tmp_path, monkeypatch):
+    images.write_picture(np.zeros((8, 900, 3), np.uint8), tmp_path / "thin.png")
+    images.write_picture(np.zeros((20, 20, 3), np.uint8), tmp_path / "fine.png")
+    np.save(tmp_path / "objects.npy", np.array([{}]), allow_pickle=True)
+    missing = enlarge("--input", tmp_path / "none.png", "--output", tmp_path / "big.png")
+    assert missing.returncode == 2 and "does not exist" in missing.stderr and "Traceback" not in missing.stderr
+    thin = enlarge("--input", tmp_path / "thin.png", "--output", tmp_path / "big.png")
+    assert thin.returncode == 2 and "at least 16" in thin.stderr and "Traceback" not in thin.stderr
+    for change, words in [
+        ({"output": tmp_path / "big.txt"}, "must end in"),
+        ({"kernel": tmp_path / "none.npy"}, "does not exist"),
+        ({"kernel": tmp_path / "fine.png"}, "is not a .npy file"),
+        ({"kernel": tmp_path / "objects.npy"}, "is not a .npy file"),
+    ]:
+        options = predict.Options(**{"input": tmp_path / "fine.png", "output": tmp_path / "big.png", **change})
+        with pytest.raises(UserError, match=words):
+            predict.enlarge_file(predictor(), options)
+    assert not (tmp_path / "big.png").exists()
+
+
+def test_page_learns_once(trained, monkeypatch):
+    """What is not kept is learnt when asked for, shown, and not learnt again."""
+    monkeypatch.setenv("KERAS_PORTFOLIO_RUNS", str(trained("super_resolution").path.parents[1]))
+    app = AppTest.from_file(str(ROOT / "apps" / "super_resolution.py"), default_timeout=120).run()
+    assert not [button for button in app.button if button.key == "enlarge"], "the example's answer is kept"
+    app.session_state["scale"] = 3
+    app.run()
+    assert not app.exception and not app.json
+    next(button for button in app.button if button.key == "enlarge").click().run()
+    assert not app.exception and json.loads(app.json[0].value)["picture"]["shape"] == [120, 120, 3]
+    monkeypatch.setattr(learn, "super_resolve", lambda *args: pytest.fail("learnt again"))
+    app.slider(key="wipe").set_value(80).run()
+    again = AppTest.from_file(str(ROOT / "apps" / "super_resolution.py"), default_timeout=120)
+    again.session_state["scale"] = 3
+    again.run()
+    assert not again.exception and again.json[0].value == app.json[0].value
+
+
+def test_meta_is_plain_json(trained):
+    meta = trained("super_resolution").load().meta
+    assert json.loads(json.dumps(meta)) == meta and len(meta["examples"]) == 2
