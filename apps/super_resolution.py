@@ -76,9 +76,9 @@ def _input(predictor) -> tuple[dict | None, str]:
         required=True,
     )
     words = {
-        "fast": t("fast: half a minute", "빠르게: 30초쯤"),
-        "default": t("default: a minute", "기본: 1분쯤"),
-        "best": t("best: four minutes", "최고: 4분쯤"),
+        "fast": t("fast: the quickest", "빠르게"),
+        "default": t("default: about half a minute", "기본: 30초쯤"),
+        "best": t("best: some minutes", "최고: 몇 분"),
     }
     quality = st.selectbox(
         t("Quality (time on two cores, at ×2)", "품질 (코어 두 개, ×2 기준 시간)"),
