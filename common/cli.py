@@ -80,7 +80,7 @@ def evaluate_command(package: str) -> None:
         start_keras()
         from common import report
 
-        result = evaluate_quietly(project, run, options.data)
+        result = evaluate_on_one_thread(project, run, options.data)
         folder = run.path if options.data is None else run.path / "evaluations" / Path(options.data).name
         timing = run.report["timing"] if run.finished else {}
         content = report.write(run, result, timing, folder)
@@ -88,7 +88,7 @@ def evaluate_command(package: str) -> None:
         print(f"written to {folder / 'report.json'}")
 
 
-def evaluate_quietly(project: Project, run: Run, data: str | None = None) -> Any:
+def evaluate_on_one_thread(project: Project, run: Run, data: str | None = None) -> Any:
     """The project's `evaluate` with one BLAS thread: on tables this small the threads of scikit-learn's linear models
     spend their time waiting for each other, on a busy machine a hundred times as long as they compute."""
     from threadpoolctl import threadpool_limits
@@ -114,7 +114,7 @@ def train_run(run: Run, callbacks: tuple = ()) -> dict[str, Any]:
     run.log(f"run {run.path}")
     project.train(run.config, run, callbacks)
     run.log("evaluating on the test split, with baselines …")
-    result = evaluate_quietly(project, run)
+    result = evaluate_on_one_thread(project, run)
     timing = {"total_seconds": time.perf_counter() - began, **training.timing(run)}
     content = report.write(run, result, timing)
     report.print_scores(content)
