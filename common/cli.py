@@ -10,11 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import tyro
+
 from common import runs
 from common.errors import UserError
 from common.project import Project
 from common.runs import Run, data_dir, runs_dir
 
+STYLE = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)  # --epochs, not --model.epochs; --x or no --x
 INTERRUPTED = 130  # the shell's exit status for Ctrl-C
 
 
@@ -181,14 +184,12 @@ def start_keras() -> None:
 
 
 def _parse(main: Callable, project: Project, command: str, epilogue: str = "") -> Any:
-    import tyro
-
     card = project.card
     return tyro.cli(
         main,
         prog=f"python -m projects.{project.name}.{command}",
         description=f"{card.TITLE['en']}. {card.PROBLEM['en']}\n\n{epilogue}".strip(),
-        config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
+        config=STYLE,
     )
 
 

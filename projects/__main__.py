@@ -1,0 +1,57 @@
+"""The commands around the projects: `python -m projects --help`. They know a project by its contract alone."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tyro.extras import SubcommandApp
+
+from common import cli, runs
+from common.project import Project, project_names
+
+app = SubcommandApp()
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where run folders are."""
+
+    runs_dir: Path = field(default_factory=runs.runs_dir)  # where the run folders are
+
+
+@app.command(name="list")
+def list_projects(where: Where) -> None:
+    """Every project: its data, how many runs it has, and the best of them with its score on the test split."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="Projects", title_justify="left")
+    for column in ("project", "problem", "data", "runs", "best run", "test score [95 % interval]", "minutes"):
+        table.add_column(column, justify="right" if column in ("runs", "minutes") else "left", overflow="fold")
+    for name in project_names():
+        project = Project(name)
+        entries = runs.list_runs(project, where.runs_dir)
+        finished = [entry for entry in entries if entry["status"] == "finished"]
+        best = runs.find(project, "best", where.runs_dir) if finished else None
+        table.add_row(
+            name,
+            project.card.TITLE["en"],
+            ", ".join(project.card.DATA),
+            str(len(entries)),
+            best.id if best else "—",
+            score_text(best) if best else "—",
+            f"{best.report['timing']['total_seconds'] / 60:.1f}" if best else "—",
+        )
+    Console().print(table)
+
+
+def score_text(run: Any) -> str:
+    """`average_precision 0.763 [0.741, 0.785]`: METRIC of a finished run on its test split."""
+    metric, _ = run.metric
+    found = run.report["test"]["model"][metric]
+    return f"{metric} {found['value']:.3g} [{found['low']:.3g}, {found['high']:.3g}]"
+
+
+if __name__ == "__main__":
+    with cli.user_errors():
+        app.cli(prog="python -m projects", description=__doc__, config=cli.STYLE)
