@@ -10,6 +10,7 @@ point: their method `inner_loop`. Outputs and gradients are the same to float32'
 """
 
 import functools
+import os
 import types
 import warnings
 from typing import Any
@@ -17,6 +18,8 @@ from typing import Any
 import keras
 import numpy as np
 from keras import layers
+
+LARGE = 32  # rows of a batch from which on its halves are computed side by side
 
 
 def accelerate(model: Any) -> Any:
@@ -120,30 +123,38 @@ def _inner_loop(layer: Any, sequences, initial_state, mask=None, training=False,
     x = tf.convert_to_tensor(sequences, dtype)
     if training and 0 < cell.dropout < 1:
         x = x * tf.expand_dims(cell.get_dropout_mask(sequences[:, 0, :]), 1)  # one mask for all steps
-    x = tf.transpose(x, [1, 0, 2])
     states = keras.tree.flatten(initial_state)
-    mask = keras.tree.flatten(mask)[0] if mask is not None else None
-    if mask is not None:
-        mask = tf.transpose(tf.cast(mask, "bool"))[:, :, None]
+    mask = [] if mask is None else [tf.cast(keras.tree.flatten(mask)[0], "bool")[:, :, None]]
     if layer.go_backwards:
-        x = tf.reverse(x, [0])
-        mask = None if mask is None else tf.reverse(mask, [0])
+        x, mask = tf.reverse(x, [1]), [tf.reverse(values, [1]) for values in mask]
 
     kernel, recurrent = (tf.convert_to_tensor(weight, dtype) for weight in (cell.kernel, cell.recurrent_kernel))
     double = isinstance(layer, layers.GRU)  # the GRU has one bias for the input and one for the state
     bias = tf.zeros([*([2] if double else []), kernel.shape[1]], dtype) if cell.bias is None else cell.bias
     bias = tf.convert_to_tensor(bias, dtype)
 
-    run = _recurrence(type(layer).__name__, mask is not None, bool(training), compiled)
-    hidden, *states = run(x, kernel, recurrent, bias, *states, *([] if mask is None else [mask]))
-    outputs = hidden
-    if mask is not None:
-        # Keras gives zeros until the first step that counts, even where the initial state is another
-        counts = mask if layer.zero_output_for_mask else tf.cumsum(tf.cast(mask, "int32")) > 0
-        outputs = tf.where(counts, hidden, tf.zeros_like(hidden))
-    last = outputs[-1]
-    outputs = tf.transpose(outputs, [1, 0, 2]) if layer.return_sequences else last[:, None, :]
-    return last, outputs, states
+    run = _recurrence(type(layer).__name__, bool(mask), bool(training), compiled)
+
+    def rows(x, *others):
+        """(outputs, last states) of some rows of the batch."""
+        states, mask = others[: len(initial_state)], others[len(initial_state) :]
+        x, *mask = (tf.transpose(values, [1, 0, 2]) for values in (x, *mask))
+        outputs, *states = run(x, kernel, recurrent, bias, *states, *mask)
+        if mask:
+            # Keras gives zeros until the first step that counts, even where the initial state is another
+            counts = mask[0] if layer.zero_output_for_mask else tf.cumsum(tf.cast(mask[0], "int32")) > 0
+            outputs = tf.where(counts, outputs, tf.zeros_like(outputs))
+        return tf.transpose(outputs, [1, 0, 2]) if layer.return_sequences else outputs[-1][:, None, :], *states
+
+    inputs = [x, *states, *mask]
+    if training and os.cpu_count() > 1 and (x.shape[0] or LARGE) >= LARGE:
+        # Halves of the batch on two threads: neither waits for the other at every step.
+        half = tf.shape(x)[0] // 2
+        halves = [rows(*(v[:half] for v in inputs)), rows(*(v[half:] for v in inputs))]
+        outputs, *states = (tf.concat(pair, 0) for pair in zip(*halves, strict=True))
+    else:
+        outputs, *states = rows(*inputs)
+    return outputs[:, -1], outputs, states
 
 
 @functools.cache
@@ -288,7 +299,7 @@ def _lstm():
             new_h = o * tf.tanh(new_c)
             h, c = (tf.where(mask[t], new_h, h), tf.where(mask[t], new_c, c)) if masked else (new_h, new_c)
             if keep:
-                steps, cells = steps.write(t, tf.concat([i, f, g, o], 1)), [cells[0].write(t, c)]
+                steps, cells = steps.write(t, tf.concat([i, f, g, o], 1)), (cells[0].write(t, c),)
             return h, c, steps, hidden.write(t, h), *cells
 
         units = h0.shape[1]
@@ -336,7 +347,7 @@ def _gru():
             new = z * h + (1 - z) * g
             h = tf.where(mask[t], new, h) if masked else new
             if keep:
-                steps, inner = steps.write(t, tf.concat([z, r, g], 1)), [inner[0].write(t, s_g)]
+                steps, inner = steps.write(t, tf.concat([z, r, g], 1)), (inner[0].write(t, s_g),)
             return h, steps, hidden.write(t, h), *inner
 
         units = h0.shape[1]
