@@ -138,16 +138,16 @@ def _inner_loop(layer: Any, sequences, initial_state, mask=None, training=False,
     def rows(x, *others):
         """(outputs, last states) of some rows of the batch."""
         states, mask = others[: len(initial_state)], others[len(initial_state) :]
-        x, *mask = (tf.transpose(values, [1, 0, 2]) for values in (x, *mask))
-        outputs, *states = run(x, kernel, recurrent, bias, *states, *mask)
+        steps = [tf.transpose(values, [1, 0, 2]) for values in (x, *mask)]
+        outputs, *states = run(steps[0], kernel, recurrent, bias, *states, *steps[1:])
         if mask:
             # Keras gives zeros until the first step that counts, even where the initial state is another
-            counts = mask[0] if layer.zero_output_for_mask else tf.cumsum(tf.cast(mask[0], "int32")) > 0
+            counts = steps[1] if layer.zero_output_for_mask else tf.cumsum(tf.cast(steps[1], "int32")) > 0
             outputs = tf.where(counts, outputs, tf.zeros_like(outputs))
         return tf.transpose(outputs, [1, 0, 2]) if layer.return_sequences else outputs[-1][:, None, :], *states
 
     inputs = [x, *states, *mask]
-    if training and os.cpu_count() > 1 and (x.shape[0] or LARGE) >= LARGE:
+    if training and os.cpu_count() != 1 and (x.shape[0] or LARGE) >= LARGE:
         # Halves of the batch on two threads: neither waits for the other at every step.
         half = tf.shape(x)[0] // 2
         halves = [rows(*(v[:half] for v in inputs)), rows(*(v[half:] for v in inputs))]
@@ -275,8 +275,8 @@ def _simple_rnn():
             d = dh * (1 - hidden[t] ** 2)
             if not masked:
                 return tf.matmul(d, recurrent, transpose_b=True), steps.write(t, d)
-            d = tf.where(inputs[5][t], d, 0)
-            dh = tf.where(inputs[5][t], 0, dh) + tf.matmul(d, recurrent, transpose_b=True)
+            d = tf.where(inputs[5][t], d, tf.zeros_like(d))
+            dh = tf.where(inputs[5][t], tf.zeros_like(dh), dh) + tf.matmul(d, recurrent, transpose_b=True)
             return dh, steps.write(t, d)
 
         d_h0, d = _loop(tf, x, step, d_h, _empty(tf, x, h0.shape[1]), backwards=True)
@@ -322,8 +322,8 @@ def _lstm():
             if not masked:
                 return tf.matmul(d, recurrent, transpose_b=True), into_c * f, steps.write(t, d)
             valid = inputs[6][t]
-            d = tf.where(valid, d, 0)
-            dh = tf.where(valid, 0, dh) + tf.matmul(d, recurrent, transpose_b=True)
+            d = tf.where(valid, d, tf.zeros_like(d))
+            dh = tf.where(valid, tf.zeros_like(dh), dh) + tf.matmul(d, recurrent, transpose_b=True)
             return dh, tf.where(valid, into_c * f, dc), steps.write(t, d)
 
         d_h0, d_c0, d = _loop(tf, x, step, d_h, d_c, _empty(tf, x, 4 * h0.shape[1]), backwards=True)
@@ -368,7 +368,11 @@ def _gru():
             stays = dh * z
             if masked:
                 valid = inputs[5][t]
-                d, d_g, stays = tf.where(valid, d, 0), tf.where(valid, d_g, 0), tf.where(valid, stays, dh)
+                d, d_g, stays = (
+                    tf.where(valid, d, tf.zeros_like(d)),
+                    tf.where(valid, d_g, tf.zeros_like(d_g)),
+                    tf.where(valid, stays, dh),
+                )
             d_s = tf.concat([d[:, : 2 * units], d_g * r], 1)
             dh = stays + tf.matmul(d_s, recurrent, transpose_b=True)
             return dh, steps.write(t, d), d_inner.write(t, d_g * r)
