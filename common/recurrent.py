@@ -19,7 +19,8 @@ import keras
 import numpy as np
 from keras import layers
 
-LARGE = 32  # rows of a batch from which on its halves are computed side by side
+COMPILED_FROM = 32  # units: XLA compiles each new shape for about a second, which a smaller layer does not win back
+HALVED_FROM = 32  # rows: from here on the halves of a training batch are computed side by side
 
 
 def accelerate(model: Any) -> Any:
@@ -109,7 +110,7 @@ def _differences() -> list[str]:
     return wrong
 
 
-def _inner_loop(layer: Any, sequences, initial_state, mask=None, training=False, compiled: bool = True):
+def _inner_loop(layer: Any, sequences, initial_state, mask=None, training=False, compiled: bool | None = None):
     """What replaces `keras.layers.RNN.inner_loop`, with the same arguments and results.
 
     sequences: (batch, time, features); initial_state: list of (batch, units); mask: None or (batch, time).
@@ -120,6 +121,7 @@ def _inner_loop(layer: Any, sequences, initial_state, mask=None, training=False,
 
     cell = layer.cell
     dtype = cell.compute_dtype
+    compiled = layer.units >= COMPILED_FROM if compiled is None else compiled
     x = tf.convert_to_tensor(sequences, dtype)
     if training and 0 < cell.dropout < 1:
         x = x * tf.expand_dims(cell.get_dropout_mask(sequences[:, 0, :]), 1)  # one mask for all steps
@@ -147,7 +149,7 @@ def _inner_loop(layer: Any, sequences, initial_state, mask=None, training=False,
         return tf.transpose(outputs, [1, 0, 2]) if layer.return_sequences else outputs[-1][:, None, :], *states
 
     inputs = [x, *states, *mask]
-    if training and os.cpu_count() != 1 and (x.shape[0] or LARGE) >= LARGE:
+    if training and os.cpu_count() != 1 and (x.shape[0] or HALVED_FROM) >= HALVED_FROM:
         # Halves of the batch on two threads: neither waits for the other at every step.
         half = tf.shape(x)[0] // 2
         halves = [rows(*(v[:half] for v in inputs)), rows(*(v[half:] for v in inputs))]
