@@ -101,11 +101,23 @@ def outputs_and_gradients(layer, x, states, mask, training, upstream):
     return values(found), values(tape.gradient(loss, [*inputs, *(w.value for w in layer.trainable_variables)]))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(data=st.data())
 def test_any_layer_gives_keras_outputs_and_gradients(data):
     """Over kinds, shapes, masks, states, directions, dropout, dtypes, and what is left to Keras."""
-    draw = data.draw
+    same_as_keras(data.draw)
+
+
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_any_compiled_layer_gives_keras_outputs_and_gradients(data):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recurrent, "COMPILED_FROM", 1)
+        same_as_keras(data.draw)
+
+
+def same_as_keras(draw):
     cell = draw(st.sampled_from(sorted(CELLS)), "cell")
     dtype = draw(st.sampled_from(["float32", "float32", "float32", "float64", "mixed_bfloat16"]), "dtype")
     options = {
@@ -185,13 +197,15 @@ def losses(model, batches):
     return found
 
 
-@pytest.mark.parametrize("cell", CELLS)
-def test_training_goes_as_with_keras_alone(cell, compiled):
-    """A bidirectional, masked model in `fit`'s graph: batches of 1, of odd size and of two lengths."""
-    model = language_model(cell, bidirectional=True, mask_zero=True, return_sequences=False)
+@pytest.mark.parametrize("cell, compiled", [*((cell, False) for cell in CELLS), ("lstm", True)])
+def test_training_goes_as_with_keras_alone(cell, compiled, monkeypatch):
+    """A masked model in `fit`'s graph: batches of odd size and of 1, and another length."""
+    monkeypatch.setattr(recurrent, "COMPILED_FROM", 1 if compiled else 10**9)
+    bidirectional = not compiled
+    model = language_model(cell, bidirectional=bidirectional, mask_zero=True, return_sequences=False)
     twin = keras.models.clone_model(model)
     twin.set_weights(model.get_weights())
-    batches = [(33, 3), (1, 3), (2, 5)]
+    batches = [(33, 3), (1, 3)] if compiled else [(33, 3), (1, 3), (2, 5)]
     assert losses(accelerate(model), batches) == pytest.approx(losses(twin, batches), abs=1e-5)
     for one, other in zip(model.get_weights(), twin.get_weights(), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
@@ -423,8 +437,8 @@ def test_steps_add_up_to_the_whole_sequence(cell):
     states = [np.zeros((2, state.shape[-1]), "float32") for state in stepwise.inputs[1:]]
     parts = []
     for part in (x[:, :1], x[:, 1:2], x[:, 2:]):
-        output, *states = stepwise([part, *states])
-        parts.append(values(output)[0])
+        output, *states = values(stepwise([part, *states]))
+        parts.append(output)
     np.testing.assert_allclose(np.concatenate(parts, 1), values(model(x))[0], atol=1e-6)
     assert stepwise.get_layer("recurrent_2") is model.get_layer("recurrent_2")
 
