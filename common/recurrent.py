@@ -1,4 +1,4 @@
-"""accelerate(model): Keras' own LSTM, GRU and SimpleRNN layers, several times faster on a CPU.
+"""accelerate(model): Keras' own LSTM, GRU and SimpleRNN layers, faster on a CPU.
 
 Keras' generic loop does everything at every time step: both products, the gates one operation at a time, and in the
 backward pass a small product for the weights. Here, as in Appleyard et al. 2016 (arXiv:1604.01946), the input's share
@@ -19,7 +19,7 @@ import keras
 import numpy as np
 from keras import layers
 
-COMPILED_FROM = 32  # units: XLA compiles each new shape for about a second, which a smaller layer does not win back
+SMALLEST = 32  # units: each new shape is compiled for about a second, which a smaller layer hardly wins back
 HALVED_FROM = 32  # rows: from here on the halves of a training batch are computed side by side
 
 
@@ -29,10 +29,12 @@ def accelerate(model: Any) -> Any:
     model: a Keras model or layer. Reaches every `keras.layers.LSTM`, `GRU` and `SimpleRNN` in it, also inside
     `Bidirectional` and nested models. It changes nothing that is saved: call it again after loading.
 
-    Left as they are: layers with `recurrent_dropout`, `unroll`, `implementation=1`, other activations than tanh and
-    sigmoid, `reset_after=False` or a 16-bit compute dtype; everything on a GPU and on other backends than TensorFlow.
-    Where the installed Keras computes something else than this code (asked once a process, by trying), all layers stay
-    as they are and a warning says so. Each new batch size and sequence length is compiled once, for about a second.
+    Left as they are: layers of fewer than 32 units, with `recurrent_dropout`, `unroll`, `implementation=1`, other
+    activations than tanh and sigmoid, `reset_after=False` or a 16-bit compute dtype; everything on a GPU and on other
+    backends than TensorFlow. Where the installed Keras computes something else than this code (asked once a process,
+    by trying), all layers stay as they are and a warning says so. Each new batch size and sequence length is compiled
+    once, for about a second: keep lengths to a few. A mask is data and costs no compiling. There is no second
+    derivative.
     """
     if _usable():
         for layer in model._flatten_layers(include_self=True, recursive=True):
@@ -54,6 +56,7 @@ def _has_fast_form(layer: Any) -> bool:
         and not cell.recurrent_dropout
         and not layer.unroll
         and cell.compute_dtype in ("float32", "float64")
+        and cell.units >= SMALLEST
     )
 
 
@@ -111,7 +114,7 @@ def _differences() -> list[str]:
     return wrong
 
 
-def _inner_loop(layer: Any, sequences, initial_state, mask=None, training=False, compiled: bool | None = None):
+def _inner_loop(layer: Any, sequences, initial_state, mask=None, training=False, compiled: bool = True):
     """What replaces `keras.layers.RNN.inner_loop`, with the same arguments and results.
 
     sequences: (batch, time, features); initial_state: list of (batch, units); mask: None or (batch, time).
@@ -122,7 +125,6 @@ def _inner_loop(layer: Any, sequences, initial_state, mask=None, training=False,
 
     cell = layer.cell
     dtype = cell.compute_dtype
-    compiled = layer.units >= COMPILED_FROM if compiled is None else compiled
     x = tf.convert_to_tensor(sequences, dtype)
     if training and 0 < cell.dropout < 1:
         x = x * tf.expand_dims(cell.get_dropout_mask(sequences[:, 0, :]), 1)  # one mask for all steps
@@ -140,14 +142,14 @@ def _inner_loop(layer: Any, sequences, initial_state, mask=None, training=False,
 
     def rows(x, *others):
         """(outputs, last states) of some rows of the batch."""
-        states, mask = others[: len(initial_state)], others[len(initial_state) :]
+        start, mask = others[: len(states)], others[len(states) :]
         steps = [tf.transpose(values, [1, 0, 2]) for values in (x, *mask)]
-        outputs, *states = run(steps[0], kernel, recurrent, bias, *states, *steps[1:])
+        outputs, *last = run(steps[0], kernel, recurrent, bias, *start, *steps[1:])
         if mask:
             # Keras gives zeros until the first step that counts, even where the initial state is another
             counts = steps[1] if layer.zero_output_for_mask else tf.cumsum(tf.cast(steps[1], "int32")) > 0
             outputs = tf.where(counts, outputs, tf.zeros_like(outputs))
-        return tf.transpose(outputs, [1, 0, 2]) if layer.return_sequences else outputs[-1][:, None, :], *states
+        return tf.transpose(outputs, [1, 0, 2]) if layer.return_sequences else outputs[-1][:, None, :], *last
 
     inputs = [x, *states, *mask]
     if training and os.cpu_count() != 1 and (x.shape[0] or HALVED_FROM) >= HALVED_FROM:

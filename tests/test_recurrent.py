@@ -20,10 +20,20 @@ from tests.conftest import ROOT
 CELLS = {"simple_rnn": layers.SimpleRNN, "gru": layers.GRU, "lstm": layers.LSTM}
 
 
+REAL_SMALLEST, REAL_RECURRENCE = recurrent.SMALLEST, recurrent._recurrence
+
+
+@pytest.fixture(autouse=True)
+def plain(monkeypatch):
+    """Toy layers are accelerated too, without the seconds of XLA; `compiled` asks for both."""
+    monkeypatch.setattr(recurrent, "SMALLEST", 1)
+    monkeypatch.setattr(recurrent, "_recurrence", lambda *settings: REAL_RECURRENCE(*settings[:-1], False))
+
+
 @pytest.fixture(params=[True, False], ids=["xla", "plain"])
-def compiled(request, monkeypatch):
-    """Once through XLA and once as plain TensorFlow, whatever the layer's size."""
-    monkeypatch.setattr(recurrent, "COMPILED_FROM", 1 if request.param else 10**9)
+def compiled(request, plain, monkeypatch):
+    if request.param:
+        monkeypatch.setattr(recurrent, "_recurrence", REAL_RECURRENCE)
 
 
 def values(*tensors):
@@ -113,7 +123,7 @@ def test_any_layer_gives_keras_outputs_and_gradients(data):
 @given(data=st.data())
 def test_any_compiled_layer_gives_keras_outputs_and_gradients(data):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(recurrent, "COMPILED_FROM", 1)
+        patch.setattr(recurrent, "_recurrence", REAL_RECURRENCE)
         same_as_keras(data.draw)
 
 
@@ -200,7 +210,8 @@ def losses(model, batches):
 @pytest.mark.parametrize("cell, compiled", [*((cell, False) for cell in CELLS), ("lstm", True)])
 def test_training_goes_as_with_keras_alone(cell, compiled, monkeypatch):
     """A masked model in `fit`'s graph: batches of odd size and of 1, and another length."""
-    monkeypatch.setattr(recurrent, "COMPILED_FROM", 1 if compiled else 10**9)
+    if compiled:
+        monkeypatch.setattr(recurrent, "_recurrence", REAL_RECURRENCE)
     bidirectional = not compiled
     model = language_model(cell, bidirectional=bidirectional, mask_zero=True, return_sequences=False)
     twin = keras.models.clone_model(model)
@@ -211,19 +222,10 @@ def test_training_goes_as_with_keras_alone(cell, compiled, monkeypatch):
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
-def test_a_large_layer_is_compiled_and_a_small_one_is_not(monkeypatch):
-    """Small layers never wait for XLA; what is asked is which function runs, not how long."""
-    asked = []
-    real = recurrent._recurrence
-
-    def spy(kind, masked, training, compiled):
-        asked.append(compiled)
-        return real(kind, masked, training, compiled)
-
-    monkeypatch.setattr(recurrent, "_recurrence", spy)
-    for units in (recurrent.COMPILED_FROM - 1, recurrent.COMPILED_FROM):
-        accelerate(layers.GRU(units))(np.zeros((1, 2, 3), "float32"))
-    assert asked == [False, True]
+def test_small_layers_are_left_to_keras(monkeypatch):
+    monkeypatch.setattr(recurrent, "SMALLEST", REAL_SMALLEST)
+    assert "inner_loop" not in vars(accelerate(layers.GRU(REAL_SMALLEST - 1)))
+    assert "inner_loop" in vars(accelerate(layers.GRU(REAL_SMALLEST)))
 
 
 def test_reaches_layers_in_wrappers_and_nested_models():
