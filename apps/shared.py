@@ -24,14 +24,13 @@ from common.runs import Run
 
 ROOT = Path(__file__).parents[1]
 MAX_UPLOAD_MB = 50
-SIGNS = {"better": "▲", "not distinguishable": "=", "worse": "▼", "undefined": "–"}
 
 
 def page(name: str, try_it: Callable[[Run], None], data: Callable[[Run], None], inside: Callable[[Run], None]) -> None:
     """Draw a project's page. The three functions are called with the run chosen at the side."""
     project = Project(name)
     card = project.card
-    st.set_page_config(page_title=card.TITLE["en"], layout="wide")
+    st.set_page_config(page_title=card.TITLE[language()], layout="wide")
     language_switch()
     st.title(card.TITLE[language()])
     st.caption(card.PROBLEM[language()])
@@ -122,12 +121,29 @@ def drawing(model: Any) -> None:
     )
 
 
+def best_run(project: Project, entries: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The best finished entry of `runs.list_runs` by validation, among those on the data of the latest; None: no run."""
+    finished = [entry for entry in entries if entry["status"] == "finished"]
+    return runs.best(project, [e for e in finished if e["data"] == finished[0]["data"]]) if finished else None
+
+
+def verdict(found: str) -> str:
+    """How the network does beside a baseline: a sign and a word; nothing where none was given."""
+    words = {
+        "better": t("▲ better", "▲ 더 낫다"),
+        "not distinguishable": t("= not distinguishable", "= 구별되지 않는다"),
+        "worse": t("▼ worse", "▼ 더 못하다"),
+        "undefined": t("– undefined", "– 정의되지 않음"),
+    }
+    return words.get(found, "")
+
+
 def _pick_run(project: Project) -> Run | None:
     finished = [entry for entry in runs.list_runs(project, runs.runs_dir()) if entry["status"] == "finished"]
-    if not finished:
+    best = best_run(project, finished)
+    if best is None:
         return None
     metric = project.card.METRIC[0]
-    best = runs.best(project, [entry for entry in finished if entry["data"] == finished[0]["data"]])
     labels = {}
     for entry in finished:
         value = report.number(entry["report"].get("validation", {}).get(metric))
@@ -171,14 +187,8 @@ def _results(run: Run) -> None:
     )
     header, *body = report.rows(content)
     header[-1] = t("the network is", "신경망이")
-    words = {
-        "better": t("better", "더 낫다"),
-        "not distinguishable": t("not distinguishable", "구별되지 않는다"),
-        "worse": t("worse", "더 못하다"),
-        "undefined": t("undefined", "정의되지 않음"),
-    }
     for row in body:
-        row[-1] = f"{SIGNS[row[-1]]} {words[row[-1]]}" if row[-1] else ""
+        row[-1] = verdict(row[-1])
     table = pd.DataFrame(body, columns=[header[0] or t("model", "모델"), *header[1:]])
     st.dataframe(table[[table.columns[0], table.columns[-1], *table.columns[1:-1]]], hide_index=True)
     st.image(str(run.path / "figures" / "history.png"), width="stretch")

@@ -202,10 +202,18 @@ def list_runs(project: Project, runs_dir: Path) -> list[dict[str, Any]]:
         run = Run(path.parent)
         entry: dict[str, Any] = {"run": run, "status": "damaged", "data": "?", "created": "", "report": {}}
         try:
-            entry.update(data=run.request["data"], created=run.request["created"], status="unfinished")
+            entry.update(data=str(run.request["data"]), created=str(run.request["created"]), status="unfinished")
             if run.finished:
-                entry.update(report=dict(run.report), status="finished")
-        except (UserError, KeyError, TypeError, ValueError, OSError):
+                entry.update(report=_whole(run.report, project.card.METRIC[0]), status="finished")
+        except (UserError, AttributeError, KeyError, TypeError, ValueError, OSError):
             entry["status"] = "damaged"
         entries.append(entry)
     return sorted(entries, key=lambda entry: (entry["created"], entry["run"].id), reverse=True)
+
+
+def _whole(report: dict[str, Any], metric: str) -> dict[str, Any]:
+    """The report itself; KeyError, TypeError or AttributeError when it lacks what lists and pages show of every run."""
+    test = report["test"]
+    _ = report["model"], report["validation"][metric], report["data"]["sizes"], report["timing"]["total_seconds"]
+    _ = test["model"][metric]["value"], test["baselines"].items(), test["comparison"].items()
+    return report
