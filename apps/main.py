@@ -15,6 +15,7 @@ from common import report, runs
 from common.project import Project, project_names
 
 COLUMNS = 3
+NO_BREAK = "\N{NO-BREAK SPACE}"
 GREY, COLOURS = "#8794A3", ("#E69F00", "#0072B2", "#009E73")  # readable on white and on dark
 # Which of three steps have an input, a hidden state and an output.
 TOPOLOGIES = {
@@ -95,7 +96,7 @@ def interval(figure: dict[str, Any]) -> str:
     """`\\[0.697, 0.824\\]`, escaped for Markdown, or nothing where there is no interval."""
     if figure.get("low") is None:
         return ""
-    return rf"\[{report.number(figure['low'])}, {report.number(figure['high'])}\]"
+    return rf"\[{report.number(figure['low'])},{NO_BREAK}{report.number(figure['high'])}\]"
 
 
 def plain(text: str) -> str:

@@ -315,7 +315,7 @@ def _follow(run: Run) -> None:
     _curves(run, history)
     if run.stop_file.exists():
         st.write(t("Stopping: what has been learnt so far is kept.", "멈추는 중: 지금까지 배운 것을 남깁니다."))
-    elif st.button(t("Stop", "멈추기"), key="stop"):
+    elif st.button(t("Stop", "멈추기"), key="stop", disabled=not console):  # a stop counts from its first line on
         run.stop_file.touch()
         st.rerun(scope="fragment")
     st.code(console or "…", language=None)
