@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from apps import shared
-from apps.i18n import t
+from apps.i18n import t, term
 from common.runs import Run
 from projects.fraud_detection.predict import checked, score_file
 
@@ -158,19 +158,26 @@ def data(run: Run) -> None:
     st.write(content["data"]["source"])
     sizes = content["data"]["sizes"]
     for column, (name, size) in zip(st.columns(3), sizes.items(), strict=True):
-        column.metric(name, f"{size:,}")
+        column.metric(term(name), f"{size:,}")
     target = "target"
     feature = st.selectbox(t("Column", "열"), [column for column in sample if column != target])
     kinds = sample.assign(kind=sample[target].map({0: t("normal", "정상"), 1: t("fraud", "부정")}))
+    kinds_in_order = [t("normal", "정상"), t("fraud", "부정")]
     number = pd.api.types.is_numeric_dtype(sample[feature])
     st.altair_chart(
         alt.Chart(kinds)
         .mark_bar(opacity=0.7)
         .encode(
-            x=alt.X(f"{feature}:Q", bin=alt.Bin(maxbins=40)) if number else alt.X(f"{feature}:N", sort="-y"),
+            x=alt.X(f"{feature}:Q", bin=alt.Bin(maxbins=40), title=feature)
+            if number
+            else alt.X(f"{feature}:N", sort="-y"),
             y=alt.Y("count()", stack=None, title=t("transactions in the sample", "표본의 거래 수")),
             color=alt.Color(
-                "kind", title=None, scale=alt.Scale(range=["#0072B2", "#E69F00"]), legend=alt.Legend(orient="top")
+                "kind",
+                title=None,
+                sort=kinds_in_order,
+                scale=alt.Scale(domain=kinds_in_order, range=["#0072B2", "#E69F00"]),
+                legend=alt.Legend(orient="top"),
             ),
         )
     )

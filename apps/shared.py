@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from apps.i18n import language, language_switch, t
+from apps.i18n import language, language_switch, t, term
 from common import config as config_module
 from common import report, runs
 from common.errors import UserError
@@ -118,6 +118,7 @@ def drawing(model: Any) -> None:
             for layer in model.layers
         ),
         hide_index=True,
+        column_config={t("parameters", "파라미터"): st.column_config.NumberColumn(format="localized")},
     )
 
 
@@ -144,19 +145,17 @@ def _pick_run(project: Project) -> Run | None:
     if best is None:
         return None
     metric = project.card.METRIC[0]
-    labels = {}
-    for entry in finished:
-        value = report.number(entry["report"].get("validation", {}).get(metric))
-        star = " ★" if entry is best else ""
-        labels[entry["run"].id] = f"{entry['run'].id} · {Path(entry['data']).name} · {metric} {value}{star}"
+    entries = {entry["run"].id: entry for entry in finished}
     chosen = st.sidebar.selectbox(
         t("Run", "실행"),
-        list(labels),
-        index=list(labels).index(best["run"].id),
-        format_func=labels.__getitem__,
+        list(entries),
+        index=list(entries).index(best["run"].id),
+        format_func=lambda name: ("★ " if entries[name] is best else "") + name,
         help=t("★ is the best by validation.", "★는 검증 기준으로 가장 좋은 실행입니다."),
     )
-    return next(entry["run"] for entry in finished if entry["run"].id == chosen)
+    value, data = report.number(entries[chosen]["report"]["validation"][metric]), Path(entries[chosen]["data"]).name
+    st.sidebar.caption(t(f"validation {term(metric)} {value} · {data}", f"검증 {term(metric)} {value} · {data}"))
+    return entries[chosen]["run"]
 
 
 def _no_run_yet(project: Project) -> None:
@@ -185,25 +184,35 @@ def _results(run: Run) -> None:
             + f"이 테스트 데이터를 {test['looks']}번 보았습니다.",
         )
     )
-    header, *body = report.rows(content)
-    header[-1] = t("the network is", "신경망이")
-    for row in body:
-        row[-1] = verdict(row[-1])
-    table = pd.DataFrame(body, columns=[header[0] or t("model", "모델"), *header[1:]])
-    st.dataframe(table[[table.columns[0], table.columns[-1], *table.columns[1:-1]]], hide_index=True)
-    st.image(str(run.path / "figures" / "history.png"), width="stretch")
-    figures = sorted(path for path in (run.path / "figures").glob("*.png") if path.stem != "history")
+    _, *body = report.rows(content)
+    signs = {"max": "↑", "min": "↓"}
+    table = pd.DataFrame({t("model", "모델"): [term(name) for name in (content["model"], *test["baselines"])]})
+    if test["comparison"]:
+        table[t("the network is", "신경망이")] = [verdict(row[-1]) for row in body]
+    for column, (metric, way) in enumerate(content["directions"].items(), start=1):
+        table[f"{term(metric)} {signs[way]}"] = [row[column] for row in body]
+    st.dataframe(table, hide_index=True)
+    st.caption(
+        t(
+            "↑ higher is better, ↓ lower is better",
+            "↑ 클수록, ↓ 작을수록 좋은 값입니다. 그림 속 글은 명령줄과 같은 영어입니다.",
+        )
+    )
+    figures = sorted((run.path / "figures").glob("*.png"))
+    if wide := [path for path in figures if path.stem == "history"]:
+        st.image(str(figures.pop(figures.index(wide[0]))), width="stretch")
     for left in range(0, len(figures), 2):
         for column, figure in zip(st.columns(2), figures[left : left + 2], strict=False):
             column.image(str(figure), caption=figure.stem.replace("_", " "), width="stretch")
     if content["failures"]:
         st.subheader(t("Worst errors", "가장 크게 틀린 예"))
         st.dataframe(pd.DataFrame(content["failures"]), hide_index=True)
-    st.download_button(
-        t("Download the model card", "모델 카드 내려받기"),
-        (run.path / "MODEL_CARD.md").read_text(encoding="utf-8"),
-        f"{run.id}-MODEL_CARD.md",
-    )
+    if (model_card := run.path / "MODEL_CARD.md").exists():
+        st.download_button(
+            t("Download the model card", "모델 카드 내려받기"),
+            model_card.read_text(encoding="utf-8"),
+            f"{run.id}-MODEL_CARD.md",
+        )
 
 
 # Training runs in a process of its own, so that a closed page does not end it and a stop needs no signal.
@@ -264,6 +273,13 @@ def _train(project: Project) -> None:
             help="\n\n".join(f"`{name}`: {text}" for name, text in project.card.DATA.items()),
         )
         values = _knob_inputs(project.config_class)
+        command = f"`python -m projects.{project.name}.train --help`"
+        st.caption(
+            t(
+                f"The knobs of {command}; an empty one is chosen by the project.",
+                f"{command}에 나오는 설정과 같습니다. 그래서 도움말은 영어입니다. 비워 둔 설정은 프로젝트가 정합니다.",
+            )
+        )
         if st.form_submit_button(t("Start training", "학습 시작"), type="primary"):
             config = project.config_class(**values)
             launch(runs.start(project, config, data.strip(), runs.data_dir(), runs.runs_dir()))
@@ -275,8 +291,10 @@ def _knob_inputs(config_class: type) -> dict[str, Any]:
     values: dict[str, Any] = {}
     knobs = config_module.knobs(config_class)
     for left in range(0, len(knobs), 3):
-        for column, knob in zip(st.columns(3), knobs[left : left + 3], strict=False):
-            label, bounds = knob.name.replace("_", " "), knob.bounds
+        for column, knob in zip(st.columns(3, vertical_alignment="bottom"), knobs[left : left + 3], strict=False):
+            english, bounds = knob.name.replace("_", " "), knob.bounds
+            # In Korean the command line's name stands beside, because help and other tools use it.
+            label = english if term(knob.name) == english else f"{term(knob.name)} · {english}"
             if knob.choices:
                 value = column.selectbox(label, knob.choices, knob.choices.index(knob.default), help=knob.help)
             elif knob.kind is bool:

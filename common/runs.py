@@ -14,6 +14,7 @@ import dataclasses
 import os
 import re
 import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,11 +116,13 @@ class Run:
 
         if not (self.path / "meta.json").exists():
             raise UserError(f"The run {self.id} has saved no model yet.")
-        networks = {
-            file.stem: keras.saving.load_model(file, compile=False, safe_mode=True)
-            for file in sorted(self.path.glob("*.keras"))
-            if not file.name.startswith(".")
-        }
+        networks = {}
+        for file in sorted(self.path.glob("*.keras")):
+            if file.name.startswith("."):
+                continue
+            if not zipfile.is_zipfile(file):
+                raise UserError(f"{file} is damaged.")
+            networks[file.stem] = keras.saving.load_model(file, compile=False, safe_mode=True)
         return self.project.predictor_class(networks, read_json(self.path / "meta.json"))
 
 
