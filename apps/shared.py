@@ -1,7 +1,8 @@
 """What every page has: its five rooms, the run picker, the score table, and training in a process of its own.
 
 A page calls `page(name, try_it, data, inside)` with three functions that draw what only this project has. TensorFlow is
-loaded when a predictor is first asked for, after the page has been painted.
+loaded when a predictor is first asked for, after the page has been painted; pandas where a table is drawn, so that the
+gallery does without.
 """
 
 import json
@@ -12,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from apps.i18n import language, language_switch, t, term
@@ -88,8 +88,10 @@ def show_answer(answer: dict[str, Any]) -> None:
         st.json(json.dumps(report.plain(answer), ensure_ascii=False))
 
 
-def table_file(run: Run, name: str) -> pd.DataFrame:
-    """A table that `evaluate` left in the run folder."""
+def table_file(run: Run, name: str) -> Any:
+    """A table (pandas.DataFrame) that `evaluate` left in the run folder."""
+    import pandas as pd
+
     path = run.path / f"{name}.csv"
     if not path.exists():
         raise UserError(t(f"The run has no {name}.csv.", f"이 실행에는 {name}.csv가 없습니다."))
@@ -103,6 +105,7 @@ def code(project: Project, room: str) -> None:
 
 def drawing(model: Any) -> None:
     """A functional model as a table: one row a layer, with its output shape and its number of parameters."""
+    import pandas as pd
     from keras import tree
 
     st.dataframe(
@@ -174,6 +177,8 @@ def _no_run_yet(project: Project) -> None:
 
 
 def _results(run: Run) -> None:
+    import pandas as pd
+
     content = run.report
     test = content["test"]
     st.write(
@@ -358,6 +363,8 @@ def _outcome(run: Run) -> None:
 
 
 def _curves(run: Run, history: list[dict[str, float]]) -> None:
+    import pandas as pd
+
     if not history:
         return
     rows, metric = pd.DataFrame(history), run.metric[0]
