@@ -1,6 +1,7 @@
 """The gallery: with no run, with damaged ones, with many; both languages; nothing of TensorFlow."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import sys
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from apps.i18n import TERMS
 from common import report, runs
 from common.project import Project
 from tests.conftest import PROJECTS, ROOT
@@ -91,3 +93,18 @@ def test_the_gallery_does_not_load_tensorflow():
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_damaged_network_is_said_in_a_sentence(finished):
+    networks = list(finished.path.glob("*.keras"))
+    if not networks:
+        pytest.skip(f"{finished.project.name} saves no network")
+    networks[0].write_bytes(networks[0].read_bytes()[:1000])
+    page = AppTest.from_file(str(ROOT / "apps" / f"{finished.project.name}.py"), default_timeout=60).run()
+    assert not page.exception and [error.value for error in page.error] == [f"{networks[0]} is damaged."]
+
+
+def test_field_terms_are_korean():
+    for name, korean in TERMS.items():
+        assert name == name.lower().replace(" ", "_") and re.search("[가-힣]", korean), name
+    assert list(TERMS) == sorted(TERMS), "kept in order, so that a word is found"
