@@ -63,9 +63,9 @@ def _card(project: Project) -> None:
             "many-to-one": t("many to one", "다대일"),
             "many-to-many": t("many to many", "다대다"),
         }
-        with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
-            st.image(drawing(card.TOPOLOGY), width=52, alt="")
-            st.caption(topologies[card.TOPOLOGY])
+        with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+            st.image(drawing(card.TOPOLOGY), width=42, alt="")
+            st.caption(topologies[card.TOPOLOGY], width="content")
             st.page_link(
                 PAGES[project.name], label=t("Open", "열기"), icon=":material/arrow_forward:", icon_position="right"
             )
