@@ -41,9 +41,10 @@ def card(page) -> Image.Image:
     return shot if kind == "stImage" else ImageChops.multiply(shot, Image.new("RGB", SIZE, "#F2F5F8"))
 
 
-def save(picture: Image.Image, name: str) -> None:
+def save(picture: Image.Image, name: str, method: Image.Quantize) -> None:
+    """A PNG of 256 colours: by MEDIANCUT a photograph keeps its shades, by MAXCOVERAGE a page its few bright spots."""
     path = FOLDER / name
-    picture.quantize(256, Image.Quantize.MAXCOVERAGE).save(path, optimize=True)
+    picture.quantize(256, method).save(path, optimize=True)
     print(f"{path.name}: {path.stat().st_size // 1024} kB")
 
 
@@ -61,11 +62,11 @@ def main() -> None:
             return page
 
         for name in project_names():
-            save(card(opened(name)), f"{name}.card.png")
+            save(card(opened(name)), f"{name}.card.png", Image.Quantize.MEDIANCUT)
         for suffix, language in (("", "en"), (".ko", "ko")):
             shot = opened(f"?language={language}").screenshot()
             picture = Image.open(io.BytesIO(shot)).convert("RGB").resize((1280, 900), Image.Resampling.LANCZOS)
-            save(picture, f"gallery{suffix}.png")
+            save(picture, f"gallery{suffix}.png", Image.Quantize.MAXCOVERAGE)
 
 
 if __name__ == "__main__":
