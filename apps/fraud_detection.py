@@ -8,9 +8,9 @@ import pandas as pd
 import streamlit as st
 
 from apps import shared
-from apps.i18n import t, term
+from apps.i18n import language, t, term
 from common.runs import Run
-from projects.fraud_detection.predict import checked, score_file
+from projects.fraud_detection.predict import checked, probability, score_file
 
 MAX_ROWS = 500_000  # that a visitor may have scored at once
 
@@ -18,14 +18,17 @@ MAX_ROWS = 500_000  # that a visitor may have scored at once
 def try_it(run: Run) -> None:
     predictor = shared.predictor(run)
     by_hand, by_file, threshold = st.tabs(
-        [t("One transaction", "거래 하나"), t("A file", "파일"), t("The threshold", "임계값")]
+        [t("One transaction", "거래 하나"), t("A file", "파일"), t("The threshold", "임계값")],
+        on_change="rerun",
+        key=f"fraud-part-{language()}",
     )
     with by_hand:
         _one_transaction(predictor)
     with by_file:
         _file(predictor)
-    with threshold:
-        _threshold(run, predictor)
+    if threshold.open:  # its charts take longer to draw than the answer to compute
+        with threshold:
+            _threshold(run, predictor)
 
 
 def _one_transaction(predictor) -> None:
@@ -116,7 +119,7 @@ def _file(predictor) -> None:
 
 def _threshold(run: Run, predictor) -> None:
     table, config = shared.table_file(run, "thresholds"), run.config
-    chosen = predictor.predict(predictor.examples[0])["threshold"]
+    chosen = float(probability(predictor.meta["threshold"]))
     start = int((table["threshold"] - chosen).abs().argmin())
     options = list(range(len(table)))
     position = st.select_slider(
