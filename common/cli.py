@@ -105,16 +105,16 @@ def train_run(run: Run, callbacks: tuple = ()) -> dict[str, Any]:
 
     The project's `train` chooses by validation; `evaluate` then opens the test split once.
     """
+    began = time.perf_counter()
+    run.stop_file.unlink(missing_ok=True)
+    run.log(f"run {run.path}")  # from this line on a stop file counts, while Keras is still being imported too
     start_keras()
     import keras
 
     from common import report, training
 
-    began = time.perf_counter()
-    run.stop_file.unlink(missing_ok=True)
     project = run.project
     keras.utils.set_random_seed(run.config.seed)
-    run.log(f"run {run.path}")
     project.train(run.config, run, callbacks)
     run.log("evaluating on the test split, with baselines …")
     result = evaluate_on_one_thread(project, run)

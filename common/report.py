@@ -1,5 +1,6 @@
 """What a finished run says of itself: report.json, MODEL_CARD.md, figures and the score table in the terminal."""
 
+import functools
 import hashlib
 import math
 import platform
@@ -212,9 +213,10 @@ def markdown_table(table: Sequence[Sequence[str]]) -> list[str]:
 
 
 def new_figure(columns: int = 1, rows: int = 1, width: float = 6.0, height: float = 4.0) -> tuple[Any, Any]:
-    """A matplotlib figure and its axes in the suite's style: light grid, no frame on the right and top."""
+    """A matplotlib figure and its axes in the suite's style: light grid, no frame on the right and top, any Hangul."""
     from matplotlib.figure import Figure
 
+    _hangul()
     figure = Figure(figsize=(width * columns, height * rows), dpi=130, layout="constrained")
     axes = figure.subplots(rows, columns)
     for axis in np.ravel(axes):
@@ -222,6 +224,16 @@ def new_figure(columns: int = 1, rows: int = 1, width: float = 6.0, height: floa
         axis.spines[["top", "right"]].set_visible(False)
         axis.set_prop_cycle(color=COLOURS)
     return figure, axes
+
+
+@functools.cache
+def _hangul() -> None:
+    """Let matplotlib take the glyphs that its own font lacks from the bundled Korean one, instead of drawing boxes."""
+    from matplotlib import font_manager, rcParams
+
+    file = str(Path(__file__).parent / "fonts" / "Hangul.ttf")
+    font_manager.fontManager.addfont(file)
+    rcParams["font.family"] = [*rcParams["font.family"], font_manager.FontProperties(fname=file).get_name()]
 
 
 def save_figure(figure: Any, path: Path) -> None:

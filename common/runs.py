@@ -14,6 +14,7 @@ import dataclasses
 import os
 import re
 import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,11 +116,13 @@ class Run:
 
         if not (self.path / "meta.json").exists():
             raise UserError(f"The run {self.id} has saved no model yet.")
-        networks = {
-            file.stem: keras.saving.load_model(file, compile=False, safe_mode=True)
-            for file in sorted(self.path.glob("*.keras"))
-            if not file.name.startswith(".")
-        }
+        networks = {}
+        for file in sorted(self.path.glob("*.keras")):
+            if file.name.startswith("."):
+                continue
+            if not zipfile.is_zipfile(file):
+                raise UserError(f"{file} is damaged.")
+            networks[file.stem] = keras.saving.load_model(file, compile=False, safe_mode=True)
         return self.project.predictor_class(networks, read_json(self.path / "meta.json"))
 
 
@@ -202,10 +205,18 @@ def list_runs(project: Project, runs_dir: Path) -> list[dict[str, Any]]:
         run = Run(path.parent)
         entry: dict[str, Any] = {"run": run, "status": "damaged", "data": "?", "created": "", "report": {}}
         try:
-            entry.update(data=run.request["data"], created=run.request["created"], status="unfinished")
+            entry.update(data=str(run.request["data"]), created=str(run.request["created"]), status="unfinished")
             if run.finished:
-                entry.update(report=dict(run.report), status="finished")
-        except (UserError, KeyError, TypeError, ValueError, OSError):
+                entry.update(report=_whole(run.report, project.card.METRIC[0]), status="finished")
+        except (UserError, AttributeError, KeyError, TypeError, ValueError, OSError):
             entry["status"] = "damaged"
         entries.append(entry)
     return sorted(entries, key=lambda entry: (entry["created"], entry["run"].id), reverse=True)
+
+
+def _whole(report: dict[str, Any], metric: str) -> dict[str, Any]:
+    """The report itself; KeyError, TypeError or AttributeError when it lacks what lists and pages show of every run."""
+    test = report["test"]
+    _ = report["model"], report["validation"][metric], report["data"]["sizes"], report["timing"]["total_seconds"]
+    _ = test["model"][metric]["value"], test["baselines"].items(), test["comparison"].items()
+    return report
