@@ -1,9 +1,11 @@
 """The commands around the projects: `python -m projects --help`. They know a project by its contract alone."""
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
+import tyro
 from tyro.extras import SubcommandApp
 
 from common import cli, runs
@@ -50,6 +52,36 @@ def score_text(run: Any) -> str:
     metric, _ = run.metric
     found = run.report["test"]["model"][metric]
     return f"{metric} {found['value']:.3g} [{found['low']:.3g}, {found['high']:.3g}]"
+
+
+Name = Annotated[str, tyro.conf.Positional]
+
+
+@app.command
+def export(
+    name: Name,
+    where: Where,
+    format: Literal["savedmodel", "litert", "onnx"],
+    run: str = "best",
+    output: Path | None = None,
+    size: int | None = None,
+) -> None:
+    """Write a run's networks in a format that other programs open, and compare each with Keras.
+
+    Args:
+        name: the project.
+        format: SavedModel for TensorFlow Serving, LiteRT for phones and small machines, ONNX for other runtimes.
+        run: id of a run, best (by validation) or latest.
+        output: the new folder; left out, exports/<project>/<run>-<format>.
+        size: LiteRT only: what free dimensions (time, height, width) are fixed to.
+    """
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # an LSTM traced on a GPU holds an operation that ONNX lacks
+    from common import export
+
+    export.check(Project(name), format)
+    found = runs.find(Project(name), run, where.runs_dir)
+    output = output or Path("exports") / name / f"{found.id}-{format}"
+    export.print_table(export.export(found, format, output, size), output)
 
 
 if __name__ == "__main__":
