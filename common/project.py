@@ -1,6 +1,6 @@
 """The contract: where tools find the five names of a project, by nothing but its folder.
 
-    projects/<name>/__init__.py   the card (TITLE, PROBLEM, METRIC, …; see CONTRIBUTING.md): imports no Keras
+    projects/<name>/__init__.py   the card (TITLE, PROBLEM, METRIC, …): imports no Keras
     projects/<name>/config.py     Config, and TOY, its smallest setting
     projects/<name>/train.py      train(config, run, callbacks=()) -> None
     projects/<name>/evaluate.py   evaluate(run, data=None) -> Report

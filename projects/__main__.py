@@ -3,9 +3,9 @@
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-import tyro
+from tyro.conf import Positional
 from tyro.extras import SubcommandApp
 
 from common import cli, runs
@@ -51,15 +51,13 @@ def score_text(run: Any) -> str:
     """`average_precision 0.763 [0.741, 0.785]`: METRIC of a finished run on its test split."""
     metric, _ = run.metric
     found = run.report["test"]["model"][metric]
-    return f"{metric} {found['value']:.3g} [{found['low']:.3g}, {found['high']:.3g}]"
-
-
-Name = Annotated[str, tyro.conf.Positional]
+    interval = "" if found.get("low") is None else f" [{found['low']:.3g}, {found['high']:.3g}]"  # too few units
+    return f"{metric} {found['value']:.3g}{interval}"
 
 
 @app.command
 def export(
-    name: Name,
+    name: Positional[str],
     where: Where,
     format: Literal["savedmodel", "litert", "onnx"],
     run: str = "best",
@@ -82,6 +80,33 @@ def export(
     found = runs.find(Project(name), run, where.runs_dir)
     output = output or Path("exports") / name / f"{found.id}-{format}"
     export.print_table(export.export(found, format, output, size), output)
+
+
+@app.command
+def fork(
+    name: Positional[str],
+    directory: Positional[Path],
+    where: Where,
+    title: str | None = None,
+    run: str | None = None,
+) -> None:
+    """Make a new repository out of one project: its page, tests, README, CI workflow and a first commit.
+
+    Args:
+        name: the project.
+        directory: the new folder; it must not exist, or be empty.
+        title: what the page and the README are called; left out, the project's own title.
+        run: carry a run along, so that the page works at once when deployed: an id, best (by validation) or latest.
+    """
+    from common.fork import fork
+
+    project = Project(name)
+    found = runs.find(project, run, where.runs_dir) if run else None
+    files = fork(project, directory, title, found)
+    if found and found.data != "builtin":
+        print(f"Note: the run holds samples of {found.data}: publish it only if you may.")
+    print(f"{len(files)} files and a first commit in {directory}. Go on there:\n\n  cd {directory}")
+    print(f"  python -m pip install -e . && python -m projects.{name}.train")
 
 
 if __name__ == "__main__":
