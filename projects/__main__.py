@@ -109,6 +109,21 @@ def fork(
     print(f"  python -m pip install -e . && python -m projects.{name}.train")
 
 
+@app.command
+def notebook(name: Positional[str], output: Path | None = None) -> None:
+    """Write a notebook for Colab or Jupyter that walks through a project: data, model, training, figures, own input.
+
+    Args:
+        name: the project.
+        output: the new file; left out, NAME.ipynb here.
+    """
+    from common import notebook
+
+    output = output or Path(f"{name}.ipynb")
+    notebook.write(Project(name), output)
+    print(f"written to {output}: open it in Jupyter, or upload it to https://colab.research.google.com")
+
+
 if __name__ == "__main__":
     with cli.user_errors():
         app.cli(prog="python -m projects", description=__doc__, config=cli.STYLE)

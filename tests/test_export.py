@@ -189,7 +189,7 @@ def test_help_and_refusal_come_before_keras():
     def ask(*words: str) -> subprocess.CompletedProcess:
         return subprocess.run([sys.executable, "-c", script, *words], cwd=ROOT, capture_output=True, text=True)
 
-    for command in ("export", "fork"):
+    for command in ("export", "fork", "notebook"):
         helped = ask(command, "--help")
         assert helped.returncode == 0, helped.stderr
         for words in ([command, "--no-such-flag"], [command, "no_such_project"]):
