@@ -4,6 +4,7 @@ The cells call the project's code and copy none of it: data, model, training, fi
 is JSON; nothing needs to be installed to write it.
 """
 
+import dataclasses
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -203,6 +204,8 @@ def show(value: Any, most: int = 3) -> None:
         display(value.head(most))
     elif isinstance(value, np.ndarray):
         _show_array(value, most)
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        show(vars(value), most)
     elif isinstance(value, dict):
         plain = {key: part for key, part in value.items() if not _is_large(part)}
         if plain:

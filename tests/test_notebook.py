@@ -1,6 +1,8 @@
 """Notebooks: valid, without a made-up address or a path of this machine, and executed from the first cell to the last."""
 
+import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 
@@ -89,11 +91,47 @@ def test_without_address_or_upload_the_first_cell_says_what_to_do(tmp_path):
     assert done.returncode == 1 and "project.zip" in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("way", ["upload", "clone"])
+def test_the_first_cell_gets_the_code(way, tmp_path):
+    """From an uploaded zip, or by cloning; what it would install is printed instead."""
+    copy = tmp_path / "made" / "repository"
+    for room in ("common", f"projects/{PROJECTS[0]}"):
+        shutil.copytree(ROOT / room, copy / room, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "projects" / "__init__.py", copy / "projects")
+    (tmp_path / "colab").mkdir()
+    address = ""
+    if way == "upload":
+        shutil.make_archive(str(tmp_path / "colab" / "project"), "zip", tmp_path / "made")
+    else:
+        address = copy.as_uri()
+        git = ["git", "-C", str(copy), "-c", "user.name=someone", "-c", "user.email=someone@example.org"]
+        for words in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "first"]):
+            subprocess.run([*git, *words], check=True)
+    source = notebook.notebook(Project(PROJECTS[0]), address)["cells"][2]["source"]
+    source = source.replace("import subprocess\n", INSTALLS_NOTHING, 1).replace("cli.start_keras()", "")
+    source += "\nimport common\nprint(common.__file__, os.getcwd())"
+    done = subprocess.run([sys.executable, "-c", source], cwd=tmp_path / "colab", capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    installed, where = done.stdout.splitlines()
+    assert "pip install" in installed and all(str(tmp_path / "colab" / "project") in part for part in where.split())
+
+
+INSTALLS_NOTHING = """import subprocess
+really = subprocess.run
+subprocess.run = lambda words, **k: print(" ".join(words)) if "pip" in words else really(words, **k)
+"""
+
+
+@dataclasses.dataclass
+class Where:
+    place: str = "here"
+
+
 def test_show(capsys):
     pytest.importorskip("IPython")
     picture = np.zeros((4, 5, 3), np.uint8)
-    for value in (pd.DataFrame({"a": [1]}), {"picture": picture, "score": 0.5}, ["one", "two"], np.zeros((2, 4, 5, 3), np.uint8)):  # fmt: skip
+    for value in (pd.DataFrame({"a": [1]}), {"picture": picture, "score": 0.5}, ["one", "two"], Where(), np.zeros((2, 4, 5, 3), np.uint8)):  # fmt: skip
         notebook.show(value)
     notebook.show(np.arange(3.0))
     printed = capsys.readouterr().out
-    assert "picture:" in printed and "two" in printed and "float64 (3,)" in printed
+    assert "picture:" in printed and "two" in printed and "here" in printed and "float64 (3,)" in printed
