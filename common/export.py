@@ -209,7 +209,9 @@ def export_network(name: str, network: Any, form: str, folder: Path, size: int |
     differences, names = [], output_names(answers)
     for key, wanted in zip(names, expected, strict=True):
         found = np.asarray(answers[key])
-        if found.shape != wanted.shape or not np.allclose(found, wanted, atol=TOLERANCE * max(1, np.abs(wanted).max())):
+        if found.shape != wanted.shape or not np.allclose(
+            found, wanted, atol=TOLERANCE * max(1e-6, np.abs(wanted).max())
+        ):
             raise UserError(f"The exported network {name} answers otherwise than Keras ({key}); nothing was written.")
         differences.append(float(np.abs(found - wanted).max()))
     kept: dict[str, Any] = inputs | {f"expected {key}": wanted for key, wanted in zip(names, expected, strict=True)}
