@@ -246,9 +246,9 @@ def pyproject(text: str, name: str, description: str, dropped: set[str], files: 
             continue
         lines.append(line)
     text = "\n".join(lines) + "\n"
-    text = re.sub(r"\[tool\.setuptools\.packages\.find\]\ninclude = .*\n", NO_PACKAGES, text)
+    text = re.sub(r"(?ms)^\[tool\.setuptools.*?(?=^\[(?!tool\.setuptools)|\Z)", NO_PACKAGES, text)
     if tomllib.loads(text)["tool"]["setuptools"] != {"packages": []}:
-        raise RuntimeError("pyproject.toml has no [tool.setuptools.packages.find] with one include line any more")
+        raise RuntimeError("the sections [tool.setuptools…] of pyproject.toml do not stand together any more")
     return text
 
 
@@ -401,6 +401,7 @@ NO_PACKAGES = """[tool.setuptools]
 # `pip install -e .` brings the dependencies and installs no package: the code is found from this folder, so two
 # repositories of this kind in one environment cannot run each other's.
 packages = []
+
 """
 
 STREAMLIT_APP = '''"""The page as a host starts it: `streamlit run streamlit_app.py`, with the code beside this file."""
