@@ -346,7 +346,9 @@ def _write_run(folder: Path, run: Run) -> None:
         if file.suffix in (".json", ".md", ".csv", ".txt"):
             text = file.read_text(encoding="utf-8")
             for path, instead in private.items():
-                text = text.replace(json.dumps(path)[1:-1], instead).replace(path, instead)
+                for written in {path, json.dumps(path)[1:-1]}:  # JSON doubles the backslashes of Windows
+                    whole = rf"(?<![\w/.:-]){re.escape(written)}(?![\w-])"  # not the end of an address, say
+                    text = re.sub(whole, lambda _, instead=instead: instead, text)  # type: ignore[misc]
             write_text(file, text)
     write_json(target / "run.json", {**read_json(target / "run.json"), "data_dir": "data"})
     _copy(target / "MODEL_CARD.md", folder / "MODEL_CARD.md")
