@@ -155,28 +155,34 @@ def user_errors():
 
 
 def start_keras() -> None:
-    """Import Keras and its backend without their start-up noise; real errors still come through.
-
-    TensorFlow's C++ code writes some lines straight to file descriptor 2 before any setting is read, so that
-    descriptor is closed off during the import and what was written is shown only if the import fails.
-    """
+    """Import Keras and its backend without their start-up noise; real errors still come through."""
     if "keras" in sys.modules:
         return
-    import tempfile
-
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # scikit-learn's OpenMP threads would spin while they wait, and on a busy machine steal the time they wait for.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if sys.stderr.isatty():
         print(f"starting {os.environ['KERAS_BACKEND']} …", file=sys.stderr, flush=True)
+    with quiet_stderr():
+        import keras
+
+        keras.ops.zeros(1)  # the first operation starts the device, which is the noisiest moment
+
+
+@contextmanager
+def quiet_stderr():
+    """Keep back what is written to file descriptor 2, and show it only if the block fails.
+
+    TensorFlow's C++ code writes some lines there before any setting is read.
+    """
+    import tempfile
+
     kept = os.dup(2)
     with tempfile.TemporaryFile() as noise:
         os.dup2(noise.fileno(), 2)
         try:
-            import keras
-
-            keras.ops.zeros(1)  # the first operation starts the device, which is the noisiest moment
+            yield
         except BaseException:
             noise.seek(0)
             os.write(kept, noise.read())

@@ -110,8 +110,8 @@ class Run:
                 network.save(temporary)
         write_json(self.path / "meta.json", predictor.meta)
 
-    def load(self) -> Any:
-        """The project's Predictor with the networks of this run. Only `.keras` files of the runs folder are opened."""
+    def networks(self) -> dict[str, Any]:
+        """The Keras models of this run by name. Only `.keras` files of the runs folder are opened."""
         import keras
 
         if not (self.path / "meta.json").exists():
@@ -123,7 +123,11 @@ class Run:
             if not zipfile.is_zipfile(file):
                 raise UserError(f"{file} is damaged.")
             networks[file.stem] = keras.saving.load_model(file, compile=False, safe_mode=True)
-        return self.project.predictor_class(networks, read_json(self.path / "meta.json"))
+        return networks
+
+    def load(self) -> Any:
+        """The project's Predictor with the networks of this run."""
+        return self.project.predictor_class(self.networks(), read_json(self.path / "meta.json"))
 
 
 def start(project: Project, config: Any, data: str, data_dir: Path, runs_dir: Path, tensorboard: bool = False) -> Run:
