@@ -13,7 +13,6 @@ seeds. A verdict holds over all seeds when it is every seed's.
 
 import csv
 import dataclasses
-import gc
 import hashlib
 import json
 import time
@@ -133,10 +132,7 @@ def _finished_run(comparison: Comparison, model: str, seed: int) -> Run:
     from common import cli
 
     cli.start_keras()
-    import keras
-
-    keras.utils.clear_session()  # what the run before has left
-    gc.collect()
+    cli.fresh_session()
     cli.train_run(run)
     if run.stop_file.exists():
         # Half a training would be compared with whole ones.
@@ -370,12 +366,16 @@ def figure(content: dict[str, Any]) -> Any:
                 fontsize=8,
                 color="0.35",
             )
-        axis.set(xlabel=label, xscale="log")
-        axis.margins(x=0.25)
+        axis.margins(x=0.2, y=0.12)
+        axis.set_xlabel(label)
+    axes[0].set_xscale("log")
+    axes[0].xaxis.set_major_formatter("{x:,.0f}")
+    axes[0].xaxis.set_minor_formatter("")
+    axes[1].set_xlim(left=0)
     axes[0].set_ylabel(f"test {content['metric'].replace('_', ' ')}, 95 % interval")
     axes[1].sharey(axes[0])
     if len(content["models"]) > 1:
-        axes[1].legend(frameon=False, fontsize=8)
+        made.legend(*axes[1].get_legend_handles_labels(), loc="outside upper center", ncols=6, frameon=False)
     return made
 
 

@@ -13,7 +13,6 @@ killed goes on as if it had not been.
 
 import contextlib
 import dataclasses
-import gc
 import hashlib
 import json
 import math
@@ -459,9 +458,10 @@ class _Watch:
         """Train the trial's config, from its checkpoint where there is one; returns the validation METRIC."""
         import keras
 
+        from common.cli import fresh_session
+
         search = self.search
-        keras.utils.clear_session()
-        gc.collect()
+        fresh_session()
         name = self.trial.user_attrs.get("run")
         if name:
             self.run = Run(search.folder / search.project.name / name)
@@ -483,15 +483,16 @@ class _Watch:
         return self.value()
 
     def value(self) -> float:
-        return standing(self.values, self.mode, hasattr(self.config, "epochs"))
+        value = standing(self.values, self.mode, hasattr(self.config, "epochs"))
+        if value != value:
+            raise UserError(f"val_{self.metric} is not a number any more.")
+        return value
 
     def epoch_ended(self, epoch: int, logs: dict[str, Any]) -> None:
         if f"val_{self.metric}" not in logs:
             raise UserError(f"{self.search.project.name} does not report val_{self.metric} at the end of an epoch.")
         self.values.append(float(logs[f"val_{self.metric}"]))
         value = self.value()
-        if value != value:
-            raise UserError(f"val_{self.metric} is not a number any more.")
         self.bar.epoch(len(self.values), value)
         if epoch not in self.reported:
             self.trial.report(value, epoch)
@@ -725,26 +726,31 @@ def parallel_figure(search: Search, study: optuna.Study) -> Any:
             zorder=3 if trial is best else 2,
             label=f"best: {report.number(trial.value)}" if trial is best else None,
         )
+    paper = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1}
     for place, name in enumerate(space):
         axis.axvline(place, color="0.5", linewidth=0.8, zorder=0)
-        ends = space[name].choices if isinstance(space[name], CategoricalDistribution) else None
-        marks = (
-            [(share_of(space[name], choice), choice) for choice in ends]
-            if ends
-            else [(share, value_at(space[name], share)) for share in (0.0, 0.5, 1.0)]
-        )
-        for share, value in marks:
-            axis.text(place - 0.03, share, _shown(value), ha="right", va="center", fontsize=7, color="0.35")
+        for value in _marks(space[name]):
+            height = share_of(space[name], value)
+            axis.text(place - 0.04, height, _shown(value), ha="right", va="center", fontsize=8, bbox=paper, zorder=4)
     axis.axvline(places[-1], color="0.5", linewidth=0.8, zorder=0)
     for share in (0.0, 0.5, 1.0):
         text = report.number(low + share * (high - low))
-        axis.text(places[-1] + 0.03, share, text, ha="left", va="center", fontsize=7, color="0.35")
+        axis.text(places[-1] + 0.04, share, text, ha="left", va="center", fontsize=8)
     axis.set_xticks(places, [*(name.replace("_", "\n") for name in space), f"validation\n{metric.replace('_', ' ')}"])
     axis.set(yticks=[], ylim=(-0.05, 1.05), xlim=(-0.35, places[-1] + 0.35))
     axis.grid(False)
     axis.spines[["left", "bottom"]].set_visible(False)
     figure.legend(loc="outside upper right", frameon=False, fontsize=8)
     return figure
+
+
+def _marks(distribution: Any) -> list[Any]:
+    """The values that are written beside an axis: all choices, all of a few ints, else both ends and the middle."""
+    if isinstance(distribution, CategoricalDistribution):
+        return list(distribution.choices)
+    if isinstance(distribution, IntDistribution) and distribution.high - distribution.low < 6:
+        return list(range(distribution.low, distribution.high + 1))
+    return [value_at(distribution, share) for share in (0.0, 0.5, 1.0)]
 
 
 def importance_figure(search: Search, study: optuna.Study) -> Any:
@@ -756,6 +762,7 @@ def importance_figure(search: Search, study: optuna.Study) -> Any:
     complete = len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
     axis.set(xlabel=f"importance (PED-ANOVA, {complete} complete trials: a hint, not a measurement)", xlim=(0, None))
     axis.grid(False, axis="y")
+    axis.set_axisbelow(True)
     return figure
 
 

@@ -68,7 +68,10 @@ def compare(name: Positional[str], options: CompareOptions, on: On, config: Any)
 
     models = tuple(word for word in options.models.replace(" ", "").split(",") if word)
     comparison = comparing.open_comparison(project, config, models, options.seeds, on.data, on.data_dir, on.runs_dir)
-    comparing.print_table(comparison, comparing.compare(comparison))
+    try:
+        comparing.print_table(comparison, comparing.compare(comparison))
+    except KeyboardInterrupt:
+        stopped()
 
 
 @app.command
@@ -84,11 +87,15 @@ def search(name: Positional[str], options: SearchOptions, on: On, config: Any) -
     try:
         searching.run_search(asked, options.trials)
     except searching.Stopped:
-        print("stopped: the same command goes on", file=sys.stderr)
-        raise SystemExit(cli.INTERRUPTED) from None
+        stopped()
     finally:
         if asked.folder.exists():
             searching.print_result(asked)
+
+
+def stopped() -> None:
+    print("stopped: the same command goes on", file=sys.stderr)
+    raise SystemExit(cli.INTERRUPTED)
 
 
 def take_the_knobs_of_the_named_project(arguments: list[str]) -> None:
