@@ -232,8 +232,11 @@ def _search(project: Project) -> None:
         name, way = project.card.METRIC
         table = pd.read_csv(file).sort_values(["state", name], ascending=[True, way == "min"])
         st.dataframe(table.drop(columns=["run"]).dropna(axis="columns", how="all"), hide_index=True)
-        for figure in sorted((file.parent / "figures").glob("*.png")):
-            st.image(str(figure), caption=figure.stem.replace("_", " "))
+        figures = {path.stem: str(path) for path in (file.parent / "figures").glob("*.png")}
+        if "parallel_coordinates" in figures:
+            st.image(figures.pop("parallel_coordinates"), width="stretch")
+        for column, name in zip(st.columns(2), sorted(figures), strict=False):
+            column.image(figures[name], caption=name.replace("_", " "), width="stretch")
 
 
 # Training runs in a process of its own, so that a closed page does not end it and a stop needs no signal.

@@ -1,6 +1,6 @@
 """Grid, random and coarse-to-fine search of fraud detection with the same budget, and what each found.
 
-    python -m benchmarks.search [--trials 20] [--seeds 3] [--customers 1000] [--epochs 8] [--folder FOLDER]
+    python -m benchmarks.search [--trials 20] [--seeds 3] [--customers 600] [--epochs 6] [--folder FOLDER]
 
 Every strategy has the same number of trials, and weak ones are pruned for all. A seed changes the weights, the order of
 the rows and what is tried; the data is the same. The best of each search by validation is then trained and tested as
@@ -30,8 +30,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--customers", type=int, default=1000, help="a fifth of the default, so that a trial is short")
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--customers", type=int, default=600, help="of the project's 5,000, so that a trial is short")
+    parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--folder", type=Path)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
