@@ -365,6 +365,7 @@ def figure(content: dict[str, Any]) -> Any:
                 va="bottom",
                 fontsize=8,
                 color="0.35",
+                bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 0.5},
             )
         axis.margins(x=0.2, y=0.12)
         axis.set_xlabel(label)
