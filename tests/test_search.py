@@ -363,15 +363,15 @@ def test_a_search_never_opens_the_test_split(name, tmp_path, monkeypatch):
     monkeypatch.setattr(Splits, "open_test", refuse)
     project = Project(name)
     search = searching.open_search(
-        project, project.toy, "builtin", tmp_path / "data", tmp_path / "runs", "random", 2, ("learning_rate",)
+        project, project.toy, "builtin", tmp_path / "own-data", tmp_path / "own", "random", 2, ("learning_rate",)
     )
     study = searching.run_search(search, 2)
     rows = searching.rows(search, study)
     assert [row["state"] for row in rows] == ["complete"] * 2, [row["error"] for row in rows]
     assert all(row["seconds"] > 0 and row["epochs"] >= 1 for row in rows)
-    assert runs.list_runs(project, tmp_path / "runs") == []
+    assert runs.list_runs(project, tmp_path / "own") == []
     assert not list(search.folder.rglob("*.keras")) and not list(search.folder.rglob("checkpoint"))
-    assert not (tmp_path / "runs" / name / "looks.csv").exists()
+    assert not (tmp_path / "own" / name / "looks.csv").exists()
     # The line that trains the best, as the project's own command line reads it.
     words = shlex.split(searching.train_line(search, searching.best_trial(study).params))
     assert words[:3] == ["python", "-m", f"projects.{name}.train"]
@@ -410,7 +410,9 @@ def test_the_page_shows_the_search(trained, monkeypatch):
     run = trained(NAME)
     monkeypatch.setenv("KERAS_PORTFOLIO_RUNS", str(run.path.parents[1]))
     monkeypatch.setattr(Project, "train", fake_training(hill))
-    search = searching.open_search(run.project, run.config, "builtin", run.data_dir, run.path.parents[1], "random", 3)
+    search = searching.open_search(
+        run.project, run.config, "builtin", run.data_dir, run.path.parents[1], "random", 3, ("learning_rate",)
+    )
     searching.run_search(search, 3)
     app = AppTest.from_file(str(ROOT / "apps" / f"{NAME}.py"), default_timeout=120)
     app.session_state[f"{NAME}-tab-en"] = "Train"
