@@ -19,6 +19,7 @@ from apps.i18n import language, language_switch, t, term
 from common import config as config_module
 from common import report, runs
 from common.errors import UserError
+from common.files import read_json
 from common.project import Project
 from common.runs import Run
 
@@ -212,12 +213,58 @@ def _results(run: Run) -> None:
     if content["failures"]:
         st.subheader(t("Worst errors", "가장 크게 틀린 예"))
         st.dataframe(pd.DataFrame(content["failures"]), hide_index=True)
+    _comparison(run.project)
     if (model_card := run.path / "MODEL_CARD.md").exists():
         st.download_button(
             t("Download the model card", "모델 카드 내려받기"),
             model_card.read_text(encoding="utf-8"),
             f"{run.id}-MODEL_CARD.md",
         )
+
+
+def _latest(project: Project, pattern: str) -> Path | None:
+    """The newest of the files that match, under the project's folder of runs."""
+    files = (runs.runs_dir() / project.name).glob(pattern)
+    return max(files, key=lambda file: file.stat().st_mtime, default=None)
+
+
+def _comparison(project: Project) -> None:
+    """What `python -m projects compare` wrote last, if it has been run."""
+    import pandas as pd
+
+    file = _latest(project, "comparisons/*/comparison.json")
+    if file is None:
+        return
+    content = read_json(file)
+    st.subheader(t("The models side by side", "모델 비교"))
+    st.caption(
+        t(
+            content["described"],
+            f"검증 {content['metric']} 순서. 시드 {len(content['seeds'])}개의 평균, 시드별 95 % 구간의 바깥 끝, 시드 사이의 표준편차. "
+            "판정은 시드마다 같은 테스트 데이터에서 짝지어 비교한 것이며, 모든 시드가 같을 때만 말합니다.",
+        )
+    )
+    header, *body = content["rows"]
+    st.dataframe(pd.DataFrame(body, columns=[header[0] or t("model", "모델"), *header[1:]]), hide_index=True)
+    st.image(str(file.with_name("comparison.png")), width="stretch")
+
+
+def _search(project: Project) -> None:
+    """What `python -m projects search` found last, if it has been run."""
+    import pandas as pd
+
+    file = _latest(project, "searches/*/trials.csv")
+    if file is None:
+        return
+    with st.expander(t(f"The latest search: {file.parent.name}", f"최근 탐색: {file.parent.name}")):
+        name, way = project.card.METRIC
+        table = pd.read_csv(file).sort_values(["state", name], ascending=[True, way == "min"])
+        st.dataframe(table.drop(columns=["run"]).dropna(axis="columns", how="all"), hide_index=True)
+        figures = {path.stem: str(path) for path in (file.parent / "figures").glob("*.png")}
+        if "parallel_coordinates" in figures:
+            st.image(figures.pop("parallel_coordinates"), width="stretch")
+        for column, name in zip(st.columns(2), sorted(figures), strict=False):
+            column.image(figures[name], caption=name.replace("_", " "), width="stretch")
 
 
 # Training runs in a process of its own, so that a closed page does not end it and a stop needs no signal.
@@ -271,6 +318,7 @@ def _train(project: Project) -> None:
         if right.button(t("Go on with it", "이어서 학습"), key="resume"):
             launch(chosen)
             st.rerun()
+    _search(project)
     with st.form("knobs", border=False):
         data = st.text_input(
             t("Data", "데이터"),

@@ -192,6 +192,17 @@ def quiet_stderr():
             os.close(kept)
 
 
+def fresh_session() -> None:
+    """Between two trainings in one process: let go of the first one's network, so that memory stays flat."""
+    import logging
+
+    import keras
+
+    keras.utils.clear_session()  # collects garbage too
+    # TensorFlow takes the functions of several networks in turn for one that is traced over and over.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+
+
 def _parse(main: Callable, project: Project, command: str, epilogue: str = "") -> Any:
     card = project.card
     return tyro.cli(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from common.data import Source
 from common.files import replacing, write_json, write_text
@@ -25,7 +26,8 @@ class Report:
     """What a project's `evaluate` found.
 
     validation: {metric: value}. test: {"unit", "looks", "units", "model", "baselines", "comparison"}, mostly from
-    `evaluation.score_table`. directions: {metric: "max" | "min"}, in the order in which tables show them.
+    `evaluation.score_table`, whose "resampled" goes into resampled.csv and not into report.json.
+    directions: {metric: "max" | "min"}, in the order in which tables show them.
     failures: the worst errors, one dict of plain values each. figures: {file name without .png: matplotlib figure}.
     tables: {file name without .csv: DataFrame} that the page draws from. notes: sentences for the model card.
     """
@@ -71,7 +73,7 @@ def as_dict(run: Run, report: Report, timing: dict[str, float]) -> dict[str, Any
                 "weighted": report.source.weighted,
             },
             "validation": report.validation,
-            "test": report.test,
+            "test": {key: value for key, value in report.test.items() if key != "resampled"},
             "directions": report.directions,
             "failures": report.failures,
             "timing": {**timing, "inference_per_second": report.inference_per_second},
@@ -96,7 +98,10 @@ def write(run: Run, report: Report, timing: dict[str, float], folder: Path | Non
         report.figures = {"history": history_figure(history, run.metric[0]), **report.figures}
     for name, figure in report.figures.items():
         save_figure(figure, folder / "figures" / f"{name}.png")
-    for name, table in report.tables.items():
+    tables = dict(report.tables)
+    if "resampled" in report.test:
+        tables["resampled"] = pd.DataFrame(report.test["resampled"])
+    for name, table in tables.items():
         with replacing(folder / f"{name}.csv") as temporary:
             table.to_csv(temporary, index=False)
     content = as_dict(run, report, timing)

@@ -136,11 +136,7 @@ def start(project: Project, config: Any, data: str, data_dir: Path, runs_dir: Pa
     data: a name on the project's card, or the path of a file or folder; anything else is a UserError.
     """
     config_module.check(config)
-    names = [name for name in project.card.DATA if name != "PATH"]
-    if data not in names:
-        if not Path(data).exists():
-            raise UserError(f"--data {data} is neither {' nor '.join(names)} nor a file or folder that exists.")
-        data = str(Path(data).resolve())  # the page and a later evaluation may run elsewhere
+    data = checked_data(project, data)
     words = [time.strftime("%Y%m%d-%H%M%S"), getattr(config, "model", ""), f"s{config.seed}"]
     stem = "-".join(word for word in words if word)
     for suffix in ["", *(f"-{i}" for i in range(2, 1000))]:
@@ -158,6 +154,16 @@ def start(project: Project, config: Any, data: str, data_dir: Path, runs_dir: Pa
         {"data": data, "data_dir": str(data_dir.resolve()), "created": time.strftime("%Y-%m-%dT%H:%M:%S%z")},
     )
     return Run(path, tensorboard)
+
+
+def checked_data(project: Project, data: str) -> str:
+    """`data` as a run keeps it: a name on the project's card, or the whole path of what exists; else a UserError."""
+    names = [name for name in project.card.DATA if name != "PATH"]
+    if data in names:
+        return data
+    if not Path(data).exists():
+        raise UserError(f"--data {data} is neither {' nor '.join(names)} nor a file or folder that exists.")
+    return str(Path(data).resolve())  # the page and a later evaluation may run elsewhere
 
 
 def find(project: Project, which: str, runs_dir: Path) -> Run:
