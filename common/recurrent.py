@@ -90,11 +90,11 @@ def _differences() -> list[str]:
             for weight in layer.weights:
                 weight.assign(random.normal(size=weight.shape))
             expected = layer(x, mask=mask, initial_state=start)
-            calls = []
+            calls: list = []
 
-            def ours(self, *args, calls=calls, **kwargs):
+            def ours(self, sequences, initial_state, mask, training=False, calls=calls):
                 calls.append(self)
-                return _inner_loop(self, *args, **kwargs, compiled=False)
+                return _inner_loop(self, sequences, initial_state, mask, training, compiled=False)
 
             layer.inner_loop = types.MethodType(ours, layer)
             found = layer(x, mask=mask, initial_state=start)
@@ -163,12 +163,10 @@ def _recurrence(kind: str, masked: bool, training: bool, compiled: bool):
     import tensorflow as tf
 
     forward, backward = {"LSTM": _lstm, "GRU": _gru, "SimpleRNN": _simple_rnn}[kind]()
+    keep, plain = (functools.partial(forward, masked=masked, keep=keep) for keep in (True, False))
+    back = functools.partial(backward, masked=masked)
     if compiled:
-        compiler = functools.partial(tf.function, jit_compile=True, autograph=False)
-    else:
-        compiler = lambda function: function  # noqa: E731
-    keep, plain = (compiler(functools.partial(forward, masked=masked, keep=keep)) for keep in (True, False))
-    back = compiler(functools.partial(backward, masked=masked))
+        keep, plain, back = (tf.function(part, jit_compile=True, autograph=False) for part in (keep, plain, back))
 
     # Inside, stop_gradient keeps TensorFlow from building a gradient of the compiled loops besides the one given here.
     @tf.custom_gradient
