@@ -39,3 +39,6 @@ TOY = Config(
     learning_rate=1e-2,
     window=64,
 )
+
+# The lecture's toy: what the page trains to show every number of it.
+HELLO = Config(model="simple_rnn", layers=1, units=8, dropout=0.0, epochs=6, learning_rate=2e-2)

@@ -76,8 +76,8 @@ def load_data(config: Config, data: str, data_dir: Path) -> Splits:
         pieces, name, words = read_text(path), path.name, path.name
         if path.stat().st_size > IN_MEMORY:
             data_dir.mkdir(parents=True, exist_ok=True)
-            file = tempfile.TemporaryFile(dir=data_dir)  # gone with this process, whatever ends it
-    ids, symbols, first, sha256 = encode_all(pieces, file, config.jamo, name)
+            file = tempfile.TemporaryFile(dir=data_dir)  # noqa: SIM115  # gone with this process, whatever ends it
+    ids, symbols, first, sha256 = encode_all(limited(pieces, config.characters), file, config.jamo, name)
     characters = len(ids) if isinstance(ids, np.ndarray) else ids.seek(0, os.SEEK_END) // 2
     if characters < LEAST:
         count = "is empty" if not characters else f"has {characters:,} character{'s' if characters > 1 else ''}"
@@ -86,8 +86,8 @@ def load_data(config: Config, data: str, data_dir: Path) -> Splits:
     vocabulary = symbols[: int(np.searchsorted(first, cuts[1]))]
     source = Source(
         name=name,
-        source=f"{words}: {characters:,} characters{' (jamo)' if config.jamo else ''}, {len(vocabulary)} different ones "
-        f"in the training part; the first {SHARES[0]:.0%} train, the next {SHARES[1]:.0%} validation, the last "
+        source=f"{words}: {characters:,} characters{' (jamo)' if config.jamo else ''}, {len(vocabulary)} different "
+        f"ones in the training part; the first {SHARES[0]:.0%} train, the next {SHARES[1]:.0%} validation, the last "
         f"{SHARES[2]:.0%} test.",
         sha256=sha256,
         unit=f"block of {BLOCK:,} characters",
@@ -101,10 +101,21 @@ def as_split(stream: Stream) -> Split:
     return Split(stream, range(len(stream)))
 
 
+def limited(pieces: Iterable[str], characters: int | None) -> Iterator[str]:
+    """The first `characters` of a text; None: all of it."""
+    for piece in pieces:
+        if characters is not None:
+            piece = piece[:characters]
+            characters -= len(piece)
+        yield piece
+        if characters == 0:
+            return
+
+
 def encode_all(
     pieces: Iterable[str], file: BinaryIO | None, jamo: bool, name: str
 ) -> tuple[np.ndarray | BinaryIO, list[str], list[int], str]:
-    """Encode a text piece by piece, into `file` where there is one: (ids, symbols, where each first stands, SHA-256)."""
+    """Encode a text piece by piece, into `file` if there is one: (ids, symbols, where each first stands, SHA-256)."""
     encoder, digest, first, done = Encoder(), hashlib.sha256(), [], 0
     kept = []
     for piece in pieces:
@@ -138,8 +149,8 @@ def _hello() -> Splits:
     stream = Stream(ids, 0, len(text), len(vocabulary))
     source = Source(
         "hello",
-        "The word hello: h, e, l, l in, e, l, l, o out. It is training, validation and test at once; the task is to know "
-        "it by heart.",
+        "The word hello: h, e, l, l in, e, l, l, o out. It is training, validation and test at once; the task is to "
+        "know it by heart.",
         sha256,
         unit="word",
     )

@@ -85,7 +85,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
             f"Rows are blocks of {BLOCK:,} characters. nats_per_character and bits_per_character are means over every "
             f"character of the part with the state carried along; nats_fixed_window starts from zero every {window} "
             "characters.",
-            f"{unseen:,} characters of the test part are not in the training part: they are read, but scored for no model.",
+            f"{unseen:,} characters of the test part do not occur in training: they are read, but scored for no model.",
             f"The n-gram's contexts have up to {order} characters, chosen on validation"
             + (f"; it counts the last {MOST_CHARACTERS:,} characters." if train.characters > MOST_CHARACTERS else "."),
         ],

@@ -1,11 +1,14 @@
 """The ladder: SimpleRNN, GRU, LSTM, each as a step that takes a state and leaves one."""
 
+from itertools import chain
+
 import keras
 from keras import layers
 
+from common import blocks
+from common.recurrent import accelerate
 from projects.char_rnn.config import Config
 
-LAYERS = {"simple_rnn": layers.SimpleRNN, "gru": layers.GRU, "lstm": layers.LSTM}
 CLIP = 1.0  # the gradient's largest norm: recurrent gradients explode now and then (Pascanu et al. 2013)
 
 
@@ -22,17 +25,19 @@ def build_network(config: Config, meta: dict) -> keras.Model:
         x = layers.Embedding(symbols + 1, config.embedding, name="embedding")(ids)
     else:
         x = keras.ops.one_hot(ids, symbols)
-    before, after = [], []
-    for i in range(1, config.layers + 1):
-        names = ("h", "c") if config.model == "lstm" else ("h",)
-        states = [keras.Input((config.units,), name=f"{name}_{i}") for name in names]
-        layer = LAYERS[config.model](config.units, return_sequences=True, return_state=True, name=f"{config.model}_{i}")
-        x, *left = layer(x, initial_state=states)
-        if config.dropout:
-            x = layers.Dropout(config.dropout, name=f"dropout_{i}")(x)
-        before, after = before + states, after + left
+    kinds = ("h", "c") if config.model == "lstm" else ("h",)
+    before = [[keras.Input((config.units,), name=f"{kind}_{i}") for kind in kinds] for i in range(1, config.layers + 1)]
+    x, after = blocks.recurrent_stack(
+        x,
+        config.model,
+        [config.units] * config.layers,
+        config.dropout,
+        return_states=True,
+        initial_states=before,
+        name=config.model,
+    )
     log_odds = layers.Dense(symbols, name="log_odds")(x)
-    return keras.Model([ids, *before], [log_odds, *after], name=config.model)
+    return keras.Model([ids, *chain(*before)], [log_odds, *chain(*after)], name=config.model)
 
 
 class Reader(keras.Model):
@@ -65,4 +70,4 @@ def build_model(config: Config, meta: dict, batch: int) -> Reader:
         optimizer=keras.optimizers.Adam(config.learning_rate, global_clipnorm=CLIP),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
-    return model
+    return accelerate(model)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+DISTRIBUTIONS = 4_000_000  # numbers in the distributions that are held at once: they are dense
 MOST_CHARACTERS = 3_000_000  # of the end of the training text: the counts of more would not fit into memory
 ORDERS = (4, 5, 6, 7, 8, 10, 12)  # lengths of the longest context that are tried on validation
 
@@ -71,7 +72,7 @@ class KneserNey:
     def score(self, stream: Any, blocks: int, order: int, window: int | None = None) -> dict[str, np.ndarray]:
         """As `Predictor.score`: sums for each block of the stream, {"nats", "right", "characters"}."""
         sums = {name: np.zeros(len(stream)) for name in ("nats", "right", "characters")}
-        size = max(1, 4_000_000 // self.symbols)  # characters at once: the distributions are dense
+        size = max(1, DISTRIBUTIONS // self.symbols)
         for begin in range(1, stream.characters, size):
             # contexts that reach back to before this piece; with windows, from a window's beginning
             back = min(begin, self.longest)
@@ -101,9 +102,10 @@ def _discounted(keys: np.ndarray, counts: np.ndarray, rows: int, symbols: int) -
     taken = np.minimum(discounts[np.minimum(counts, 3)], counts)
     context, following = np.divmod(keys, symbols)
     totals = np.bincount(context, counts, minlength=rows)
-    totals[totals == 0] = 1
+    empty = totals == 0  # a context that stands only at the very beginning has no character before it
+    totals[empty] = 1
     table = sparse.csr_array(((counts - taken) / totals[context], (context, following)), shape=(rows, symbols))
-    return table, np.bincount(context, taken, minlength=rows) / totals
+    return table, np.where(empty, 1.0, np.bincount(context, taken, minlength=rows) / totals)
 
 
 def best_order(model: KneserNey, stream: Any, blocks: int) -> int:

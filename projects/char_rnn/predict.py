@@ -21,12 +21,15 @@ DEFAULTS = {"length": 500, "temperature": 0.8, "top_k": 0, "top_p": 1.0, "seed":
 class Predictor:
     """Encodes text, runs the network and writes.
 
-    networks: {"model": [ids, states …] -> [log-odds, states …]}. meta: {"vocabulary": list of characters, "jamo": whether
-    Hangul is taken apart, "window": length of a fixed window, "examples"}.
+    networks: {"model": [ids, states …] -> [log-odds, states …]}. meta: {"vocabulary": list of characters,
+    "jamo": whether Hangul is taken apart, "window": length of a fixed window, "examples"}.
     """
 
     def __init__(self, networks: dict[str, Any], meta: dict[str, Any]):
-        self.networks, self.meta = networks, meta
+        from common.recurrent import accelerate
+
+        self.networks = {name: accelerate(network) for name, network in networks.items()}
+        self.meta = meta
         self.vocabulary: list[str] = meta["vocabulary"]
         self._encoder = Encoder(self.vocabulary)
         self._loops: dict[bool, Any] = {}
@@ -93,9 +96,9 @@ class Predictor:
     def score(self, stream: Any, window: int | None = None) -> dict[str, np.ndarray]:
         """Figures of a whole text for each of its blocks: {"nats", "right", "characters"}, sums (blocks,).
 
-        stream: `data.Stream`. window: every so many characters the state is set to zero; None: it is carried along. Then
-        the text is read in 64 places at once, each of which first reads the 512 characters before it: what the state
-        still holds of more distant ones does not show in the figures (a test compares).
+        stream: `data.Stream`. window: every so many characters the state is set to zero; None: it is carried
+        along. Then the text is read in 64 places at once, each of which first reads the 512 characters before it: what
+        the state still holds of more distant ones does not show in the figures (a test compares).
         Characters that are not in the vocabulary are read but not scored.
         """
         from projects.char_rnn.data import BLOCK
@@ -119,8 +122,8 @@ class Predictor:
     def _read(self, stream: Any, window: int | None) -> Iterator[tuple[np.ndarray, ...]]:
         """The network's log-odds over a text: (places, next ids, log-odds, counted), each (lanes, steps, …).
 
-        Every call has the same shape, because each new shape is compiled; what is read for the state's sake alone, or lies
-        beyond the end, is not counted.
+        Every call has the same shape, because each new shape is compiled; what is read for the state's sake alone, or
+        lies beyond the end, is not counted.
         """
         network, characters, symbols = self.networks["model"], stream.characters - 1, len(self.vocabulary)
         lanes, steps = (LANES, STEPS) if characters >= LANES * STEPS else (1, min(STEPS, characters))
@@ -144,15 +147,16 @@ class Predictor:
                     ids[lane, inside[lane]], following[lane, inside[lane]] = read[:-1], read[1:]
                 log_odds, *states = network.predict_on_batch([ids, *states])
                 states = [state * inside.any(axis=1)[:, None] for state in states]  # nothing stands before the text
-                counted = inside & (0 <= np.arange(step, step + steps)) & (np.arange(step, step + steps) < length)
+                here = np.arange(step, step + steps)
+                counted = inside & (here >= 0) & (here < length)
                 yield places, following, log_odds, counted & (following < symbols)
 
     def inside(self, text: str) -> dict[str, np.ndarray]:
         """What the network does while it reads a text: {"nats": (characters,), "shares": (characters + 1, symbols),
         and for each recurrent layer, by name, its hidden states (characters, units)}.
 
-        shares[i]: the distribution before the i-th character, from the state that the text so far has left; nats[i]: how
-        much the i-th character surprised. The text is preceded by `beginning`, so that its first character has one too.
+        shares[i]: the distribution before the i-th character, from the state that the text so far has left; nats[i]:
+        how much the i-th character surprised. `beginning` precedes the text, so that its first character has one too.
         """
         import keras
 
@@ -210,7 +214,7 @@ def choose_examples(stream: Any, predictor: Predictor, count: int = 4) -> list[d
 
 
 def surprise(log_odds: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(nats, right): -log of the probability given to each id, and whether it was the likeliest. An unknown id gives 0."""
+    """(nats, right): -log of the probability given to each id (unknown: 0), and whether it was the likeliest."""
     known = np.minimum(ids, log_odds.shape[-1] - 1)
     top = log_odds.max(axis=-1)
     of = np.take_along_axis(log_odds, known[..., None], axis=-1)[..., 0]

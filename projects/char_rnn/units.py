@@ -62,7 +62,7 @@ def reactions(text: str, hidden: dict[str, np.ndarray]) -> pd.DataFrame:
     rows = []
     for name, values in properties(text).items():
         values = values - np.median(values) if name in ("place in the line", "place in the word") else values
-        if not LEAST_SHARE < np.mean(values != 0) or values.std() == 0:
+        if np.mean(values != 0) < LEAST_SHARE or values.std() == 0:
             continue
         centred = values - values.mean()
         correlation = centred @ states / (scale * np.sqrt((centred**2).sum()))
