@@ -58,11 +58,11 @@ def try_it(run: Run) -> None:
         if answer is None:
             paper = place.empty()
             for answer in predictor.stream(raw):
-                paper.text(answer["text"] + "▌")
-            paper.text(answer["text"])
+                paper.code(answer["text"] + "▌", language=None, wrap_lines=True)
+            paper.code(answer["text"], language=None, wrap_lines=True)
             st.session_state[key] = answer
         else:
-            place.text(answer["text"])
+            place.code(answer["text"], language=None, wrap_lines=True)
         if answer["unknown"]:
             st.warning(
                 t(
@@ -186,22 +186,27 @@ def _hello(run: Run) -> None:
     symbols = predictor.vocabulary
     ids = predictor.encode("hello")
     steps = unroll(predictor.networks["model"], "simple_rnn", ids)
-    for column, (i, step) in zip(st.columns(len(steps)), enumerate(steps), strict=True):
-        with column, st.container(border=True):
-            st.markdown(f"**t = {i + 1}**: {symbols[ids[i]]} → {symbols[ids[i + 1]]}")
-            h, before = step["states"][0][0], step["before"][0][0]
-            st.caption(t("x: the one-hot input", "x: 원-핫 입력"))
-            st.dataframe(pd.DataFrame([step["x"].astype(int)], columns=symbols), hide_index=True)
-            st.caption(t("hidden state, before and after", "은닉 상태, 이전과 이후"))
-            st.dataframe(pd.DataFrame({"h(t-1)": before, "h(t)": h}).style.format("{:+.3f}").map(_shade), height=200)
-            st.caption(t("y: the log-odds, p: their softmax", "y: 로짓, p: 소프트맥스"))
-            table = pd.DataFrame({"y": step["log_odds"], "p": step["probabilities"]}, index=symbols)
-            st.dataframe(
-                table.style.format({"y": "{:+.2f}", "p": "{:.3f}"}).background_gradient(
-                    "Blues", subset=["p"], vmin=0, vmax=1
-                )
-            )
-            st.metric(t("loss = -log p", "손실 = -log p"), f"{step['loss']:.4f}")
+    width = len(steps[0]["states"][0][0])
+    rows = [f"x[{symbol}]" for symbol in symbols] + [f"h[{unit}]" for unit in range(width)]
+    rows += [f"y[{symbol}]" for symbol in symbols] + [f"p[{symbol}]" for symbol in symbols]
+    empty = np.full(len(symbols), np.nan)
+    table = {"t = 0": np.concatenate([empty, steps[0]["before"][0][0], empty, empty])}
+    for i, step in enumerate(steps):
+        column = np.concatenate([step["x"], step["states"][0][0], step["log_odds"], step["probabilities"]])
+        table[f"t = {i + 1}:  {symbols[ids[i]]} → {symbols[ids[i + 1]]}"] = column
+    numbers = pd.DataFrame(table, index=rows)
+    words = numbers.map(lambda value: "" if value != value else f"{value:.3f}")
+    st.dataframe(words.style.apply(lambda _: numbers.map(_shade), axis=None), height=36 * (len(rows) + 1))
+    st.caption(
+        t(
+            "x: the one-hot input. h: the hidden state, zero at first; each column is made of its x and the h to its left. "
+            "y: the log-odds. p: their softmax.",
+            "x는 원-핫 입력, h는 처음에 0인 은닉 상태이며 각 열은 자기 x와 왼쪽 열의 h로 계산됩니다. y는 로짓, p는 소프트맥스입니다.",
+        )
+    )
+    for column, step in zip(st.columns(len(steps)), steps, strict=True):
+        target = symbols[step["target"]]
+        column.metric(t(f"loss = -log p[{target}]", f"손실 = -log p[{target}]"), f"{step['loss']:.4f}", border=True)
     st.write(t("The weights", "가중치"))
     layer, output = (
         predictor.networks["model"].get_layer("simple_rnn_1"),
@@ -216,6 +221,8 @@ def _hello(run: Run) -> None:
 
 def _shade(value: float) -> str:
     """A cell's colour: blue below zero, orange above, pale near it."""
+    if value != value:
+        return ""
     strength = min(abs(value), 1.0) * 0.6
     return f"background-color: rgba({'230, 159, 0' if value > 0 else '0, 114, 178'}, {strength:.2f})"
 
@@ -304,7 +311,7 @@ def _coloured(text: str, activation: np.ndarray, width: int = 64) -> alt.Chart:
         column += 1
         if character == "\n" or column == width:
             row, column = row + 1, 0
-    base = alt.Chart(pd.DataFrame(rows), height=22 * (row + 1)).encode(
+    base = alt.Chart(pd.DataFrame(rows), height=22 * (row + 1) + 60).encode(
         x=alt.X("column:O", axis=None, scale=alt.Scale(domain=list(range(width)), padding=0)),
         y=alt.Y("row:O", axis=None, scale=alt.Scale(padding=0)),
         tooltip=["character", alt.Tooltip("activation", format="+.3f")],

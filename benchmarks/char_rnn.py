@@ -88,7 +88,10 @@ def main() -> None:
     from common import cli
 
     cli.start_keras()
-    print(f"{args.layers} x {args.units} LSTM, {platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n")
+    print(
+        f"{args.layers} x {args.units} LSTM, {platform.machine()}, {os.cpu_count()} cores, "
+        f"load {os.getloadavg()[0]:.1f}\n"
+    )
     print("| texts at once | ours, characters/s | first call | naive | PyTorch | ours / naive | ours / PyTorch |")
     print("|---:|---:|---:|---:|---:|---:|---:|")
     for batch in (1, 64):

@@ -19,9 +19,10 @@ def make_loop(network: keras.Model, filtered: bool) -> Callable:
     @tf.function(jit_compile=True, autograph=False)
     def loop(last, states, forced, uniform, temperature, top_k, top_p):
         def step(place, last, written, *states):
-            log_odds, *states = network([last[:, None], *states], training=False)
+            log_odds, *new = network([last[:, None], *states], training=False)
             drawn = choose(log_odds[:, 0], uniform[place], temperature, top_k, top_p, filtered)
-            last = ops.where(forced[place] >= 0, forced[place], drawn)
+            last = ops.reshape(ops.where(forced[place] >= 0, forced[place], drawn), last.shape)
+            states = [ops.reshape(state, before.shape) for state, before in zip(new, states, strict=True)]
             return (place + 1, last, ops.slice_update(written, (place, 0), last[None]), *states)
 
         start = (0, last, ops.zeros_like(forced), *states)

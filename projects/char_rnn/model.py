@@ -9,6 +9,7 @@ from common import blocks
 from common.recurrent import accelerate
 from projects.char_rnn.config import Config
 
+BLANK = 0.05  # share of the characters that are blanked out in training
 CLIP = 1.0  # the gradient's largest norm: recurrent gradients explode now and then (Pascanu et al. 2013)
 
 
@@ -25,6 +26,8 @@ def build_network(config: Config, meta: dict) -> keras.Model:
         x = layers.Embedding(symbols + 1, config.embedding, name="embedding")(ids)
     else:
         x = keras.ops.one_hot(ids, symbols)
+    if config.dropout:  # whole characters, so that the network learns to do without one that it does not know
+        x = layers.Dropout(BLANK, noise_shape=(None, None, 1), name="blank")(x)
     kinds = ("h", "c") if config.model == "lstm" else ("h",)
     before = [[keras.Input((config.units,), name=f"{kind}_{i}") for kind in kinds] for i in range(1, config.layers + 1)]
     x, after = blocks.recurrent_stack(
