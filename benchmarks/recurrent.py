@@ -64,7 +64,7 @@ def torch_step(cell: str, depth: int, units: int, inputs: np.ndarray, targets: n
         loss = nn.functional.cross_entropy(logits.reshape(-1, VOCABULARY), y.reshape(-1))
         loss.backward()
         optimizer.step()
-        return float(loss)
+        return loss.item()
 
     return step
 

@@ -1,4 +1,4 @@
-"""accelerate(model): Keras' own LSTM, GRU and SimpleRNN layers, several times faster on a CPU.
+"""accelerate(model): Keras' own LSTM, GRU and SimpleRNN layers, faster on a CPU.
 
 Keras' generic loop does everything at every time step: both products, the gates one operation at a time, and in the
 backward pass a small product for the weights. Here, as in Appleyard et al. 2016 (arXiv:1604.01946), the input's share
@@ -19,7 +19,8 @@ import keras
 import numpy as np
 from keras import layers
 
-LARGE = 32  # rows of a batch from which on its halves are computed side by side
+SMALLEST = 32  # units: each new shape is compiled for about a second, which a smaller layer hardly wins back
+HALVED_FROM = 32  # rows: from here on the halves of a training batch are computed side by side
 
 
 def accelerate(model: Any) -> Any:
@@ -28,10 +29,12 @@ def accelerate(model: Any) -> Any:
     model: a Keras model or layer. Reaches every `keras.layers.LSTM`, `GRU` and `SimpleRNN` in it, also inside
     `Bidirectional` and nested models. It changes nothing that is saved: call it again after loading.
 
-    Left as they are: layers with `recurrent_dropout`, `unroll`, `implementation=1`, other activations than tanh and
-    sigmoid, `reset_after=False` or a 16-bit compute dtype; everything on a GPU and on other backends than TensorFlow.
-    Where the installed Keras computes something else than this code (asked once a process, by trying), all layers stay
-    as they are and a warning says so. Each new batch size and sequence length is compiled once, for about a second.
+    Left as they are: layers of fewer than 32 units, with `recurrent_dropout`, `unroll`, `implementation=1`, other
+    activations than tanh and sigmoid, `reset_after=False` or a 16-bit compute dtype; everything on a GPU and on other
+    backends than TensorFlow. Where the installed Keras computes something else than this code (asked once a process,
+    by trying), all layers stay as they are and a warning says so. Each new batch size and sequence length is compiled
+    once, for about a second: keep lengths to a few. A mask is data and costs no compiling. There is no second
+    derivative.
     """
     if _usable():
         for layer in model._flatten_layers(include_self=True, recursive=True):
@@ -53,6 +56,7 @@ def _has_fast_form(layer: Any) -> bool:
         and not cell.recurrent_dropout
         and not layer.unroll
         and cell.compute_dtype in ("float32", "float64")
+        and cell.units >= SMALLEST
     )
 
 
@@ -79,8 +83,8 @@ def _differences() -> list[str]:
     """The layers, by name, whose answers on a small masked example are not the ones that `_inner_loop` gives.
 
     A trial says more than a version number: it passes where Keras changed something else, and fails where Keras'
-    weights, gates, masks or the method that is replaced changed. Names and seeds are given, so that the names
-    and the random numbers of what is made afterwards stay as they would have been.
+    weights, gates, masks or the method that is replaced changed. Name, seed and initializers are given, so that names
+    and random numbers of what is made afterwards stay as they would have been.
     """
     random = np.random.default_rng(0)
     x, mask = random.normal(size=(2, 4, 3)).astype("float32"), np.array([[0, 1, 0, 1], [1, 1, 1, 0]], bool)
@@ -88,7 +92,8 @@ def _differences() -> list[str]:
     for make, states in ((layers.SimpleRNN, 1), (layers.GRU, 1), (layers.LSTM, 2)):
         start = [random.normal(size=(2, 2)).astype("float32") for _ in range(states)]
         try:
-            layer = make(2, return_sequences=True, return_state=True, go_backwards=True, seed=0, name="trial")
+            options = {"kernel_initializer": "zeros", "recurrent_initializer": "zeros", "seed": 0, "name": "trial"}
+            layer = make(2, return_sequences=True, return_state=True, go_backwards=True, **options)
             layer.build(x.shape)
             for weight in layer.weights:
                 weight.assign(random.normal(size=weight.shape))
@@ -137,17 +142,17 @@ def _inner_loop(layer: Any, sequences, initial_state, mask=None, training=False,
 
     def rows(x, *others):
         """(outputs, last states) of some rows of the batch."""
-        states, mask = others[: len(initial_state)], others[len(initial_state) :]
+        start, mask = others[: len(states)], others[len(states) :]
         steps = [tf.transpose(values, [1, 0, 2]) for values in (x, *mask)]
-        outputs, *states = run(steps[0], kernel, recurrent, bias, *states, *steps[1:])
+        outputs, *last = run(steps[0], kernel, recurrent, bias, *start, *steps[1:])
         if mask:
             # Keras gives zeros until the first step that counts, even where the initial state is another
             counts = steps[1] if layer.zero_output_for_mask else tf.cumsum(tf.cast(steps[1], "int32")) > 0
             outputs = tf.where(counts, outputs, tf.zeros_like(outputs))
-        return tf.transpose(outputs, [1, 0, 2]) if layer.return_sequences else outputs[-1][:, None, :], *states
+        return tf.transpose(outputs, [1, 0, 2]) if layer.return_sequences else outputs[-1][:, None, :], *last
 
     inputs = [x, *states, *mask]
-    if training and os.cpu_count() != 1 and (x.shape[0] or LARGE) >= LARGE:
+    if training and os.cpu_count() != 1 and (x.shape[0] or HALVED_FROM) >= HALVED_FROM:
         # Halves of the batch on two threads: neither waits for the other at every step.
         half = tf.shape(x)[0] // 2
         halves = [rows(*(v[:half] for v in inputs)), rows(*(v[half:] for v in inputs))]
