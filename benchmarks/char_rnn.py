@@ -97,12 +97,16 @@ def main() -> None:
     for batch in (1, 64):
         makers = {"ours": ours, "naive": naive} | ({"pytorch": pytorch} if find_spec("torch") else {})
         runs = {name: make(args.units, args.layers, batch) for name, make in makers.items()}
-        lengths = {"ours": 2048, "naive": 10, "pytorch": 1024 if batch == 1 else 256}
+        lengths = {
+            "ours": 2048 if batch == 1 else 512,
+            "naive": 10 if batch == 1 else 2,
+            "pytorch": 1024 if batch == 1 else 256,
+        }
         began = time.perf_counter()
         runs["ours"](64)
         first = time.perf_counter() - began
         for name in runs:
-            runs[name](lengths[name] // 4)
+            runs[name](max(1, lengths[name] // 4))
         rounds = [
             {name: speed(run, lengths[name], batch) for name, run in runs.items()} for _ in range(args.rounds)
         ]  # a ratio compares two of the same round

@@ -18,7 +18,6 @@ PIECE = 1 << 22  # bytes read at a time
 # Hangul syllables, and the conjoining jamo that they consist of: leading consonant, vowel, trailing consonant.
 SYLLABLES = re.compile("[\uac00-\ud7a3]+")
 JAMO = re.compile("[\u1100-\u1112][\u1161-\u1175][\u11a8-\u11c2]?")
-JAMO_TAIL = re.compile("[\u1100-\u1112][\u1161-\u1175]?$")
 
 
 def read_text(path: Path) -> Iterator[str]:
@@ -102,9 +101,11 @@ def from_jamo(text: str) -> str:
 
 
 def settled(text: str) -> int:
-    """How many characters of a text that is still being written in jamo belong to syllables that are complete.
+    """How many characters of a text that is being written in jamo will stay as they are (after `from_jamo`).
 
-    The last syllable is open as long as a trailing consonant may follow.
+    The last one is open as long as a vowel or a trailing consonant may join it.
     """
-    found = JAMO_TAIL.search(text)
-    return found.start() if found else len(text)
+    last = text[-1:]
+    syllable = "\uac00" <= last <= "\ud7a3"
+    open_ended = (ord(last) - 0xAC00) % 28 == 0 if syllable else "\u1100" <= last <= "\u1112"
+    return len(text) - open_ended

@@ -39,15 +39,18 @@ def choose(log_odds, uniform, temperature, top_k, top_p, filtered: bool):
     gives the same text on every machine. temperature: 0 takes the likeliest. top_k: only the k likeliest (0: all).
     top_p: only the likeliest that together have this probability (Holtzman et al. 2020); always at least one.
     """
-    shares = ops.softmax(log_odds / ops.maximum(temperature, 1e-4))
-    if not filtered:
-        return _at(shares, uniform)
-    order = ops.argsort(-shares)
-    shares = ops.take_along_axis(shares, order, axis=-1)
-    rank = ops.arange(shares.shape[-1])
-    kept = ((rank < top_k) | (top_k <= 0)) & (ops.cumsum(shares, axis=-1) - shares < top_p)
-    place = _at(ops.where(kept | (rank == 0), shares, 0.0), uniform)
-    return ops.cast(ops.take_along_axis(order, place[:, None], axis=-1)[:, 0], "int32")
+    best = ops.cast(ops.argmax(log_odds, axis=-1), "int32")
+    shares = ops.softmax(log_odds / ops.maximum(temperature, 1e-3))
+    if filtered:
+        order = ops.argsort(-shares)
+        shares = ops.take_along_axis(shares, order, axis=-1)
+        rank = ops.arange(shares.shape[-1])
+        kept = ((rank < top_k) | (top_k <= 0)) & (ops.cumsum(shares, axis=-1) - shares < top_p)
+        place = _at(ops.where(kept | (rank == 0), shares, 0.0), uniform)
+        drawn = ops.cast(ops.take_along_axis(order, place[:, None], axis=-1)[:, 0], "int32")
+    else:
+        drawn = _at(shares, uniform)
+    return ops.where(temperature > 0, drawn, best)
 
 
 def _at(shares, uniform):

@@ -16,7 +16,7 @@ def train(config: Config, run: Run, callbacks=()) -> None:
     splits = load_data(config, run.data, run.data_dir)
     run.log(f"{splits.source.source}\n{splits.sizes} blocks")
     pieces = Pieces(splits.train.inputs, config, epoch=len(run.history))
-    model = build_model(config, splits.meta, pieces.batch)
+    model = build_model(config, splits.meta, pieces.batch, pieces.sequence)
     predictor = Predictor({"model": model.network}, {**splits.meta, "window": config.window})
     fit(
         model,
