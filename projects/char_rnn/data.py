@@ -1,6 +1,5 @@
 """From a text to train, validation and test: three stretches of it, one after the other, as streams of ids."""
 
-import functools
 import hashlib
 import itertools
 import os
@@ -12,7 +11,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from common.data import Source, Split, Splits, download
+from common.data import Source, Split, Splits, download, load_once
 from common.errors import UserError
 from common.text import Encoder, read_text, to_jamo
 from projects.char_rnn.config import Config
@@ -53,7 +52,7 @@ class Stream:
         return self.read(block * BLOCK, (block + 1) * BLOCK)
 
 
-@functools.lru_cache(maxsize=1)  # training and evaluation of one run read the same data
+@load_once
 def load_data(config: Config, data: str, data_dir: Path) -> Splits:
     """Splits whose inputs are `Stream`s; their rows are blocks of 1,000 characters, which the bootstrap draws.
 
