@@ -27,7 +27,8 @@ def dense_stack(x, units: Sequence[int], activation: str = "relu", dropout: floa
 
 
 NORMS = {
-    "batch": lambda name: layers.BatchNormalization(name=name),
+    # Keras' own momentum of 0.99 needs several hundred steps before its averages fit; here some epochs have ten.
+    "batch": lambda name: layers.BatchNormalization(momentum=0.9, name=name),
     "instance": lambda name: layers.GroupNormalization(groups=-1, name=name),  # each channel of each picture by itself
 }
 POOLS = {"max": layers.MaxPooling2D, "average": layers.AveragePooling2D}

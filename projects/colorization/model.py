@@ -6,7 +6,7 @@ from keras import layers, ops
 from common import blocks
 from projects.colorization.config import Config
 from projects.colorization.lab import AB_SCALE
-from projects.colorization.scores import BIN, BINS
+from projects.colorization.scores import BIN, BINS, CELLS
 
 MOST_CHANNELS = 8  # times the width: the deepest levels grow no further
 
@@ -50,7 +50,7 @@ def unet(config: Config) -> keras.Model:
 
 
 # kernel and stride of each convolution, so that an output sees a patch of this many pixels
-PATCHES = {1: [(1, 1), (1, 1)], 16: [(4, 2), (4, 1), (4, 1)], 70: [(4, 2), (4, 2), (4, 2), (4, 1), (4, 1)]}
+PATCHES = {1: [(1, 1), (1, 1), (1, 1)], 16: [(4, 2), (4, 1), (4, 1)], 70: [(4, 2), (4, 2), (4, 2), (4, 1), (4, 1)]}
 
 
 def patch_gan(config: Config) -> keras.Model:
@@ -73,7 +73,6 @@ def patch_gan(config: Config) -> keras.Model:
     return keras.Model([lightness, ab], outputs, name="discriminator")
 
 
-@keras.saving.register_keras_serializable("colorization")
 class Pix2Pix(keras.Model):
     """Generator and discriminator in one model: `fit` trains and its checkpoint saves both, with their optimisers.
 
@@ -87,14 +86,14 @@ class Pix2Pix(keras.Model):
         self.averaged.set_weights(generator.get_weights())
         self.averaged.trainable = False
         self.l1_weight, self.decay = config.l1_weight, config.average
-        self.compile(keras.optimizers.Adam(config.learning_rate, beta_1=0.5), loss="mae", metrics=[palette])
+        self.compile(keras.optimizers.Adam(config.learning_rate, beta_1=0.5))
         self.second_optimizer = keras.optimizers.Adam(config.discriminator_rate, beta_1=0.5)
         # Built here: a checkpoint cannot restore what an optimiser does not have yet.
         self.optimizer.build(generator.trainable_variables)
         self.second_optimizer.build(discriminator.trainable_variables)
         self.log = {
             name: keras.metrics.Mean(name)
-            for name in ("loss", "adversarial_loss", "discriminator_loss", "discriminator_accuracy")
+            for name in ("loss", "adversarial_loss", "discriminator_loss", "discriminator_accuracy", "palette")
         }
         self.built = True
 
@@ -104,7 +103,7 @@ class Pix2Pix(keras.Model):
     def train_step(self, data):
         import tensorflow as tf
 
-        lightness, ab = data
+        lightness, ab, _ = keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape(persistent=True) as tape:
             painted = self.generator(lightness, training=True)
             judged = self.discriminator(
@@ -126,22 +125,36 @@ class Pix2Pix(keras.Model):
             if "seed" not in slow.name:
                 slow.assign(self.decay * slow + (1 - self.decay) * fast)
         right = (ops.mean(ops.cast(real > 0, "float32")) + ops.mean(ops.cast(fake < 0, "float32"))) / 2
-        for metric, value in zip(self.log.values(), (l1, adversarial, judging, right), strict=True):
-            metric.update_state(value)
-        return self.compute_metrics(lightness, ab, painted) | {name: log.result() for name, log in self.log.items()}
+        found = {
+            "loss": l1,
+            "adversarial_loss": adversarial,
+            "discriminator_loss": judging,
+            "discriminator_accuracy": right,
+        }
+        for name, value in found.items():
+            self.log[name].update_state(value)
+        return {name: self.log[name].result() for name in found}
+
+    def test_step(self, data):
+        lightness, ab, _ = keras.utils.unpack_x_y_sample_weight(data)
+        painted = self(lightness, training=False)
+        self.log["loss"].update_state(ops.mean(ops.abs(ab - painted), axis=(1, 2, 3)))
+        self.log["palette"].update_state(palette(ab, painted))
+        return {name: self.log[name].result() for name in ("loss", "palette")}
 
     @property
     def metrics(self):
         return [*super().metrics, *self.log.values()]
 
 
-def histogram(values):
-    """(n, pixels, 2) of a and b -> (n, BINS, 2): `scores.histogram` of every picture, in Keras' operations."""
-    numbers = ops.clip(ops.cast(ops.floor(values / BIN), "int32") + BINS // 2, 0, BINS - 1)
-    return ops.mean(ops.one_hot(numbers, BINS, axis=2), axis=1)
-
-
 def palette(wanted, found):
-    """For each picture, the mean over a and b of the intersection of its histogram with the answer's: (n,) in 0 … 1."""
-    flat = [AB_SCALE * ops.reshape(part, (ops.shape(part)[0], -1, 2)) for part in (wanted, found)]
-    return ops.mean(ops.sum(ops.minimum(*map(histogram, flat)), axis=1), axis=-1)
+    """`scores.palette` of each picture of a batch in Keras' operations: scaled ab (n, h, w, 2) -> (n,)."""
+    height, width = ops.shape(wanted)[1:3]
+    rows, columns = height // CELLS, width // CELLS
+
+    def histograms(ab):
+        numbers = ops.clip(ops.cast(ops.round(AB_SCALE * ab / BIN), "int32") + BINS // 2, 0, BINS - 1)
+        cells = ops.reshape(numbers[:, : rows * CELLS, : columns * CELLS], (-1, CELLS, rows, CELLS, columns, 2))
+        return ops.mean(ops.one_hot(cells, BINS), axis=(2, 4))
+
+    return ops.mean(ops.sum(ops.minimum(histograms(wanted), histograms(found)), axis=-1), axis=(1, 2, 3))

@@ -7,7 +7,8 @@ import numpy as np
 from projects.colorization.lab import to_lab
 
 BIN = 5.0  # width of a histogram's bin in units of a and b
-BINS = 44  # from -110 to 110
+BINS = 45  # the middle one is grey; from -112.5 to 112.5
+CELLS = 4  # a picture's palette is looked at in 4 × 4 cells
 DIRECTIONS = {
     "palette": "max",
     "psnr": "max",
@@ -31,8 +32,21 @@ def colourfulness(picture: np.ndarray) -> float:
 
 def histogram(ab: np.ndarray) -> np.ndarray:
     """(…, 2) of a and b -> (2, BINS), the share of the pixels in each bin; what lies outside counts at the edge."""
-    numbers = np.clip(np.floor(ab.reshape(-1, 2) / BIN).astype(int) + BINS // 2, 0, BINS - 1)
+    numbers = np.clip(np.round(ab.reshape(-1, 2) / BIN).astype(int) + BINS // 2, 0, BINS - 1)
     return np.stack([np.bincount(column, minlength=BINS) for column in numbers.T]) / len(numbers)
+
+
+def palette(found: np.ndarray, wanted: np.ndarray) -> float:
+    """The intersection of the histograms of two (h, w, 2) ab pictures, mean over CELLS × CELLS cells and over a and b.
+
+    1 where every cell has each colour as often as it should. What averages over possible colours meets few of them;
+    what paints the right colours in the wrong place meets them in other cells.
+    """
+    shares = [
+        [histogram(cell) for row in np.array_split(ab, CELLS) for cell in np.array_split(row, CELLS, axis=1)]
+        for ab in (found, wanted)
+    ]
+    return float(np.minimum(*np.array(shares)).sum(axis=-1).mean())
 
 
 def measure(answer: np.ndarray, truth: np.ndarray) -> dict[str, float | np.ndarray]:
@@ -45,7 +59,7 @@ def measure(answer: np.ndarray, truth: np.ndarray) -> dict[str, float | np.ndarr
     found, wanted = to_lab(answer)[1], to_lab(truth)[1]
     histograms = histogram(found), histogram(wanted)
     return {
-        "palette": float(np.minimum(*histograms).sum(axis=1).mean()),
+        "palette": palette(found, wanted),
         "psnr": float(peak_signal_noise_ratio(truth, answer, data_range=255)),
         "ssim": float(
             structural_similarity(
