@@ -6,7 +6,7 @@ PROBLEM = {
     "ko": "가능한 색이 여럿일 때, 흑백 사진에는 어떤 색이 어울릴까?",
 }
 TOPOLOGY = "one-to-one"  # one picture in, one picture out
-METRIC = ("palette", "max")  # README.md, "What chooses": how much of a photograph's own colour histogram is met
+METRIC = ("concordance", "max")  # of the answers' a and b with the originals': README.md, "What chooses"
 DATA = {
     "builtin": "squares of seven photographs that scikit-image and scikit-learn bring, split by region (default)",
     "PATH": "a folder of photographs: BSDS500, COCO (subfolders train… and val…), or your own, all in one folder",

@@ -11,14 +11,14 @@ class Config:
     """Knobs of the science; a search tries those that have a range."""
 
     model: Literal["l1", "gan"] = "gan"  # l1: the U-Net on L1 alone; gan: L1 and a discriminator, as in Pix2Pix
-    patch: Literal[1, 16, 70] = 16  # gan: side of the patches, in pixels, that the discriminator judges
+    patch: Literal[1, 16, 70] = 1  # gan: side of the patches, in pixels, that the discriminator judges
     seed: Annotated[int, Bounds(least=0)] = 0  # same seed, same weights
 
     size: Annotated[int, Bounds(least=16, most=256)] = 64  # side in pixels of the pictures that it learns from
-    width: Annotated[int, Bounds(least=1), Search(16, 40, log=True)] = 32  # channels after the first halving
+    width: Annotated[int, Bounds(least=1), Search(12, 32, log=True)] = 16  # channels after the first halving
     depth: Annotated[int, Bounds(least=1, most=6), Search(3, 4)] = 4  # halvings of the U-Net; each doubles the channels
     down: Literal["stride", "max", "average"] = "stride"  # how it halves: strided convolution (Pix2Pix's) or pooling
-    dropout: Annotated[float, Bounds(least=0, most=0.9), Search(0, 0.5)] = 0.3  # in the two deepest decoder levels
+    dropout: Annotated[float, Bounds(least=0, most=0.9), Search(0, 0.5)] = 0.2  # in the two deepest decoder levels
 
     l1_weight: Annotated[float, Bounds(least=0), Search(10, 200, log=True)] = (
         100.0  # gan: what L1 counts beside adversarial 1
@@ -27,17 +27,15 @@ class Config:
     discriminator_rate: Annotated[float, Bounds(least=0), Search(5e-5, 1e-3, log=True)] = (
         2e-4  # the discriminator's, Adam
     )
-    average: Annotated[float, Bounds(least=0, most=0.9999)] = (
-        0.99  # gan: decay of the generator's running average, a step
-    )
+    average: Annotated[float, Bounds(least=0, most=0.9999)] = 0.99  # decay of the generator's running average, a step
     batch_size: Annotated[int, Bounds(least=1), Search(4, 16, log=True)] = 8  # pictures a step
     epochs: Annotated[int, Bounds(least=1)] = (
         40  # passes over the training pictures; the rate falls over the second half
     )
     patience: Annotated[int, Bounds(least=1)] = (
-        1000  # epochs without a better palette before it stops: by default never
+        1000  # epochs without a better concordance before it stops: by default never
     )
 
 
 # The smallest setting that still learns something: what the tests use.
-TOY = Config(size=16, width=4, depth=2, epochs=3, batch_size=16)
+TOY = Config(size=16, width=4, depth=2, epochs=3, batch_size=16, average=0.8)

@@ -56,8 +56,8 @@ def painter_of(predictor: Any) -> Painter:
 
 
 def texture(lightness: np.ndarray) -> np.ndarray:
-    """What the nearest-neighbour baseline sees of each pixel (h, w, 6): lightness, its mean and its standard deviation
-    around the pixel at two sizes, and the height in the picture (the sky is above)."""
+    """What the nearest-neighbour baseline sees of each pixel (h, w, 5): lightness, and its mean and standard deviation
+    around the pixel at two sizes."""
     from scipy.ndimage import uniform_filter
 
     features = [lightness]
@@ -65,15 +65,14 @@ def texture(lightness: np.ndarray) -> np.ndarray:
         mean = uniform_filter(lightness, side, mode="nearest")
         square = uniform_filter(lightness**2, side, mode="nearest")
         features += [mean, 2 * np.sqrt(np.maximum(square - mean**2, 0))]
-    height = np.linspace(0, 50, len(lightness))[:, None] * np.ones(lightness.shape[1])
-    return np.stack([*features, height], axis=-1).astype("float32")
+    return np.stack(features, axis=-1).astype("float32")
 
 
 def baselines(train: Split, validation: Split, size: int) -> dict[str, Painter]:
     """Painters fitted on pixels of the training photographs: grey, mean colour per lightness, nearest neighbour.
 
     nearest_neighbour copies the mean colour of the k training pixels nearest in lightness and texture; k of NEIGHBOURS
-    by the palette of (at most 50) validation pictures.
+    by the concordance of (at most 50) validation pictures.
     """
     from scipy.spatial import cKDTree
 
@@ -85,7 +84,7 @@ def baselines(train: Split, validation: Split, size: int) -> dict[str, Painter]:
         for pixels in batch:
             lightness, ab = to_lab(pixels)
             at = random.choice(size * size, min(share, size * size), replace=False)
-            seen.append(texture(lightness[..., 0]).reshape(-1, 6)[at])
+            seen.append(texture(lightness[..., 0]).reshape(-1, 5)[at])
             colours.append(ab.reshape(-1, 2)[at])
     features, colour = np.concatenate(seen), np.concatenate(colours)
     levels = np.clip(features[:, 0].round().astype(int), 0, 100)
@@ -103,7 +102,8 @@ def baselines(train: Split, validation: Split, size: int) -> dict[str, Painter]:
 
     few = validation.inputs[:: -(-len(validation) // 50)]
     tried = rows_of(few, size, {str(k): nearest(k) for k in NEIGHBOURS})
-    best = max(tried, key=lambda name: np.mean([row["palette"] for row in tried[name] if row]))
+    kept = {name: [row for row in rows if row] for name, rows in tried.items()}
+    best = max(kept, key=lambda name: corpus_figures(kept[name])(np.ones(len(kept[name])))["concordance"])
     return {
         "grey": lambda lightness: np.zeros((*lightness.shape, 2), "float32"),
         "mean_colour_per_lightness": lambda lightness: mean_colour[lightness.round().astype(int)],
@@ -185,7 +185,7 @@ def _collapse(run: Run) -> str | None:
 def _table(pictures: Sequence[Picture], rows: dict[str, list[dict[str, Any]]]) -> pd.DataFrame:
     """One line a picture: the figures of the network and of every baseline; `gain` is the PSNR above grey."""
     table = pd.DataFrame({"photograph": [picture.name for picture in pictures]})
-    for figure in ("psnr", "ssim", "ab_mae", "palette", "colourfulness"):
+    for figure in ("psnr", "ssim", "ab_mae", "concordance", "colourfulness"):
         for name, lines in rows.items():
             table[f"{figure} {name}"] = [row[figure] for row in lines]
     table["colourfulness original"] = [row["true_colourfulness"] for row in rows["network"]]

@@ -5,8 +5,6 @@ from keras import layers, ops
 
 from common import blocks
 from projects.colorization.config import Config
-from projects.colorization.lab import AB_SCALE
-from projects.colorization.scores import BIN, BINS, CELLS
 
 MOST_CHANNELS = 8  # times the width: the deepest levels grow no further
 
@@ -17,12 +15,7 @@ def build_model(config: Config, meta: dict) -> keras.Model:
     h and w: any multiples of 2 ** depth.
     """
     keras.utils.set_random_seed(config.seed)
-    generator = unet(config)
-    if config.model == "l1":
-        model = generator
-        model.compile(optimizer=blocks.optimizer("adam", config.learning_rate), loss="mae", metrics=[palette])
-        return model
-    return Pix2Pix(generator, patch_gan(config), config)
+    return Colorizer(unet(config), patch_gan(config) if config.model == "gan" else None, config)
 
 
 def unet(config: Config) -> keras.Model:
@@ -73,13 +66,14 @@ def patch_gan(config: Config) -> keras.Model:
     return keras.Model([lightness, ab], outputs, name="discriminator")
 
 
-class Pix2Pix(keras.Model):
-    """Generator and discriminator in one model: `fit` trains and its checkpoint saves both, with their optimisers.
+class Colorizer(keras.Model):
+    """The generator, its running average and, for a GAN, the discriminator, in one model that `fit` trains.
 
-    Called, it answers with the running average of the generator, which is what is scored and kept.
+    Called, it answers with the average, which is what is scored and kept: single epochs of so few photographs differ by
+    half a decibel. The checkpoint saves all of it, with both optimisers.
     """
 
-    def __init__(self, generator: keras.Model, discriminator: keras.Model, config: Config):
+    def __init__(self, generator: keras.Model, discriminator: keras.Model | None, config: Config):
         super().__init__()
         self.generator, self.discriminator = generator, discriminator
         self.averaged = keras.models.clone_model(generator)
@@ -87,74 +81,90 @@ class Pix2Pix(keras.Model):
         self.averaged.trainable = False
         self.l1_weight, self.decay = config.l1_weight, config.average
         self.compile(keras.optimizers.Adam(config.learning_rate, beta_1=0.5))
-        self.second_optimizer = keras.optimizers.Adam(config.discriminator_rate, beta_1=0.5)
         # Built here: a checkpoint cannot restore what an optimiser does not have yet.
         self.optimizer.build(generator.trainable_variables)
-        self.second_optimizer.build(discriminator.trainable_variables)
-        self.log = {
-            name: keras.metrics.Mean(name)
-            for name in ("loss", "adversarial_loss", "discriminator_loss", "discriminator_accuracy", "palette")
-        }
+        names = ["loss"]
+        if discriminator:
+            self.second_optimizer = keras.optimizers.Adam(config.discriminator_rate, beta_1=0.5)
+            self.second_optimizer.build(discriminator.trainable_variables)
+            names += ["adversarial_loss", "discriminator_loss", "discriminator_accuracy"]
+        self.log = {name: keras.metrics.Mean(name) for name in names}
+        self.agreement = Concordance()
         self.built = True
 
     def call(self, lightness, training=False):
         return self.averaged(lightness, training=False)
 
     def train_step(self, data):
+        lightness, ab, _ = keras.utils.unpack_x_y_sample_weight(data)
+        found = self._adversarial_step(lightness, ab) if self.discriminator else self._l1_step(lightness, ab)
+        for slow, fast in zip(self.averaged.weights, self.generator.weights, strict=True):
+            slow.assign(self.decay * slow + (1 - self.decay) * fast)
+        for name, value in found.items():
+            self.log[name].update_state(value)
+        return {name: self.log[name].result() for name in found}
+
+    def _l1_step(self, lightness, ab):
         import tensorflow as tf
 
-        lightness, ab, _ = keras.utils.unpack_x_y_sample_weight(data)
+        with tf.GradientTape() as tape:
+            l1 = ops.mean(ops.abs(ab - self.generator(lightness, training=True)))
+        _apply(tape, self.optimizer, l1, self.generator)
+        return {"loss": l1}
+
+    def _adversarial_step(self, lightness, ab):
+        """One step of both networks; originals and answers go through the discriminator in one batch."""
+        import tensorflow as tf
+
         with tf.GradientTape(persistent=True) as tape:
             painted = self.generator(lightness, training=True)
-            judged = self.discriminator(
-                [ops.concatenate([lightness, lightness]), ops.concatenate([ab, painted])], training=True
-            )
-            real, fake = ops.split(judged, 2)
+            twice, both = ops.concatenate([lightness, lightness]), ops.concatenate([ab, painted])
+            real, fake = ops.split(self.discriminator([twice, both], training=True), 2)
             l1 = ops.mean(ops.abs(ab - painted))
-            adversarial = ops.mean(ops.softplus(-fake))
-            loss = self.l1_weight * l1 + adversarial
+            adversarial = ops.mean(ops.softplus(-fake))  # -log of the share of "real" that it is given
             judging = (ops.mean(ops.softplus(-real)) + ops.mean(ops.softplus(fake))) / 2
-        for network, optimizer, value in (
-            (self.generator, self.optimizer, loss),
-            (self.discriminator, self.second_optimizer, judging),
-        ):
-            variables = network.trainable_variables
-            optimizer.apply(tape.gradient(value, variables), variables)
-        del tape
-        for slow, fast in zip(self.averaged.variables, self.generator.variables, strict=True):
-            if "seed" not in slow.name:
-                slow.assign(self.decay * slow + (1 - self.decay) * fast)
+            loss = self.l1_weight * l1 + adversarial
+        _apply(tape, self.optimizer, loss, self.generator)
+        _apply(tape, self.second_optimizer, judging, self.discriminator)
         right = (ops.mean(ops.cast(real > 0, "float32")) + ops.mean(ops.cast(fake < 0, "float32"))) / 2
-        found = {
+        return {
             "loss": l1,
             "adversarial_loss": adversarial,
             "discriminator_loss": judging,
             "discriminator_accuracy": right,
         }
-        for name, value in found.items():
-            self.log[name].update_state(value)
-        return {name: self.log[name].result() for name in found}
 
     def test_step(self, data):
         lightness, ab, _ = keras.utils.unpack_x_y_sample_weight(data)
         painted = self(lightness, training=False)
         self.log["loss"].update_state(ops.mean(ops.abs(ab - painted), axis=(1, 2, 3)))
-        self.log["palette"].update_state(palette(ab, painted))
-        return {name: self.log[name].result() for name in ("loss", "palette")}
+        self.agreement.update_state(ab, painted)
+        return {"loss": self.log["loss"].result(), "concordance": self.agreement.result()}
 
     @property
     def metrics(self):
-        return [*super().metrics, *self.log.values()]
+        return [*self.log.values(), self.agreement]
 
 
-def palette(wanted, found):
-    """`scores.palette` of each picture of a batch in Keras' operations: scaled ab (n, h, w, 2) -> (n,)."""
-    height, width = ops.shape(wanted)[1:3]
-    rows, columns = height // CELLS, width // CELLS
+def _apply(tape, optimizer, loss, network) -> None:
+    variables = network.trainable_variables
+    optimizer.apply(tape.gradient(loss, variables), variables)
 
-    def histograms(ab):
-        numbers = ops.clip(ops.cast(ops.round(AB_SCALE * ab / BIN), "int32") + BINS // 2, 0, BINS - 1)
-        cells = ops.reshape(numbers[:, : rows * CELLS, : columns * CELLS], (-1, CELLS, rows, CELLS, columns, 2))
-        return ops.mean(ops.one_hot(cells, BINS), axis=(2, 4))
 
-    return ops.mean(ops.sum(ops.minimum(histograms(wanted), histograms(found)), axis=-1), axis=(1, 2, 3))
+class Concordance(keras.metrics.Metric):
+    """`scores.concordance` of everything since the last reset, from (n, h, w, 2) ab of any scale."""
+
+    def __init__(self, name: str = "concordance", **keywords):
+        super().__init__(name=name, **keywords)
+        self.sums = self.add_weight(shape=(5, 2), initializer="zeros", name="sums")
+        self.count = self.add_weight(shape=(), initializer="zeros", name="count")
+
+    def update_state(self, wanted, found, sample_weight=None):
+        parts = (found, wanted, found * found, wanted * wanted, found * wanted)
+        self.sums.assign_add(ops.stack([ops.sum(part, axis=(0, 1, 2)) for part in parts]))
+        self.count.assign_add(ops.cast(ops.prod(ops.shape(wanted)[:3]), "float32"))
+
+    def result(self):
+        x, y, xx, yy, xy = ops.unstack(self.sums / ops.maximum(self.count, 1.0))
+        spread = (xx - x * x) + (yy - y * y) + (x - y) ** 2
+        return 2 * ops.sum(xy - x * y) / ops.maximum(ops.sum(spread), 1e-9)

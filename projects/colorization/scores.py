@@ -8,9 +8,8 @@ from projects.colorization.lab import to_lab
 
 BIN = 5.0  # width of a histogram's bin in units of a and b
 BINS = 45  # the middle one is grey; from -112.5 to 112.5
-CELLS = 4  # a picture's palette is looked at in 4 × 4 cells
 DIRECTIONS = {
-    "palette": "max",
+    "concordance": "max",
     "psnr": "max",
     "ssim": "max",
     "ab_mae": "min",
@@ -36,17 +35,21 @@ def histogram(ab: np.ndarray) -> np.ndarray:
     return np.stack([np.bincount(column, minlength=BINS) for column in numbers.T]) / len(numbers)
 
 
-def palette(found: np.ndarray, wanted: np.ndarray) -> float:
-    """The intersection of the histograms of two (h, w, 2) ab pictures, mean over CELLS × CELLS cells and over a and b.
+def moments(found: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """The means of x, y, x², y² and xy over the pixels of two (…, 2) ab pictures: (5, 2), what `concordance` needs."""
+    x, y = (ab.reshape(-1, 2).astype(float) for ab in (found, wanted))
+    return np.stack([part.mean(axis=0) for part in (x, y, x * x, y * y, x * y)])
 
-    1 where every cell has each colour as often as it should. What averages over possible colours meets few of them;
-    what paints the right colours in the wrong place meets them in other cells.
+
+def concordance(means: np.ndarray) -> float:
+    """Lin's concordance correlation coefficient (1989) of the answers' a and b with the originals', from `moments`.
+
+    2 cov / (var + var + (difference of the means)²), numerator and denominator summed over a and b. 1 is agreement; any
+    one colour for everything is 0; it falls both when colours are paler than they should be and when they are wrong.
     """
-    shares = [
-        [histogram(cell) for row in np.array_split(ab, CELLS) for cell in np.array_split(row, CELLS, axis=1)]
-        for ab in (found, wanted)
-    ]
-    return float(np.minimum(*np.array(shares)).sum(axis=-1).mean())
+    x, y, xx, yy, xy = means
+    spread = (xx - x**2) + (yy - y**2) + (x - y) ** 2
+    return float(2 * (xy - x * y).sum() / max(spread.sum(), 1e-9))
 
 
 def measure(answer: np.ndarray, truth: np.ndarray) -> dict[str, float | np.ndarray]:
@@ -59,7 +62,7 @@ def measure(answer: np.ndarray, truth: np.ndarray) -> dict[str, float | np.ndarr
     found, wanted = to_lab(answer)[1], to_lab(truth)[1]
     histograms = histogram(found), histogram(wanted)
     return {
-        "palette": palette(found, wanted),
+        "concordance": concordance(moments(found, wanted)),
         "psnr": float(peak_signal_noise_ratio(truth, answer, data_range=255)),
         "ssim": float(
             structural_similarity(
@@ -69,6 +72,7 @@ def measure(answer: np.ndarray, truth: np.ndarray) -> dict[str, float | np.ndarr
         "ab_mae": float(np.abs(found - wanted).mean()),
         "colourfulness": colourfulness(answer),
         "true_colourfulness": colourfulness(truth),
+        "moments": moments(found, wanted),
         "histogram": histograms[0],
         "true_histogram": histograms[1],
     }
@@ -77,16 +81,21 @@ def measure(answer: np.ndarray, truth: np.ndarray) -> dict[str, float | np.ndarr
 def corpus_figures(rows: list[dict]) -> Callable[[np.ndarray], dict[str, float]]:
     """The figures of many pictures as a function of their weights.
 
-    Means over pictures; the intersections are of the whole corpus' histograms of a and of b (as Isola et al. 2017,
-    table 7), so they ask whether a colour appears as often as it should, not where.
+    PSNR, SSIM, error and colourfulness are means over pictures. Concordance and the intersections are the whole
+    corpus': of all its pixels, and of its histograms of a and of b (as Isola et al. 2017, table 7), which ask whether a
+    colour appears as often as it should, not where.
     """
-    means = {name: np.array([row[name] for row in rows]) for name in list(DIRECTIONS)[:5]}
-    found, wanted = (np.stack([row[name] for row in rows]) for name in ("histogram", "true_histogram"))
+    means = {name: np.array([row[name] for row in rows]) for name in ("psnr", "ssim", "ab_mae", "colourfulness")}
+    moved, found, wanted = (
+        np.stack([row[name] for row in rows]) for name in ("moments", "histogram", "true_histogram")
+    )
 
     def figures(weights: np.ndarray) -> dict[str, float]:
         shares = weights / weights.sum()
         a, b = np.minimum(np.tensordot(shares, found, 1), np.tensordot(shares, wanted, 1)).sum(axis=1)
-        return {name: float(shares @ values) for name, values in means.items()} | {
+        return {
+            "concordance": concordance(np.tensordot(shares, moved, 1)),
+            **{name: float(shares @ values) for name, values in means.items()},
             "intersection_a": float(a),
             "intersection_b": float(b),
         }

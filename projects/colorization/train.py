@@ -21,7 +21,7 @@ def train(config: Config, run: Run, callbacks=()) -> None:
     splits = load_data(config, run.data, run.data_dir)
     run.log(f"{splits.source.source}\n{splits.sizes}")
     model = build_model(config, splits.meta)
-    predictor = Predictor({"model": getattr(model, "averaged", model)}, dict(splits.meta))
+    predictor = Predictor({"model": model.averaged}, dict(splits.meta))
     training = predictor.encode_split(splits.train, config.batch_size, augment=True)
     validation = predictor.encode_split(splits.validation, config.batch_size)
     watchers = [

@@ -1,5 +1,6 @@
 """What goes along with the training: the rate's schedule, sample pictures and losses, the discriminator's health."""
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from projects.colorization.stream import scaled
 SAMPLES = 8  # fixed pictures of the validation split
 SHOWN_EPOCHS = 6  # rows of figures/samples.png
 COLLAPSE_EPOCHS = 3  # that many in a row are a collapse, fewer a mood
+DRAWN_EVERY = 10.0  # seconds: drawing takes longer than an epoch of a small network
 PINNED = 0.005  # accuracies this near to 0 or 1, and losses this near to 0
 
 
@@ -77,7 +79,10 @@ def collapse(history: Sequence[dict[str, float]]) -> str | None:
 
 
 class Samples(keras.callbacks.Callback):
-    """After every epoch: figures/samples/epoch-<n>.png, and figures/samples.png and losses.png drawn anew."""
+    """The fixed pictures after every epoch in figures/samples/; figures/samples.png and losses.png over all epochs.
+
+    The two figures are drawn after the first epoch, then at most every `DRAWN_EVERY` seconds, and at the end.
+    """
 
     def __init__(self, run: Run, pictures: Sequence[Picture], size: int):
         super().__init__()
@@ -85,6 +90,7 @@ class Samples(keras.callbacks.Callback):
         chosen = np.unique(np.linspace(0, len(pictures) - 1, SAMPLES).round().astype(int))
         self.truth = np.stack([middle(shrunk(pictures[i], size), size) for i in chosen])
         self.inputs, _ = scaled(self.truth)
+        self.drawn = -DRAWN_EVERY
 
     def on_train_begin(self, logs=None):
         self.history: list[dict[str, float]] = list(self.run_folder.history)
@@ -95,8 +101,19 @@ class Samples(keras.callbacks.Callback):
         folder = self.run_folder.path / "figures"
         write_picture(np.concatenate(list(answers), axis=1), folder / "samples" / f"epoch-{epoch + 1:03d}.png")
         self.history.append({"epoch": epoch + 1, **logs})
-        report.save_figure(samples_figure(self.truth, folder / "samples", epoch + 1), folder / "samples.png")
-        report.save_figure(losses_figure(self.history), folder / "losses.png")
+        if time.monotonic() - self.drawn > DRAWN_EVERY:
+            self._draw()
+
+    def on_train_end(self, logs=None):
+        self._draw()
+
+    def _draw(self):
+        folder = self.run_folder.path / "figures"
+        if self.history:
+            last = int(self.history[-1]["epoch"])
+            report.save_figure(samples_figure(self.truth, folder / "samples", last), folder / "samples.png")
+            report.save_figure(losses_figure(self.history), folder / "losses.png")
+        self.drawn = time.monotonic()
 
 
 def samples_figure(truth: np.ndarray, folder: Path, last: int) -> Any:
