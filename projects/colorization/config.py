@@ -20,21 +20,13 @@ class Config:
     down: Literal["stride", "max", "average"] = "stride"  # how it halves: strided convolution (Pix2Pix's) or pooling
     dropout: Annotated[float, Bounds(least=0, most=0.9), Search(0, 0.5)] = 0.2  # in the two deepest decoder levels
 
-    l1_weight: Annotated[float, Bounds(least=0), Search(10, 200, log=True)] = (
-        100.0  # gan: what L1 counts beside adversarial 1
-    )
-    learning_rate: Annotated[float, Bounds(least=1e-8), Search(2e-4, 4e-3, log=True)] = 1e-3  # the generator's, Adam
-    discriminator_rate: Annotated[float, Bounds(least=0), Search(5e-5, 1e-3, log=True)] = (
-        2e-4  # the discriminator's, Adam
-    )
+    l1_weight: Annotated[float, Bounds(least=0), Search(5, 100, log=True)] = 20.0  # gan: L1 beside an adversarial 1
+    learning_rate: Annotated[float, Bounds(least=1e-8), Search(2e-4, 4e-3, log=True)] = 1e-3  # the generator's
+    discriminator_rate: Annotated[float, Bounds(least=0), Search(1e-4, 2e-3, log=True)] = 1e-3  # the discriminator's
     average: Annotated[float, Bounds(least=0, most=0.9999)] = 0.99  # decay of the generator's running average, a step
     batch_size: Annotated[int, Bounds(least=1), Search(4, 16, log=True)] = 8  # pictures a step
-    epochs: Annotated[int, Bounds(least=1)] = (
-        40  # passes over the training pictures; the rate falls over the second half
-    )
-    patience: Annotated[int, Bounds(least=1)] = (
-        1000  # epochs without a better concordance before it stops: by default never
-    )
+    epochs: Annotated[int, Bounds(least=1)] = 40  # passes over the pictures; the rates fall over the second half
+    patience: Annotated[int, Bounds(least=1)] = 1000  # epochs without a better concordance before it stops: never
 
 
 # The smallest setting that still learns something: what the tests use.
