@@ -73,6 +73,8 @@ def fit(
                 sample_weight=weights,
                 validation_data=validation,
                 batch_size=config.batch_size if isinstance(train, tuple) else None,
+                # A PyDataset shuffles itself. Keras would do it from a thread, so that no two trainings were the same.
+                shuffle=isinstance(train, tuple),
                 epochs=config.epochs,
                 initial_epoch=checkpoint.state["epoch"],
                 callbacks=ordered,

@@ -82,11 +82,11 @@ class Predictor:
         """There is nothing to show before the answer."""
         yield self.predict(raw)
 
-    def encode_split(self, split: Split, batch_size: int, augment: bool = False) -> Any:
+    def encode_split(self, split: Split, batch_size: int, augment: bool = False, epoch: int = 0) -> Any:
         """The split's pictures as a stream of (input, target) batches; see `stream.Photographs`."""
         from projects.colorization.stream import Photographs
 
-        return Photographs(split.inputs, self.meta["size"], batch_size, augment)
+        return Photographs(split.inputs, self.meta["size"], batch_size, augment, epoch)
 
     def choose_examples(self, validation: Split) -> None:
         """Keep some validation photographs, evenly over the list, to start from."""

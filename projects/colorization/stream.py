@@ -1,6 +1,5 @@
 """Pictures as Keras reads them: decoded when they are needed, shrunk ones kept as far as memory goes."""
 
-import random
 from collections.abc import Sequence
 from contextlib import contextmanager
 
@@ -24,40 +23,42 @@ class Photographs(keras.utils.PyDataset):
     """Batches of (input (n, side, side, 1), target (n, side, side, 2)) float32 of squares of the pictures.
 
     augment: shuffled, a random square at `MARGIN` times the size, mirrored by chance; otherwise in order, the middle
-    square. A picture that cannot be decoded is kept in `problem`, because TensorFlow would turn the error into its own.
+    square. What an epoch draws depends on its number alone (`epoch`: how many are over already): Keras asks from threads
+    of its own, and sometimes for batches that it throws away. A picture that cannot be decoded is kept in `problem`, because TensorFlow would turn the error into its own.
     """
 
-    def __init__(self, pictures: Sequence[Picture], side: int, batch_size: int, augment: bool = False):
+    def __init__(self, pictures: Sequence[Picture], side: int, batch_size: int, augment: bool = False, epoch: int = 0):
         super().__init__()
         self.pictures, self.side, self.batch_size, self.augment = pictures, side, batch_size, augment
+        self.epoch, self.order = epoch, np.arange(len(pictures))
         self.kept: dict[int, np.ndarray] = {}
         self.kept_bytes = 0
         self.problem: UserError | None = None
-        self.on_epoch_begin()
 
     def __len__(self) -> int:
         return -(-len(self.pictures) // self.batch_size)
 
     def on_epoch_begin(self) -> None:
-        # Python's generator is the one that `fit` seeds anew when a training goes on.
-        self.random = np.random.default_rng(random.getrandbits(63))
-        self.order = self.random.permutation(len(self.pictures)) if self.augment else np.arange(len(self.pictures))
+        self.epoch += 1
+        if self.augment:
+            self.order = np.random.default_rng(self.epoch).permutation(len(self.pictures))
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        random = np.random.default_rng((self.epoch, index))
         numbers = self.order[index * self.batch_size : (index + 1) * self.batch_size]
         try:
-            return scaled(np.stack([self._square(number) for number in numbers]))
+            return scaled(np.stack([self._square(number, random) for number in numbers]))
         except UserError as error:
             self.problem = error
             raise
 
-    def _square(self, number: int) -> np.ndarray:
+    def _square(self, number: int, random: np.random.Generator) -> np.ndarray:
         pixels = self._shrunk(number)
         if not self.augment:
             return middle(pixels, self.side)
-        top, left = (int(self.random.integers(length - self.side + 1)) for length in pixels.shape[:2])
+        top, left = (int(random.integers(length - self.side + 1)) for length in pixels.shape[:2])
         pixels = pixels[top : top + self.side, left : left + self.side]
-        return pixels[:, ::-1] if self.random.random() < 0.5 else pixels
+        return pixels[:, ::-1] if random.random() < 0.5 else pixels
 
     def _shrunk(self, number: int) -> np.ndarray:
         if number in self.kept:
