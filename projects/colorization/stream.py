@@ -23,8 +23,9 @@ class Photographs(keras.utils.PyDataset):
     """Batches of (input (n, side, side, 1), target (n, side, side, 2)) float32 of squares of the pictures.
 
     augment: shuffled, a random square at `MARGIN` times the size, mirrored by chance; otherwise in order, the middle
-    square. What an epoch draws depends on its number alone (`epoch`: how many are over already): Keras asks from threads
-    of its own, and sometimes for batches that it throws away. A picture that cannot be decoded is kept in `problem`, because TensorFlow would turn the error into its own.
+    square. epoch: how many are over already. What an epoch draws depends on its number alone, because Keras asks from
+    threads of its own, and sometimes for batches that it throws away. A picture that cannot be decoded is kept in
+    `problem`, because TensorFlow would turn the error into its own.
     """
 
     def __init__(self, pictures: Sequence[Picture], side: int, batch_size: int, augment: bool = False, epoch: int = 0):
