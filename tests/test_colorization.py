@@ -356,8 +356,9 @@ def test_pictures_without_colour_are_not_scored(trained, tmp_path):
     assert result.sizes["test"] == 2 and list(result.tables["pictures"]["photograph"]) == ["colour.png"]
     assert any("1 test photographs without colour" in note for note in result.notes)
     (tmp_path / "mine" / "colour.png").unlink()
-    with pytest.raises(UserError, match="nothing to compare"):
-        run.project.evaluate(run, str(tmp_path / "mine"))
+    for place, words in (("mine", "nothing to compare"), ("", "not a folder with colour"), ("none", "not a folder")):
+        with pytest.raises(UserError, match=words):
+            run.project.evaluate(run, str(tmp_path / place))
 
 
 def test_stream_of_batches(folder, monkeypatch):

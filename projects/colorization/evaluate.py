@@ -122,7 +122,9 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     chosen = rows_of(splits.validation.inputs, size, {"network": network})["network"]
     chosen = [row for row in chosen if row]
     if data:
-        pictures = photographs(Path(data))
+        pictures = photographs(Path(data)) if Path(data).is_dir() else []
+        if not pictures:
+            raise UserError(f"{data} is not a folder with colour photographs in it.")
         test, looks = Split(pictures, np.array([picture.name for picture in pictures])), 1
     else:
         test, looks = splits.open_test(run)

@@ -1,5 +1,7 @@
 """Lightness and colour apart: CIE L*a*b* (D65), scaled for the network, and what is measured on it."""
 
+import warnings
+
 import numpy as np
 
 L_SCALE, AB_SCALE = 50.0, 110.0  # L / 50 - 1 and ab / 110 lie in [-1, 1]: sRGB's a is -86 … 98, its b -108 … 94
@@ -19,8 +21,6 @@ def to_rgb(lightness: np.ndarray, ab: np.ndarray) -> np.ndarray:
     from skimage.util import img_as_ubyte
 
     lab = np.concatenate([lightness, ab], axis=-1).astype(float)
-    import warnings
-
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Conversion from CIE-LAB")  # says that it cut negative Z, which is meant
         return img_as_ubyte(np.clip(lab2rgb(lab), 0, 1))
