@@ -118,8 +118,11 @@ def train_run(run: Run, callbacks: tuple = ()) -> dict[str, Any]:
     project.train(run.config, run, callbacks)
     run.log("evaluating on the test split, with baselines …")
     result = evaluate_on_one_thread(project, run)
+    if run.stop_file.exists():
+        result.notes.append(f"Training was stopped by hand after {len(run.history)} epochs.")
     timing = {"total_seconds": time.perf_counter() - began, **training.timing(run)}
     content = report.write(run, result, timing)
+    shutil.rmtree(run.path / "checkpoint", ignore_errors=True)  # a finished run has nothing to go on with
     report.print_scores(content)
     run.log(f"{timing['total_seconds']:.0f} s for this command, {timing['train_seconds']:.0f} s of training in all")
     return content

@@ -83,6 +83,7 @@ def fit(
         except KeyboardInterrupt:
             if checkpoint.state["best_epoch"] == 0:
                 raise
+            run.stop_file.touch()  # the report says that a run was stopped by hand, whichever way
             run.log("Stopped by Ctrl-C: the best epoch so far is kept.")
         checkpoint.finish()
     checkpoint.load_best(model)

@@ -172,6 +172,7 @@ def test_a_crashed_training_goes_on(name, trained, tmp_path):
     assert run.finished
     assert [row["epoch"] for row in run.history] == [row["epoch"] for row in trained(name).history]
     assert run.history[0] == first[0], "the epoch before the crash was trained again"
+    assert not (run.path / "checkpoint").exists(), "a finished run keeps nothing to go on with"
 
 
 @every_project

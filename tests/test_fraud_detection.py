@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -341,3 +343,11 @@ def test_training_from_the_page(trained, tmp_path):
     assert process.wait(120) == 0, shared._console(entry["run"]).read_text()
     app.run()
     assert entry["run"].finished and any(entry["run"].id in success.value for success in app.success)
+
+
+def test_a_run_that_was_stopped_by_hand_says_so(tmp_path):
+    run = runs.start(Project(NAME), replace(TOY, epochs=1000, patience=1000), "builtin", tmp_path, tmp_path / "runs")
+    stop = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: run.stop_file.touch())
+    cli.train_run(run, (stop,))
+    assert run.finished and len(run.history) < 1000
+    assert f"stopped by hand after {len(run.history)} epochs" in (run.path / "MODEL_CARD.md").read_text()
