@@ -124,11 +124,11 @@ def samples_figure(truth: np.ndarray, folder: Path, last: int) -> Any:
         if (path := folder / f"epoch-{epoch:03d}.png").exists():
             rows[f"epoch {epoch}"] = read_picture(path)
     rows["original"] = np.concatenate(list(truth), axis=1)
-    figure, axes = report.new_figure(rows=len(rows), width=1.15 * len(truth), height=1.15)
+    figure, axes = report.new_figure(rows=len(rows), width=1.15 * len(truth), height=1.3)
     for axis, (name, strip) in zip(axes, rows.items(), strict=True):
         axis.imshow(strip)
         axis.set(xticks=[], yticks=[])
-        axis.set_ylabel(name, rotation=0, ha="right", va="center")
+        axis.set_title(name, loc="left", fontsize=8)
         axis.grid(visible=False)
         axis.spines[:].set_visible(False)
     return figure
