@@ -144,7 +144,7 @@ def inside(run: Run) -> None:
             else 1
         )
         st.image(str(strips[number - 1]), width="stretch")
-    st.image(str(run.path / "figures" / "losses.png"), width="stretch")
+    st.image(str(run.path / "figures" / "losses.png"))
     st.subheader(t("What each level of the U-Net sees", "U-Net의 각 층이 보는 것"))
     _levels(predictor)
     st.subheader(t("The network", "신경망"))
