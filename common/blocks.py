@@ -26,6 +26,43 @@ def dense_stack(x, units: Sequence[int], activation: str = "relu", dropout: floa
     return x
 
 
+NORMS = {
+    # Keras' own momentum of 0.99 needs several hundred steps before its averages fit; here some epochs have ten.
+    "batch": lambda name: layers.BatchNormalization(momentum=0.9, name=name),
+    "instance": lambda name: layers.GroupNormalization(groups=-1, name=name),  # each channel of each picture by itself
+}
+POOLS = {"max": layers.MaxPooling2D, "average": layers.AveragePooling2D}
+
+
+def conv(
+    x,
+    filters: int,
+    kernel: int = 3,
+    strides: int = 1,
+    padding: str = "same",
+    norm: str | None = None,
+    activation: str | None = "relu",
+    pool: str | None = None,
+    dropout: float = 0.0,
+    name: str | None = None,
+):
+    """A 2-D convolution, then what is asked for, in this order: normalisation, activation, 2 × 2 pooling, dropout.
+
+    x: tensor (batch, height, width, channels). norm: `batch`, `instance` or None; the convolution has a bias only
+    without one, because a normalisation would take it away again. pool: `max`, `average` or None, which halves height
+    and width. Returns a tensor (batch, height', width', filters).
+    """
+
+    def part(kind: str) -> str | None:
+        return name and f"{name}_{kind}"
+
+    x = layers.Conv2D(filters, kernel, strides, padding, use_bias=norm is None, name=name)(x)
+    x = NORMS[norm](part("norm"))(x) if norm else x
+    x = layers.Activation(activation, name=part(activation))(x) if activation else x
+    x = POOLS[pool](2, name=part("pool"))(x) if pool else x
+    return layers.Dropout(dropout, name=part("dropout"))(x) if dropout else x
+
+
 RECURRENT = {"simple_rnn": layers.SimpleRNN, "gru": layers.GRU, "lstm": layers.LSTM}
 
 

@@ -1,8 +1,12 @@
 """Pictures in and out: bounded before they are decoded, and always the same kind of array afterwards."""
 
+import base64
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,9 +28,24 @@ def read_picture(source: Path | bytes, max_pixels: int = MAX_PIXELS, name: str |
     transparent pixels are laid over white; 16 bits a channel become 8; of an animation the first frame counts.
     Raises UserError for a file that is no picture, one that is cut short, one of real numbers, and one that is too big.
     """
-    from PIL import Image, ImageOps
+    from PIL import ImageOps
 
     name = name or (str(source) if isinstance(source, Path) else "the picture")
+    with _opened(source, max_pixels, name) as picture:
+        return _rgb(ImageOps.exif_transpose(picture), name)
+
+
+def picture_header(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[int, int, bool]:
+    """(width, height, whether colours are stored) from the header alone, with the same refusals as `read_picture`."""
+    with _opened(path, max_pixels, str(path)) as picture:
+        return *picture.size, picture.mode not in ("1", "L", "LA", "F") and not picture.mode.startswith("I")
+
+
+@contextmanager
+def _opened(source: Path | bytes, max_pixels: int, name: str) -> Iterator[Any]:
+    """The Pillow picture, its header read and its size checked; whatever is wrong with it is a UserError."""
+    from PIL import Image
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the bound below is ours and stricter
@@ -36,7 +55,7 @@ def read_picture(source: Path | bytes, max_pixels: int = MAX_PIXELS, name: str |
                     raise UserError(
                         f"{name} has {width * height:,} pixels ({width} × {height}); at most {max_pixels:,} are taken."
                     )
-                return _rgb(ImageOps.exif_transpose(picture), name)
+                yield picture
     except Image.DecompressionBombError:
         raise UserError(f"{name} has far more pixels than the {max_pixels:,} that are taken.") from None
     except FileNotFoundError:
@@ -72,6 +91,16 @@ def picture_bytes(picture: np.ndarray, kind: str = "PNG") -> bytes:
     target = io.BytesIO()
     Image.fromarray(picture).save(target, kind)
     return target.getvalue()
+
+
+def picture_text(picture: np.ndarray) -> str:
+    """(height, width, 3) uint8 -> PNG in base64, as `meta.json` can keep it; `text_picture` reads it."""
+    return base64.b64encode(picture_bytes(picture)).decode()
+
+
+def text_picture(text: str) -> np.ndarray:
+    """What `picture_text` wrote -> (height, width, 3) uint8."""
+    return read_picture(base64.b64decode(text), name="meta.json's picture")
 
 
 def write_picture(picture: np.ndarray, path: Path) -> None:

@@ -73,7 +73,9 @@ def fit(
                 sample_weight=weights,
                 validation_data=validation,
                 batch_size=config.batch_size if isinstance(train, tuple) else None,
-                shuffle=isinstance(train, tuple),  # a PyDataset has its own order
+                # A PyDataset has its own order (a carried state needs it), and shuffles itself where it wants to: Keras
+                # would do it from a thread, so that no two trainings were the same.
+                shuffle=isinstance(train, tuple),
                 epochs=config.epochs,
                 initial_epoch=checkpoint.state["epoch"],
                 callbacks=ordered,

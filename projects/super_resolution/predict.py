@@ -1,6 +1,5 @@
 """From a small picture to a large one, and the command that does it to a file."""
 
-import base64
 import hashlib
 import json
 import sys
@@ -14,6 +13,7 @@ import numpy as np
 from common import cli, runs
 from common.config import from_dict
 from common.errors import UserError
+from common.images import picture_text, text_picture
 from projects.super_resolution.config import Config
 
 MAX_PIXELS = 2_000_000  # of the picture to be enlarged
@@ -31,9 +31,9 @@ class Predictor:
     def __init__(self, networks: dict[str, Any], meta: dict[str, Any]):
         self.networks, self.meta = networks, meta
         self.config = from_dict(Config, meta["config"])
-        self._examples = [{"picture": _decoded(kept["picture"])} for kept in meta.get("examples", [])]
+        self._examples = [{"picture": text_picture(kept["picture"])} for kept in meta.get("examples", [])]
         self._answers = {
-            self.key(raw): {**kept["answer"], "picture": _decoded(kept["answer"]["picture"])}
+            self.key(raw): {**kept["answer"], "picture": text_picture(kept["answer"]["picture"])}
             for raw, kept in zip(self._examples, meta.get("examples", []), strict=True)
         }
 
@@ -97,22 +97,10 @@ class Predictor:
 
     def keep_example(self, low: np.ndarray, answer: dict[str, Any]) -> None:
         """Keep a picture and its answer in `meta`, to start from."""
-        kept = {"picture": _encoded(low), "answer": {**answer, "picture": _encoded(answer["picture"])}}
+        kept = {"picture": picture_text(low), "answer": {**answer, "picture": picture_text(answer["picture"])}}
         self.meta.setdefault("examples", []).append(kept)
         self._examples.append({"picture": low})
         self._answers[self.key({"picture": low})] = answer
-
-
-def _encoded(picture: np.ndarray) -> str:
-    from common.images import picture_bytes
-
-    return base64.b64encode(picture_bytes(picture)).decode()
-
-
-def _decoded(text: str) -> np.ndarray:
-    from common.images import read_picture
-
-    return read_picture(base64.b64decode(text), name="meta.json's example")
 
 
 def checked_kernel(kernel: Any) -> np.ndarray | None:

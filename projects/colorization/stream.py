@@ -1,0 +1,83 @@
+"""Pictures as Keras reads them: decoded when they are needed, shrunk ones kept as far as memory goes."""
+
+from collections.abc import Sequence
+from contextlib import contextmanager
+
+import keras
+import numpy as np
+
+from common.errors import UserError
+from projects.colorization.data import MARGIN, Picture, middle, shrunk
+from projects.colorization.lab import AB_SCALE, L_SCALE, to_lab
+
+KEPT_BYTES = 256 * 2**20  # of shrunk pictures; what does not fit is decoded again in every epoch
+
+
+def scaled(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(…, 3) uint8 -> the network's input (…, 1) and target (…, 2), both about -1 … 1."""
+    lightness, ab = to_lab(pixels)
+    return lightness / L_SCALE - 1, ab / AB_SCALE
+
+
+class Photographs(keras.utils.PyDataset):
+    """Batches of (input (n, side, side, 1), target (n, side, side, 2)) float32 of squares of the pictures.
+
+    augment: shuffled, a random square at `MARGIN` times the size, mirrored by chance; otherwise in order, the middle
+    square. epoch: how many are over already. What an epoch draws depends on its number alone, because Keras asks from
+    threads of its own, and sometimes for batches that it throws away. A picture that cannot be decoded is kept in
+    `problem`, because TensorFlow would turn the error into its own.
+    """
+
+    def __init__(self, pictures: Sequence[Picture], side: int, batch_size: int, augment: bool = False, epoch: int = 0):
+        super().__init__()
+        self.pictures, self.side, self.batch_size, self.augment = pictures, side, batch_size, augment
+        self.epoch, self.order = epoch, np.arange(len(pictures))
+        self.kept: dict[int, np.ndarray] = {}
+        self.kept_bytes = 0
+        self.problem: UserError | None = None
+
+    def __len__(self) -> int:
+        return -(-len(self.pictures) // self.batch_size)
+
+    def on_epoch_begin(self) -> None:
+        self.epoch += 1
+        if self.augment:
+            self.order = np.random.default_rng(self.epoch).permutation(len(self.pictures))
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        random = np.random.default_rng((self.epoch, index))
+        numbers = self.order[index * self.batch_size : (index + 1) * self.batch_size]
+        try:
+            return scaled(np.stack([self._square(number, random) for number in numbers]))
+        except UserError as error:
+            self.problem = error
+            raise
+
+    def _square(self, number: int, random: np.random.Generator) -> np.ndarray:
+        pixels = self._shrunk(number)
+        if not self.augment:
+            return middle(pixels, self.side)
+        top, left = (int(random.integers(length - self.side + 1)) for length in pixels.shape[:2])
+        pixels = pixels[top : top + self.side, left : left + self.side]
+        return pixels[:, ::-1] if random.random() < 0.5 else pixels
+
+    def _shrunk(self, number: int) -> np.ndarray:
+        if number in self.kept:
+            return self.kept[number]
+        pixels = shrunk(self.pictures[number], round(self.side * MARGIN) if self.augment else self.side)
+        if self.kept_bytes + pixels.nbytes <= KEPT_BYTES:
+            self.kept[number] = pixels
+            self.kept_bytes += pixels.nbytes
+        return pixels
+
+
+@contextmanager
+def problems_said(*streams: Photographs):
+    """A picture that could not be decoded ends the training with its own sentence, not with TensorFlow's traceback."""
+    try:
+        yield
+    except Exception:
+        for stream in streams:
+            if stream.problem:
+                raise stream.problem from None
+        raise

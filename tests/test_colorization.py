@@ -1,0 +1,531 @@
+"""What only colorization promises."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from common import blocks, cli, images, runs, training
+from common.errors import UserError
+from common.project import Project
+from common.runs import Run
+from projects.colorization import evaluate, lab, model, scores, stream, watch
+from projects.colorization.config import TOY, Config
+from projects.colorization.data import REGIONS, Picture, load_data, middle, photographs, resized, shrunk
+from projects.colorization.predict import EXAMPLES, MAX_PIXELS, colour_file
+from tests.conftest import ROOT
+
+PROJECT = Project("colorization")
+
+
+def noise(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, shape).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Eight small photographs' worth of colour gradients, and what builds them."""
+    place = tmp_path_factory.mktemp("photographs")
+    for number in range(8):
+        images.write_picture(gradient(number), place / f"{number}.png")
+    return place
+
+
+def gradient(number: int, height: int = 30, width: int = 24) -> np.ndarray:
+    """Dark is one colour and light another, so that lightness tells the colour."""
+    light = np.linspace(0, 1, height * width).reshape(height, width, 1)
+    noise = np.random.default_rng(number).normal(0, 4, (height, width, 3))
+    return np.clip(light * [250, 200, 60] + (1 - light) * [20, 40, 120] + noise, 0, 255).astype(np.uint8)
+
+
+# Lab
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.binary(min_size=3, max_size=600))
+def test_lab_and_back_is_within_one_level(content):
+    picture = np.frombuffer(content[: len(content) // 3 * 3], np.uint8).reshape(1, -1, 3)
+    lightness, ab = lab.to_lab(picture)
+    back = lab.to_rgb(lightness, ab)
+    assert np.abs(back.astype(int) - picture).max() <= 1
+    inputs, targets = stream.scaled(picture)
+    assert np.abs(inputs).max() <= 1.0001 and np.abs(targets).max() <= 1
+    assert inputs.dtype == targets.dtype == np.float32
+
+
+def test_lab_of_every_corner_and_of_a_grid():
+    levels = np.array([0, 1, 2, 3, 5, 8, 16, 32, 64, 127, 128, 200, 254, 255], np.uint8)
+    picture = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(14, -1, 3)
+    lightness, ab = lab.to_lab(picture)
+    assert np.abs(lab.to_rgb(lightness, ab).astype(int) - picture).max() <= 1
+
+
+def test_no_ab_is_grey():
+    lightness, ab = lab.to_lab(noise(9, 9, 3))
+    assert np.ptp(lab.to_rgb(lightness, 0 * ab), axis=-1).max() <= 1
+
+
+def test_enlarging_colours():
+    ab = np.random.default_rng(0).normal(0, 20, (6, 8, 2)).astype("float32")
+    assert lab.enlarged(ab, (6, 8)) is ab
+    assert lab.enlarged(ab, (13, 40)).shape == (13, 40, 2)
+    np.testing.assert_allclose(lab.enlarged(np.full((6, 8, 2), 7.0), (60, 16)), 7, atol=1e-4)
+
+
+# Figures
+
+
+def test_colourfulness_by_hand():
+    """Half red, half grey: rg is 200 or 0, yb 100 or 0, so mean and standard deviation are 100 and 50 each."""
+    picture = np.zeros((4, 4, 3), np.uint8)
+    assert scores.colourfulness(picture + 77) == 0
+    picture[:2, :, 0] = 200
+    assert scores.colourfulness(picture) == pytest.approx(1.3 * np.hypot(100, 50))
+
+
+def test_histogram_by_hand():
+    ab = np.zeros((8, 8, 2))
+    ab[:4, :, 0] = 50
+    shares = scores.histogram(ab)
+    middle_bin = scores.BINS // 2
+    assert shares.sum(axis=1).tolist() == [1, 1]
+    assert shares[0, middle_bin] == shares[0, middle_bin + 10] == 0.5 and shares[1, middle_bin] == 1
+    assert scores.histogram(np.full((2, 2, 2), 1000.0))[0, -1] == 1
+
+
+def test_concordance_by_hand():
+    """Variance 4 and mean 2 in a, nothing in b: half as strong, cov is 2, the variances 4 and 1, the means 2 and 1."""
+    ab = np.zeros((4, 4, 2))
+    ab[:2, :, 0] = 4
+
+    def of(found):
+        return scores.concordance(scores.moments(found, ab))
+
+    assert of(ab) == pytest.approx(1) and of(0 * ab) == of(0 * ab + 7) == 0
+    assert of(ab / 2) == pytest.approx(2 * 2 / (4 + 1 + 1))
+    assert of(ab[::-1]) == pytest.approx(-1), "the right colours in the wrong place"
+    assert of(ab) > of(1.5 * ab)
+
+
+def test_keras_concordance_is_numpys():
+    wanted, found = (np.random.default_rng(seed).normal(0, 30, (3, 16, 20, 2)).astype("float32") for seed in (0, 1))
+    found += wanted
+    metric = model.Concordance()
+    metric.update_state(wanted[:1], found[:1])
+    metric.update_state(wanted[1:], found[1:])
+    assert float(metric.result()) == pytest.approx(scores.concordance(scores.moments(found, wanted)), abs=1e-5)
+    metric.reset_state()
+    assert float(metric.result()) == 0
+
+
+def test_figures_are_functions_of_weights():
+    """Weight two is the picture twice; the intersection is the corpus', which single pictures may not have."""
+    pairs = [(noise(12, 12, 3, seed=n), noise(12, 12, 3, seed=n + 9)) for n in range(3)]
+    rows = [scores.measure(*pair) for pair in pairs]
+    assert rows[0]["psnr"] < 15 and scores.measure(pairs[0][1], pairs[0][1])["ssim"] == pytest.approx(1)
+    twice = scores.corpus_figures([*rows, rows[1]])(np.ones(4))
+    assert scores.corpus_figures(rows)(np.array([1.0, 2.0, 1.0])) == pytest.approx(twice)
+    red, green = (np.full((12, 12, 3), colour, np.uint8) for colour in ((200, 60, 60), (60, 150, 60)))
+    swapped = [scores.measure(red, green), scores.measure(green, red)]
+    assert scores.corpus_figures(swapped)(np.ones(2))["intersection_a"] == pytest.approx(1)
+    assert scores.corpus_figures(swapped)(np.ones(2))["concordance"] < -0.9
+
+
+def test_baselines_learn_what_there_is_to_learn(folder):
+    """Where lightness tells the colour, both classical baselines nearly find it, and grey does not."""
+    splits = load_data(TOY, str(folder), ROOT)
+    painters = evaluate.baselines(splits.train, splits.validation, 16)
+    rows = evaluate.rows_of(splits.validation.inputs, 16, painters)
+    error = {name: rows[name][0]["ab_mae"] for name in rows}
+    assert list(error) == ["grey", "mean_colour_per_lightness", "nearest_neighbour"]
+    assert error["mean_colour_per_lightness"] < 0.2 * error["grey"]
+    assert error["nearest_neighbour"] < 0.2 * error["grey"]
+
+
+# Networks
+
+
+def test_convolution_block():
+    inputs = keras.Input((8, 8, 3))
+    x = blocks.conv(inputs, 5, 4, strides=2, norm="batch", activation="leaky_relu", dropout=0.5, name="down")
+    built = keras.Model(inputs, blocks.conv(x, 7, padding="valid", pool="max", name="out"))
+    names = [layer.name for layer in built.layers[1:]]
+    assert names == ["down", "down_norm", "down_leaky_relu", "down_dropout", "out", "out_relu", "out_pool"]
+    assert not built.get_layer("down").use_bias and built.get_layer("out").use_bias
+    assert built.output_shape == (None, 1, 1, 7)
+    instance = keras.Model(inputs, blocks.conv(inputs, 4, norm="instance", activation=None))
+    outputs = instance.predict(np.random.default_rng(0).normal(5, 3, (2, 8, 8, 3)), verbose=0)
+    np.testing.assert_allclose(outputs.mean(axis=(1, 2)), 0, atol=1e-4)
+    average = keras.Model(inputs, blocks.conv(inputs, 4, 1, activation=None, pool="average", name="c"))
+    plain = keras.Model(inputs, average.get_layer("c").output)
+    x = np.random.default_rng(0).normal(size=(1, 8, 8, 3)).astype("float32")
+    np.testing.assert_allclose(average(x)[0, 0, 0], np.mean(plain(x)[0, :2, :2], axis=(0, 1)), atol=1e-5)
+
+
+def test_generator_is_small_and_of_any_size():
+    generator = model.unet(Config())
+    assert generator.count_params() <= 2_000_000
+    for height, width in ((64, 64), (16, 48)):
+        assert generator(np.zeros((1, height, width, 1), "float32")).shape == (1, height, width, 2)
+
+
+@pytest.mark.parametrize("down", ["max", "average"])
+def test_other_ways_of_halving(down):
+    assert model.unet(replace(TOY, down=down))(np.zeros((2, 8, 12, 1), "float32")).shape == (2, 8, 12, 2)
+
+
+@pytest.mark.parametrize("patch", [1, 16, 70])
+def test_discriminator_sees_its_patch_and_no_more(patch):
+    """Which input pixels move the output in the middle: a square of `patch` pixels."""
+    import tensorflow as tf
+
+    keras.utils.set_random_seed(0)
+    network = model.patch_gan(replace(TOY, patch=patch))
+    lightness, ab = (tf.constant(noise(1, 144, 144, channels).astype("float32") / 128 - 1) for channels in (1, 2))
+    with tf.GradientTape() as tape:
+        tape.watch(ab)
+        judged = network([lightness, ab], training=False)
+        rows, columns = judged.shape[1:3]
+        one = judged[0, rows // 2, columns // 2, 0]
+    seen = np.abs(tape.gradient(one, ab).numpy()[0]).sum(axis=-1) > 0
+    assert seen.any(axis=1).sum() == seen.any(axis=0).sum() == patch
+
+
+def test_a_step_teaches_both_networks_and_the_average_follows():
+    gan = model.build_model(replace(TOY, average=0.9), {})
+    before = {name: getattr(gan, name).get_weights() for name in ("generator", "discriminator", "averaged")}
+    data = stream.scaled(noise(4, 16, 16, 3))
+    gan.train_on_batch(*data)
+    for name, weights in before.items():
+        moved = [np.abs(a - b).max() for a, b in zip(getattr(gan, name).get_weights(), weights, strict=True)]
+        assert max(moved) > 1e-5, name
+    for old, new, slow in zip(before["averaged"], gan.generator.weights, gan.averaged.weights, strict=True):
+        assert new.path.split("/")[-2:] == slow.path.split("/")[-2:], "the average of another weight"
+        np.testing.assert_allclose(slow.numpy(), 0.9 * old + 0.1 * new.numpy(), atol=1e-6)
+    np.testing.assert_allclose(gan(data[0]), gan.averaged(data[0], training=False), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["l1", "gan"])
+def test_it_learns_the_colours_of_gradients(name, folder):
+    config = replace(TOY, model=name, learning_rate=1e-2, dropout=0.0)
+    colorizer = model.build_model(config, {})
+    pictures = photographs(folder)
+    colorizer.fit(stream.Photographs(pictures, 16, 8, augment=True), epochs=150, verbose=0)
+    truth = np.stack([middle(shrunk(picture, 16), 16) for picture in pictures])
+    inputs, targets = stream.scaled(truth)
+    error = np.abs(np.asarray(colorizer(inputs, training=False)) - targets).mean()
+    assert error < 0.6 * np.abs(targets).mean()
+
+
+# Training
+
+
+class Stop(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 2:
+            raise RuntimeError("stop")
+
+
+def test_resume_restores_both_networks_and_both_optimizers(tmp_path):
+    run = runs.start(PROJECT, replace(TOY, epochs=4), "builtin", tmp_path, tmp_path / "runs")
+    with pytest.raises(RuntimeError):
+        PROJECT.train(run.config, run, (Stop(),))
+    resumed = model.build_model(run.config, {})
+    fresh = [weight.copy() for weight in resumed.discriminator.get_weights()]
+    training.Checkpoint(run, "val_concordance", "max", {}).restore(resumed)
+    steps = 2 * -(-152 // TOY.batch_size)
+    for optimizer, network in (
+        (resumed.optimizer, resumed.generator),
+        (resumed.second_optimizer, resumed.discriminator),
+    ):
+        assert int(optimizer.iterations.numpy()) == steps
+        assert len(optimizer.variables) > 2 * len(network.trainable_variables)
+        assert any(np.abs(variable.numpy()).sum() > 0 for variable in optimizer.variables[2:])
+    assert any(np.abs(a - b).max() > 0 for a, b in zip(fresh, resumed.discriminator.get_weights(), strict=True))
+    PROJECT.train(run.config, run)
+    assert [row["epoch"] for row in run.history] == [1, 2, 3, 4]
+    rates = [row["learning_rate"] for row in run.history]
+    assert rates == pytest.approx([TOY.learning_rate * part for part in (1, 1, 1, 0.5)]), "the schedule starts anew"
+    strips = sorted((run.path / "figures" / "samples").glob("*.png"))
+    assert [strip.stem for strip in strips] == [f"epoch-{number:03d}" for number in (1, 2, 3, 4)]
+    assert images.read_picture(strips[0]).shape == (16, 16 * watch.SAMPLES, 3)
+    for figure in ("samples", "losses"):
+        assert images.read_picture(run.path / "figures" / f"{figure}.png").size
+
+
+def test_collapse_is_told_from_a_mood():
+    fine = {"discriminator_accuracy": 0.7, "discriminator_loss": 0.6}
+    pinned = {"discriminator_accuracy": 1.0, "discriminator_loss": 0.02}
+    wrong = {"discriminator_accuracy": 0.0, "discriminator_loss": 3.0}
+    silent = {"discriminator_accuracy": 0.9, "discriminator_loss": 0.001}
+    assert watch.collapse([fine] * 9) is None and watch.collapse([{"loss": 1.0}] * 9) is None
+    assert watch.collapse([fine, pinned, pinned, fine, pinned, pinned]) is None
+    for row in (pinned, wrong, silent):
+        assert "in epochs 2 to 4" in watch.collapse([fine, row, row, row, fine])
+
+
+def test_a_collapsed_discriminator_is_said(tmp_path, monkeypatch):
+    """Every accuracy counts as pinned here: the sentence reaches the log, once, and the model card."""
+    monkeypatch.setattr(watch, "PINNED", 0.6)
+    config = replace(TOY, epochs=4)
+    run = runs.start(PROJECT, config, "builtin", tmp_path, tmp_path / "runs")
+    cli.train_run(run)
+    log = (run.path / "log.txt").read_text()
+    assert log.count("the discriminator has collapsed") == 1
+    assert "the discriminator has collapsed" in (run.path / "MODEL_CARD.md").read_text()
+
+
+def test_ladder_of_one_is_a_plain_keras_model(tmp_path):
+    run = runs.start(PROJECT, replace(TOY, model="l1", epochs=2), "builtin", tmp_path, tmp_path / "runs")
+    cli.train_run(run)
+    assert run.finished and "discriminator_loss" not in run.history[0]
+    assert run.load().networks["model"].count_params() == run.report["parameters"]
+
+
+# Data
+
+
+def test_regions_do_not_touch():
+    """No pixel of a photograph is in two splits."""
+    splits = load_data(Config(), "builtin", ROOT)
+    seen = [{}, {}, {}]
+    for owner, split in zip(seen, (splits.train, splits.validation, splits.sealed_test), strict=True):
+        for picture in split.inputs:
+            left, top, right, bottom = picture.box
+            mask = owner.setdefault(picture.path, np.zeros((2000, 2000), bool))
+            mask[top:bottom, left:right] = True
+            width, height = Image.open(picture.path).size
+            assert right <= width and bottom <= height
+    assert len(seen[0]) == len(seen[1]) == len(seen[2]) == 7 and len(REGIONS) == 3
+    for path, mask in seen[0].items():
+        assert not (mask & seen[1][path]).any() and not (mask & seen[2][path]).any()
+        assert not (seen[1][path] & seen[2][path]).any()
+    assert set(splits.sealed_test.units) == {picture.name.split()[0] for picture in splits.train.inputs}
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("train", "val"),
+        ("train2017", "val2017"),
+        ("images/train", "images/val"),
+        ("data/images/train", "data/images/val"),
+    ],
+)
+def test_layouts_with_their_own_test(train, test, tmp_path):
+    for number in range(10):
+        images.write_picture(gradient(number), tmp_path / train / f"{number}.jpg")
+    for number in (9, 20, 21):  # 9 is a copy of a training photograph
+        images.write_picture(gradient(number), tmp_path / test / f"v{number}.jpg")
+    splits = load_data(TOY, str(tmp_path), tmp_path)
+    assert splits.sizes == {"train": 8, "validation": 1, "test": 3}
+    names = {picture.name for part in (splits.train, splits.validation) for picture in part.inputs}
+    assert names == {f"{number}.jpg" for number in range(9)}
+
+
+def test_flat_folder(folder):
+    splits = load_data(TOY, str(folder), ROOT)
+    assert sum(splits.sizes.values()) == 8 and min(splits.sizes.values()) >= 1
+    assert load_data(replace(TOY, seed=1), str(folder), ROOT).sizes == splits.sizes
+
+
+def test_official_layout_of_bsds(datasets):
+    splits = load_data(Config(), str(datasets / "bsds500"), ROOT)
+    assert splits.sizes == {"train": 170, "validation": 30, "test": 100}
+
+
+def test_copies_and_grey_photographs_are_left_out(tmp_path):
+    for name, picture in [("a.png", gradient(1)), ("copy.png", gradient(1)), ("b.png", gradient(2))]:
+        images.write_picture(picture, tmp_path / name)
+    Image.fromarray(gradient(3)[..., 0]).save(tmp_path / "grey.png")
+    assert [picture.name for picture in photographs(tmp_path)] == ["a.png", "b.png"]
+
+
+def test_pictures_without_colour_are_not_scored(trained, tmp_path):
+    run = trained("colorization")
+    images.write_picture(gradient(1), tmp_path / "mine" / "colour.png")
+    images.write_picture(np.repeat(gradient(2)[..., :1], 3, axis=2), tmp_path / "mine" / "grey.png")
+    result = run.project.evaluate(run, str(tmp_path / "mine"))
+    assert result.sizes["test"] == 2 and list(result.tables["pictures"]["photograph"]) == ["colour.png"]
+    assert any("1 test photographs without colour" in note for note in result.notes)
+    (tmp_path / "mine" / "colour.png").unlink()
+    for place, words in (("mine", "nothing to compare"), ("", "not a folder with colour"), ("none", "not a folder")):
+        with pytest.raises(UserError, match=words):
+            run.project.evaluate(run, str(tmp_path / place))
+
+
+def test_stream_of_batches(folder, monkeypatch):
+    pictures = photographs(folder)
+    plain = stream.Photographs(pictures, 16, 3)
+    batches = [plain[i] for i in range(len(plain))]
+    assert [len(inputs) for inputs, _ in batches] == [3, 3, 2]
+    truth = middle(shrunk(pictures[3], 16), 16)
+    np.testing.assert_array_equal(batches[1][0][0], stream.scaled(truth)[0])
+    drawn, resumed = (stream.Photographs(pictures, 16, 3, augment=True, epoch=epoch) for epoch in (0, 1))
+    drawn.on_epoch_begin()
+    first = drawn[0][0]
+    np.testing.assert_array_equal(drawn[0][0], first)
+    drawn.on_epoch_begin()
+    resumed.on_epoch_begin()
+    assert first.shape == (3, 16, 16, 1) and not np.array_equal(drawn[0][0], first)
+    np.testing.assert_array_equal(drawn[1][0], resumed[1][0])
+    monkeypatch.setattr(stream, "KEPT_BYTES", 5000)
+    tight = stream.Photographs(pictures, 16, 8)
+    np.testing.assert_array_equal(tight[0][0], np.concatenate([inputs for inputs, _ in batches]))
+    assert 0 < tight.kept_bytes <= 5000 and len(tight.kept) < 8
+
+
+def test_shrinking_a_box(tmp_path):
+    picture = noise(40, 60, 3)
+    images.write_picture(picture, tmp_path / "a.png")
+    boxed = shrunk(Picture("a", tmp_path / "a.png", (10, 5, 30, 25)), 20)
+    np.testing.assert_array_equal(boxed, picture[5:25, 10:30])
+    assert shrunk(Picture("a", tmp_path / "a.png"), 16).shape == (16, 24, 3)
+    assert resized(picture, 0.001).shape == (1, 1, 3)
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ([], "has 0 colour photographs"),
+        ([("a.png", 30), ("b.png", 30)], "has 2 colour photographs"),
+        ([("a.png", 30), ("b.png", 30), ("c.png", 8)], "c.png has 8 × 30 pixels"),
+        ([("train/a.png", 30), ("val/b.png", 30)], "1 photographs to learn from and 1 to test"),
+    ],
+)
+def test_bad_folders(files, words, tmp_path):
+    for number, (name, side) in enumerate(files):
+        images.write_picture(noise(30, side, 3, seed=number), tmp_path / name)
+    with pytest.raises(UserError, match=words):
+        load_data(TOY, str(tmp_path), tmp_path)
+
+
+def test_a_file_instead_of_a_folder_and_no_picture(tmp_path):
+    (tmp_path / "a.png").write_text("hello")
+    with pytest.raises(UserError, match="not a picture"):
+        load_data(TOY, str(tmp_path), tmp_path)
+    with pytest.raises(UserError, match="expected a folder"):
+        load_data(TOY, str(tmp_path / "a.png"), tmp_path)
+
+
+def test_a_damaged_photograph_ends_the_training_with_its_name(tmp_path):
+    """Its header is fine, so it is found only when it is decoded, inside TensorFlow's pipeline."""
+    for number in range(6):
+        images.write_picture(gradient(number), tmp_path / "train" / f"{number}.png")
+        images.write_picture(gradient(number + 10), tmp_path / "val" / f"{number}.png")
+    for cut in sorted((tmp_path / "train").glob("*.png")):
+        cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+    run = runs.start(PROJECT, TOY, str(tmp_path), tmp_path, tmp_path / "runs")
+    with pytest.raises(UserError, match=r"\.png is damaged or cut short"):
+        PROJECT.train(run.config, run)
+
+
+# Prediction
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (16, 9000), (9000, 16), (33, 70), (500, 300)])
+def test_every_size_is_coloured(shape, trained):
+    picture = noise(*shape, 3)
+    answer = trained("colorization").load().predict({"picture": picture})
+    assert answer["picture"].shape == picture.shape and answer["picture"].dtype == np.uint8
+    assert answer["colourfulness"] == pytest.approx(scores.colourfulness(answer["picture"]))
+
+
+def test_only_lightness_is_looked_at(trained):
+    """A picture and its grey version get nearly the same colours, and the answer keeps the lightness."""
+    predictor = trained("colorization").load()
+    picture = predictor.examples[0]["picture"]
+    lightness, ab = lab.to_lab(picture)
+    grey = lab.to_rgb(lightness, 0 * ab)
+    answers = [predictor.predict({"picture": part})["picture"] for part in (picture, grey)]
+    assert np.abs(answers[0].astype(int) - answers[1]).mean() < 3
+    assert np.abs(lab.to_lab(answers[0])[0] - lightness).mean() < 2
+
+
+def test_a_square_is_answered_as_it_is_scored(trained):
+    """The page and the figures show the same colours."""
+    predictor = trained("colorization").load()
+    picture = noise(16, 16, 3)
+    lightness = lab.to_lab(picture)[0]
+    scored = lab.to_rgb(lightness, evaluate.painter_of(predictor)(lightness[..., 0]))
+    np.testing.assert_array_equal(predictor.predict({"picture": picture})["picture"], scored)
+
+
+@pytest.mark.parametrize(
+    ("picture", "words"),
+    [
+        (np.zeros((1, 1, 3), np.uint8), "1 × 1 pixels; each side needs at least 16"),
+        (np.zeros((9000, 8, 3), np.uint8), "8 × 9000 pixels; each side needs at least 16"),
+        (np.zeros((MAX_PIXELS // 1000 + 1, 1000, 3), np.uint8), "at most 8,000,000"),
+        (np.zeros((20, 20), np.uint8), "expected uint8"),
+        (np.zeros((20, 20, 3)), "expected uint8"),
+    ],
+)
+def test_bad_raw_input(picture, words, trained):
+    with pytest.raises(UserError, match=words):
+        trained("colorization").load().predict({"picture": picture})
+
+
+def test_pictures_of_other_kinds_are_converted(trained, tmp_path):
+    predictor = trained("colorization").load()
+    colours = Image.fromarray(noise(20, 30, 3))
+    for name, picture in [
+        ("cmyk.jpg", colours.convert("CMYK")),
+        ("palette.gif", colours.convert("P")),
+        ("alpha.png", colours.convert("RGBA")),
+        ("grey.jpg", colours.convert("L")),
+        ("bilevel.png", colours.convert("1")),
+    ]:
+        picture.save(tmp_path / name)
+        assert colour_file(predictor, tmp_path / name, tmp_path / "out.png") == (30, 20)
+        assert images.read_picture(tmp_path / "out.png").shape == (20, 30, 3)
+
+
+def colour(*arguments) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "projects.colorization.predict", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+def test_command(trained, tmp_path):
+    run = trained("colorization")
+    Image.fromarray(noise(40, 50)).save(tmp_path / "grey.jpg")
+    where = ("--run", "best", "--runs-dir", run.path.parents[1])
+    done = colour("--input", tmp_path / "grey.jpg", "--output", tmp_path / "colour.png", *where)
+    assert done.returncode == 0, done.stderr
+    assert np.ptp(images.read_picture(tmp_path / "colour.png"), axis=-1).max() > 0
+    images.write_picture(noise(8, 9000, 3), tmp_path / "long.png")
+    refused = colour("--input", tmp_path / "long.png", "--output", tmp_path / "no.png", *where)
+    assert refused.returncode == 2 and "9000 × 8 pixels" in refused.stderr and "Traceback" not in refused.stderr
+    missing = colour("--input", tmp_path / "none.png", "--output", tmp_path / "no.png", *where)
+    assert missing.returncode == 2 and "does not exist" in missing.stderr
+    assert not (tmp_path / "no.png").exists()
+    with pytest.raises(UserError, match="must end in"):
+        colour_file(run.load(), tmp_path / "grey.jpg", tmp_path / "no.txt")
+
+
+def test_meta_is_plain_json(trained):
+    meta = trained("colorization").load().meta
+    assert json.loads(json.dumps(meta)) == meta and len(meta["examples"]) == EXAMPLES
+
+
+def test_page_shows_several_runs_side_by_side(trained, tmp_path, monkeypatch):
+    first = trained("colorization")
+    second = runs.start(PROJECT, replace(TOY, model="l1", epochs=2), "builtin", tmp_path, first.path.parents[1])
+    cli.train_run(second)
+    monkeypatch.setenv("KERAS_PORTFOLIO_RUNS", str(first.path.parents[1]))
+    app = AppTest.from_file(str(ROOT / "apps" / "colorization.py"), default_timeout=120).run()
+    assert not app.exception
+    alone = len(app.get("imgs"))
+    chosen = next(box for box in app.selectbox if box.label == "Run").value
+    other = next(Run(first.path.parent / name) for name in (first.id, second.id) if name != chosen)
+    app.multiselect(key="others").set_value([other]).run()
+    assert not app.exception and not app.error
+    assert len(app.get("imgs")) == alone + 1
