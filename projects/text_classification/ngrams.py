@@ -1,0 +1,92 @@
+"""Texts as sparse bags of hashed n-grams of words, characters or Hangul jamo, vectorised over all texts at once.
+
+Hashing (Weinberger et al. 2009) keeps what must be saved to three numbers: no vocabulary of a million n-grams. Two
+n-grams that fall into one bucket share a weight.
+"""
+
+import hashlib
+import itertools
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from common.text import to_jamo
+
+TAG = re.compile(r"<[^<>]{1,40}>")
+WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*|[^\w\s]|_+")  # words with their apostrophes; signs one by one
+
+
+def normalise(text: str) -> str:
+    """Composed (NFC), lower case, HTML tags and any run of white space as one space."""
+    return " ".join(TAG.sub(" ", unicodedata.normalize("NFC", text)).lower().split())
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """Rows of different length end to end: row i is ids[starts[i]:starts[i + 1]]; no id is 0, which is padding."""
+
+    ids: np.ndarray
+    starts: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    @property
+    def lengths(self) -> np.ndarray:
+        return np.diff(self.starts)
+
+    def padded(self, rows: np.ndarray, width: int = 0) -> np.ndarray:
+        """Some rows as (rows, width) int32, filled up with 0; as wide as the longest where `width` is less."""
+        lengths = self.lengths[rows]
+        out = np.zeros((len(rows), max(width, 1, int(lengths.max(initial=0)))), "int32")
+        inside = np.arange(out.shape[1]) < lengths[:, None]
+        where = np.repeat(self.starts[rows] - np.cumsum(lengths) + lengths, lengths) + np.arange(lengths.sum())
+        out[inside] = self.ids[where]
+        return out
+
+
+def codes(texts: Sequence[str], unit: str) -> tuple[np.ndarray, np.ndarray]:
+    """Each text as a row of 64-bit codes, one a word or character; returns (all codes in one row, lengths)."""
+    if unit == "word":
+        words = [WORD.findall(text) for text in texts]
+        lengths = np.array([len(row) for row in words], int)
+        index, distinct = pd.factorize(np.fromiter(itertools.chain.from_iterable(words), object, lengths.sum()))
+        hashed = [int.from_bytes(hashlib.blake2b(w.encode(errors="surrogatepass"), digest_size=8).digest(), "little") for w in distinct]
+        return np.array(hashed, np.uint64)[index], lengths
+    if unit == "jamo":
+        texts = [to_jamo(text) for text in texts]
+    texts = [f" {text} " for text in texts]  # the ends of a text are ends of a word
+    flat = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32)
+    return _mixed(flat.astype(np.uint64)), np.array([len(text) for text in texts], int)
+
+
+def bags(texts: Sequence[str], unit: str, orders: Sequence[int], buckets: int) -> Ragged:
+    """The distinct n-grams of each text, for n in `orders`, hashed into buckets 1 to `buckets` - 1, ascending."""
+    single, lengths = codes(texts, unit)
+    text = np.repeat(np.arange(len(texts), dtype=np.uint64), lengths)
+    left = np.arange(len(single)) - np.repeat(np.cumsum(lengths), lengths) + np.repeat(lengths, lengths)
+    left = np.repeat(lengths, lengths) - left  # codes from here to the end of the text
+    keys, grams = [], single.copy()
+    for n in range(1, max(orders) + 1):
+        if n > 1:
+            grams = grams[:-1] * np.uint64(0x9E3779B97F4A7C15) + single[n - 1 :] if len(grams) else grams
+        if n in orders:
+            whole = left[: len(grams)] >= n
+            bucket = _mixed(grams[whole] + np.uint64(n)) % np.uint64(buckets - 1) + np.uint64(1)
+            keys.append(text[: len(grams)][whole] << np.uint64(32) | bucket)
+    found = np.concatenate(keys)
+    found.sort()
+    found = found[np.diff(found, prepend=np.uint64(2**64 - 1)) != 0]
+    starts = np.searchsorted(found >> np.uint64(32), np.arange(len(texts) + 1, dtype=np.uint64))
+    return Ragged((found & np.uint64(2**32 - 1)).astype("int32"), starts)
+
+
+def _mixed(values: np.ndarray) -> np.ndarray:
+    """The finaliser of SplitMix64 (Steele et al. 2014): every input bit moves every output bit."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))

@@ -1,0 +1,277 @@
+"""From a text to its label, its probability and the words that carried it; and from a file to a labelled file."""
+
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from common import cli, runs
+from common.data import Split
+from common.errors import UserError
+from common.tables import check_columns, score_table_file
+from projects.text_classification.config import Config
+from projects.text_classification.ngrams import Ragged, bags, normalise
+
+ORDERS = {"word": (1, 2, 3), "char": (1, 2, 3, 4, 5), "jamo": (1, 2, 3, 4, 5, 6, 7)}
+MOST_WEIGHTS = 2**22  # of the bag: buckets × columns
+MOST_CHARACTERS = 100_000  # of one text; what follows is not read
+BUCKETS_OF_LENGTH = 6
+CHUNK_ROWS = 10_000  # of a file that is scored in pieces
+HANGUL = re.compile("[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]")
+
+
+class Predictor:
+    """Encodes texts, runs the network and says what it found.
+
+    networks: {"model": Keras model from encoded texts to log-odds}. meta: classes and encoding (`describe`) and, once
+    they are chosen, the temperature and the examples.
+    """
+
+    def __init__(self, networks: dict[str, Any], meta: dict[str, Any]):
+        self.networks, self.meta = networks, meta
+
+    @property
+    def examples(self) -> list[str]:
+        """A few texts of the validation split, of different classes."""
+        return self.meta["examples"]
+
+    def encode(self, texts: Sequence[str], targets: Any = None):
+        """Texts -> `Batches` for the network, in order of length."""
+        from projects.text_classification.batches import Batches
+
+        return Batches(encode(texts, self.meta), targets, 256, self.meta.get("limits"))
+
+    def encode_split(self, split: Split):
+        """`Batches` with targets, as `model.fit` takes them."""
+        return self.encode(split.inputs, split.targets)
+
+    def score(self, texts: Sequence[str]) -> np.ndarray:
+        """Calibrated log-odds (texts, classes)."""
+        return self._log_odds(texts) / self.meta["temperature"]
+
+    def _log_odds(self, texts: Sequence[str]) -> np.ndarray:
+        batches = self.encode(texts)
+        found = np.empty((len(texts), len(self.meta["classes"])), "float32")
+        if len(texts) <= 256:  # `predict` costs more than so few texts do
+            for i in range(len(batches)):
+                found[batches.batches[i]] = np.asarray(self.networks["model"](batches[i][0], training=False))
+        else:
+            found[batches.order] = self.networks["model"].predict(batches, verbose=0)
+        return found
+
+    def decode(self, log_odds: np.ndarray) -> pd.DataFrame:
+        """Calibrated log-odds -> columns predicted and probability."""
+        shares = probabilities(log_odds)
+        best = shares.argmax(axis=1)
+        return pd.DataFrame(
+            {"predicted": [self.meta["classes"][k] for k in best], "probability": shares[np.arange(len(best)), best]}
+        )
+
+    def predict(self, raw: str) -> dict[str, Any]:
+        """One text -> {"label", "probability", "classes", "known", "carried_by"}.
+
+        classes: the five likeliest with their probabilities. known: which share of the text's words, characters or
+        n-grams the training texts hold; 0 means that the answer is only a guess by how frequent the classes are.
+        carried_by: the `contributions` to this label. Raises UserError for a text without any sign in it.
+        """
+        text = checked(raw)
+        shares = probabilities(self.score([text]))[0]
+        order = np.argsort(-shares)[:5]
+        label = int(order[0])
+        return {
+            "label": self.meta["classes"][label],
+            "probability": float(shares[label]),
+            "classes": {self.meta["classes"][k]: float(shares[k]) for k in order},
+            "known": self.known(text),
+            "carried_by": [
+                {"piece": text[start:end], "start": start, "end": end, "effect": effect}
+                for (start, end), effect in zip(pieces(text), self.contributions(text, label), strict=True)
+            ],
+        }
+
+    def stream(self, raw: str) -> Iterator[dict[str, Any]]:
+        """There is nothing to show before the answer."""
+        yield self.predict(raw)
+
+    def contributions(self, text: str, label: int) -> list[float]:
+        """For each of `pieces`, by how much the log-odds of `label` would fall without it.
+
+        Occlusion (Zeiler & Fergus 2014) on words: one piece at a time is left out, so pieces that say the same thing
+        share no credit.
+        """
+        variants = [text, *(text[:start] + " " + text[end:] for start, end in pieces(text))]
+        log_odds = log_odds_of(self.score(variants).astype(float), label)
+        return [float(value) for value in log_odds[0] - log_odds[1:]]
+
+    def known(self, text: str) -> float:
+        """The share of the text's n-grams that occur in the training texts."""
+        found = encode([text], self.meta)["ngrams"].ids
+        ratios = self.networks["model"].get_layer("ratios").get_weights()[0]
+        return float((ratios[found] != 0).any(axis=1).mean()) if len(found) else 0.0
+
+    def calibrate(self, validation: Split) -> None:
+        """Keep the temperature (Guo et al. 2017) that makes the validation labels likeliest; no answer changes."""
+        from scipy.optimize import minimize_scalar
+
+        log_odds = self._log_odds(validation.inputs).astype(float)
+        rows = np.arange(len(log_odds))
+
+        def loss(log_temperature: float) -> float:
+            shares = probabilities(log_odds / np.exp(log_temperature))
+            return float(-np.log(shares[rows, validation.targets] + 1e-12).mean())
+
+        self.meta["temperature"] = float(np.exp(minimize_scalar(loss, bounds=(-3, 3), method="bounded").x))
+
+    def choose_examples(self, validation: Split, count: int = 8) -> None:
+        """Keep a few texts of the validation split, of as many classes as there are room for, short ones first."""
+        random = np.random.default_rng(0)
+        lengths = np.array([len(text) for text in validation.inputs])
+        rows: list[int] = []
+        for turn in range(count):
+            label = turn % len(self.meta["classes"])
+            own = np.flatnonzero((validation.targets == label) & ~np.isin(np.arange(len(lengths)), rows))
+            if len(own):
+                own = own[np.argsort(lengths[own], kind="stable")]
+                rows.append(int(random.choice(own[len(own) // 4 : 1 + 3 * len(own) // 4])))
+        self.meta["examples"] = [validation.inputs[row] for row in rows]
+
+
+def describe(train: Split, classes: list[str], config: Config) -> dict[str, Any]:
+    """What encoding needs to know, from the training texts alone: unit, n-grams, buckets, buckets of length."""
+    texts = [normalise(text) for text in train.inputs]
+    unit = choose_unit(texts) if config.unit == "auto" else config.unit
+    meta: dict[str, Any] = {
+        "classes": classes,
+        "text": config.text or "text",
+        "label": config.label or "label",
+        "unit": unit,
+        "orders": list(ORDERS[unit]),
+    }
+    width = 1 if len(classes) == 2 else len(classes)
+    found = bags(texts, unit, meta["orders"], MOST_WEIGHTS)
+    distinct = len(np.unique(found.ids))
+    meta["buckets"] = int(
+        min(MOST_WEIGHTS // 2 ** int(np.ceil(np.log2(width))), 2 ** np.ceil(np.log2(2 * distinct + 2)))
+    )
+    return meta
+
+
+def choose_unit(texts: Sequence[str]) -> str:
+    """Jamo where a third of the letters is Hangul, characters where texts are a few words long, else words."""
+    sample = texts[:: max(1, len(texts) // 2000)]
+    letters = sum(sum(map(str.isalpha, text)) for text in sample)
+    if sum(len(HANGUL.findall(text)) for text in sample) > letters / 3:
+        return "jamo"
+    return "char" if np.median([len(text.split()) for text in sample]) < 6 else "word"
+
+
+def limits(lengths: np.ndarray) -> list[int]:
+    """The greatest lengths of at most six buckets that hold about as many texts each."""
+    quantiles = np.quantile(np.maximum(lengths, 1), np.linspace(0, 1, BUCKETS_OF_LENGTH + 1)[1:])
+    return sorted({int(np.ceil(value)) for value in quantiles})
+
+
+def encode(texts: Sequence[str], meta: dict[str, Any]) -> dict[str, Ragged]:
+    """Raw texts -> the network's inputs by name."""
+    cleaned = [normalise(text[:MOST_CHARACTERS]) for text in texts]
+    return {"ngrams": bags(cleaned, meta["unit"], meta["orders"], meta["buckets"])}
+
+
+def checked(raw: Any) -> str:
+    """The text, cut to what is read; a UserError when there is nothing in it."""
+    if not isinstance(raw, str) or not raw.strip():
+        raise UserError("The text is empty; expected at least one word.")
+    return raw[:MOST_CHARACTERS]
+
+
+def pieces(text: str) -> list[tuple[int, int]]:
+    """(start, end) of what is left out in turn: words; letters where there are under three words; runs in long texts.
+
+    A long text is taken in runs of words, so that a text of any length is explained in a few seconds.
+    """
+    found = [match.span() for match in re.finditer(r"\S+", text)]
+    if len(found) < 3:
+        found = [match.span() for match in re.finditer(r"\S", text)]
+    most = int(np.clip(2_000_000 // max(len(text), 1), 16, 250))
+    run = -(-len(found) // most) if found else 1
+    return [(found[i][0], found[min(i + run, len(found)) - 1][1]) for i in range(0, len(found), run)]
+
+
+def probabilities(log_odds: np.ndarray) -> np.ndarray:
+    """Softmax over the classes: (texts, classes)."""
+    shares = np.exp(log_odds - log_odds.max(axis=1, keepdims=True), dtype=float)
+    return shares / shares.sum(axis=1, keepdims=True)
+
+
+def log_odds_of(scores: np.ndarray, label: int) -> np.ndarray:
+    """The log-odds of one class against all others: (texts,)."""
+    others = np.delete(scores, label, axis=1)
+    return scores[:, label] - np.logaddexp.reduce(others, axis=1)
+
+
+def score_file(
+    predictor: Predictor, source: Path, target: Path, column: str | None = None, most: int | None = None
+) -> int:
+    """Write `source` (CSV, TSV or Parquet) with the columns predicted and probability added to `target`; returns rows.
+
+    column: which one holds the text; left out, the one that the run was trained on.
+    most: how many rows are allowed; more is a UserError.
+    """
+    column = column or predictor.meta["text"]
+
+    def label(frame: pd.DataFrame) -> pd.DataFrame:
+        check_columns(frame, [column], source)
+        return predictor.decode(predictor.score(frame[column].fillna("").astype(str).tolist()))
+
+    return score_table_file(source, target, label, most, CHUNK_ROWS)
+
+
+@dataclass(frozen=True)
+class Options:
+    """A text or a file to classify, and by which run."""
+
+    text: str | None = None  # one text
+    input: Path | None = None  # CSV, TSV or Parquet file with a text in each row
+    output: Path | None = None  # .csv or .parquet: the same rows with predicted and probability
+    column: str | None = None  # the file's column with the text; left out, as in training
+    run: str = "best"  # id of a run, best (by validation) or latest
+    runs_dir: Path = field(default_factory=runs.runs_dir)  # where the run folders are
+
+
+def main(run: Options) -> Options:
+    return run
+
+
+def _answer(predictor: Predictor, text: str) -> None:
+    answer = predictor.predict(text)
+    print(f"{answer['label']}  {answer['probability']:.1%}")
+    for label, share in list(answer["classes"].items())[1:]:
+        print(f"  {label}  {share:.1%}")
+    if answer["known"] == 0:
+        print("Nothing of this text occurs in the training texts: the answer is a guess.")
+    carried = sorted(answer["carried_by"], key=lambda piece: -piece["effect"])[:8]
+    print("carried by: " + ", ".join(f"{piece['piece']} {piece['effect']:+.2f}" for piece in carried))
+
+
+if __name__ == "__main__":
+    with cli.user_errors():
+        options = cli.parse(main, __spec__.parent, "predict")
+        if (options.text is None) == (options.input is None):
+            raise UserError("Say either --text or --input.")
+        if options.input and not options.output:
+            raise UserError("--input needs --output FILE.")
+        if options.input and not options.input.exists():
+            raise UserError(f"--input {options.input} does not exist.")
+        chosen = runs.find(runs.Project(__spec__.parent.rpartition(".")[2]), options.run, options.runs_dir)
+        cli.start_keras()
+        predictor = chosen.load()
+        if options.text is not None:
+            _answer(predictor, options.text)
+        else:
+            rows = score_file(predictor, options.input, options.output, options.column)
+            print(f"{rows:,} rows, by run {chosen.id}; written to {options.output}", file=sys.stderr)

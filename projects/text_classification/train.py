@@ -1,0 +1,37 @@
+"""Train a text classifier: `python -m projects.text_classification.train --help`."""
+
+from common.cli import train_command
+from common.runs import Run
+from projects.text_classification.config import Config
+
+
+def train(config: Config, run: Run, callbacks=()) -> None:
+    """Load, build, fit on the training split, choose epoch, mix and temperature on validation, save into the run."""
+    from common.training import fit
+    from projects.text_classification.data import load_data
+    from projects.text_classification.evaluate import accuracy_of
+    from projects.text_classification.model import build_model, start_from_naive_bayes
+    from projects.text_classification.predict import Predictor
+
+    splits = load_data(config, run.data, run.data_dir)
+    run.log(f"{splits.source.source}\n{splits.sizes}, unit: {splits.meta['unit']}")
+    model = build_model(config, splits.meta)
+    predictor = Predictor({"model": model}, dict(splits.meta))
+    train, validation = (predictor.encode_split(split) for split in (splits.train, splits.validation))
+    start_from_naive_bayes(model, train)
+    fit(
+        model,
+        train.shuffled(config.batch_size, config.seed),
+        validation,
+        config,
+        run,
+        callbacks,
+        score=accuracy_of(validation),
+    )
+    predictor.calibrate(splits.validation)
+    predictor.choose_examples(splits.validation)
+    run.save(predictor)
+
+
+if __name__ == "__main__":
+    train_command(__spec__.parent)
