@@ -26,6 +26,82 @@ def dense_stack(x, units: Sequence[int], activation: str = "relu", dropout: floa
     return x
 
 
+RECURRENT = {"simple_rnn": layers.SimpleRNN, "gru": layers.GRU, "lstm": layers.LSTM}
+
+
+def recurrent_stack(
+    x,
+    cell: str,
+    units: Sequence[int],
+    dropout: float = 0.0,
+    bidirectional: bool = False,
+    return_sequences: bool = True,
+    return_states: bool = False,
+    initial_states: Sequence[Sequence] | None = None,
+    name: str = "recurrent",
+    **options,
+):
+    """One SimpleRNN, GRU or LSTM layer for each entry of `units`, named `name_1`, `name_2`, …, each followed by dropout.
+
+    x: tensor (batch, time, features). A mask that comes with it (`Embedding(mask_zero=True)`, `Masking`) is used by
+    every layer: steps that it leaves out change no state, so sequences of different length share a batch.
+    cell: "simple_rnn", "gru" or "lstm". Dropout acts between layers and after the last, not from step to step
+    (Zaremba et al. 2014). options: passed on to each Keras layer, such as `stateful` or `recurrent_dropout`.
+    Returns a tensor (batch, time, units), or (batch, units), the last output, without `return_sequences`; twice the
+    units when bidirectional. With `return_states` also the last states: for each layer a list of (batch, units), one
+    for simple_rnn and gru, h and c for lstm, those of both directions when bidirectional. `initial_states` takes the
+    same form, so that a decoder starts where an encoder ended; without it every state starts at zero.
+    Raises ValueError for an unknown cell.
+    """
+    if cell not in RECURRENT:
+        raise ValueError(f"unknown cell {cell!r}; expected one of {', '.join(RECURRENT)}")
+    states = []
+    for i, width in enumerate(units):
+        sequences = return_sequences or i + 1 < len(units)
+        layer_name = f"{name}_{i + 1}"
+        layer = RECURRENT[cell](
+            width, return_sequences=sequences, return_state=return_states, name=layer_name, **options
+        )
+        if bidirectional:
+            layer = layers.Bidirectional(layer, name=layer_name)
+        x = layer(x, initial_state=None if initial_states is None else list(initial_states[i]))
+        if return_states:
+            x, *last = x
+            states.append(last)
+        if dropout:
+            x = layers.Dropout(dropout, name=f"{layer_name}_dropout")(x)
+    return (x, states) if return_states else x
+
+
+def step_model(model: keras.Model) -> keras.Model:
+    """The same layers with their states as inputs and outputs, for text written step by step and state carried along.
+
+    model: a functional model, one layer after the other, whose recurrent layers were made with `return_states=True`.
+    Returns a model `[input, *states] -> [output, *states]` that shares its weights; the states, each (batch, units),
+    are in the order of the layers, and zeros begin. A sequence may be cut anywhere: its parts, one after the other
+    with the states handed on, give the outputs of the whole. Raises ValueError where that cannot be.
+    """
+    x = start = keras.Input(batch_shape=model.input.shape, dtype=model.input.dtype)
+    before, after = [], []
+    for previous, layer in zip(model.layers, model.layers[1:], strict=False):
+        if keras.tree.flatten(layer.input) != keras.tree.flatten(previous.output)[:1]:
+            raise ValueError(
+                f"{layer.name} does not take just what {previous.name} gives: only a chain can be stepped."
+            )
+        if isinstance(layer, layers.Bidirectional):
+            raise ValueError(f"{layer.name} reads the whole sequence, also backwards: it has no single step.")
+        if isinstance(layer, layers.RNN):
+            if not (layer.return_state and layer.return_sequences):
+                raise ValueError(f"{layer.name} does not return its outputs and states: build it with both.")
+            states = [keras.Input((size,), name=f"{layer.name}_state_{i}") for i, size in enumerate(layer.state_size)]
+            x, *last = layer(x, initial_state=states)
+            before.extend(states)
+            after.extend(last)
+        else:
+            x = layer(x)
+    return keras.Model([start, *before], [x, *after], name=f"{model.name}_step")
+
+
 OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop", "adagrad")
 
 

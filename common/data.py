@@ -5,6 +5,7 @@ import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -121,3 +122,25 @@ def split_rows(
     if not (len(train) and len(validation) and len(test)):
         raise UserError(f"The {len(rows)} rows cannot be split in three: a part would be empty.")
     return train, validation, test
+
+
+def download(url: str, path: Path, sha256: str) -> Path:
+    """The file at `path`; where there is none, it is fetched from `url`. Either way it must have this SHA-256.
+
+    What arrives is moved into place only when its checksum is right. Raises UserError, which says which file to put
+    where, when the home cannot be reached or the file is another one.
+    """
+    import pooch
+
+    if path.exists():
+        if pooch.file_hash(str(path)) != sha256:
+            raise UserError(f"{path} is not the file of {url}: its SHA-256 is not {sha256}.")
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        pooch.retrieve(url, f"sha256:{sha256}", path.name, path.parent)
+    except (OSError, ValueError) as error:  # no network or a refusal; a wrong checksum
+        raise UserError(
+            f"{path} is not there and cannot be downloaded ({error}). Download {url} and put it there."
+        ) from None
+    return path

@@ -73,6 +73,7 @@ def fit(
                 sample_weight=weights,
                 validation_data=validation,
                 batch_size=config.batch_size if isinstance(train, tuple) else None,
+                shuffle=isinstance(train, tuple),  # a PyDataset has its own order
                 epochs=config.epochs,
                 initial_epoch=checkpoint.state["epoch"],
                 callbacks=ordered,

@@ -1,0 +1,110 @@
+"""Text as numbers: a vocabulary that is plain JSON, text files read in pieces, and Hangul taken apart into jamo.
+
+A vocabulary is a list of symbols in the order of their ids. What is not in it has the id `len(vocabulary)`, which a
+one-hot encoding turns into zeros: nothing is known of that symbol.
+"""
+
+import codecs
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from common.errors import UserError
+
+PIECE = 1 << 22  # bytes read at a time
+# Hangul syllables, and the conjoining jamo that they consist of: leading consonant, vowel, trailing consonant.
+SYLLABLES = re.compile("[\uac00-\ud7a3]+")
+JAMO = re.compile("[\u1100-\u1112][\u1161-\u1175][\u11a8-\u11c2]?")
+JAMO_TAIL = re.compile("[\u1100-\u1112][\u1161-\u1175]?$")
+
+
+def read_text(path: Path) -> Iterator[str]:
+    """The text of a UTF-8 file in pieces of about 4 MB, so that a file of any size fits in memory.
+
+    A byte-order mark is dropped and line ends become "\\n". Raises UserError for what cannot be read, and for a byte
+    that is not UTF-8, with its position and line.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    done = lines = 0
+    pending = ""  # a carriage return whose line feed may come with the next piece
+    try:
+        with path.open("rb") as file:
+            while True:
+                raw = file.read(PIECE)
+                waiting = len(decoder.getstate()[0])  # bytes of a character that the last piece cut in two
+                try:
+                    text = pending + decoder.decode(raw, final=not raw)
+                except UnicodeDecodeError as error:
+                    line = lines + error.object[: error.start].count(b"\n") + 1
+                    raise UserError(
+                        f"{path} is not UTF-8: byte {done - waiting + error.start:,} (line {line:,}) is "
+                        f"0x{error.object[error.start]:02x}; save the file as UTF-8."
+                    ) from None
+                if not done:
+                    text = text.removeprefix("\ufeff")
+                done, lines = done + len(raw), lines + raw.count(b"\n")
+                pending = "\r" if raw and text.endswith("\r") else ""
+                yield text.removesuffix("\r" if pending else "").replace("\r\n", "\n").replace("\r", "\n")
+                if not raw:
+                    return
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}.") from None
+
+
+class Encoder:
+    """Characters to ids in the order of first appearance: a text of any size is encoded in one pass.
+
+    A symbol that is first met after the training part has a higher id than all of the training part, so the vocabulary
+    of any beginning of the text is a beginning of `symbols`.
+    """
+
+    def __init__(self, symbols: Sequence[str] = ()):
+        self.symbols = list(symbols)
+        self._table = np.full(0x110000, -1, np.int32)  # code point -> id
+        self._table[[ord(symbol) for symbol in self.symbols]] = np.arange(len(self.symbols))
+
+    def encode(self, text: str, learn: bool = False) -> np.ndarray:
+        """Ids (characters,) int32; an unknown character is learnt, or gets the id `len(symbols)`."""
+        codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+        ids = self._table[codes]
+        if learn and (ids < 0).any():
+            new, first = np.unique(codes[ids < 0], return_index=True)
+            for code in new[np.argsort(first)]:
+                self._table[code] = len(self.symbols)
+                self.symbols.append(chr(code))
+            ids = self._table[codes]
+        return np.where(ids < 0, len(self.symbols), ids)
+
+    def unknown(self, text: str) -> list[str]:
+        """The different characters of a text that have no id, in order."""
+        return [symbol for symbol in dict.fromkeys(text) if self._table[ord(symbol)] < 0]
+
+
+def decode(ids: Iterable[int], vocabulary: Sequence[str], unknown: str = "\ufffd") -> str:
+    """Ids back to text; an id outside the vocabulary becomes `unknown`."""
+    return "".join(vocabulary[i] if i < len(vocabulary) else unknown for i in ids)
+
+
+def to_jamo(text: str) -> str:
+    """Each Hangul syllable as its two or three conjoining jamo; everything else stays.
+
+    11,172 possible syllables become 67 jamo (Unicode 15, section 3.12).
+    """
+    return SYLLABLES.sub(lambda found: unicodedata.normalize("NFD", found.group()), text)
+
+
+def from_jamo(text: str) -> str:
+    """Conjoining jamo back to syllables; jamo that make no syllable stay as they are."""
+    return JAMO.sub(lambda found: unicodedata.normalize("NFC", found.group()), text)
+
+
+def settled(text: str) -> int:
+    """How many characters of a text that is still being written in jamo belong to syllables that are complete.
+
+    The last syllable is open as long as a trailing consonant may follow.
+    """
+    found = JAMO_TAIL.search(text)
+    return found.start() if found else len(text)

@@ -1,0 +1,34 @@
+"""Train a character model: `python -m projects.char_rnn.train --help`."""
+
+from common.cli import train_command
+from common.runs import Run
+from projects.char_rnn.config import Config
+
+
+def train(config: Config, run: Run, callbacks=()) -> None:
+    """Load, build, fit on the training part with the state carried along, choose the epoch on validation, save."""
+    from common.training import fit
+    from projects.char_rnn.data import load_data
+    from projects.char_rnn.learn import LearningRate, Pieces, Validate
+    from projects.char_rnn.model import build_model
+    from projects.char_rnn.predict import Predictor, choose_examples
+
+    splits = load_data(config, run.data, run.data_dir)
+    run.log(f"{splits.source.source}\n{splits.sizes} blocks")
+    pieces = Pieces(splits.train.inputs, config, epoch=len(run.history))
+    model = build_model(config, splits.meta, pieces.batch)
+    predictor = Predictor({"model": model.network}, {**splits.meta, "window": config.window})
+    fit(
+        model,
+        pieces,
+        None,
+        config,
+        run,
+        (Validate(predictor, splits.validation.inputs), LearningRate(config, pieces), *callbacks),
+    )
+    predictor.meta["examples"] = choose_examples(splits.validation.inputs, predictor)
+    run.save(predictor)
+
+
+if __name__ == "__main__":
+    train_command(__spec__.parent)
