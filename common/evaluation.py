@@ -162,8 +162,8 @@ def classification_figures(targets: np.ndarray, probabilities: np.ndarray) -> Fi
     targets: (n,) class numbers. probabilities: (n, classes), rows add up to 1; the answer is the likeliest class.
     Returns weights (n,) -> {accuracy, macro_f1, mcc, ece}. The first three equal scikit-learn's (a test holds it):
     macro F1 is the mean over the classes that occur, mcc is Matthews' correlation coefficient for any number of
-    classes (Gorodkin 2004). `ece` is the expected calibration error (Guo et al. 2017): how far the probability of the answer is
-    from its accuracy, in 15 bins of equal width, weighted by how many rows each holds.
+    classes (Gorodkin 2004). `ece` is the expected calibration error (Guo et al. 2017): how far the probability of the
+    answer is from its accuracy, in 15 bins of equal width, weighted by how many rows each holds.
     """
     classes = probabilities.shape[1]
     answers = probabilities.argmax(axis=1)

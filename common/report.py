@@ -252,7 +252,7 @@ def reliability_figure(targets: np.ndarray, probabilities: dict[str, np.ndarray]
     edges = np.linspace(0, 1, bins + 1)
     above.plot([0, 1], [0, 1], color="0.6", linestyle=":")
     for i, (name, shares) in enumerate(probabilities.items()):
-        sure, right = shares.max(axis=1), shares.argmax(axis=1) == targets
+        sure, right = shares.max(axis=1), (shares.argmax(axis=1) == targets).astype(float)
         counts, _ = np.histogram(sure, edges)
         with np.errstate(invalid="ignore"):
             means = [np.histogram(sure, edges, weights=values)[0] / counts for values in (sure, right)]

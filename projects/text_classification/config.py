@@ -11,6 +11,7 @@ class Config:
     """Knobs of the science; a search tries those that have a range."""
 
     model: Literal["bag", "cnn", "simple_rnn", "gru", "lstm", "ensemble"] = "bag"  # rung of the ladder
+    partner: Literal["cnn", "simple_rnn", "gru", "lstm"] = "cnn"  # the network beside the bag in the ensemble
     unit: Literal["auto", "word", "char", "jamo"] = (
         "auto"  # what a text is made of; auto: decided from the training texts
     )

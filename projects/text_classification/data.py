@@ -15,7 +15,7 @@ from common.tables import as_categories, check_columns, file_sha256, read_header
 from projects.text_classification import download
 from projects.text_classification.config import Config
 from projects.text_classification.ngrams import normalise
-from projects.text_classification.predict import describe
+from projects.text_classification.predict import describe, texts_of
 
 # Close relatives first, so that a small number of languages is not a trivial task.
 LANGUAGES = {
@@ -145,7 +145,7 @@ def _own(config: Config, path: Path) -> Splits:
         )
     frame = read_table(path)
     labels = as_categories(frame, label, path)
-    texts = frame[text].fillna("").astype(str)
+    texts = texts_of(frame, text)
     counts = labels.value_counts()
     if len(counts) < 2:
         raise UserError(
@@ -154,7 +154,7 @@ def _own(config: Config, path: Path) -> Splits:
     if len(counts) > min(MOST_CLASSES, len(frame) // 4):
         raise UserError(f"{path}: the column {label!r} has {len(counts):,} different values; that is not a class.")
     about = f"{path.name}, column {text!r} by {label!r}."
-    return _cut(config, *_distinct(texts.tolist(), labels.tolist()), about, path.name, file_sha256(path))
+    return _cut(config, *_distinct(texts, labels.tolist()), about, path.name, file_sha256(path))
 
 
 def _distinct(texts: list[str], labels: list[str], elsewhere: frozenset | set = frozenset()) -> tuple[list, list, int]:
@@ -214,5 +214,4 @@ def labelled(path: Path, meta: dict) -> Split:
         raise UserError(
             f"{path}, row {row}: {meta['label']} is {labels[row - 2]!r}; this run knows {', '.join(meta['classes'])}."
         )
-    texts = frame[meta["text"]].fillna("").astype(str).tolist()
-    return Split(texts, labels.map(meta["classes"].index).to_numpy())
+    return Split(texts_of(frame, meta["text"]), labels.map(meta["classes"].index).to_numpy())

@@ -79,7 +79,11 @@ def _files(name: str, data_dir: Path, *choices: tuple[str, ...]) -> list[Path]:
 def _fetch(name: str, url: str, path: Path) -> Path:
     print(f"downloading {url} …", flush=True)
     try:
-        with replacing(path) as temporary, temporary.open("wb") as file, urllib.request.urlopen(url, timeout=60) as home:
+        with (
+            replacing(path) as temporary,
+            temporary.open("wb") as file,
+            urllib.request.urlopen(url, timeout=60) as home,
+        ):
             while block := home.read(1 << 20):
                 file.write(block)
                 if file.tell() > MOST_BYTES:

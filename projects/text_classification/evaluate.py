@@ -19,7 +19,7 @@ from common.runs import Run
 from common.tables import file_sha256
 from projects.text_classification.data import labelled, load_data
 from projects.text_classification.ngrams import bags, normalise
-from projects.text_classification.predict import probabilities
+from projects.text_classification.predict import best_mix, mixed, probabilities
 
 DIRECTIONS = {"accuracy": "max", "macro_f1": "max", "mcc": "max", "ece": "min"}
 BASELINE_BUCKETS = 2**20
@@ -30,8 +30,13 @@ Scorer = Callable[[Sequence[str]], np.ndarray]  # texts -> probabilities (texts,
 
 def accuracy_of(validation) -> Callable[[np.ndarray], dict[str, float]]:
     """Predicted log-odds of validation batches -> accuracy, for the choice of the best epoch."""
-    targets = validation.targets[validation.order]
-    return lambda log_odds: {"accuracy": float((log_odds.argmax(axis=1) == targets).mean())}
+    targets = validation.targets[validation.order].reshape(len(validation.order), -1)[:, 0]
+
+    def score(log_odds: np.ndarray) -> dict[str, float]:
+        answers = mixed(log_odds, best_mix(log_odds, targets)).argmax(axis=1)
+        return {"accuracy": float((answers == targets).mean())}
+
+    return score
 
 
 def evaluate(run: Run, data: str | None = None) -> Report:
@@ -92,11 +97,17 @@ def baselines(splits: Splits) -> dict[str, Scorer]:
 
     unit, classes = splits.meta["unit"], len(splits.meta["classes"])
 
-    def matrix(texts: Sequence[str]) -> csr_matrix:
+    def counted(texts: Sequence[str]) -> csr_matrix:
         found = bags([normalise(text) for text in texts], unit, BASELINE_ORDERS[unit], BASELINE_BUCKETS)
         return csr_matrix((np.ones(len(found.ids), "float32"), found.ids, found.starts), (len(found), BASELINE_BUCKETS))
 
-    train, validation = matrix(splits.train.inputs), matrix(splits.validation.inputs)
+    train = counted(splits.train.inputs)
+    kept = np.flatnonzero(np.bincount(train.indices, minlength=BASELINE_BUCKETS) >= 2)  # as min_df=2
+
+    def matrix(texts: Sequence[str]) -> csr_matrix:
+        return counted(texts)[:, kept]
+
+    train, validation = train[:, kept], matrix(splits.validation.inputs)
     weighting = TfidfTransformer().fit(train)
     frequency = np.bincount(splits.train.targets, minlength=classes) / len(splits.train)
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from common.text import to_jamo
+from common.text import Encoder, to_jamo
 
 TAG = re.compile(r"<[^<>]{1,40}>")
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*|[^\w\s]|_+")  # words with their apostrophes; signs one by one
@@ -49,13 +49,64 @@ class Ragged:
         return out
 
 
+def words(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """All words in one row as numbers into the distinct ones: (numbers, distinct words, words a text)."""
+    rows = [WORD.findall(text) for text in texts]
+    lengths = np.array([len(row) for row in rows], int)
+    index, distinct = pd.factorize(np.fromiter(itertools.chain.from_iterable(rows), object, lengths.sum()))
+    return index, distinct, lengths
+
+
+def sequences(texts: Sequence[str], unit: str, vocabulary: Sequence[str], most: int) -> Ragged:
+    """Each text as the ids of its words or characters: from 1 up in the order of the vocabulary.
+
+    What the vocabulary does not hold has its size + 1. Of a text longer than `most` the middle is left out: reviews say what they mean at the beginning and at the end. A
+    text with nothing in it becomes one unknown.
+    """
+    if unit == "word":
+        index, distinct, lengths = words(texts)
+        known = {word: i for i, word in enumerate(vocabulary, start=1)}
+        table = np.array([known.get(word, len(vocabulary) + 1) for word in distinct], int)
+        ids = table[index] if len(index) else index
+    else:
+        texts = [to_jamo(text) for text in texts] if unit == "jamo" else texts
+        lengths = np.array([len(text) for text in texts], int)
+        ids = Encoder(vocabulary).encode("".join(texts)) + 1
+    ends = np.cumsum(lengths)
+    at = np.arange(len(ids)) - np.repeat(ends - lengths, lengths)  # place within the text
+    long = np.repeat(lengths, lengths)
+    ids = ids[(at < (most + 1) // 2) | (at >= long - most // 2)]
+    lengths = np.minimum(lengths, most)
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    if (lengths == 0).any():
+        ids = np.insert(ids, starts[:-1][lengths == 0], len(vocabulary) + 1)
+        starts = np.concatenate([[0], np.cumsum(np.maximum(lengths, 1))])
+    return Ragged(ids.astype("int32"), starts)
+
+
+def vocabulary_of(texts: Sequence[str], unit: str, most: int, least: int = 2) -> list[str]:
+    """The words or characters that occur `least` times, the most frequent first, at most `most`."""
+    if unit == "word":
+        index, distinct, _ = words(texts)
+        counts = np.bincount(index, minlength=len(distinct))
+    else:
+        flat = "".join(to_jamo(text) for text in texts) if unit == "jamo" else "".join(texts)
+        found, counts = np.unique(
+            np.frombuffer(flat.encode("utf-32-le", "surrogatepass"), np.uint32), return_counts=True
+        )
+        distinct = [chr(code) for code in found]
+    order = np.argsort(-counts, kind="stable")[:most]
+    return [str(distinct[i]) for i in order if counts[i] >= least]
+
+
 def codes(texts: Sequence[str], unit: str) -> tuple[np.ndarray, np.ndarray]:
     """Each text as a row of 64-bit codes, one a word or character; returns (all codes in one row, lengths)."""
     if unit == "word":
-        words = [WORD.findall(text) for text in texts]
-        lengths = np.array([len(row) for row in words], int)
-        index, distinct = pd.factorize(np.fromiter(itertools.chain.from_iterable(words), object, lengths.sum()))
-        hashed = [int.from_bytes(hashlib.blake2b(w.encode(errors="surrogatepass"), digest_size=8).digest(), "little") for w in distinct]
+        index, distinct, lengths = words(texts)
+        hashed = [
+            int.from_bytes(hashlib.blake2b(w.encode(errors="surrogatepass"), digest_size=8).digest(), "little")
+            for w in distinct
+        ]
         return np.array(hashed, np.uint64)[index], lengths
     if unit == "jamo":
         texts = [to_jamo(text) for text in texts]

@@ -15,7 +15,7 @@ from common.data import Split
 from common.errors import UserError
 from common.tables import check_columns, score_table_file
 from projects.text_classification.config import Config
-from projects.text_classification.ngrams import Ragged, bags, normalise
+from projects.text_classification.ngrams import Ragged, bags, normalise, sequences, vocabulary_of
 
 ORDERS = {"word": (1, 2, 3), "char": (1, 2, 3, 4, 5), "jamo": (1, 2, 3, 4, 5, 6, 7)}
 MOST_WEIGHTS = 2**22  # of the bag: buckets × columns
@@ -34,6 +34,10 @@ class Predictor:
 
     def __init__(self, networks: dict[str, Any], meta: dict[str, Any]):
         self.networks, self.meta = networks, meta
+        if "limits" in meta:
+            from common.recurrent import accelerate
+
+            accelerate(networks["model"])
 
     @property
     def examples(self) -> list[str]:
@@ -48,15 +52,18 @@ class Predictor:
 
     def encode_split(self, split: Split):
         """`Batches` with targets, as `model.fit` takes them."""
-        return self.encode(split.inputs, split.targets)
+        targets = np.asarray(split.targets)
+        both = self.meta.keys() >= {"buckets", "vocabulary"}  # the ensemble's two parts learn the same
+        return self.encode(split.inputs, np.stack([targets, targets], axis=1) if both else targets)
 
     def score(self, texts: Sequence[str]) -> np.ndarray:
         """Calibrated log-odds (texts, classes)."""
-        return self._log_odds(texts) / self.meta["temperature"]
+        return mixed(self._log_odds(texts), self.meta["mix"]) / self.meta["temperature"]
 
     def _log_odds(self, texts: Sequence[str]) -> np.ndarray:
+        """What the network gives: (texts, classes), of the ensemble (texts, 2, classes)."""
         batches = self.encode(texts)
-        found = np.empty((len(texts), len(self.meta["classes"])), "float32")
+        found = np.empty((len(texts), *self.networks["model"].output.shape[1:]), "float32")
         if len(texts) <= 256:  # `predict` costs more than so few texts do
             for i in range(len(batches)):
                 found[batches.batches[i]] = np.asarray(self.networks["model"](batches[i][0], training=False))
@@ -109,16 +116,22 @@ class Predictor:
         return [float(value) for value in log_odds[0] - log_odds[1:]]
 
     def known(self, text: str) -> float:
-        """The share of the text's n-grams that occur in the training texts."""
-        found = encode([text], self.meta)["ngrams"].ids
+        """The share of the text's words or characters (of the bag: n-grams) that occur in the training texts."""
+        encoded = encode([text], self.meta)
+        if "sequence" in encoded:
+            return float((encoded["sequence"].ids <= len(self.meta["vocabulary"])).mean())
+        ids = encoded["ngrams"].ids
         ratios = self.networks["model"].get_layer("ratios").get_weights()[0]
-        return float((ratios[found] != 0).any(axis=1).mean()) if len(found) else 0.0
+        return float((ratios[ids] != 0).any(axis=1).mean()) if len(ids) else 0.0
 
     def calibrate(self, validation: Split) -> None:
-        """Keep the temperature (Guo et al. 2017) that makes the validation labels likeliest; no answer changes."""
+        """Keep the mix of the ensemble's parts, and the temperature (Guo et al. 2017) that makes the validation labels
+        likeliest, which changes no answer."""
         from scipy.optimize import minimize_scalar
 
         log_odds = self._log_odds(validation.inputs).astype(float)
+        self.meta["mix"] = best_mix(log_odds, validation.targets)
+        log_odds = mixed(log_odds, self.meta["mix"])
         rows = np.arange(len(log_odds))
 
         def loss(log_temperature: float) -> float:
@@ -152,9 +165,14 @@ def describe(train: Split, classes: list[str], config: Config) -> dict[str, Any]
         "unit": unit,
         "orders": list(ORDERS[unit]),
     }
+    if config.model != "bag":
+        meta["vocabulary"] = vocabulary_of(texts, unit, config.vocabulary)
+        meta["most_units"] = config.most_units
+        meta["limits"] = limits(sequences(texts, unit, meta["vocabulary"], config.most_units).lengths)
+    if config.model not in ("bag", "ensemble"):
+        return meta
     width = 1 if len(classes) == 2 else len(classes)
-    found = bags(texts, unit, meta["orders"], MOST_WEIGHTS)
-    distinct = len(np.unique(found.ids))
+    distinct = len(np.unique(bags(texts, unit, meta["orders"], MOST_WEIGHTS).ids))
     meta["buckets"] = int(
         min(MOST_WEIGHTS // 2 ** int(np.ceil(np.log2(width))), 2 ** np.ceil(np.log2(2 * distinct + 2)))
     )
@@ -179,7 +197,12 @@ def limits(lengths: np.ndarray) -> list[int]:
 def encode(texts: Sequence[str], meta: dict[str, Any]) -> dict[str, Ragged]:
     """Raw texts -> the network's inputs by name."""
     cleaned = [normalise(text[:MOST_CHARACTERS]) for text in texts]
-    return {"ngrams": bags(cleaned, meta["unit"], meta["orders"], meta["buckets"])}
+    found = {}
+    if "buckets" in meta:
+        found["ngrams"] = bags(cleaned, meta["unit"], meta["orders"], meta["buckets"])
+    if "vocabulary" in meta:
+        found["sequence"] = sequences(cleaned, meta["unit"], meta["vocabulary"], meta["most_units"])
+    return found
 
 
 def checked(raw: Any) -> str:
@@ -208,10 +231,30 @@ def probabilities(log_odds: np.ndarray) -> np.ndarray:
     return shares / shares.sum(axis=1, keepdims=True)
 
 
+def mixed(log_odds: np.ndarray, mix: float) -> np.ndarray:
+    """The ensemble's log-odds (texts, 2, classes) as a weighted mean; `mix` is the share of the second, the network.
+
+    Those of one model (texts, classes) stay as they are.
+    """
+    return log_odds if log_odds.ndim == 2 else (1 - mix) * log_odds[:, 0] + mix * log_odds[:, 1]
+
+
+def best_mix(log_odds: np.ndarray, targets: np.ndarray) -> float:
+    """The share of the network, in steps of 0.05, at which most labels are right; of equal ones the middle."""
+    steps = np.linspace(0, 1, 21)
+    right = np.array([(mixed(log_odds, mix).argmax(axis=1) == targets).mean() for mix in steps])
+    return float(np.median(steps[right == right.max()]))
+
+
 def log_odds_of(scores: np.ndarray, label: int) -> np.ndarray:
     """The log-odds of one class against all others: (texts,)."""
     others = np.delete(scores, label, axis=1)
     return scores[:, label] - np.logaddexp.reduce(others, axis=1)
+
+
+def texts_of(frame: pd.DataFrame, column: str) -> list[str]:
+    """A column as texts; an empty cell is an empty text."""
+    return [text if isinstance(text, str) else "" if pd.isna(text) else str(text) for text in frame[column]]
 
 
 def score_file(
@@ -226,7 +269,7 @@ def score_file(
 
     def label(frame: pd.DataFrame) -> pd.DataFrame:
         check_columns(frame, [column], source)
-        return predictor.decode(predictor.score(frame[column].fillna("").astype(str).tolist()))
+        return predictor.decode(predictor.score(texts_of(frame, column)))
 
     return score_table_file(source, target, label, most, CHUNK_ROWS)
 

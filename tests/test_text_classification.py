@@ -1,0 +1,251 @@
+"""What text classification promises beside the contract."""
+
+import itertools
+import re
+import unicodedata
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from common.errors import UserError
+from projects.text_classification import data
+from projects.text_classification.config import TOY, Config
+from projects.text_classification.ngrams import bags, codes, normalise
+from projects.text_classification.predict import checked, choose_unit, pieces, score_file
+
+TEXTS = ["the film was good", "a bad film", "", "😀", "그 영화 정말 재미있다", "x" * 3000]
+
+
+@pytest.fixture(scope="module")
+def predictor(request):
+    return request.getfixturevalue("trained")("text_classification").load()
+
+
+# n-grams
+
+
+@pytest.mark.parametrize("unit", ["word", "char", "jamo"])
+def test_bags_hold_the_distinct_ngrams_of_each_text_alone(unit):
+    """As many ids as a plain loop finds n-grams, the same for a text alone as among others."""
+    found = bags(TEXTS, unit, (1, 2, 3), 2**30)
+    for i, text in enumerate(TEXTS):
+        plain = re.findall(r"[^\W_]+|[^\w\s]", text) if unit == "word" else list(f" {text} ")
+        if unit == "jamo":
+            plain = list(unicodedata.normalize("NFD", f" {text} "))
+        expected = {tuple(plain[j : j + n]) for n in (1, 2, 3) for j in range(len(plain) - n + 1)}
+        own = found.ids[found.starts[i] : found.starts[i + 1]]
+        assert len(own) == len(expected) and (np.diff(own) > 0).all() and (own > 0).all()
+        np.testing.assert_array_equal(own, bags([text], unit, (1, 2, 3), 2**30).ids)
+
+
+def test_padding_keeps_every_id():
+    found = bags(TEXTS, "char", (1, 2), 1000)
+    rows = np.array([4, 2, 0])
+    padded = found.padded(rows, 50)
+    assert padded.shape == (3, 50)
+    for row, line in zip(rows, padded, strict=True):
+        np.testing.assert_array_equal(line[line > 0], found.ids[found.starts[row] : found.starts[row + 1]])
+
+
+def test_normalise():
+    assert normalise("A <br /> B\n\t C") == "a b c"
+    assert normalise(unicodedata.normalize("NFD", "한국")) == "한국"
+    assert len(codes(["don't stop!"], "word")[0]) == 3
+
+
+def test_the_unit_is_chosen_from_the_texts():
+    assert choose_unit(["재미있는 영화였다 정말"] * 5) == "jamo"
+    assert choose_unit(["Norwegen", "drei Tage"] * 5) == "char"
+    assert choose_unit(["this is a rather long review of a film that nobody saw"] * 5) == "word"
+
+
+# data
+
+
+def test_builtin_keeps_translations_together_and_repeats_nothing(tmp_path):
+    splits = data.load_data(Config(languages=6), "builtin", tmp_path)
+    parts = (splits.train, splits.validation, splits.sealed_test)
+    concepts = [set(part.units) for part in parts]
+    assert not concepts[0] & concepts[1] and not concepts[0] & concepts[2] and not concepts[1] & concepts[2]
+    texts = [normalise(text) for part in parts for text in part.inputs]
+    assert len(texts) == len(set(texts)) > 5000
+    for part in parts:
+        assert len(np.unique(part.targets)) == 6
+
+
+def test_the_test_split_is_the_same_for_every_seed(tmp_path):
+    first, second = (data.load_data(Config(languages=2, seed=seed), "builtin", tmp_path) for seed in (0, 7))
+    assert first.sealed_test.inputs == second.sealed_test.inputs
+
+
+def write(path, rows, header="text,label"):
+    path.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+def rows_of(count=40):
+    return [f"{('good', 'bad')[i % 2]} film number {i},{('pos', 'neg')[i % 2]}" for i in range(count)]
+
+
+def own(path, **knobs):
+    return data.load_data(Config(**knobs), str(path), path.parent)
+
+
+def test_own_file(tmp_path):
+    splits = own(write(tmp_path / "a.csv", [*rows_of(), "good film number 0,pos", ",pos"]))
+    assert sum(splits.sizes.values()) == 40 and "2 empty or repeated" in splits.source.source
+    assert splits.meta["classes"] == ["neg", "pos"]
+    tabs = write(tmp_path / "b.tsv", [row.replace(",", "\t") for row in rows_of()], "review\tstars")
+    assert sum(own(tabs, text="review", label="stars").sizes.values()) == 40
+
+
+def test_ten_folds_hold_each_text_once(tmp_path):
+    path = write(tmp_path / "a.csv", rows_of(100))
+    tested = [text for fold in range(1, 11) for text in own(path, fold=fold).sealed_test.inputs]
+    assert len(tested) == 100 == len(set(tested))
+
+
+@pytest.mark.parametrize(
+    ("rows", "header", "message"),
+    [
+        (rows_of(), "text,stars", "--label COLUMN"),
+        (rows_of(), "review,stars", "--text COLUMN and --label COLUMN"),
+        ([f"film {i},pos" for i in range(30)], "text,label", "one value only"),
+        ([*rows_of(), "a film,"], "text,label", "row 42: label is empty"),
+        ([f"film {i},{i}" for i in range(40)], "text,label", "40 different values"),
+        ([*rows_of(), "so so,neutral"], "text,label", "'neutral' has 1 distinct texts"),
+        ([], "text,label", "no rows"),
+    ],
+)
+def test_bad_files_are_one_sentence(tmp_path, rows, header, message):
+    with pytest.raises(UserError, match=re.escape(message)):
+        own(write(tmp_path / "bad.csv", rows, header))
+
+
+def test_a_file_in_two_encodings_is_one_sentence(tmp_path):
+    path = tmp_path / "mixed.csv"
+    path.write_bytes("text,label\n영화,pos\n".encode() + "영화,neg\n".encode("cp949"))
+    with pytest.raises(UserError, match="UTF-8"):
+        own(path)
+
+
+def test_unseen_labels_are_named_with_their_row(tmp_path, predictor):
+    path = write(tmp_path / "new.csv", ["3 dager,Norwegian", "tre,Klingon"])
+    with pytest.raises(UserError, match="row 3: label is 'Klingon'"):
+        data.labelled(path, predictor.meta)
+
+
+# predictions
+
+
+def test_the_answer_is_complete(predictor):
+    answer = predictor.predict(predictor.examples[0])
+    assert answer["label"] in predictor.meta["classes"]
+    assert sum(answer["classes"].values()) == pytest.approx(1)
+    assert answer["probability"] == max(answer["classes"].values())
+    for piece in answer["carried_by"]:
+        assert predictor.examples[0][piece["start"] : piece["end"]] == piece["piece"]
+
+
+@pytest.mark.parametrize("text", ["", "   \n ", None])
+def test_an_empty_text_is_one_sentence(predictor, text):
+    with pytest.raises(UserError, match="empty"):
+        predictor.predict(text)
+
+
+@pytest.mark.parametrize("text", ["😀😀 🎉", "\ud800 lone", "\x00\x01", "é" * 10, "가" * 100, "<br/>"])
+def test_odd_texts_get_a_sensible_answer(predictor, text):
+    answer = predictor.predict(text)
+    assert 0 <= answer["known"] <= 1 and np.isfinite([piece["effect"] for piece in answer["carried_by"]]).all()
+
+
+def test_a_megabyte_is_cut_and_answered(predictor):
+    answer = predictor.predict("hele verden " * 90_000)
+    assert len(answer["carried_by"]) <= 250
+
+
+def test_pieces_cover_the_text_in_order():
+    for text in ("one", "two words", "many words in a row " * 400, "a\n\nb  c d"):
+        spans = pieces(text)
+        assert all(start < end for start, end in spans)
+        assert all(a[1] <= b[0] for a, b in itertools.pairwise(spans))
+        assert len(spans) <= 250
+        covered = "".join(text[start:end] for start, end in spans)
+        assert covered.replace(" ", "").replace("\n", "") == re.sub(r"\s", "", text)
+    assert checked("x" * 200_000) == "x" * 100_000
+
+
+def test_a_batch_answers_as_each_text_alone(predictor):
+    texts = [text for text in TEXTS if text] * 60
+    together = predictor.score(texts)
+    alone = np.concatenate([predictor.score([text]) for text in texts[:6]])
+    np.testing.assert_allclose(together[:6], alone, atol=1e-4)
+
+
+def test_score_file_streams_and_leaves_nothing_half_written(tmp_path, predictor, monkeypatch):
+    monkeypatch.setattr("projects.text_classification.predict.CHUNK_ROWS", 7)
+    source = tmp_path / "in.csv"
+    pd.DataFrame({"text": [*predictor.examples, "", "null"] * 3, "id": range(30)}).to_csv(source, index=False)
+    assert score_file(predictor, source, tmp_path / "out.csv") == 30
+    scored = pd.read_csv(tmp_path / "out.csv")
+    assert list(scored) == ["text", "id", "predicted", "probability"] and scored["id"].tolist() == list(range(30))
+    expected = predictor.decode(predictor.score(predictor.examples))
+    assert scored["predicted"][:8].tolist() == expected["predicted"].tolist()
+    with pytest.raises(UserError, match="no column 'review'"):
+        score_file(predictor, source, tmp_path / "no.csv", "review")
+    with pytest.raises(UserError, match="more than 10 rows"):
+        score_file(predictor, source, tmp_path / "no.csv", most=10)
+    assert not (tmp_path / "no.csv").exists() and not list(tmp_path.glob(".*"))
+
+
+def test_deleting_what_carried_the_answer_moves_it_more_than_chance(trained):
+    """The check of the attribution: over validation texts, without its three top pieces a text loses more of its
+    answer's log-odds than without three pieces drawn at random."""
+    from projects.text_classification.predict import log_odds_of
+
+    run = trained("text_classification")
+    predictor = run.load()
+    texts = [text for text in data.load_data(TOY, "builtin", run.data_dir).validation.inputs if len(text) > 15][:40]
+    random = np.random.default_rng(0)
+    top, chance = [], []
+    for text in texts:
+        label = int(predictor.score([text])[0].argmax())
+        spans, effects = pieces(text), np.array(predictor.contributions(text, label))
+        chosen = [np.argsort(-effects)[:3], *(random.permutation(len(spans))[:3] for _ in range(5))]
+        variants = [without(text, [spans[i] for i in some]) for some in chosen]
+        left = log_odds_of(predictor.score([text, *variants]).astype(float), label)
+        top.append(left[0] - left[1])
+        chance.append(left[0] - left[2:].mean())
+    gain = np.array(top) - np.array(chance)
+    resampled = [random.choice(gain, len(gain)).mean() for _ in range(1000)]
+    assert np.percentile(resampled, 2.5) > 0
+
+
+def without(text: str, spans: list[tuple[int, int]]) -> str:
+    for start, end in sorted(spans, reverse=True):
+        text = text[:start] + " " + text[end:]
+    return text
+
+
+# the network
+
+
+def test_a_bag_that_has_learnt_nothing_is_naive_bayes():
+    """With weights of 1 the log-odds are the sum of log-count ratios over the square root of their number."""
+    from projects.text_classification.batches import Batches
+    from projects.text_classification.model import build_model, start_from_naive_bayes
+
+    texts, targets = ["good film", "good fun", "bad film", "bad luck"], np.array([1, 1, 0, 0])
+    found = bags(texts, "word", (1,), 64)
+    model = build_model(Config(), {"classes": ["no", "yes"], "buckets": 64, "unit": "word"})
+    start_from_naive_bayes(model, Batches({"ngrams": found}, targets, 4))
+    # good is in two texts of one class and none of the other, film in one of each; alpha is 1.
+    z = float(model(found.padded(np.array([0])))[0, 1])
+    assert z == pytest.approx((np.log(3 / 1) + np.log(2 / 2)) / np.sqrt(2), abs=1e-5)
+
+
+def test_two_texts_of_different_length_do_not_touch_each_other(predictor):
+    """Padding adds nothing: a short text's answer is the same beside a long one."""
+    short, long = "3 dage", "Kongeriget Danmark og alle dets øer " * 40
+    np.testing.assert_allclose(predictor.score([short, long])[0], predictor.score([short])[0], atol=1e-5)
