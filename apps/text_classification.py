@@ -274,7 +274,9 @@ def data(run: Run) -> None:
 def inside(run: Run) -> None:
     predictor = shared.predictor(run)
     st.subheader(t("The network", "신경망"))
-    shared.drawing(predictor.networks["model"])
+    for name, network in predictor.networks.items():
+        st.caption(name)
+        shared.drawing(network)
     st.subheader(t("The code that builds it", "모델을 만드는 코드"))
     shared.code(run.project, "model")
 

@@ -35,7 +35,7 @@ def test_bags_hold_the_distinct_ngrams_of_each_text_alone(unit):
             plain = list(unicodedata.normalize("NFD", f" {text} "))
         expected = {tuple(plain[j : j + n]) for n in (1, 2, 3) for j in range(len(plain) - n + 1)}
         own = found.ids[found.starts[i] : found.starts[i + 1]]
-        assert len(own) == len(expected) and (np.diff(own) > 0).all() and (own > 0).all()
+        assert len(own) == len(expected) + 1 and (np.diff(own) > 0).all() and (own > 0).all()
         np.testing.assert_array_equal(own, bags([text], unit, (1, 2, 3), 2**30).ids)
 
 
@@ -231,18 +231,31 @@ def without(text: str, spans: list[tuple[int, int]]) -> str:
 # the network
 
 
-def test_a_bag_that_has_learnt_nothing_is_naive_bayes():
-    """With weights of 1 the log-odds are the sum of log-count ratios over the square root of their number."""
+def test_the_bag_is_logistic_regression_on_naive_bayes_features():
+    """The log-odds are those of the formula, written out on a dense matrix."""
     from projects.text_classification.batches import Batches
-    from projects.text_classification.model import build_model, start_from_naive_bayes
+    from projects.text_classification.model import bag, start_from_naive_bayes
 
-    texts, targets = ["good film", "good fun", "bad film", "bad luck"], np.array([1, 1, 0, 0])
-    found = bags(texts, "word", (1,), 64)
-    model = build_model(Config(), {"classes": ["no", "yes"], "buckets": 64, "unit": "word"})
-    start_from_naive_bayes(model, Batches({"ngrams": found}, targets, 4))
-    # good is in two texts of one class and none of the other, film in one of each; alpha is 1.
-    z = float(model(found.padded(np.array([0])))[0, 1])
-    assert z == pytest.approx((np.log(3 / 1) + np.log(2 / 2)) / np.sqrt(2), abs=1e-5)
+    texts, targets = ["good film", "good fun", "good", "bad film", "bad luck"], np.array([1, 1, 1, 0, 0])
+    buckets = 512
+    found = bags(texts, "word", (1, 2), buckets)
+    model = bag(Config(), {"classes": ["no", "yes"], "buckets": buckets, "unit": "word"})
+    start_from_naive_bayes(model, Batches(found, targets, 4))
+    weights = np.random.default_rng(0).normal(size=(buckets, 1)).astype("float32")
+    model.get_layer("weights").set_weights([weights])
+
+    present = np.zeros((5, buckets))
+    for row in range(5):
+        present[row, found.ids[found.starts[row] : found.starts[row + 1]]] = 1
+    inside, outside = present[targets == 1].sum(0) + 1, present[targets == 0].sum(0) + 1
+    ratio = np.log(inside / inside.sum()) - np.log(outside / outside.sum())
+    ratio *= np.log(5 / np.maximum(present.sum(0), 1)) + 1
+    ratio[present.sum(0) < 2] = 0
+    ratio[1] = np.log(3 / 2)  # what every text has stands for the share of the class
+    scaled = present * ratio
+    expected = scaled @ weights[:, 0] / np.linalg.norm(scaled, axis=1)
+    log_odds = np.asarray(model(found.padded(np.arange(5), 9)))
+    np.testing.assert_allclose(log_odds, np.stack([-expected, expected], axis=1), atol=1e-5)
 
 
 def test_two_texts_of_different_length_do_not_touch_each_other(predictor):

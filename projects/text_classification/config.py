@@ -23,7 +23,10 @@ class Config:
 
     epochs: Annotated[int, Bounds(least=1)] = 20  # the most; the early stop usually comes sooner
     batch_size: Annotated[int, Bounds(least=1), Search(32, 256, log=True)] = 128  # texts a step
-    learning_rate: Annotated[float, Bounds(least=1e-8), Search(3e-4, 3e-3, log=True)] = 1e-3  # Adam's step size
+    learning_rate: Annotated[float, Bounds(least=1e-8), Search(3e-4, 3e-3, log=True)] = (
+        1e-3  # Adam's step size (networks)
+    )
+    bag_learning_rate: Annotated[float, Bounds(least=1e-8), Search(0.3, 10, log=True)] = 2.0  # SGD's step a text (bag)
     dropout: Annotated[float, Bounds(least=0, most=0.9), Search(0.1, 0.6)] = 0.4  # of embeddings and of what is pooled
     units: Annotated[int, Bounds(least=1), Search(32, 256, log=True)] = 128  # filters a width, or cells a direction
     embedding: Annotated[int, Bounds(least=1), Search(32, 256, log=True)] = 96  # numbers a word or character
@@ -33,4 +36,4 @@ class Config:
 
 
 # The smallest setting that still learns something: what the tests and the notebook's test run use.
-TOY = Config(languages=3, epochs=2, units=8, embedding=8, learning_rate=1e-2)
+TOY = Config(languages=3, epochs=2, batch_size=64, units=8, embedding=8, learning_rate=1e-2)

@@ -19,7 +19,7 @@ from common.runs import Run
 from common.tables import file_sha256
 from projects.text_classification.data import labelled, load_data
 from projects.text_classification.ngrams import bags, normalise
-from projects.text_classification.predict import best_mix, mixed, probabilities
+from projects.text_classification.predict import probabilities
 
 DIRECTIONS = {"accuracy": "max", "macro_f1": "max", "mcc": "max", "ece": "min"}
 BASELINE_BUCKETS = 2**20
@@ -30,13 +30,8 @@ Scorer = Callable[[Sequence[str]], np.ndarray]  # texts -> probabilities (texts,
 
 def accuracy_of(validation) -> Callable[[np.ndarray], dict[str, float]]:
     """Predicted log-odds of validation batches -> accuracy, for the choice of the best epoch."""
-    targets = validation.targets[validation.order].reshape(len(validation.order), -1)[:, 0]
-
-    def score(log_odds: np.ndarray) -> dict[str, float]:
-        answers = mixed(log_odds, best_mix(log_odds, targets)).argmax(axis=1)
-        return {"accuracy": float((answers == targets).mean())}
-
-    return score
+    targets = validation.targets[validation.order]
+    return lambda log_odds: {"accuracy": float((log_odds.argmax(axis=1) == targets).mean())}
 
 
 def evaluate(run: Run, data: str | None = None) -> Report:
@@ -67,7 +62,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
         validation=classification_figures(splits.validation.targets, validation)(splits.validation.weights),
         test={"unit": source.unit, "looks": looks, **table},
         directions=DIRECTIONS,
-        parameters=predictor.networks["model"].count_params(),
+        parameters=sum(network.count_params() for network in predictor.networks.values()),
         inference_per_second=report.throughput(lambda: predictor.score(sample), len(sample)),
         failures=errors(test, shares[config.model], classes, 10).to_dict("records"),
         figures={

@@ -7,35 +7,51 @@ from keras import layers, ops
 from common import blocks
 from projects.text_classification.batches import Batches
 from projects.text_classification.config import Config
+from projects.text_classification.ngrams import EVERY
 
 
-def build_model(config: Config, meta: dict) -> keras.Model:
-    """A compiled model from encoded texts to the log-odds (batch, classes) of each class.
+def build_models(config: Config, meta: dict) -> dict[str, keras.Model]:
+    """The compiled models of a rung by name: one, or both parts of the ensemble."""
+    if config.model == "ensemble":
+        return {"bag": bag(config, meta), config.partner: network(config, meta, config.partner)}
+    return {config.model: bag(config, meta) if config.model == "bag" else network(config, meta, config.model)}
 
-    Inputs: `ngrams` (batch, any) buckets for the bag, `sequence` (batch, any) numbers of words or characters for the
-    networks; 0 is padding in both. Of two classes the log-odds are (-z, z).
+
+def bag(config: Config, meta: dict) -> keras.Model:
+    """NB-SVM (Wang & Manning 2012) as layers: logistic regression on the presence of n-grams, each scaled by its naive
+    Bayes log-count ratio, texts brought to length 1. A sum of embeddings is a dense layer over a sparse vector that
+    nobody has to write out.
+
+    Input: buckets of n-grams (batch, any), 0 is padding. Output: log-odds (batch, classes), of two classes (-z, z).
+    The ratios are set by `start_from_naive_bayes` and stay; what is learnt is one weight on each. An n-gram that naive
+    Bayes finds telling moves faster. Bucket 0 has ratio 0, so padding adds nothing.
     """
-    classes, inputs, outputs = len(meta["classes"]), [], []
-    if config.model in ("bag", "ensemble"):
-        inputs.append(keras.Input((None,), dtype="int32", name="ngrams"))
-        outputs.append(bag(inputs[-1], config, meta["buckets"], classes))
-    if config.model != "bag":
-        inputs.append(keras.Input((None,), dtype="int32", name="sequence"))
-        network = config.partner if config.model == "ensemble" else config.model
-        x = layers.Embedding(len(meta["vocabulary"]) + 2, config.embedding, mask_zero=True, name="embedding")(
-            inputs[-1]
-        )
-        x = layers.SpatialDropout1D(config.dropout, name="embedding_dropout")(x)
-        x = convolutions(x, inputs[-1], config) if network == "cnn" else recurrent(x, inputs[-1], network, config)
-        x = layers.Dropout(config.dropout, name="pooled_dropout")(x)
-        outputs.append(_log_odds(layers.Dense(1 if classes == 2 else classes, name="network")(x)))
-    model = keras.Model(inputs, ops.stack(outputs, axis=1) if len(outputs) == 2 else outputs[0], name=config.model)
-    model.compile(
-        optimizer=blocks.optimizer("adam", config.learning_rate),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        jit_compile=False,  # lengths vary, and XLA would compile the whole model anew for each
-    )
-    return model
+    width, buckets = columns(meta), meta["buckets"]
+    ngrams = keras.Input((None,), dtype="int32", name="ngrams")
+    ratios = layers.Embedding(buckets, width, embeddings_initializer="zeros", trainable=False, name="ratios")(ngrams)
+    weights = layers.Embedding(buckets, width, embeddings_initializer="zeros", name="weights")(ngrams)
+    x = layers.Multiply(name="weighted_ratios")([ratios, weights])
+    length = ops.sqrt(ops.sum(ops.square(ratios), axis=1))
+    x = ops.sum(x, axis=1) / ops.maximum(length, 1e-3)
+    # Plain gradient descent leaves the weights of the n-grams that a batch does not hold alone, so a step takes as long
+    # as the batch is wide; Adam would walk through all of them. The rate is per text, whatever the batch size.
+    descent = keras.optimizers.SGD(config.bag_learning_rate * config.batch_size)
+    return compiled(keras.Model(ngrams, log_odds(x), name="bag"), descent)
+
+
+def network(config: Config, meta: dict, kind: str) -> keras.Model:
+    """A convolutional or recurrent network over embeddings learnt from nothing.
+
+    Input: numbers of words or characters (batch, any), 0 is padding. Output: log-odds (batch, classes).
+    """
+    sequence = keras.Input((None,), dtype="int32", name="sequence")
+    x = layers.Embedding(len(meta["vocabulary"]) + 2, config.embedding, mask_zero=True, name="embedding")(sequence)
+    x = layers.SpatialDropout1D(config.dropout, name="embedding_dropout")(x)
+    x = convolutions(x, sequence, config) if kind == "cnn" else recurrent(x, sequence, kind, config)
+    x = layers.Dropout(config.dropout, name="pooled_dropout")(x)
+    x = layers.Dense(columns(meta), name="log_odds")(x)
+    model = keras.Model(sequence, log_odds(x), name=kind)
+    return compiled(model, blocks.optimizer("adam", config.learning_rate))
 
 
 def convolutions(x, sequence, config: Config):
@@ -67,44 +83,44 @@ def recurrent(x, sequence, cell: str, config: Config):
     return layers.Concatenate(name="pooled")([mean, greatest])
 
 
-def bag(ngrams, config: Config, buckets: int, classes: int):
-    """NB-SVM (Wang & Manning 2012) as layers: a linear layer over the presence of n-grams, each scaled by its naive
-    Bayes log-count ratio. A sum of embeddings is a dense layer over a sparse vector that nobody has to write out.
-
-    The ratios are set by `start_from_naive_bayes` and stay; the weights on them are learnt, starting from 1, which is
-    naive Bayes itself. Bucket 0 has ratio 0, so padding adds nothing.
-    """
-    width = 1 if classes == 2 else classes
-    ratios = layers.Embedding(buckets, width, embeddings_initializer="zeros", trainable=False, name="ratios")(ngrams)
-    weights = layers.Embedding(buckets, width, embeddings_initializer="ones", name="weights")(ngrams)
-    x = layers.Multiply(name="weighted_ratios")([ratios, weights])
-    count = ops.sum(ops.cast(ops.not_equal(ngrams, 0), "float32"), axis=1, keepdims=True)
-    x = ops.sum(x, axis=1) / ops.sqrt(ops.maximum(count, 1.0))
-    return _log_odds(layers.Dense(width, kernel_initializer="identity", name="bag")(x))
+def columns(meta: dict) -> int:
+    """How many numbers a model gives: of two classes one is enough."""
+    return 1 if len(meta["classes"]) == 2 else len(meta["classes"])
 
 
-def _log_odds(x):
-    """Of two classes one number z is enough; both columns make every ladder rung look the same."""
+def log_odds(x):
+    """(batch, classes) of what a model gives: one number z for two classes is (-z, z)."""
     return ops.concatenate([-x, x], axis=-1) if x.shape[-1] == 1 else x
 
 
-def start_from_naive_bayes(model: keras.Model, train: Batches, alpha: float = 1.0) -> None:
-    """Set the bag's ratios from the training texts: log of how much likelier each n-gram is in a class than outside.
+def compiled(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> keras.Model:
+    """For training on class numbers. Without XLA: lengths vary, and it would compile the whole model for each."""
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer=optimizer, loss=loss, jit_compile=False)
+    return model
 
-    For class k and bucket j, with n texts of the class holding j: log((n_kj + alpha) / sum) minus the same for all
-    other classes together. Does nothing where the model has no bag.
+
+def start_from_naive_bayes(model: keras.Model, train: Batches, alpha: float = 1.0, least: int = 2) -> None:
+    """Set the bag's ratios from the training texts: how much likelier each n-gram is in a class than outside.
+
+    For class k and bucket j, with n_kj texts of the class that hold it: the log of (n_kj + alpha) / sum_j, minus the
+    same for all other classes together, times the inverse document frequency, log(texts / n_j) + 1. An n-gram of fewer
+    than `least` texts gets 0: where it is the only one, its ratio is nothing but the label of its own text. The bucket
+    that every text has gets the log-odds of the class. Does nothing to a model that is no bag.
     """
-    if "ngrams" not in train.inputs:
+    if model.name != "bag":
         return
-    layer, found = model.get_layer("ratios"), train.inputs["ngrams"]
+    layer, found = model.get_layer("ratios"), train.rows
     buckets, width = layer.input_dim, layer.output_dim
-    labels = np.repeat(train.targets.reshape(len(found), -1)[:, 0], found.lengths)
-    classes = [1] if width == 1 else range(width)
+    targets, labels = train.targets, np.repeat(train.targets, found.lengths)
     total = np.bincount(found.ids, minlength=buckets).astype(float)
+    rarity = np.log(len(found) / np.maximum(total, 1)) + 1
     ratios = np.zeros((buckets, width), "float32")
-    for column, k in enumerate(classes):
+    for column, k in enumerate([1] if width == 1 else range(width)):
         inside = np.bincount(found.ids[labels == k], minlength=buckets) + alpha
         outside = total + 2 * alpha - inside
-        ratios[:, column] = np.log(inside / inside.sum()) - np.log(outside / outside.sum())
-    ratios[total == 0] = 0
+        ratios[:, column] = rarity * (np.log(inside / inside.sum()) - np.log(outside / outside.sum()))
+        share = np.mean(targets == k)
+        ratios[EVERY, column] = np.log(share / (1 - share))
+    ratios[total < least] = 0
     layer.set_weights([ratios])

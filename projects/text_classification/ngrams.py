@@ -16,6 +16,7 @@ import pandas as pd
 
 from common.text import Encoder, to_jamo
 
+EVERY = 1  # the bucket that every text has: a constant input
 TAG = re.compile(r"<[^<>]{1,40}>")
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*|[^\w\s]|_+")  # words with their apostrophes; signs one by one
 
@@ -60,8 +61,8 @@ def words(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def sequences(texts: Sequence[str], unit: str, vocabulary: Sequence[str], most: int) -> Ragged:
     """Each text as the ids of its words or characters: from 1 up in the order of the vocabulary.
 
-    What the vocabulary does not hold has its size + 1. Of a text longer than `most` the middle is left out: reviews say what they mean at the beginning and at the end. A
-    text with nothing in it becomes one unknown.
+    What the vocabulary does not hold has its size + 1. Of a text longer than `most` the middle is left out: reviews say
+    what they mean at the beginning and at the end. A text with nothing in it becomes one unknown.
     """
     if unit == "word":
         index, distinct, lengths = words(texts)
@@ -116,18 +117,18 @@ def codes(texts: Sequence[str], unit: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def bags(texts: Sequence[str], unit: str, orders: Sequence[int], buckets: int) -> Ragged:
-    """The distinct n-grams of each text, for n in `orders`, hashed into buckets 1 to `buckets` - 1, ascending."""
+    """The distinct n-grams of each text, for n in `orders`, hashed into buckets 2 to `buckets` - 1, after `EVERY`."""
     single, lengths = codes(texts, unit)
     text = np.repeat(np.arange(len(texts), dtype=np.uint64), lengths)
-    left = np.arange(len(single)) - np.repeat(np.cumsum(lengths), lengths) + np.repeat(lengths, lengths)
-    left = np.repeat(lengths, lengths) - left  # codes from here to the end of the text
-    keys, grams = [], single.copy()
+    left = np.repeat(np.cumsum(lengths), lengths) - np.arange(len(single))  # codes from here to the end of the text
+    keys = [np.arange(len(texts), dtype=np.uint64) << np.uint64(32) | np.uint64(EVERY)]
+    grams = single.copy()
     for n in range(1, max(orders) + 1):
         if n > 1:
             grams = grams[:-1] * np.uint64(0x9E3779B97F4A7C15) + single[n - 1 :] if len(grams) else grams
         if n in orders:
             whole = left[: len(grams)] >= n
-            bucket = _mixed(grams[whole] + np.uint64(n)) % np.uint64(buckets - 1) + np.uint64(1)
+            bucket = _mixed(grams[whole] + np.uint64(n)) % np.uint64(buckets - 2) + np.uint64(2)
             keys.append(text[: len(grams)][whole] << np.uint64(32) | bucket)
     found = np.concatenate(keys)
     found.sort()

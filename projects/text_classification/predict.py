@@ -28,8 +28,8 @@ HANGUL = re.compile("[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]")
 class Predictor:
     """Encodes texts, runs the network and says what it found.
 
-    networks: {"model": Keras model from encoded texts to log-odds}. meta: classes and encoding (`describe`) and, once
-    they are chosen, the temperature and the examples.
+    networks: {"bag" or the kind of network: Keras model from encoded texts to log-odds}; of the ensemble two. meta:
+    classes and encoding (`describe`) and, once they are chosen, the mix, the temperature and the examples.
     """
 
     def __init__(self, networks: dict[str, Any], meta: dict[str, Any]):
@@ -37,38 +37,38 @@ class Predictor:
         if "limits" in meta:
             from common.recurrent import accelerate
 
-            accelerate(networks["model"])
+            for network in networks.values():
+                accelerate(network)
 
     @property
     def examples(self) -> list[str]:
         """A few texts of the validation split, of different classes."""
         return self.meta["examples"]
 
-    def encode(self, texts: Sequence[str], targets: Any = None):
-        """Texts -> `Batches` for the network, in order of length."""
+    def encode(self, texts: Sequence[str], name: str, targets: Any = None):
+        """Texts -> `Batches` for the network of this name, in order of length."""
         from projects.text_classification.batches import Batches
 
-        return Batches(encode(texts, self.meta), targets, 256, self.meta.get("limits"))
+        return Batches(encode(texts, self.meta, name), targets, 256, None if name == "bag" else self.meta["limits"])
 
-    def encode_split(self, split: Split):
-        """`Batches` with targets, as `model.fit` takes them."""
-        targets = np.asarray(split.targets)
-        both = self.meta.keys() >= {"buckets", "vocabulary"}  # the ensemble's two parts learn the same
-        return self.encode(split.inputs, np.stack([targets, targets], axis=1) if both else targets)
+    def encode_split(self, split: Split, name: str):
+        """`Batches` with targets, as `model.fit` takes them, for the network of this name."""
+        return self.encode(split.inputs, name, np.asarray(split.targets))
 
     def score(self, texts: Sequence[str]) -> np.ndarray:
         """Calibrated log-odds (texts, classes)."""
         return mixed(self._log_odds(texts), self.meta["mix"]) / self.meta["temperature"]
 
     def _log_odds(self, texts: Sequence[str]) -> np.ndarray:
-        """What the network gives: (texts, classes), of the ensemble (texts, 2, classes)."""
-        batches = self.encode(texts)
-        found = np.empty((len(texts), *self.networks["model"].output.shape[1:]), "float32")
-        if len(texts) <= 256:  # `predict` costs more than so few texts do
-            for i in range(len(batches)):
-                found[batches.batches[i]] = np.asarray(self.networks["model"](batches[i][0], training=False))
-        else:
-            found[batches.order] = self.networks["model"].predict(batches, verbose=0)
+        """What each network gives: (networks, texts, classes), the bag first."""
+        found = np.empty((len(self.networks), len(texts), len(self.meta["classes"])), "float32")
+        for own, (name, network) in zip(found, sorted(self.networks.items()), strict=True):
+            batches = self.encode(texts, name)
+            if len(texts) <= 256:  # `predict` costs more than so few texts do
+                for i in range(len(batches)):
+                    own[batches.batches[i]] = np.asarray(network(batches[i][0], training=False))
+            else:
+                own[batches.order] = network.predict(batches, verbose=0)
         return found
 
     def decode(self, log_odds: np.ndarray) -> pd.DataFrame:
@@ -117,12 +117,12 @@ class Predictor:
 
     def known(self, text: str) -> float:
         """The share of the text's words or characters (of the bag: n-grams) that occur in the training texts."""
-        encoded = encode([text], self.meta)
-        if "sequence" in encoded:
-            return float((encoded["sequence"].ids <= len(self.meta["vocabulary"])).mean())
-        ids = encoded["ngrams"].ids
-        ratios = self.networks["model"].get_layer("ratios").get_weights()[0]
-        return float((ratios[ids] != 0).any(axis=1).mean()) if len(ids) else 0.0
+        if "vocabulary" in self.meta:
+            ids = encode([text], self.meta, "sequence").ids
+            return float((ids <= len(self.meta["vocabulary"])).mean())
+        ids = encode([text], self.meta, "bag").ids[1:]  # without the one that every text has
+        ratios = self.networks["bag"].get_layer("ratios").embeddings
+        return float((np.asarray(ratios)[ids] != 0).any(axis=1).mean()) if len(ids) else 0.0
 
     def calibrate(self, validation: Split) -> None:
         """Keep the mix of the ensemble's parts, and the temperature (Guo et al. 2017) that makes the validation labels
@@ -194,15 +194,12 @@ def limits(lengths: np.ndarray) -> list[int]:
     return sorted({int(np.ceil(value)) for value in quantiles})
 
 
-def encode(texts: Sequence[str], meta: dict[str, Any]) -> dict[str, Ragged]:
-    """Raw texts -> the network's inputs by name."""
+def encode(texts: Sequence[str], meta: dict[str, Any], name: str) -> Ragged:
+    """Raw texts -> the input of a network: n-grams for the one named bag, a sequence for any other."""
     cleaned = [normalise(text[:MOST_CHARACTERS]) for text in texts]
-    found = {}
-    if "buckets" in meta:
-        found["ngrams"] = bags(cleaned, meta["unit"], meta["orders"], meta["buckets"])
-    if "vocabulary" in meta:
-        found["sequence"] = sequences(cleaned, meta["unit"], meta["vocabulary"], meta["most_units"])
-    return found
+    if name == "bag":
+        return bags(cleaned, meta["unit"], meta["orders"], meta["buckets"])
+    return sequences(cleaned, meta["unit"], meta["vocabulary"], meta["most_units"])
 
 
 def checked(raw: Any) -> str:
@@ -232,11 +229,8 @@ def probabilities(log_odds: np.ndarray) -> np.ndarray:
 
 
 def mixed(log_odds: np.ndarray, mix: float) -> np.ndarray:
-    """The ensemble's log-odds (texts, 2, classes) as a weighted mean; `mix` is the share of the second, the network.
-
-    Those of one model (texts, classes) stay as they are.
-    """
-    return log_odds if log_odds.ndim == 2 else (1 - mix) * log_odds[:, 0] + mix * log_odds[:, 1]
+    """The weighted mean of log-odds (networks, texts, classes); `mix` is the share of the last one. Of one: its own."""
+    return (1 - mix) * log_odds[0] + mix * log_odds[-1]
 
 
 def best_mix(log_odds: np.ndarray, targets: np.ndarray) -> float:

@@ -10,24 +10,18 @@ def train(config: Config, run: Run, callbacks=()) -> None:
     from common.training import fit
     from projects.text_classification.data import load_data
     from projects.text_classification.evaluate import accuracy_of
-    from projects.text_classification.model import build_model, start_from_naive_bayes
+    from projects.text_classification.model import build_models, start_from_naive_bayes
     from projects.text_classification.predict import Predictor
 
     splits = load_data(config, run.data, run.data_dir)
     run.log(f"{splits.source.source}\n{splits.sizes}, unit: {splits.meta['unit']}")
-    model = build_model(config, splits.meta)
-    predictor = Predictor({"model": model}, dict(splits.meta))
-    train, validation = (predictor.encode_split(split) for split in (splits.train, splits.validation))
-    start_from_naive_bayes(model, train)
-    fit(
-        model,
-        train.shuffled(config.batch_size, config.seed),
-        validation,
-        config,
-        run,
-        callbacks,
-        score=accuracy_of(validation),
-    )
+    models = build_models(config, splits.meta)
+    predictor = Predictor(models, dict(splits.meta))
+    for name, model in models.items():
+        train, validation = (predictor.encode_split(split, name) for split in (splits.train, splits.validation))
+        start_from_naive_bayes(model, train)
+        batches = train.shuffled(config.batch_size, config.seed)
+        fit(model, batches, validation, config, run, callbacks, score=accuracy_of(validation), part=name)
     predictor.calibrate(splits.validation)
     predictor.choose_examples(splits.validation)
     run.save(predictor)
