@@ -273,6 +273,26 @@ def data(run: Run) -> None:
 
 def inside(run: Run) -> None:
     predictor = shared.predictor(run)
+    if "bag" in predictor.networks:
+        st.subheader(t("What speaks for each class", "분류마다 무엇을 보고 판단하는가"))
+        ngrams = shared.table_file(run, "ngrams")
+        label = st.selectbox(t("Class", "분류"), predictor.meta["classes"])
+        own = ngrams[ngrams["class"].astype(str) == label]
+        st.altair_chart(
+            alt.Chart(own)
+            .mark_bar(cornerRadius=3, color="#0072B2")
+            .encode(
+                x=alt.X("effect", title=t("ratio × weight", "비율 × 가중치")),
+                y=alt.Y("ngram", sort=None, title=None),
+                tooltip=["ngram", "effect", "texts"],
+            )
+        )
+        st.caption(
+            t(
+                "The n-grams that add most to this class's log-odds over the training texts. A space is shown as it is.",
+                "학습 데이터 전체에서 이 분류의 로그 오즈를 가장 많이 올리는 n-gram입니다. 빈칸도 글자 그대로 나타납니다.",
+            )
+        )
     st.subheader(t("The network", "신경망"))
     for name, network in predictor.networks.items():
         st.caption(name)

@@ -11,7 +11,7 @@ import pytest
 from common.errors import UserError
 from projects.text_classification import data
 from projects.text_classification.config import TOY, Config
-from projects.text_classification.ngrams import bags, codes, normalise
+from projects.text_classification.ngrams import bags, codes, normalise, sequences, spelled, vocabulary_of
 from projects.text_classification.predict import checked, choose_unit, pieces, score_file
 
 TEXTS = ["the film was good", "a bad film", "", "😀", "그 영화 정말 재미있다", "x" * 3000]
@@ -39,6 +39,15 @@ def test_bags_hold_the_distinct_ngrams_of_each_text_alone(unit):
         np.testing.assert_array_equal(own, bags([text], unit, (1, 2, 3), 2**30).ids)
 
 
+@pytest.mark.parametrize("unit", ["word", "char", "jamo"])
+def test_a_bucket_is_spelled_as_an_ngram_that_falls_into_it(unit):
+    texts, shape = [normalise(text) for text in TEXTS if text], (unit, (1, 2, 3), 2**30)
+    found = bags(texts, *shape)
+    names = spelled(texts, *shape, found.ids)
+    assert set(names) == set(found.ids) - {1}
+    assert {"good", "was good", "the film was"} <= set(names.values()) if unit == "word" else "goo" in names.values()
+
+
 def test_padding_keeps_every_id():
     found = bags(TEXTS, "char", (1, 2), 1000)
     rows = np.array([4, 2, 0])
@@ -55,7 +64,7 @@ def test_normalise():
 
 
 def test_the_unit_is_chosen_from_the_texts():
-    assert choose_unit(["재미있는 영화였다 정말"] * 5) == "jamo"
+    assert choose_unit(["재미있는 영화였다 정말 오랜만에 본 좋은 작품"] * 5) == "char"
     assert choose_unit(["Norwegen", "drei Tage"] * 5) == "char"
     assert choose_unit(["this is a rather long review of a film that nobody saw"] * 5) == "word"
 
@@ -262,3 +271,72 @@ def test_two_texts_of_different_length_do_not_touch_each_other(predictor):
     """Padding adds nothing: a short text's answer is the same beside a long one."""
     short, long = "3 dage", "Kongeriget Danmark og alle dets øer " * 40
     np.testing.assert_allclose(predictor.score([short, long])[0], predictor.score([short])[0], atol=1e-5)
+
+
+def test_batches_hold_every_text_once_and_few_shapes():
+    from projects.text_classification.batches import Batches
+
+    texts = ["a b c d e f g h"[: 1 + i % 15] for i in range(500)]
+    found = sequences(texts, "char", vocabulary_of(texts, "char", 100), 400)
+    batches = Batches(found, np.arange(500), 32, limits=[4, 8, 15], seed=0)
+    for _ in range(2):
+        seen = [batches[i] for i in range(len(batches))]
+        assert sorted(np.concatenate([targets for _, targets in seen])) == list(range(500))
+        assert {inputs.shape[1] for inputs, _ in seen} <= {4, 8, 15}
+        assert sum(len(inputs) != 32 for inputs, _ in seen) <= 1
+        assert seen[0][0].shape[1] != seen[1][0].shape[1], "Keras would take the length for fixed"
+        batches.on_epoch_end()
+
+
+def test_sequences_keep_the_beginning_and_the_end():
+    vocabulary = vocabulary_of(["a b c d e f", "a b"], "word", 100, least=1)
+    found = sequences(["a b c d e f", "", "zzz a"], "word", vocabulary, 4)
+    unknown = len(vocabulary) + 1
+    expected = [[vocabulary.index(word) + 1 for word in "abef"], [unknown], [unknown, vocabulary.index("a") + 1]]
+    assert [found.ids[a:b].tolist() for a, b in itertools.pairwise(found.starts)] == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["cnn", "simple_rnn", "gru", "lstm", "ensemble"])
+def test_every_rung_trains_and_answers_alone_as_among_others(kind, tmp_path):
+    import dataclasses
+
+    from common import cli, runs
+    from common.project import Project
+
+    project = Project("text_classification")
+    config = dataclasses.replace(TOY, model=kind, languages=2)
+    run = runs.start(project, config, "builtin", tmp_path / "data", tmp_path / "runs")
+    cli.train_run(run)
+    rows = 4 if kind == "ensemble" else 2
+    assert [row["epoch"] for row in run.history] == list(range(1, rows + 1))
+    predictor = run.load()
+    assert sorted(predictor.networks) == (["bag", "cnn"] if kind == "ensemble" else [kind])
+    texts = [*predictor.examples, "et land " * 100]
+    np.testing.assert_allclose(predictor.score(texts)[:2], predictor.score(texts[:2]), atol=1e-4)
+    assert run.report["test"]["model"]["accuracy"]["value"] > 0.5
+
+
+@pytest.mark.slow
+def test_a_crashed_ensemble_goes_on_with_its_second_part(tmp_path):
+    import dataclasses
+
+    import keras
+
+    from common import cli, runs
+    from common.project import Project
+
+    class Crash(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if self.model.name == "cnn" and epoch == 1:
+                raise RuntimeError("crash")
+
+    project = Project("text_classification")
+    config = dataclasses.replace(TOY, model="ensemble", languages=2)
+    run = runs.start(project, config, "builtin", tmp_path / "data", tmp_path / "runs")
+    with pytest.raises(RuntimeError, match="crash"):
+        cli.train_run(run, (Crash(),))
+    first = run.history
+    assert [row["epoch"] for row in first] == [1, 2, 3]
+    cli.train_run(run)
+    assert run.finished and [row["epoch"] for row in run.history] == [1, 2, 3, 4] and run.history[:3] == first

@@ -18,8 +18,8 @@ from common.report import Report
 from common.runs import Run
 from common.tables import file_sha256
 from projects.text_classification.data import labelled, load_data
-from projects.text_classification.ngrams import bags, normalise
-from projects.text_classification.predict import probabilities
+from projects.text_classification.ngrams import EVERY, bags, normalise, spelled
+from projects.text_classification.predict import Predictor, encode, probabilities
 
 DIRECTIONS = {"accuracy": "max", "macro_f1": "max", "mcc": "max", "ece": "min"}
 BASELINE_BUCKETS = 2**20
@@ -75,6 +75,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
             "errors": errors(test, shares[config.model], classes, 300),
             "confusions": confusions(test, shares[config.model], classes),
             "sample": sample_of(splits.train, classes),
+            **({"ngrams": telling(predictor, splits.train)} if "bag" in predictor.networks else {}),
         },
         notes=[
             f"Texts are taken as a sequence of {predictor.meta['unit']}s.",
@@ -115,7 +116,7 @@ def baselines(splits: Splits) -> dict[str, Scorer]:
         "majority_class": lambda texts: np.tile(frequency, (len(texts), 1)),
         "naive_bayes": best((MultinomialNB(alpha=alpha) for alpha in (0.03, 0.1, 0.3, 1.0)), lambda counts: counts),
         "tfidf_logistic_regression": best(
-            (LogisticRegression(C=strength, max_iter=100, tol=1e-3) for strength in (10.0, 100.0)),
+            (LogisticRegression(C=strength, max_iter=60, tol=1e-3) for strength in (10.0, 100.0)),
             weighting.transform,
         ),
     }
@@ -153,6 +154,32 @@ def sample_of(train: Split, classes: list[str], count: int = 600) -> pd.DataFram
             "class": [classes[train.targets[row]] for row in rows],
         }
     )
+
+
+def telling(predictor: Predictor, train: Split, each: int = 15, most: int = 4000) -> pd.DataFrame:
+    """The n-grams that speak loudest for each class over the training texts, spelled from the first `most` texts.
+
+    effect: ratio times weight, what the n-gram adds to the log-odds before division by the text's length; texts: how
+    many training texts hold it. Ranked by their product.
+    """
+    meta = predictor.meta
+    ratios, weights = (
+        np.asarray(predictor.networks["bag"].get_layer(name).embeddings) for name in ("ratios", "weights")
+    )
+    effects, texts = ratios * weights, train.inputs[:: max(1, len(train) // most)]
+    effects = np.hstack([-effects, effects]) if effects.shape[1] == 1 else effects
+    shape = (meta["unit"], meta["orders"], meta["buckets"])
+    counts = np.bincount(encode(texts, meta, "bag").ids, minlength=meta["buckets"])
+    counts[EVERY] = 0
+    top = np.argsort(-effects * counts[:, None], axis=0)[:each]
+    names = spelled([normalise(text) for text in texts], *shape, np.unique(top))
+    rows = [
+        {"class": name, "ngram": names[bucket], "effect": effects[bucket, k], "texts": counts[bucket]}
+        for k, name in enumerate(meta["classes"])
+        for bucket in top[:, k]
+        if bucket in names and effects[bucket, k] > 0
+    ]
+    return pd.DataFrame(rows, columns=["class", "ngram", "effect", "texts"])
 
 
 def _shortened(text: str, most: int = 400) -> str:

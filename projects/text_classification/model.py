@@ -31,6 +31,7 @@ def bag(config: Config, meta: dict) -> keras.Model:
     ratios = layers.Embedding(buckets, width, embeddings_initializer="zeros", trainable=False, name="ratios")(ngrams)
     weights = layers.Embedding(buckets, width, embeddings_initializer="zeros", name="weights")(ngrams)
     x = layers.Multiply(name="weighted_ratios")([ratios, weights])
+    x = layers.Dropout(config.ngram_dropout, name="ngram_dropout")(x)
     length = ops.sqrt(ops.sum(ops.square(ratios), axis=1))
     x = ops.sum(x, axis=1) / ops.maximum(length, 1e-3)
     # Plain gradient descent leaves the weights of the n-grams that a batch does not hold alone, so a step takes as long

@@ -8,15 +8,16 @@ import hashlib
 import itertools
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from common.text import Encoder, to_jamo
+from common.text import Encoder, from_jamo, to_jamo
 
 EVERY = 1  # the bucket that every text has: a constant input
+AT_ONCE = 10_000  # texts
 TAG = re.compile(r"<[^<>]{1,40}>")
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*|[^\w\s]|_+")  # words with their apostrophes; signs one by one
 
@@ -118,23 +119,47 @@ def codes(texts: Sequence[str], unit: str) -> tuple[np.ndarray, np.ndarray]:
 
 def bags(texts: Sequence[str], unit: str, orders: Sequence[int], buckets: int) -> Ragged:
     """The distinct n-grams of each text, for n in `orders`, hashed into buckets 2 to `buckets` - 1, after `EVERY`."""
-    single, lengths = codes(texts, unit)
-    text = np.repeat(np.arange(len(texts), dtype=np.uint64), lengths)
-    left = np.repeat(np.cumsum(lengths), lengths) - np.arange(len(single))  # codes from here to the end of the text
+    if len(texts) > AT_ONCE:  # so that the keys of a large corpus need not lie in memory together
+        parts = [bags(texts[i : i + AT_ONCE], unit, orders, buckets) for i in range(0, len(texts), AT_ONCE)]
+        lengths = np.concatenate([part.lengths for part in parts])
+        return Ragged(np.concatenate([part.ids for part in parts]), np.concatenate([[0], np.cumsum(lengths)]))
     keys = [np.arange(len(texts), dtype=np.uint64) << np.uint64(32) | np.uint64(EVERY)]
-    grams = single.copy()
-    for n in range(1, max(orders) + 1):
-        if n > 1:
-            grams = grams[:-1] * np.uint64(0x9E3779B97F4A7C15) + single[n - 1 :] if len(grams) else grams
-        if n in orders:
-            whole = left[: len(grams)] >= n
-            bucket = _mixed(grams[whole] + np.uint64(n)) % np.uint64(buckets - 2) + np.uint64(2)
-            keys.append(text[: len(grams)][whole] << np.uint64(32) | bucket)
+    for _, text, _, bucket in _hashed(*codes(texts, unit), orders, buckets):
+        keys.append(text.astype(np.uint64) << np.uint64(32) | bucket)
     found = np.concatenate(keys)
     found.sort()
     found = found[np.diff(found, prepend=np.uint64(2**64 - 1)) != 0]
     starts = np.searchsorted(found >> np.uint64(32), np.arange(len(texts) + 1, dtype=np.uint64))
     return Ragged((found & np.uint64(2**32 - 1)).astype("int32"), starts)
+
+
+def spelled(texts: Sequence[str], unit: str, orders: Sequence[int], buckets: int, wanted: np.ndarray) -> dict[int, str]:
+    """One n-gram of these texts for each of the `wanted` buckets that they hold: {bucket: n-gram}."""
+    if unit == "word":
+        index, distinct, _ = words(texts)
+        signs, glue = [str(distinct[i]) for i in index], " "
+    else:
+        signs, glue = list("".join(f" {to_jamo(text) if unit == 'jamo' else text} " for text in texts)), ""
+    found: dict[int, str] = {}
+    for n, _, place, bucket in _hashed(*codes(texts, unit), orders, buckets):
+        own, first = np.unique(bucket, return_index=True)
+        for i in np.flatnonzero(np.isin(own, wanted)):
+            at = place[first[i]]
+            found.setdefault(int(own[i]), from_jamo(glue.join(signs[at : at + n])))
+    return found
+
+
+def _hashed(single: np.ndarray, lengths: np.ndarray, orders: Sequence[int], buckets: int) -> Iterator[tuple]:
+    """For each n: (n, text, place, bucket) of every n-gram that lies within a text."""
+    text = np.repeat(np.arange(len(lengths)), lengths)
+    left = np.repeat(np.cumsum(lengths), lengths) - np.arange(len(single))  # codes from here to the end of the text
+    grams = single.copy()
+    for n in range(1, max(orders) + 1):
+        if n > 1 and len(grams):
+            grams = grams[:-1] * np.uint64(0x9E3779B97F4A7C15) + single[n - 1 :]
+        if n in orders:
+            place = np.flatnonzero(left[: len(grams)] >= n)
+            yield n, text[place], place, _mixed(grams[place] + np.uint64(n)) % np.uint64(buckets - 2) + np.uint64(2)
 
 
 def _mixed(values: np.ndarray) -> np.ndarray:

@@ -21,8 +21,11 @@ ORDERS = {"word": (1, 2, 3), "char": (1, 2, 3, 4, 5), "jamo": (1, 2, 3, 4, 5, 6,
 MOST_WEIGHTS = 2**22  # of the bag: buckets × columns
 MOST_CHARACTERS = 100_000  # of one text; what follows is not read
 BUCKETS_OF_LENGTH = 6
+BATCH = 128  # texts that are answered at once
+FEW = 2 * BATCH
 CHUNK_ROWS = 10_000  # of a file that is scored in pieces
-HANGUL = re.compile("[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]")
+SHORT = 6  # words
+EASTERN = re.compile("[\u1100-\u11ff\u3040-\u30ff\u3130-\u318f\u4e00-\u9fff\uac00-\ud7a3]")
 
 
 class Predictor:
@@ -49,7 +52,7 @@ class Predictor:
         """Texts -> `Batches` for the network of this name, in order of length."""
         from projects.text_classification.batches import Batches
 
-        return Batches(encode(texts, self.meta, name), targets, 256, None if name == "bag" else self.meta["limits"])
+        return Batches(encode(texts, self.meta, name), targets, BATCH, None if name == "bag" else self.meta["limits"])
 
     def encode_split(self, split: Split, name: str):
         """`Batches` with targets, as `model.fit` takes them, for the network of this name."""
@@ -64,9 +67,13 @@ class Predictor:
         found = np.empty((len(self.networks), len(texts), len(self.meta["classes"])), "float32")
         for own, (name, network) in zip(found, sorted(self.networks.items()), strict=True):
             batches = self.encode(texts, name)
-            if len(texts) <= 256:  # `predict` costs more than so few texts do
-                for i in range(len(batches)):
-                    own[batches.batches[i]] = np.asarray(network(batches[i][0], training=False))
+            if len(texts) <= FEW:  # `predict` costs more than so few texts do
+                for rows in batches.batches:
+                    # Filled up to one of a few sizes: a recurrent network is compiled for each.
+                    size = next(size for size in (1, 16, BATCH) if size >= len(rows))
+                    filled = np.resize(rows, size)
+                    inputs = batches.rows.padded(filled, batches.width_of(rows))
+                    own[rows] = np.asarray(network(inputs, training=False))[: len(rows)]
             else:
                 own[batches.order] = network.predict(batches, verbose=0)
         return found
@@ -180,12 +187,16 @@ def describe(train: Split, classes: list[str], config: Config) -> dict[str, Any]
 
 
 def choose_unit(texts: Sequence[str]) -> str:
-    """Jamo where a third of the letters is Hangul, characters where texts are a few words long, else words."""
+    """Characters where texts are short, or a third of their letters is Hangul, Kana or Han; else words.
+
+    In a text of a few words hardly any word has been seen before, and in Korean particles and endings make a new word
+    of a known one all the time; parts of words have been seen. Long texts have words enough, and take less time so.
+    """
     sample = texts[:: max(1, len(texts) // 2000)]
     letters = sum(sum(map(str.isalpha, text)) for text in sample)
-    if sum(len(HANGUL.findall(text)) for text in sample) > letters / 3:
-        return "jamo"
-    return "char" if np.median([len(text.split()) for text in sample]) < 6 else "word"
+    eastern = sum(len(EASTERN.findall(text)) for text in sample)
+    short = np.median([len(text.split()) for text in sample]) < SHORT
+    return "char" if short or eastern > letters / 3 else "word"
 
 
 def limits(lengths: np.ndarray) -> list[int]:
