@@ -37,7 +37,7 @@ class Predictor:
 
     def __init__(self, networks: dict[str, Any], meta: dict[str, Any]):
         self.networks, self.meta = networks, meta
-        if "limits" in meta:
+        if set(networks) & {"simple_rnn", "gru", "lstm"}:
             from common.recurrent import accelerate
 
             for network in networks.values():
