@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from common.errors import UserError
-from projects.text_classification import data
+from projects.text_classification import data, download
 from projects.text_classification.config import TOY, Config
 from projects.text_classification.ngrams import bags, codes, normalise, sequences, spelled, vocabulary_of
 from projects.text_classification.predict import checked, choose_unit, pieces, score_file
@@ -143,6 +143,64 @@ def test_unseen_labels_are_named_with_their_row(tmp_path, predictor):
     path = write(tmp_path / "new.csv", ["3 dager,Norwegian", "tre,Klingon"])
     with pytest.raises(UserError, match="row 3: label is 'Klingon'"):
         data.labelled(path, predictor.meta)
+
+
+# standard sets, as their homes pack them
+
+
+def test_the_homes_archives_are_read_without_unpacking(tmp_path, monkeypatch):
+    import io
+    import tarfile
+    import zipfile
+
+    def tar(path, files):
+        path.parent.mkdir(exist_ok=True)
+        with tarfile.open(path, "w:gz") as archive:
+            for name, content in files.items():
+                entry = tarfile.TarInfo(name)
+                entry.size = len(content)
+                archive.addfile(entry, io.BytesIO(content))
+
+    monkeypatch.setattr(download, "ROWS", {"imdb": (2, 1), "rt_polarity": (3,), "sms_spam": (2,)})
+    with zipfile.ZipFile(tmp_path / "sms+spam+collection.zip", "w") as archive:
+        archive.writestr("SMSSpamCollection", "ham\tOk lar\nspam\tWIN £100\n")
+    assert download.whole("sms_spam", tmp_path)[:2] == (["Ok lar", "WIN £100"], ["ham", "spam"])
+    reviews = {
+        "rt-polaritydata/rt-polarity.neg": b"bad \ndull \n",
+        "rt-polaritydata/rt-polarity.pos": "café ".encode("latin-1"),
+    }
+    tar(tmp_path / "rt_polarity" / "rt-polaritydata.tar.gz", reviews)
+    texts, labels, _ = download.whole("rt_polarity", tmp_path)
+    assert texts == ["bad", "dull", "café"] and labels == ["negative", "negative", "positive"]
+    names = ("train/neg/0_1", "train/pos/1_9", "test/pos/0_10", "train/unsup/0_0")
+    tar(tmp_path / "imdb" / "aclImdb_v1.tar.gz", {f"aclImdb/{name}.txt": name.encode() for name in names})
+    train, test, _ = download.official("imdb", tmp_path)
+    assert train == (["train/neg/0_1", "train/pos/1_9"], ["negative", "positive"])
+    assert test == (["test/pos/0_10"], ["positive"])
+
+
+def test_a_broken_archive_a_short_file_and_no_network_are_one_sentence(tmp_path, monkeypatch):
+    (tmp_path / "sms+spam+collection.zip").write_bytes(b"PK not a zip")
+    with pytest.raises(UserError, match="not a complete archive"):
+        download.whole("sms_spam", tmp_path)
+    (tmp_path / "SMSSpamCollection").write_text("ham\tOk\n", encoding="utf-8")
+    with pytest.raises(UserError, match="holds 1 texts; sms_spam has 5,574"):
+        download.whole("sms_spam", tmp_path)
+    home = (tmp_path / "nowhere" / "ratings_train.txt").as_uri()
+    monkeypatch.setattr(download, "HOMES", {"nsmc": (home, home)})
+    with pytest.raises(UserError, match=r"put it there as ratings_train\.txt"):
+        download.official("nsmc", tmp_path)
+    assert not list((tmp_path / "nsmc").glob("*"))
+
+
+def test_an_official_split_leaves_test_texts_out_of_training(tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "ROWS", {"nsmc": (42, 2)})
+    rows = [f"{i}\t영화 {i}\t{i % 2}" for i in range(40)] + ["40\t최고\t1", "41\t영화 3\t1"]
+    write(tmp_path / "ratings_train.txt", rows, "id\tdocument\tlabel")
+    write(tmp_path / "ratings_test.txt", ["50\t최고\t1", "51\t영화 99\t0"], "id\tdocument\tlabel")
+    splits = data.load_data(Config(), "nsmc", tmp_path)
+    assert splits.sizes == {"train": 36, "validation": 4, "test": 2} and "2 repeated texts" in splits.source.source
+    assert splits.meta["classes"] == ["negative", "positive"]
 
 
 # predictions
