@@ -85,13 +85,13 @@ def _one_text(predictor) -> None:
 def _class_bars(shares: dict[str, float]) -> None:
     rows = pd.DataFrame(shares.items(), columns=["label", "probability"])
     st.altair_chart(
-        alt.Chart(rows, height=max(90, 34 * len(rows)))
+        alt.Chart(rows, height=70 + 34 * len(rows))
         .mark_bar(cornerRadius=3, color="#0072B2")
         .encode(
             x=alt.X(
                 "probability", title=t("probability", "확률"), scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%")
             ),
-            y=alt.Y("label", sort=None, title=None),
+            y=alt.Y("label", sort=None, title=None, axis=alt.Axis(labelOverlap=False)),
             tooltip=["label", alt.Tooltip("probability", format=".2%")],
         )
     )
@@ -103,12 +103,17 @@ def _piece_bars(answer: dict) -> None:
         return
     rows = pd.DataFrame([{**piece, "piece": piece["piece"][:40], "at": i} for i, piece in enumerate(pieces)])
     st.altair_chart(
-        alt.Chart(rows, height=max(90, 30 * len(rows)))
+        alt.Chart(rows, height=70 + 30 * len(rows))
         .mark_bar(cornerRadius=3)
         .encode(
             x=alt.X("effect", title=t("log-odds: ← against · for the label →", "로그 오즈: ← 반대 · 이 분류 →")),
             # Two equal words are two bars, so the place is the key and the word its label.
-            y=alt.Y("at:O", sort=None, title=None, axis=alt.Axis(labelExpr=_label_expression(rows["piece"]))),
+            y=alt.Y(
+                "at:O",
+                sort=None,
+                title=None,
+                axis=alt.Axis(labelExpr=_label_expression(rows["piece"]), labelOverlap=False),
+            ),
             color=alt.condition("datum.effect > 0", alt.value("#E69F00"), alt.value("#0072B2")),
             tooltip=["piece", alt.Tooltip("effect", format="+.3f")],
         )
