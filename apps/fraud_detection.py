@@ -8,9 +8,9 @@ import pandas as pd
 import streamlit as st
 
 from apps import shared
-from apps.i18n import t
+from apps.i18n import language, t, term
 from common.runs import Run
-from projects.fraud_detection.predict import checked, score_file
+from projects.fraud_detection.predict import checked, probability, score_file
 
 MAX_ROWS = 500_000  # that a visitor may have scored at once
 
@@ -18,14 +18,17 @@ MAX_ROWS = 500_000  # that a visitor may have scored at once
 def try_it(run: Run) -> None:
     predictor = shared.predictor(run)
     by_hand, by_file, threshold = st.tabs(
-        [t("One transaction", "거래 하나"), t("A file", "파일"), t("The threshold", "임계값")]
+        [t("One transaction", "거래 하나"), t("A file", "파일"), t("The threshold", "임계값")],
+        on_change="rerun",
+        key=f"fraud-part-{language()}",
     )
     with by_hand:
         _one_transaction(predictor)
     with by_file:
         _file(predictor)
-    with threshold:
-        _threshold(run, predictor)
+    if threshold.open:  # its charts take longer to draw than the answer to compute
+        with threshold:
+            _threshold(run, predictor)
 
 
 def _one_transaction(predictor) -> None:
@@ -116,7 +119,7 @@ def _file(predictor) -> None:
 
 def _threshold(run: Run, predictor) -> None:
     table, config = shared.table_file(run, "thresholds"), run.config
-    chosen = predictor.predict(predictor.examples[0])["threshold"]
+    chosen = float(probability(predictor.meta["threshold"]))
     start = int((table["threshold"] - chosen).abs().argmin())
     options = list(range(len(table)))
     position = st.select_slider(
@@ -158,19 +161,26 @@ def data(run: Run) -> None:
     st.write(content["data"]["source"])
     sizes = content["data"]["sizes"]
     for column, (name, size) in zip(st.columns(3), sizes.items(), strict=True):
-        column.metric(name, f"{size:,}")
+        column.metric(term(name), f"{size:,}")
     target = "target"
     feature = st.selectbox(t("Column", "열"), [column for column in sample if column != target])
     kinds = sample.assign(kind=sample[target].map({0: t("normal", "정상"), 1: t("fraud", "부정")}))
+    kinds_in_order = [t("normal", "정상"), t("fraud", "부정")]
     number = pd.api.types.is_numeric_dtype(sample[feature])
     st.altair_chart(
         alt.Chart(kinds)
         .mark_bar(opacity=0.7)
         .encode(
-            x=alt.X(f"{feature}:Q", bin=alt.Bin(maxbins=40)) if number else alt.X(f"{feature}:N", sort="-y"),
+            x=alt.X(f"{feature}:Q", bin=alt.Bin(maxbins=40), title=feature)
+            if number
+            else alt.X(f"{feature}:N", sort="-y"),
             y=alt.Y("count()", stack=None, title=t("transactions in the sample", "표본의 거래 수")),
             color=alt.Color(
-                "kind", title=None, scale=alt.Scale(range=["#0072B2", "#E69F00"]), legend=alt.Legend(orient="top")
+                "kind",
+                title=None,
+                sort=kinds_in_order,
+                scale=alt.Scale(domain=kinds_in_order, range=["#0072B2", "#E69F00"]),
+                legend=alt.Legend(orient="top"),
             ),
         )
     )

@@ -14,14 +14,78 @@ def t(english: str, korean: str) -> str:
 
 
 def language() -> str:
-    return st.session_state.get("language", "en")
-
-
-def language_switch() -> None:
-    """The switch at the side; `?language=ko` in the address opens a page in Korean."""
+    """The language chosen at the side; at first the one that the address asks for (`?language=ko`), else English."""
     if "language" not in st.session_state:
         asked = st.query_params.get("language")
         st.session_state["language"] = asked if asked in LANGUAGES else "en"
+    return st.session_state["language"]
+
+
+def language_switch() -> None:
+    """The switch at the side. Session and address carry the choice over all pages and a reload."""
     st.sidebar.segmented_control(
-        "Language · 언어", list(LANGUAGES), format_func=LANGUAGES.__getitem__, key="language", required=True
+        "Language · 언어",
+        list(LANGUAGES),
+        default=language(),
+        format_func=LANGUAGES.__getitem__,
+        key="language-switch",
+        required=True,
+        on_change=_choose,
     )
+    if language() == "en":
+        st.query_params.pop("language", None)
+    else:
+        st.query_params["language"] = language()
+
+
+def _choose() -> None:
+    # A widget's own state is forgotten when its page is left; this one stays.
+    st.session_state["language"] = st.session_state["language-switch"]
+
+
+ACRONYMS = ("f1", "mlp", "psnr", "roc_auc", "ssim")
+# What the field calls the names that code uses. A name that is not here stays as it is, in both languages.
+TERMS = {
+    "accuracy": "정확도",
+    "average_precision": "평균 정밀도",
+    "balanced_accuracy": "균형 정확도",
+    "batch_size": "배치 크기",
+    "bicubic": "바이큐빅",
+    "cost": "비용",
+    "data": "데이터",
+    "dropout": "드롭아웃",
+    "epochs": "에폭",
+    "gradient_boosting": "그래디언트 부스팅",
+    "kernel": "커널",
+    "lanczos": "란초시",
+    "layers": "층",
+    "learning_rate": "학습률",
+    "logistic": "로지스틱 회귀",
+    "logistic_regression": "로지스틱 회귀",
+    "loss": "손실",
+    "majority": "최빈값",
+    "mlp": "다층 퍼셉트론",
+    "model": "모델",
+    "nearest": "최근접",
+    "patience": "조기 종료까지 기다릴 에폭",
+    "perplexity": "퍼플렉시티",
+    "precision": "정밀도",
+    "recall": "재현율",
+    "recall_at_precision": "정밀도를 지킨 재현율",
+    "seed": "난수 시드",
+    "steps": "스텝",
+    "super_resolution": "초해상도",
+    "temperature": "온도",
+    "test": "테스트",
+    "train": "학습",
+    "units": "유닛 수",
+    "validation": "검증",
+    "width": "너비",
+    "window": "창 크기",
+}
+
+
+def term(name: str) -> str:
+    """A metric, model or knob as the page's reader calls it: `average_precision` -> "average precision", "평균 정밀도"."""
+    english = name.upper().replace("_", "-") if name in ACRONYMS else name.replace("_", " ")
+    return TERMS.get(name, english) if language() == "ko" else english

@@ -1,7 +1,8 @@
 """What every page has: its five rooms, the run picker, the score table, and training in a process of its own.
 
 A page calls `page(name, try_it, data, inside)` with three functions that draw what only this project has. TensorFlow is
-loaded when a predictor is first asked for, after the page has been painted.
+loaded when a predictor is first asked for, after the page has been painted; pandas where a table is drawn, so that the
+gallery does without.
 """
 
 import json
@@ -12,26 +13,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
-from apps.i18n import language, language_switch, t
+from apps.i18n import language, language_switch, t, term
 from common import config as config_module
 from common import report, runs
 from common.errors import UserError
+from common.files import read_json
 from common.project import Project
 from common.runs import Run
 
 ROOT = Path(__file__).parents[1]
 MAX_UPLOAD_MB = 50
-SIGNS = {"better": "▲", "not distinguishable": "=", "worse": "▼", "undefined": "–"}
 
 
 def page(name: str, try_it: Callable[[Run], None], data: Callable[[Run], None], inside: Callable[[Run], None]) -> None:
     """Draw a project's page. The three functions are called with the run chosen at the side."""
     project = Project(name)
     card = project.card
-    st.set_page_config(page_title=card.TITLE["en"], layout="wide")
+    st.set_page_config(page_title=card.TITLE[language()], layout="wide")
     language_switch()
     st.title(card.TITLE[language()])
     st.caption(card.PROBLEM[language()])
@@ -89,8 +89,10 @@ def show_answer(answer: dict[str, Any]) -> None:
         st.json(json.dumps(report.plain(answer), ensure_ascii=False))
 
 
-def table_file(run: Run, name: str) -> pd.DataFrame:
-    """A table that `evaluate` left in the run folder."""
+def table_file(run: Run, name: str) -> Any:
+    """A table (pandas.DataFrame) that `evaluate` left in the run folder."""
+    import pandas as pd
+
     path = run.path / f"{name}.csv"
     if not path.exists():
         raise UserError(t(f"The run has no {name}.csv.", f"이 실행에는 {name}.csv가 없습니다."))
@@ -104,6 +106,7 @@ def code(project: Project, room: str) -> None:
 
 def drawing(model: Any) -> None:
     """A functional model as a table: one row a layer, with its output shape and its number of parameters."""
+    import pandas as pd
     from keras import tree
 
     st.dataframe(
@@ -119,28 +122,44 @@ def drawing(model: Any) -> None:
             for layer in model.layers
         ),
         hide_index=True,
+        column_config={t("parameters", "파라미터"): st.column_config.NumberColumn(format="localized")},
     )
+
+
+def best_run(project: Project, entries: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The best finished entry of `runs.list_runs` by validation, among those on the data of the latest; None: no run."""
+    finished = [entry for entry in entries if entry["status"] == "finished"]
+    return runs.best(project, [e for e in finished if e["data"] == finished[0]["data"]]) if finished else None
+
+
+def verdict(found: str) -> str:
+    """How the network does beside a baseline: a sign and a word; nothing where none was given."""
+    words = {
+        "better": t("▲ better", "▲ 더 낫다"),
+        "not distinguishable": t("= not distinguishable", "= 구별되지 않는다"),
+        "worse": t("▼ worse", "▼ 더 못하다"),
+        "undefined": t("– undefined", "– 정의되지 않음"),
+    }
+    return words.get(found, "")
 
 
 def _pick_run(project: Project) -> Run | None:
     finished = [entry for entry in runs.list_runs(project, runs.runs_dir()) if entry["status"] == "finished"]
-    if not finished:
+    best = best_run(project, finished)
+    if best is None:
         return None
     metric = project.card.METRIC[0]
-    best = runs.best(project, [entry for entry in finished if entry["data"] == finished[0]["data"]])
-    labels = {}
-    for entry in finished:
-        value = report.number(entry["report"].get("validation", {}).get(metric))
-        star = " ★" if entry is best else ""
-        labels[entry["run"].id] = f"{entry['run'].id} · {Path(entry['data']).name} · {metric} {value}{star}"
+    entries = {entry["run"].id: entry for entry in finished}
     chosen = st.sidebar.selectbox(
         t("Run", "실행"),
-        list(labels),
-        index=list(labels).index(best["run"].id),
-        format_func=labels.__getitem__,
+        list(entries),
+        index=list(entries).index(best["run"].id),
+        format_func=lambda name: ("★ " if entries[name] is best else "") + name,
         help=t("★ is the best by validation.", "★는 검증 기준으로 가장 좋은 실행입니다."),
     )
-    return next(entry["run"] for entry in finished if entry["run"].id == chosen)
+    value, data = report.number(entries[chosen]["report"]["validation"][metric]), Path(entries[chosen]["data"]).name
+    st.sidebar.caption(t(f"validation {term(metric)} {value} · {data}", f"검증 {term(metric)} {value} · {data}"))
+    return entries[chosen]["run"]
 
 
 def _no_run_yet(project: Project) -> None:
@@ -159,6 +178,8 @@ def _no_run_yet(project: Project) -> None:
 
 
 def _results(run: Run) -> None:
+    import pandas as pd
+
     content = run.report
     test = content["test"]
     st.write(
@@ -169,31 +190,81 @@ def _results(run: Run) -> None:
             + f"이 테스트 데이터를 {test['looks']}번 보았습니다.",
         )
     )
-    header, *body = report.rows(content)
-    header[-1] = t("the network is", "신경망이")
-    words = {
-        "better": t("better", "더 낫다"),
-        "not distinguishable": t("not distinguishable", "구별되지 않는다"),
-        "worse": t("worse", "더 못하다"),
-        "undefined": t("undefined", "정의되지 않음"),
-    }
-    for row in body:
-        row[-1] = f"{SIGNS[row[-1]]} {words[row[-1]]}" if row[-1] else ""
-    table = pd.DataFrame(body, columns=[header[0] or t("model", "모델"), *header[1:]])
-    st.dataframe(table[[table.columns[0], table.columns[-1], *table.columns[1:-1]]], hide_index=True)
-    st.image(str(run.path / "figures" / "history.png"), width="stretch")
-    figures = sorted(path for path in (run.path / "figures").glob("*.png") if path.stem != "history")
+    _, *body = report.rows(content)
+    signs = {"max": "↑", "min": "↓"}
+    table = pd.DataFrame({t("model", "모델"): [term(name) for name in (content["model"], *test["baselines"])]})
+    if test["comparison"]:
+        table[t("the network is", "신경망이")] = [verdict(row[-1]) for row in body]
+    for column, (metric, way) in enumerate(content["directions"].items(), start=1):
+        table[f"{term(metric)} {signs[way]}"] = [row[column] for row in body]
+    st.dataframe(table, hide_index=True)
+    st.caption(
+        t(
+            "↑ higher is better, ↓ lower is better",
+            "↑ 클수록, ↓ 작을수록 좋은 값입니다. 그림 속 글은 명령줄과 같은 영어입니다.",
+        )
+    )
+    figures = sorted((run.path / "figures").glob("*.png"))
+    if wide := [path for path in figures if path.stem == "history"]:
+        st.image(str(figures.pop(figures.index(wide[0]))), width="stretch")
     for left in range(0, len(figures), 2):
         for column, figure in zip(st.columns(2), figures[left : left + 2], strict=False):
             column.image(str(figure), caption=figure.stem.replace("_", " "), width="stretch")
     if content["failures"]:
         st.subheader(t("Worst errors", "가장 크게 틀린 예"))
         st.dataframe(pd.DataFrame(content["failures"]), hide_index=True)
-    st.download_button(
-        t("Download the model card", "모델 카드 내려받기"),
-        (run.path / "MODEL_CARD.md").read_text(encoding="utf-8"),
-        f"{run.id}-MODEL_CARD.md",
+    _comparison(run.project)
+    if (model_card := run.path / "MODEL_CARD.md").exists():
+        st.download_button(
+            t("Download the model card", "모델 카드 내려받기"),
+            model_card.read_text(encoding="utf-8"),
+            f"{run.id}-MODEL_CARD.md",
+        )
+
+
+def _latest(project: Project, pattern: str) -> Path | None:
+    """The newest of the files that match, under the project's folder of runs."""
+    files = (runs.runs_dir() / project.name).glob(pattern)
+    return max(files, key=lambda file: file.stat().st_mtime, default=None)
+
+
+def _comparison(project: Project) -> None:
+    """What `python -m projects compare` wrote last, if it has been run."""
+    import pandas as pd
+
+    file = _latest(project, "comparisons/*/comparison.json")
+    if file is None:
+        return
+    content = read_json(file)
+    st.subheader(t("The models side by side", "모델 비교"))
+    st.caption(
+        t(
+            content["described"],
+            f"검증 {content['metric']} 순서. 시드 {len(content['seeds'])}개의 평균, 시드별 95 % 구간의 바깥 끝, 시드 사이의 표준편차. "
+            "판정은 시드마다 같은 테스트 데이터에서 짝지어 비교한 것이며, 모든 시드가 같을 때만 말합니다.",
+        )
     )
+    header, *body = content["rows"]
+    st.dataframe(pd.DataFrame(body, columns=[header[0] or t("model", "모델"), *header[1:]]), hide_index=True)
+    st.image(str(file.with_name("comparison.png")), width="stretch")
+
+
+def _search(project: Project) -> None:
+    """What `python -m projects search` found last, if it has been run."""
+    import pandas as pd
+
+    file = _latest(project, "searches/*/trials.csv")
+    if file is None:
+        return
+    with st.expander(t(f"The latest search: {file.parent.name}", f"최근 탐색: {file.parent.name}")):
+        name, way = project.card.METRIC
+        table = pd.read_csv(file).sort_values(["state", name], ascending=[True, way == "min"])
+        st.dataframe(table.drop(columns=["run"]).dropna(axis="columns", how="all"), hide_index=True)
+        figures = {path.stem: str(path) for path in (file.parent / "figures").glob("*.png")}
+        if "parallel_coordinates" in figures:
+            st.image(figures.pop("parallel_coordinates"), width="stretch")
+        for column, name in zip(st.columns(2), sorted(figures), strict=False):
+            column.image(figures[name], caption=name.replace("_", " "), width="stretch")
 
 
 # Training runs in a process of its own, so that a closed page does not end it and a stop needs no signal.
@@ -247,6 +318,7 @@ def _train(project: Project) -> None:
         if right.button(t("Go on with it", "이어서 학습"), key="resume"):
             launch(chosen)
             st.rerun()
+    _search(project)
     with st.form("knobs", border=False):
         data = st.text_input(
             t("Data", "데이터"),
@@ -254,6 +326,13 @@ def _train(project: Project) -> None:
             help="\n\n".join(f"`{name}`: {text}" for name, text in project.card.DATA.items()),
         )
         values = _knob_inputs(project.config_class)
+        command = f"`python -m projects.{project.name}.train --help`"
+        st.caption(
+            t(
+                f"The knobs of {command}; an empty one is chosen by the project.",
+                f"{command}에 나오는 설정과 같습니다. 그래서 도움말은 영어입니다. 비워 둔 설정은 프로젝트가 정합니다.",
+            )
+        )
         if st.form_submit_button(t("Start training", "학습 시작"), type="primary"):
             config = project.config_class(**values)
             launch(runs.start(project, config, data.strip(), runs.data_dir(), runs.runs_dir()))
@@ -265,8 +344,10 @@ def _knob_inputs(config_class: type) -> dict[str, Any]:
     values: dict[str, Any] = {}
     knobs = config_module.knobs(config_class)
     for left in range(0, len(knobs), 3):
-        for column, knob in zip(st.columns(3), knobs[left : left + 3], strict=False):
-            label, bounds = knob.name.replace("_", " "), knob.bounds
+        for column, knob in zip(st.columns(3, vertical_alignment="bottom"), knobs[left : left + 3], strict=False):
+            english, bounds = knob.name.replace("_", " "), knob.bounds
+            # In Korean the command line's name stands beside, because help and other tools use it.
+            label = english if term(knob.name) == english else f"{term(knob.name)} · {english}"
             if knob.choices:
                 value = column.selectbox(label, knob.choices, knob.choices.index(knob.default), help=knob.help)
             elif knob.kind is bool:
@@ -305,7 +386,7 @@ def _follow(run: Run) -> None:
     _curves(run, history)
     if run.stop_file.exists():
         st.write(t("Stopping: what has been learnt so far is kept.", "멈추는 중: 지금까지 배운 것을 남깁니다."))
-    elif st.button(t("Stop", "멈추기"), key="stop"):
+    elif st.button(t("Stop", "멈추기"), key="stop", disabled=not console):  # a stop counts from its first line on
         run.stop_file.touch()
         st.rerun(scope="fragment")
     st.code(console or "…", language=None)
@@ -330,6 +411,8 @@ def _outcome(run: Run) -> None:
 
 
 def _curves(run: Run, history: list[dict[str, float]]) -> None:
+    import pandas as pd
+
     if not history:
         return
     rows, metric = pd.DataFrame(history), run.metric[0]

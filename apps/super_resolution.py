@@ -164,7 +164,7 @@ def _compare(low: np.ndarray, large: np.ndarray) -> None:
     """Before and after in one picture, with a line to push from one to the other."""
     scale = large.shape[0] // low.shape[0]
     methods = {"bicubic": t("bicubic", "바이큐빅"), "nearest": t("pixels", "픽셀")}
-    first, second, third = st.columns([4, 3, 5])
+    first, second, third = st.columns([5, 5, 6])
     method = first.segmented_control(
         t("Before", "전"), list(methods), default="bicubic", format_func=methods.__getitem__, required=True
     )

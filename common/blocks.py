@@ -41,7 +41,7 @@ def recurrent_stack(
     name: str = "recurrent",
     **options,
 ):
-    """One SimpleRNN, GRU or LSTM layer for each entry of `units`, named `name_1`, `name_2`, …, each followed by dropout.
+    """One SimpleRNN, GRU or LSTM layer for each entry of `units`, named `name_1`, `name_2`, …; dropout after each.
 
     x: tensor (batch, time, features). A mask that comes with it (`Embedding(mask_zero=True)`, `Masking`) is used by
     every layer: steps that it leaves out change no state, so sequences of different length share a batch.

@@ -1,5 +1,6 @@
 """The commands of every project: train, evaluate, predict. Nothing here imports TensorFlow before it must."""
 
+import ctypes
 import os
 import shutil
 import sys
@@ -105,16 +106,16 @@ def train_run(run: Run, callbacks: tuple = ()) -> dict[str, Any]:
 
     The project's `train` chooses by validation; `evaluate` then opens the test split once.
     """
+    began = time.perf_counter()
+    run.stop_file.unlink(missing_ok=True)
+    run.log(f"run {run.path}")  # from this line on a stop file counts, while Keras is still being imported too
     start_keras()
     import keras
 
     from common import report, training
 
-    began = time.perf_counter()
-    run.stop_file.unlink(missing_ok=True)
     project = run.project
     keras.utils.set_random_seed(run.config.seed)
-    run.log(f"run {run.path}")
     project.train(run.config, run, callbacks)
     run.log("evaluating on the test split, with baselines …")
     result = evaluate_on_one_thread(project, run)
@@ -155,28 +156,48 @@ def user_errors():
 
 
 def start_keras() -> None:
-    """Import Keras and its backend without their start-up noise; real errors still come through.
-
-    TensorFlow's C++ code writes some lines straight to file descriptor 2 before any setting is read, so that
-    descriptor is closed off during the import and what was written is shown only if the import fails.
-    """
+    """Import Keras and its backend without their start-up noise; real errors still come through."""
     if "keras" in sys.modules:
         return
-    import tempfile
-
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # scikit-learn's OpenMP threads would spin while they wait, and on a busy machine steal the time they wait for.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if sys.stderr.isatty():
         print(f"starting {os.environ['KERAS_BACKEND']} …", file=sys.stderr, flush=True)
+    with quiet_stderr():
+        import keras
+
+        keras.ops.zeros(1)  # the first operation starts the device, which is the noisiest moment
+    keep_freed_memory()
+
+
+def keep_freed_memory() -> None:
+    """Have glibc keep large freed blocks for the next request instead of returning them to the system at once.
+
+    A training step frees and asks for the same arrays again, and the system must zero every page that it hands out: on
+    a virtual machine this took a third of the time of recurrent layers (`python -m benchmarks.memory`). The numbers are
+    from glibc's malloc.h: M_MMAP_THRESHOLD, at its largest legal value, M_TRIM_THRESHOLD and M_TOP_PAD.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt:  # another C library has its own way
+        for option, value in ((-3, 32 << 20), (-1, 2**31 - 1), (-2, 64 << 20)):
+            mallopt(option, value)
+
+
+@contextmanager
+def quiet_stderr():
+    """Keep back what is written to file descriptor 2, and show it only if the block fails.
+
+    TensorFlow's C++ code writes some lines there before any setting is read.
+    """
+    import tempfile
+
     kept = os.dup(2)
     with tempfile.TemporaryFile() as noise:
         os.dup2(noise.fileno(), 2)
         try:
-            import keras
-
-            keras.ops.zeros(1)  # the first operation starts the device, which is the noisiest moment
+            yield
         except BaseException:
             noise.seek(0)
             os.write(kept, noise.read())
@@ -184,6 +205,17 @@ def start_keras() -> None:
         finally:
             os.dup2(kept, 2)
             os.close(kept)
+
+
+def fresh_session() -> None:
+    """Between two trainings in one process: let go of the first one's network, so that memory stays flat."""
+    import logging
+
+    import keras
+
+    keras.utils.clear_session()  # collects garbage too
+    # TensorFlow takes the functions of several networks in turn for one that is traced over and over.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 def _parse(main: Callable, project: Project, command: str, epilogue: str = "") -> Any:

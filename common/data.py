@@ -1,9 +1,12 @@
 """Splits: who is trained on, who chooses, who is scored once."""
 
 import csv
+import dataclasses
+import functools
 import hashlib
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -78,6 +81,48 @@ class Splits:
             csv.writer(file).writerow([fingerprint, run.id, time.strftime("%Y-%m-%dT%H:%M:%S%z")])
         with ledger.open(newline="", encoding="utf-8") as file:
             return self.sealed_test, sum(row[:1] == [fingerprint] for row in csv.reader(file))
+
+
+def load_once(load_data: Callable[[Any, str, Path], Splits]) -> Callable[[Any, str, Path], Splits]:
+    """Decorator of a project's `load_data(config, data, data_dir)`: keep the last splits.
+
+    They are given again while `data`, `data_dir` and every knob that loading them has read are the same. So training
+    and evaluation of a run read the data once, and so does a search, which changes the learning rate from trial to
+    trial. Which knobs are read is watched and not declared, so no list of them can go out of date.
+    """
+    kept: dict[str, Any] = {}
+    lock = threading.Lock()  # a page has a thread for each visitor
+
+    @functools.wraps(load_data)
+    def load(config: Any, data: str, data_dir: Path) -> Splits:
+        with lock:
+            place = (type(config), data, data_dir)
+            if kept.get("place") == place and all(
+                getattr(config, name) == getattr(kept["config"], name) for name in kept["read"]
+            ):
+                return kept["splits"]
+            kept.clear()
+            read: set[str] = set()
+            splits = load_data(_watched(config, read), data, data_dir)
+            kept.update(place=place, config=config, read=read, splits=splits)
+            return splits
+
+    return load
+
+
+def _watched(config: Any, read: set[str]) -> Any:
+    """A copy of a Config that notes in `read` the name of each knob that is looked at."""
+    names = {field.name for field in dataclasses.fields(config)}
+
+    class Watched(type(config)):  # type: ignore[misc]
+        def __getattribute__(self, name: str) -> Any:
+            read.update({name} & names if name != "__dict__" else names)  # vars(config) looks at all of them
+            return super().__getattribute__(name)
+
+    copy = object.__new__(Watched)
+    for name in names:
+        object.__setattr__(copy, name, getattr(config, name))  # a Config is frozen
+    return copy
 
 
 def split_rows(

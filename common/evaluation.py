@@ -5,6 +5,7 @@ its rows double weight. So what can be computed once (sorting by score) is done 
 resamples is a few cumulative sums.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -33,6 +34,8 @@ def score_table(
 
     Returns {"units", "model", "baselines", "comparison"} as in report.json. A verdict is "better" or "worse" only when
     the interval of the difference excludes zero, else "not distinguishable" ("undefined" where a metric is).
+    With enough units also "draws", which names the resamples, and "resampled", the model's figures on each of them: two
+    runs with the same draws can be paired later (`common.compare`).
     """
     models = {"model": model, **baselines}
     values = {name: figures(weights) for name, figures in models.items()}
@@ -51,8 +54,10 @@ def score_table(
 
     random = np.random.default_rng(seed)
     drawn: dict[str, list[dict[str, float]]] = {name: [] for name in models}
+    draws = hashlib.sha256(np.asarray(index, np.int64).tobytes() + np.asarray(weights, float).tobytes())
     for _ in range(resamples):
         counts = np.bincount(random.integers(count, size=count), minlength=count)
+        draws.update(counts.astype(np.int32).tobytes())
         resampled = weights * counts[index]
         for name, figures in models.items():
             drawn[name].append(figures(resampled))
@@ -67,13 +72,27 @@ def score_table(
         for metric, way in directions.items():
             if metric not in values[name]:
                 continue
-            interval = _interval(samples("model", metric) - samples(name, metric))
             comparison[name][metric] = {
                 "difference": values["model"][metric] - values[name][metric],
-                **interval,
-                "verdict": _verdict(interval, way),
+                **paired(samples("model", metric), samples(name, metric), way),
             }
-    return {"units": count, "model": table.pop("model"), "baselines": table, "comparison": comparison}
+    return {
+        "units": count,
+        "model": table.pop("model"),
+        "baselines": table,
+        "comparison": comparison,
+        "draws": draws.hexdigest()[:16],
+        "resampled": {metric: samples("model", metric).tolist() for metric in values["model"]},
+    }
+
+
+def paired(model: np.ndarray, other: np.ndarray, way: str) -> dict[str, Any]:
+    """{"low", "high", "verdict"} of the difference model - other, from their figures on the same resamples (n,).
+
+    way: "max" or "min", which is better.
+    """
+    interval = _interval(model - other)
+    return {**interval, "verdict": _verdict(interval, way)}
 
 
 def _interval(samples: np.ndarray) -> dict[str, float]:

@@ -3,10 +3,11 @@
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from common.errors import UserError
 
@@ -28,6 +29,25 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`; it becomes `path` when the block ends well, else it is deleted.
+
+    `path` may be an empty folder; its parents are made. Raises UserError where they cannot be.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        if path.is_dir():
+            path.rmdir()  # Windows does not rename over a folder, not even an empty one
+        temporary.rename(path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror or error}.") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text beside `path`, then rename."""
     with replacing(path) as temporary:
@@ -47,3 +67,52 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path} does not exist.") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is damaged: {error}.") from None
+
+
+@contextmanager
+def locked(path: Path, wait: bool = True) -> Iterator[bool]:
+    """Hold the operating system's lock on `path`; it ends with the process, even by `kill -9`.
+
+    Yields True when the lock is held; with `wait=False`, False when another process holds it. The file stays.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+b") as file:
+        held = _lock(file, wait)
+        try:
+            yield held
+        finally:
+            if held:
+                _unlock(file)
+
+
+if os.name == "nt":
+    import msvcrt
+    import time
+
+    def _lock(file: IO, wait: bool) -> bool:
+        while True:
+            file.seek(0)
+            try:
+                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+                return True
+            except OSError:
+                if not wait:
+                    return False
+                time.sleep(0.05)
+
+    def _unlock(file: IO) -> None:
+        file.seek(0)
+        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)  # type: ignore[attr-defined]
+
+else:
+    import fcntl
+
+    def _lock(file: IO, wait: bool) -> bool:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            return True
+        except BlockingIOError:
+            return False
+
+    def _unlock(file: IO) -> None:
+        fcntl.flock(file, fcntl.LOCK_UN)

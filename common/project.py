@@ -1,7 +1,8 @@
 """The contract: where tools find the five names of a project, by nothing but its folder.
 
-    projects/<name>/__init__.py   the card (TITLE, PROBLEM, METRIC, …; see CONTRIBUTING.md): imports no Keras
+    projects/<name>/__init__.py   the card (TITLE, PROBLEM, METRIC, …): imports no Keras
     projects/<name>/config.py     Config, and TOY, its smallest setting
+    projects/<name>/data.py       load_data(config, data, data_dir) -> Splits
     projects/<name>/train.py      train(config, run, callbacks=()) -> None
     projects/<name>/evaluate.py   evaluate(run, data=None) -> Report
     projects/<name>/predict.py    Predictor(networks, meta)
@@ -46,6 +47,10 @@ class Project:
     def toy(self) -> Any:
         """A Config of the smallest setting, for tests."""
         return self._module("config").TOY
+
+    @property
+    def load_data(self) -> Callable[..., Any]:
+        return self._module("data").load_data
 
     @property
     def train(self) -> Callable[..., None]:

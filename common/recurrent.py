@@ -1,4 +1,4 @@
-"""accelerate(model): Keras' own LSTM, GRU and SimpleRNN layers, several times faster on a CPU.
+"""accelerate(model): Keras' own LSTM, GRU and SimpleRNN layers, faster on a CPU.
 
 Keras' generic loop does everything at every time step: both products, the gates one operation at a time, and in the
 backward pass a small product for the weights. Here, as in Appleyard et al. 2016 (arXiv:1604.01946), the input's share
@@ -10,6 +10,7 @@ point: their method `inner_loop`. Outputs and gradients are the same to float32'
 """
 
 import functools
+import os
 import types
 import warnings
 from typing import Any
@@ -18,6 +19,9 @@ import keras
 import numpy as np
 from keras import layers
 
+SMALLEST = 32  # units: each new shape is compiled for about a second, which a smaller layer hardly wins back
+HALVED_FROM = 32  # rows: from here on the halves of a training batch are computed side by side
+
 
 def accelerate(model: Any) -> Any:
     """Make the recurrent layers of a built or loaded model fast on a CPU; returns the same model.
@@ -25,10 +29,12 @@ def accelerate(model: Any) -> Any:
     model: a Keras model or layer. Reaches every `keras.layers.LSTM`, `GRU` and `SimpleRNN` in it, also inside
     `Bidirectional` and nested models. It changes nothing that is saved: call it again after loading.
 
-    Left as they are: layers with `recurrent_dropout`, `unroll`, `implementation=1`, other activations than tanh and
-    sigmoid, `reset_after=False` or a 16-bit compute dtype; everything on a GPU and on other backends than TensorFlow.
-    Where the installed Keras computes something else than this code (asked once a process, by trying), all layers stay
-    as they are and a warning says so. Each new batch size and sequence length is compiled once, for about a second.
+    Left as they are: layers of fewer than 32 units, with `recurrent_dropout`, `unroll`, `implementation=1`, other
+    activations than tanh and sigmoid, `reset_after=False` or a 16-bit compute dtype; everything on a GPU and on other
+    backends than TensorFlow. Where the installed Keras computes something else than this code (asked once a process,
+    by trying), all layers stay as they are and a warning says so. Each new batch size and sequence length is compiled
+    once, for about a second: keep lengths to a few. A mask is data and costs no compiling. There is no second
+    derivative.
     """
     if _usable():
         for layer in model._flatten_layers(include_self=True, recursive=True):
@@ -50,6 +56,7 @@ def _has_fast_form(layer: Any) -> bool:
         and not cell.recurrent_dropout
         and not layer.unroll
         and cell.compute_dtype in ("float32", "float64")
+        and cell.units >= SMALLEST
     )
 
 
@@ -76,8 +83,8 @@ def _differences() -> list[str]:
     """The layers, by name, whose answers on a small masked example are not the ones that `_inner_loop` gives.
 
     A trial says more than a version number: it passes where Keras changed something else, and fails where Keras'
-    weights, gates, masks or the method that is replaced changed. Names and seeds are given, so that the names
-    and the random numbers of what is made afterwards stay as they would have been.
+    weights, gates, masks or the method that is replaced changed. Name, seed and initializers are given, so that names
+    and random numbers of what is made afterwards stay as they would have been.
     """
     random = np.random.default_rng(0)
     x, mask = random.normal(size=(2, 4, 3)).astype("float32"), np.array([[0, 1, 0, 1], [1, 1, 1, 0]], bool)
@@ -85,16 +92,17 @@ def _differences() -> list[str]:
     for make, states in ((layers.SimpleRNN, 1), (layers.GRU, 1), (layers.LSTM, 2)):
         start = [random.normal(size=(2, 2)).astype("float32") for _ in range(states)]
         try:
-            layer = make(2, return_sequences=True, return_state=True, go_backwards=True, seed=0, name="trial")
+            options = {"kernel_initializer": "zeros", "recurrent_initializer": "zeros", "seed": 0, "name": "trial"}
+            layer = make(2, return_sequences=True, return_state=True, go_backwards=True, **options)
             layer.build(x.shape)
             for weight in layer.weights:
                 weight.assign(random.normal(size=weight.shape))
             expected = layer(x, mask=mask, initial_state=start)
-            calls = []
+            calls: list = []
 
-            def ours(self, *args, calls=calls, **kwargs):
+            def ours(self, sequences, initial_state, mask, training=False, calls=calls):
                 calls.append(self)
-                return _inner_loop(self, *args, **kwargs, compiled=False)
+                return _inner_loop(self, sequences, initial_state, mask, training, compiled=False)
 
             layer.inner_loop = types.MethodType(ours, layer)
             found = layer(x, mask=mask, initial_state=start)
@@ -120,42 +128,45 @@ def _inner_loop(layer: Any, sequences, initial_state, mask=None, training=False,
     x = tf.convert_to_tensor(sequences, dtype)
     if training and 0 < cell.dropout < 1:
         x = x * tf.expand_dims(cell.get_dropout_mask(sequences[:, 0, :]), 1)  # one mask for all steps
-    x = tf.transpose(x, [1, 0, 2])
     states = keras.tree.flatten(initial_state)
-    mask = keras.tree.flatten(mask)[0] if mask is not None else None
-    if mask is not None:
-        mask = tf.transpose(tf.cast(mask, "bool"))[:, :, None]
+    mask = [] if mask is None else [tf.cast(keras.tree.flatten(mask)[0], "bool")[:, :, None]]
     if layer.go_backwards:
-        x = tf.reverse(x, [0])
-        mask = None if mask is None else tf.reverse(mask, [0])
+        x, mask = tf.reverse(x, [1]), [tf.reverse(values, [1]) for values in mask]
 
     kernel, recurrent = (tf.convert_to_tensor(weight, dtype) for weight in (cell.kernel, cell.recurrent_kernel))
-    bias = None if cell.bias is None else tf.convert_to_tensor(cell.bias, dtype)
-    inside = []  # the GRU's second bias is multiplied by the reset gate, so it belongs into the loop
-    if isinstance(layer, layers.GRU):
-        bias, second = (bias[0], bias[1]) if bias is not None else (None, tf.zeros_like(recurrent[0]))
-        inside = [second]
-    projected = tf.matmul(x, kernel)
-    if bias is not None:
-        projected = projected + bias
+    double = isinstance(layer, layers.GRU)  # the GRU has one bias for the input and one for the state
+    bias = tf.zeros([*([2] if double else []), kernel.shape[1]], dtype) if cell.bias is None else cell.bias
+    bias = tf.convert_to_tensor(bias, dtype)
 
-    run = _recurrence(type(layer).__name__, mask is not None, bool(training), compiled)
-    hidden, *states = run(projected, recurrent, *inside, *states, *([] if mask is None else [mask]))
-    outputs = hidden
-    if mask is not None:
-        # Keras gives zeros until the first step that counts, even where the initial state is another
-        counts = mask if layer.zero_output_for_mask else tf.cumsum(tf.cast(mask, "int32")) > 0
-        outputs = tf.where(counts, hidden, tf.zeros_like(hidden))
-    last = outputs[-1]
-    outputs = tf.transpose(outputs, [1, 0, 2]) if layer.return_sequences else last[:, None, :]
-    return last, outputs, states
+    run = _recurrence(type(layer).__name__, bool(mask), bool(training), compiled)
+
+    def rows(x, *others):
+        """(outputs, last states) of some rows of the batch."""
+        start, mask = others[: len(states)], others[len(states) :]
+        steps = [tf.transpose(values, [1, 0, 2]) for values in (x, *mask)]
+        outputs, *last = run(steps[0], kernel, recurrent, bias, *start, *steps[1:])
+        if mask:
+            # Keras gives zeros until the first step that counts, even where the initial state is another
+            counts = steps[1] if layer.zero_output_for_mask else tf.cumsum(tf.cast(steps[1], "int32")) > 0
+            outputs = tf.where(counts, outputs, tf.zeros_like(outputs))
+        return tf.transpose(outputs, [1, 0, 2]) if layer.return_sequences else outputs[-1][:, None, :], *last
+
+    inputs = [x, *states, *mask]
+    if training and os.cpu_count() != 1 and (x.shape[0] or HALVED_FROM) >= HALVED_FROM:
+        # Halves of the batch on two threads: neither waits for the other at every step.
+        half = tf.shape(x)[0] // 2
+        halves = [rows(*(v[:half] for v in inputs)), rows(*(v[half:] for v in inputs))]
+        outputs, *states = (tf.concat(pair, 0) for pair in zip(*halves, strict=True))
+    else:
+        outputs, *states = rows(*inputs)
+    return outputs[:, -1], outputs, states
 
 
 @functools.cache
 def _recurrence(kind: str, masked: bool, training: bool, compiled: bool):
-    """The loop over time with its own gradient, as a function of tensors.
+    """A whole layer with its own gradient, as a function of tensors.
 
-    projected (time, batch, gates × units), recurrent kernel (units, gates × units), [the GRU's second bias], states
+    x (time, batch, features), kernel (features, gates × units), recurrent kernel (units, gates × units), bias, states
     (batch, units), [mask (time, batch, 1)] -> hidden states (time, batch, units), last states.
     In training the forward loop keeps what the backward loop needs; otherwise the backward pass, which nobody may
     ask for, repeats it.
@@ -163,12 +174,10 @@ def _recurrence(kind: str, masked: bool, training: bool, compiled: bool):
     import tensorflow as tf
 
     forward, backward = {"LSTM": _lstm, "GRU": _gru, "SimpleRNN": _simple_rnn}[kind]()
+    keep, plain = (functools.partial(forward, masked=masked, keep=keep) for keep in (True, False))
+    back = functools.partial(backward, masked=masked)
     if compiled:
-        compiler = functools.partial(tf.function, jit_compile=True, autograph=False)
-    else:
-        compiler = lambda function: function  # noqa: E731
-    keep, plain = (compiler(functools.partial(forward, masked=masked, keep=keep)) for keep in (True, False))
-    back = compiler(functools.partial(backward, masked=masked))
+        keep, plain, back = (tf.function(part, jit_compile=True, autograph=False) for part in (keep, plain, back))
 
     # Inside, stop_gradient keeps TensorFlow from building a gradient of the compiled loops besides the one given here.
     @tf.custom_gradient
@@ -197,157 +206,188 @@ def _no_second_derivative(*_):
     raise NotImplementedError("accelerated recurrent layers have no second derivative: leave accelerate(model) out.")
 
 
-def _arrays(tf, like, sizes):
-    """TensorArrays over the time steps of `like` (time, batch, …), with these widths."""
-    time, batch = tf.shape(like)[0], like.shape[1]
-    return [tf.TensorArray(like.dtype, time, element_shape=(batch, size)) for size in sizes]
+# The loops. An array of steps is read and then overwritten in place wherever it can be: most of what is not spent in
+# the products is spent on fresh memory. `x[t]` reads an array that stays.
+
+
+def _project(tf, x, kernel):
+    """x_t K for all steps, as one product and as an array of steps."""
+    product = tf.matmul(tf.reshape(x, [-1, x.shape[2]]), kernel)
+    return _steps(tf, tf.reshape(product, [*_size(tf, x), kernel.shape[1]]))
+
+
+def _size(tf, x):
+    """(time, batch), as numbers where they are known."""
+    return [known or dynamic for known, dynamic in zip(x.shape[:2], tf.unstack(tf.shape(x)[:2]), strict=True)]
+
+
+def _steps(tf, values):
+    return tf.TensorArray(values.dtype, tf.shape(values)[0], element_shape=values.shape[1:]).unstack(values)
+
+
+def _empty(tf, like, units):
+    return tf.TensorArray(like.dtype, tf.shape(like)[0], element_shape=(like.shape[1], units))
+
+
+def _loop(tf, x, step, *start, backwards=False):
+    """step(t, *values) -> values, for every time step of x (time, …), or from the last to the first."""
+    time = tf.shape(x)[0]
+    if backwards:
+        condition, first, change = (lambda t, *_: t >= 0), time - 1, -1
+    else:
+        condition, first, change = (lambda t, *_: t < time), tf.zeros_like(time), 1
+    body = lambda t, *values: (t + change, *step(t, *values))  # noqa: E731
+    return tf.while_loop(condition, body, (first, *start), maximum_iterations=time)[1:]
+
+
+def _products(tf, x, kernel, d_gates):
+    """Gradients of x and of the kernel where x_t K went into the gates of step t."""
+    d_gates = tf.reshape(d_gates, [-1, d_gates.shape[2]])
+    d_x = tf.reshape(tf.matmul(d_gates, kernel, transpose_b=True), tf.shape(x))
+    return d_x, tf.matmul(tf.reshape(x, [-1, x.shape[2]]), d_gates, transpose_a=True)
+
+
+def _before(tf, first, values):
+    """The state before each step, of the first state and the states after each step."""
+    return tf.concat([first[None], values[:-1]], 0)
+
+
+def _recurrent_product(tf, h0, hidden, d_gates):
+    """Gradient of the recurrent kernel: the sum over all steps of h_(t-1)ᵀ d_gates_t, as one product."""
+    before = tf.reshape(_before(tf, h0, hidden), [-1, h0.shape[1]])
+    return tf.matmul(before, tf.reshape(d_gates, [-1, d_gates.shape[2]]), transpose_a=True)
 
 
 def _simple_rnn():
-    """h_t = tanh(x_t + h_(t-1) R)."""
+    """h_t = tanh(x_t K + h_(t-1) R + b)."""
     import tensorflow as tf
 
-    def forward(projected, recurrent, h0, mask=None, masked=False, keep=True):
-        def step(t, h, hs):
-            new = tf.tanh(projected[t] + tf.matmul(h, recurrent))
+    def forward(x, kernel, recurrent, bias, h0, mask=None, masked=False, keep=True):
+        def step(t, h, steps):
+            new = tf.tanh(steps.read(t) + tf.matmul(h, recurrent) + bias)
             h = tf.where(mask[t], new, h) if masked else new
-            return t + 1, h, hs.write(t, h)
+            return h, steps.write(t, h)
 
-        time = tf.shape(projected)[0]
-        start = (0, h0, *_arrays(tf, projected, [h0.shape[1]]))
-        _, h, hs = tf.while_loop(lambda t, *_: t < time, step, start, maximum_iterations=time)
-        return (hs.stack(), h), ()
+        h, hidden = _loop(tf, x, step, h0, _project(tf, x, kernel))
+        return (hidden.stack(), h), ()
 
     def backward(inputs, results, kept, upstream, masked):
-        _, recurrent, h0 = inputs[:3]
+        x, kernel, recurrent, _, h0 = inputs[:5]
         hidden, (d_hidden, d_h) = results[0], upstream
 
-        def step(t, dh, dxs):
+        def step(t, dh, steps):
             dh = dh + d_hidden[t]
-            valid = inputs[3][t] if masked else None
-            dx = dh * (1 - hidden[t] ** 2)
-            if masked:
-                dx = tf.where(valid, dx, 0)
-            back = tf.matmul(dx, recurrent, transpose_b=True)
-            return t - 1, tf.where(valid, back, dh) if masked else back, dxs.write(t, dx)
+            d = dh * (1 - hidden[t] ** 2)
+            if not masked:
+                return tf.matmul(d, recurrent, transpose_b=True), steps.write(t, d)
+            d = tf.where(inputs[5][t], d, tf.zeros_like(d))
+            dh = tf.where(inputs[5][t], tf.zeros_like(dh), dh) + tf.matmul(d, recurrent, transpose_b=True)
+            return dh, steps.write(t, d)
 
-        time = tf.shape(hidden)[0]
-        start = (time - 1, d_h, *_arrays(tf, hidden, [h0.shape[1]]))
-        _, d_h0, dxs = tf.while_loop(lambda t, *_: t >= 0, step, start, maximum_iterations=time)
-        dx = dxs.stack()
-        return dx, _weights_gradient(tf, h0, hidden, dx), d_h0
+        d_h0, d = _loop(tf, x, step, d_h, _empty(tf, x, h0.shape[1]), backwards=True)
+        d = d.stack()
+        d_x, d_kernel = _products(tf, x, kernel, d)
+        return d_x, d_kernel, _recurrent_product(tf, h0, hidden, d), tf.reduce_sum(d, [0, 1]), d_h0
 
     return forward, backward
 
 
-def _weights_gradient(tf, h0, hidden, d_gates):
-    """The sum over all steps of h_(t-1)ᵀ d_gates_t, as one product."""
-    before = tf.concat([h0[None], hidden[:-1]], 0)
-    return tf.einsum("tbu,tbg->ug", before, d_gates)
-
-
 def _lstm():
-    """i, f, g, o = σ, σ, tanh, σ of x_t + h_(t-1) R;  c_t = f c_(t-1) + i g;  h_t = o tanh(c_t)."""
+    """i, f, g, o = σ, σ, tanh, σ of x_t K + h_(t-1) R + b;  c_t = f c_(t-1) + i g;  h_t = o tanh(c_t)."""
     import tensorflow as tf
 
-    def forward(projected, recurrent, h0, c0, mask=None, masked=False, keep=True):
-        units = h0.shape[1]
-
-        def step(t, h, c, hs, *kept):
-            i, f, g, o = tf.split(projected[t] + tf.matmul(h, recurrent), 4, axis=1)
+    def forward(x, kernel, recurrent, bias, h0, c0, mask=None, masked=False, keep=True):
+        def step(t, h, c, steps, hidden, *cells):
+            i, f, g, o = tf.split(steps.read(t) + tf.matmul(h, recurrent) + bias, 4, axis=1)
             i, f, g, o = tf.sigmoid(i), tf.sigmoid(f), tf.tanh(g), tf.sigmoid(o)
             new_c = f * c + i * g
             new_h = o * tf.tanh(new_c)
             h, c = (tf.where(mask[t], new_h, h), tf.where(mask[t], new_c, c)) if masked else (new_h, new_c)
-            values = (c, tf.concat([i, f, g, o], 1)) if keep else ()
-            return t + 1, h, c, hs.write(t, h), *(a.write(t, value) for a, value in zip(kept, values, strict=True))
+            if keep:
+                steps, cells = steps.write(t, tf.concat([i, f, g, o], 1)), (cells[0].write(t, c),)
+            return h, c, steps, hidden.write(t, h), *cells
 
-        time = tf.shape(projected)[0]
-        start = (0, h0, c0, *_arrays(tf, projected, [units, units, 4 * units] if keep else [units]))
-        _, h, c, hs, *kept = tf.while_loop(lambda t, *_: t < time, step, start, maximum_iterations=time)
-        return (hs.stack(), h, c), tuple(array.stack() for array in kept)
+        units = h0.shape[1]
+        arrays = [_empty(tf, x, units) for _ in range(2 if keep else 1)]
+        h, c, gates, hidden, *cells = _loop(tf, x, step, h0, c0, _project(tf, x, kernel), *arrays)
+        return (hidden.stack(), h, c), ((gates.stack(), cells[0].stack()) if keep else ())
 
     def backward(inputs, results, kept, upstream, masked):
-        _, recurrent, h0, c0 = inputs[:4]
-        (cs, gates), (d_hidden, d_h, d_c) = kept, upstream
-        before = tf.concat([c0[None], cs[:-1]], 0)
+        x, kernel, recurrent, _, h0, c0 = inputs[:6]
+        (gates, cells), (d_hidden, d_h, d_c) = kept, upstream
+        before = _before(tf, c0, cells)
 
-        def step(t, dh, dc, dxs):
-            dh = dh + d_hidden[t]
+        def step(t, dh, dc, steps):
             i, f, g, o = tf.split(gates[t], 4, axis=1)
-            tanh_c = tf.tanh(cs[t])
+            dh = dh + d_hidden[t]
+            tanh_c = tf.tanh(cells[t])
             into_c = dc + dh * o * (1 - tanh_c**2)
-            dx = [
-                into_c * g * i * (1 - i),
-                into_c * before[t] * f * (1 - f),
-                into_c * i * (1 - g**2),
-                dh * tanh_c * o * (1 - o),
-            ]
-            dx = tf.concat(dx, 1)
-            if masked:
-                valid = inputs[4][t]
-                dx = tf.where(valid, dx, 0)
-                back = tf.matmul(dx, recurrent, transpose_b=True)
-                dh, dc = tf.where(valid, back, dh), tf.where(valid, into_c * f, dc)
-            else:
-                dh, dc = tf.matmul(dx, recurrent, transpose_b=True), into_c * f
-            return t - 1, dh, dc, dxs.write(t, dx)
+            d_i, d_f = into_c * g * i * (1 - i), into_c * before[t] * f * (1 - f)
+            d = tf.concat([d_i, d_f, into_c * i * (1 - g**2), dh * tanh_c * o * (1 - o)], 1)
+            if not masked:
+                return tf.matmul(d, recurrent, transpose_b=True), into_c * f, steps.write(t, d)
+            valid = inputs[6][t]
+            d = tf.where(valid, d, tf.zeros_like(d))
+            dh = tf.where(valid, tf.zeros_like(dh), dh) + tf.matmul(d, recurrent, transpose_b=True)
+            return dh, tf.where(valid, into_c * f, dc), steps.write(t, d)
 
-        time = tf.shape(gates)[0]
-        start = (time - 1, d_h, d_c, *_arrays(tf, gates, [4 * h0.shape[1]]))
-        _, d_h0, d_c0, dxs = tf.while_loop(lambda t, *_: t >= 0, step, start, maximum_iterations=time)
-        dx = dxs.stack()
-        return dx, _weights_gradient(tf, h0, results[0], dx), d_h0, d_c0
+        d_h0, d_c0, d = _loop(tf, x, step, d_h, d_c, _empty(tf, x, 4 * h0.shape[1]), backwards=True)
+        d = d.stack()
+        d_x, d_kernel = _products(tf, x, kernel, d)
+        return d_x, d_kernel, _recurrent_product(tf, h0, results[0], d), tf.reduce_sum(d, [0, 1]), d_h0, d_c0
 
     return forward, backward
 
 
 def _gru():
-    """z, r = σ(x + s), with s = h_(t-1) R + b;  g = tanh(x + r s);  h_t = z h_(t-1) + (1 - z) g."""
+    """z, r = σ(x + s), with x = x_t K + b_1, s = h_(t-1) R + b_2;  g = tanh(x + r s);  h_t = z h_(t-1) + (1 - z) g."""
     import tensorflow as tf
 
-    def forward(projected, recurrent, bias, h0, mask=None, masked=False, keep=True):
-        units = h0.shape[1]
-
-        def step(t, h, hs, *kept):
-            s_z, s_r, s_g = tf.split(tf.matmul(h, recurrent) + bias, 3, axis=1)
-            x_z, x_r, x_g = tf.split(projected[t], 3, axis=1)
+    def forward(x, kernel, recurrent, bias, h0, mask=None, masked=False, keep=True):
+        def step(t, h, steps, hidden, *inner):
+            x_z, x_r, x_g = tf.split(steps.read(t) + bias[0], 3, axis=1)
+            s_z, s_r, s_g = tf.split(tf.matmul(h, recurrent) + bias[1], 3, axis=1)
             z, r = tf.sigmoid(x_z + s_z), tf.sigmoid(x_r + s_r)
             g = tf.tanh(x_g + r * s_g)
             new = z * h + (1 - z) * g
             h = tf.where(mask[t], new, h) if masked else new
-            values = (tf.concat([z, r, g, s_g], 1),) if keep else ()
-            return t + 1, h, hs.write(t, h), *(a.write(t, value) for a, value in zip(kept, values, strict=True))
+            if keep:
+                steps, inner = steps.write(t, tf.concat([z, r, g], 1)), (inner[0].write(t, s_g),)
+            return h, steps, hidden.write(t, h), *inner
 
-        time = tf.shape(projected)[0]
-        start = (0, h0, *_arrays(tf, projected, [units, 4 * units] if keep else [units]))
-        _, h, hs, *kept = tf.while_loop(lambda t, *_: t < time, step, start, maximum_iterations=time)
-        return (hs.stack(), h), tuple(array.stack() for array in kept)
+        units = h0.shape[1]
+        arrays = [_empty(tf, x, units) for _ in range(2 if keep else 1)]
+        h, gates, hidden, *inner = _loop(tf, x, step, h0, _project(tf, x, kernel), *arrays)
+        return (hidden.stack(), h), ((gates.stack(), inner[0].stack()) if keep else ())
 
     def backward(inputs, results, kept, upstream, masked):
-        _, recurrent, _, h0 = inputs[:4]
-        hidden, (gates,), (d_hidden, d_h) = results[0], kept, upstream
-        before = tf.concat([h0[None], hidden[:-1]], 0)
+        x, kernel, recurrent, _, h0 = inputs[:5]
+        hidden, (gates, inner), (d_hidden, d_h) = results[0], kept, upstream
+        before, units = _before(tf, h0, hidden), h0.shape[1]
 
-        def step(t, dh, dxs, dss):
+        def step(t, dh, steps, d_inner):
+            (z, r, g), s_g = tf.split(gates[t], 3, axis=1), inner[t]
             dh = dh + d_hidden[t]
-            z, r, g, s_g = tf.split(gates[t], 4, axis=1)
-            dg = dh * (1 - z) * (1 - g**2)
-            dz, dr = dh * (before[t] - g) * z * (1 - z), dg * s_g * r * (1 - r)
-            dx, ds = tf.concat([dz, dr, dg], 1), tf.concat([dz, dr, dg * r], 1)
+            d_g = dh * (1 - z) * (1 - g**2)
+            d = tf.concat([dh * (before[t] - g) * z * (1 - z), d_g * s_g * r * (1 - r), d_g], 1)
+            stays = dh * z
             if masked:
-                valid = inputs[4][t]
-                dx, ds = tf.where(valid, dx, 0), tf.where(valid, ds, 0)
-                dh = tf.where(valid, dh * z, dh) + tf.matmul(ds, recurrent, transpose_b=True)
-            else:
-                dh = dh * z + tf.matmul(ds, recurrent, transpose_b=True)
-            return t - 1, dh, dxs.write(t, dx), dss.write(t, ds)
+                valid = inputs[5][t]
+                d, d_g, stays = (
+                    tf.where(valid, d, tf.zeros_like(d)),
+                    tf.where(valid, d_g, tf.zeros_like(d_g)),
+                    tf.where(valid, stays, dh),
+                )
+            d_s = tf.concat([d[:, : 2 * units], d_g * r], 1)
+            dh = stays + tf.matmul(d_s, recurrent, transpose_b=True)
+            return dh, steps.write(t, d), d_inner.write(t, d_g * r)
 
-        time = tf.shape(gates)[0]
-        units = h0.shape[1]
-        start = (time - 1, d_h, *_arrays(tf, gates, [3 * units, 3 * units]))
-        _, d_h0, dxs, dss = tf.while_loop(lambda t, *_: t >= 0, step, start, maximum_iterations=time)
-        ds = dss.stack()
-        return dxs.stack(), _weights_gradient(tf, h0, hidden, ds), tf.reduce_sum(ds, [0, 1]), d_h0
+        arrays = [_empty(tf, x, 3 * units), _empty(tf, x, units)]
+        d_h0, d, d_inner = _loop(tf, x, step, d_h, *arrays, backwards=True)
+        d, d_inner = d.stack(), d_inner.stack()
+        d_x, d_kernel = _products(tf, x, kernel, d)
+        d_s = tf.concat([d[:, :, : 2 * units], d_inner], 2)
+        d_bias = tf.stack([tf.reduce_sum(d, [0, 1]), tf.reduce_sum(d_s, [0, 1])])
+        return d_x, d_kernel, _recurrent_product(tf, h0, hidden, d_s), d_bias, d_h0
 
     return forward, backward

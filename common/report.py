@@ -1,5 +1,6 @@
 """What a finished run says of itself: report.json, MODEL_CARD.md, figures and the score table in the terminal."""
 
+import functools
 import hashlib
 import math
 import platform
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from common.data import Source
 from common.files import replacing, write_json, write_text
@@ -24,7 +26,8 @@ class Report:
     """What a project's `evaluate` found.
 
     validation: {metric: value}. test: {"unit", "looks", "units", "model", "baselines", "comparison"}, mostly from
-    `evaluation.score_table`. directions: {metric: "max" | "min"}, in the order in which tables show them.
+    `evaluation.score_table`, whose "resampled" goes into resampled.csv and not into report.json.
+    directions: {metric: "max" | "min"}, in the order in which tables show them.
     failures: the worst errors, one dict of plain values each. figures: {file name without .png: matplotlib figure}.
     tables: {file name without .csv: DataFrame} that the page draws from. notes: sentences for the model card.
     """
@@ -70,7 +73,7 @@ def as_dict(run: Run, report: Report, timing: dict[str, float]) -> dict[str, Any
                 "weighted": report.source.weighted,
             },
             "validation": report.validation,
-            "test": report.test,
+            "test": {key: value for key, value in report.test.items() if key != "resampled"},
             "directions": report.directions,
             "failures": report.failures,
             "timing": {**timing, "inference_per_second": report.inference_per_second},
@@ -95,7 +98,10 @@ def write(run: Run, report: Report, timing: dict[str, float], folder: Path | Non
         report.figures = {"history": history_figure(history, run.metric[0]), **report.figures}
     for name, figure in report.figures.items():
         save_figure(figure, folder / "figures" / f"{name}.png")
-    for name, table in report.tables.items():
+    tables = dict(report.tables)
+    if "resampled" in report.test:
+        tables["resampled"] = pd.DataFrame(report.test["resampled"])
+    for name, table in tables.items():
         with replacing(folder / f"{name}.csv") as temporary:
             table.to_csv(temporary, index=False)
     content = as_dict(run, report, timing)
@@ -212,9 +218,10 @@ def markdown_table(table: Sequence[Sequence[str]]) -> list[str]:
 
 
 def new_figure(columns: int = 1, rows: int = 1, width: float = 6.0, height: float = 4.0) -> tuple[Any, Any]:
-    """A matplotlib figure and its axes in the suite's style: light grid, no frame on the right and top."""
+    """A matplotlib figure and its axes in the suite's style: light grid, no frame on the right and top, any Hangul."""
     from matplotlib.figure import Figure
 
+    _hangul()
     figure = Figure(figsize=(width * columns, height * rows), dpi=130, layout="constrained")
     axes = figure.subplots(rows, columns)
     for axis in np.ravel(axes):
@@ -222,6 +229,16 @@ def new_figure(columns: int = 1, rows: int = 1, width: float = 6.0, height: floa
         axis.spines[["top", "right"]].set_visible(False)
         axis.set_prop_cycle(color=COLOURS)
     return figure, axes
+
+
+@functools.cache
+def _hangul() -> None:
+    """Let matplotlib take the glyphs that its own font lacks from the bundled Korean one, instead of drawing boxes."""
+    from matplotlib import font_manager, rcParams
+
+    file = str(Path(__file__).parent / "fonts" / "Hangul.ttf")
+    font_manager.fontManager.addfont(file)
+    rcParams["font.family"] = [*rcParams["font.family"], font_manager.FontProperties(fname=file).get_name()]
 
 
 def save_figure(figure: Any, path: Path) -> None:

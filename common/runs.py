@@ -14,6 +14,7 @@ import dataclasses
 import os
 import re
 import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,18 +110,24 @@ class Run:
                 network.save(temporary)
         write_json(self.path / "meta.json", predictor.meta)
 
-    def load(self) -> Any:
-        """The project's Predictor with the networks of this run. Only `.keras` files of the runs folder are opened."""
+    def networks(self) -> dict[str, Any]:
+        """The Keras models of this run by name. Only `.keras` files of the runs folder are opened."""
         import keras
 
         if not (self.path / "meta.json").exists():
             raise UserError(f"The run {self.id} has saved no model yet.")
-        networks = {
-            file.stem: keras.saving.load_model(file, compile=False, safe_mode=True)
-            for file in sorted(self.path.glob("*.keras"))
-            if not file.name.startswith(".")
-        }
-        return self.project.predictor_class(networks, read_json(self.path / "meta.json"))
+        networks = {}
+        for file in sorted(self.path.glob("*.keras")):
+            if file.name.startswith("."):
+                continue
+            if not zipfile.is_zipfile(file):
+                raise UserError(f"{file} is damaged.")
+            networks[file.stem] = keras.saving.load_model(file, compile=False, safe_mode=True)
+        return networks
+
+    def load(self) -> Any:
+        """The project's Predictor with the networks of this run."""
+        return self.project.predictor_class(self.networks(), read_json(self.path / "meta.json"))
 
 
 def start(project: Project, config: Any, data: str, data_dir: Path, runs_dir: Path, tensorboard: bool = False) -> Run:
@@ -129,11 +136,7 @@ def start(project: Project, config: Any, data: str, data_dir: Path, runs_dir: Pa
     data: a name on the project's card, or the path of a file or folder; anything else is a UserError.
     """
     config_module.check(config)
-    names = [name for name in project.card.DATA if name != "PATH"]
-    if data not in names:
-        if not Path(data).exists():
-            raise UserError(f"--data {data} is neither {' nor '.join(names)} nor a file or folder that exists.")
-        data = str(Path(data).resolve())  # the page and a later evaluation may run elsewhere
+    data = checked_data(project, data)
     words = [time.strftime("%Y%m%d-%H%M%S"), getattr(config, "model", ""), f"s{config.seed}"]
     stem = "-".join(word for word in words if word)
     for suffix in ["", *(f"-{i}" for i in range(2, 1000))]:
@@ -151,6 +154,16 @@ def start(project: Project, config: Any, data: str, data_dir: Path, runs_dir: Pa
         {"data": data, "data_dir": str(data_dir.resolve()), "created": time.strftime("%Y-%m-%dT%H:%M:%S%z")},
     )
     return Run(path, tensorboard)
+
+
+def checked_data(project: Project, data: str) -> str:
+    """`data` as a run keeps it: a name on the project's card, or the whole path of what exists; else a UserError."""
+    names = [name for name in project.card.DATA if name != "PATH"]
+    if data in names:
+        return data
+    if not Path(data).exists():
+        raise UserError(f"--data {data} is neither {' nor '.join(names)} nor a file or folder that exists.")
+    return str(Path(data).resolve())  # the page and a later evaluation may run elsewhere
 
 
 def find(project: Project, which: str, runs_dir: Path) -> Run:
@@ -202,10 +215,18 @@ def list_runs(project: Project, runs_dir: Path) -> list[dict[str, Any]]:
         run = Run(path.parent)
         entry: dict[str, Any] = {"run": run, "status": "damaged", "data": "?", "created": "", "report": {}}
         try:
-            entry.update(data=run.request["data"], created=run.request["created"], status="unfinished")
+            entry.update(data=str(run.request["data"]), created=str(run.request["created"]), status="unfinished")
             if run.finished:
-                entry.update(report=dict(run.report), status="finished")
-        except (UserError, KeyError, TypeError, ValueError, OSError):
+                entry.update(report=_whole(run.report, project.card.METRIC[0]), status="finished")
+        except (UserError, AttributeError, KeyError, TypeError, ValueError, OSError):
             entry["status"] = "damaged"
         entries.append(entry)
     return sorted(entries, key=lambda entry: (entry["created"], entry["run"].id), reverse=True)
+
+
+def _whole(report: dict[str, Any], metric: str) -> dict[str, Any]:
+    """The report itself; KeyError, TypeError or AttributeError when it lacks what lists and pages show of every run."""
+    test = report["test"]
+    _ = report["model"], report["validation"][metric], report["data"]["sizes"], report["timing"]["total_seconds"]
+    _ = test["model"][metric]["value"], test["baselines"].items(), test["comparison"].items()
+    return report

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common import blocks, config, runs
+from common import blocks, config, report, runs
 from common.config import Bounds, Search
 from common.data import Source, Split, Splits, split_rows
 from common.errors import UserError
@@ -80,7 +81,10 @@ def project():
 
 def finished(project, folder, data: str, value: float) -> runs.Run:
     run = runs.start(project, project.config_class(), data, folder, folder)
-    write_json(run.path / "report.json", {"validation": {project.card.METRIC[0]: value}})
+    metric = project.card.METRIC[0]
+    content = {"model": "x", "validation": {metric: value}, "data": {"sizes": {}}, "timing": {"total_seconds": 1.0}}
+    content["test"] = {"model": {metric: {"value": value}}, "baselines": {}, "comparison": {}}
+    write_json(run.path / "report.json", content)
     return run
 
 
@@ -210,3 +214,17 @@ def test_a_run_folder_that_cannot_be_made(project, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be made"):
         runs.start(project, project.config_class(), "builtin", tmp_path, Path(tmp_path / "file"))
+
+
+def test_figures_draw_hangul(tmp_path):
+    """Every syllable of KS X 1001 and the jamo come from the bundled font; a missing glyph would be a warning."""
+    syllables = "".join(bytes([row, cell]).decode("euc_kr") for row in range(0xB0, 0xC9) for cell in range(0xA1, 0xFF))
+    figure, axis = report.new_figure()
+    axis.set(title="손실 loss 0.5", ylabel="ㄱㅎㅏㅣ")
+    figure.text(0, 0, "\n".join(syllables[i : i + 100] for i in range(0, 2350, 100)), fontsize=3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        report.save_figure(figure, tmp_path / "hangul.png")
+    axis.set_title("龘")  # neither font has it: the check above would have noticed
+    with pytest.warns(UserWarning, match="missing from font"):
+        report.save_figure(figure, tmp_path / "missing.png")

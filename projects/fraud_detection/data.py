@@ -1,13 +1,12 @@
 """From a file, a standard set or the generator to train, validation and test."""
 
-import functools
 import hashlib
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from common.data import SHARES, Source, Split, Splits, split_rows
+from common.data import SHARES, Source, Split, Splits, load_once, split_rows
 from common.errors import UserError
 from common.files import replacing
 from common.tables import as_categories, check_columns, check_numbers, file_sha256, read_header, read_table
@@ -19,7 +18,7 @@ ULB_NORMALS, ULB_FRAUDS = 284_315, 492
 MAX_CATEGORIES = 50  # rarer values of a categorical column share one column, "other"
 
 
-@functools.lru_cache(maxsize=1)  # training and evaluation of one run read the same data
+@load_once
 def load_data(config: Config, data: str, data_dir: Path) -> Splits:
     """Splits of raw rows (data frames of feature columns) with 0/1 targets.
 

@@ -1,6 +1,5 @@
 """From packaged photographs or a folder to pictures with ground truth, and how each is shrunk."""
 
-import functools
 import hashlib
 import importlib.resources
 from dataclasses import dataclass
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from common.data import Source, Split, Splits
+from common.data import Source, Split, Splits, load_once
 from common.errors import UserError
 from common.images import find_pictures, read_picture
 from projects.super_resolution.config import Config
@@ -45,7 +44,7 @@ class Picture:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-@functools.lru_cache(maxsize=1)  # training and evaluation of one run read the same data
+@load_once
 def load_data(config: Config, data: str, data_dir: Path) -> Splits:
     """Splits of `Picture`s. There is no training split: each network learns from the very picture it enlarges.
 

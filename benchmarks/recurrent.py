@@ -1,0 +1,142 @@
+"""Recurrent layers on a CPU: ours, stock Keras with and without XLA, and PyTorch, one training step, in one run.
+
+    python -m benchmarks.recurrent [--cells lstm gru simple_rnn] [--sizes 2x256x64x100 …] [--rounds 15]
+
+A step is the forward pass, the backward pass and Adam's update of a language model with a vocabulary of 65: embedding
+of 64, the recurrent layers, one dense layer, cross-entropy at every step. Every contender lives in a process of its
+own with its own defaults and all cores. In each round they take turns: one step untimed, three timed, the median
+counts. A ratio compares two in the same round; the table has its median over the rounds, so that a machine which is
+slower for a while is slower for both. `first step` is what the first step takes, compiling included.
+PyTorch is left out where it is not installed (`pip install -e ".[bench]"`).
+"""
+
+import argparse
+import multiprocessing
+import os
+import platform
+import time
+from importlib.util import find_spec
+
+import numpy as np
+
+VOCABULARY, EMBEDDING = 65, 64
+SIZES = ("1x128x32x50", "2x256x64x100", "2x512x64x100", "3x128x128x64")
+CONTENDERS = ("ours", "keras", "keras + XLA", "pytorch")
+
+
+def keras_step(contender: str, cell: str, depth: int, units: int, inputs: np.ndarray, targets: np.ndarray):
+    """A function that trains one step and returns the loss."""
+    from common import cli
+
+    cli.start_keras()
+    import keras
+
+    from common.blocks import recurrent_stack
+    from common.recurrent import accelerate
+
+    start = keras.Input((inputs.shape[1],), dtype="int32")
+    x = keras.layers.Embedding(VOCABULARY, EMBEDDING)(start)
+    x = recurrent_stack(x, cell, [units] * depth)
+    model = keras.Model(start, keras.layers.Dense(VOCABULARY)(x))
+    if contender == "ours":
+        accelerate(model)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss, jit_compile=contender == "keras + XLA")
+    return lambda: float(model.train_on_batch(inputs, targets))
+
+
+def torch_step(cell: str, depth: int, units: int, inputs: np.ndarray, targets: np.ndarray):
+    """The same model in PyTorch."""
+    import torch
+    from torch import nn
+
+    kind = {"lstm": nn.LSTM, "gru": nn.GRU, "simple_rnn": nn.RNN}[cell]
+    embedding = nn.Embedding(VOCABULARY, EMBEDDING)
+    recurrent = kind(EMBEDDING, units, depth, batch_first=True)
+    dense = nn.Linear(units, VOCABULARY)
+    weights = [weight for part in (embedding, recurrent, dense) for weight in part.parameters()]
+    optimizer = torch.optim.Adam(weights)
+    x, y = torch.from_numpy(inputs), torch.from_numpy(targets)
+
+    def step() -> float:
+        optimizer.zero_grad()
+        logits = dense(recurrent(embedding(x))[0])
+        loss = nn.functional.cross_entropy(logits.reshape(-1, VOCABULARY), y.reshape(-1))
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return step
+
+
+def work(pipe, contender: str, cell: str, depth: int, units: int, batch: int, time_steps: int) -> None:
+    """One contender: says how long its first step took, then times a turn whenever it is asked."""
+    random = np.random.default_rng(0)
+    inputs, targets = random.integers(0, VOCABULARY, (2, batch, time_steps))
+    if contender == "pytorch":
+        step = torch_step(cell, depth, units, inputs, targets)
+    else:
+        step = keras_step(contender, cell, depth, units, inputs, targets)
+    pipe.send(timed(step))
+    while pipe.recv():
+        step()
+        pipe.send(float(np.median([timed(step) for _ in range(3)])))
+
+
+def timed(call) -> float:
+    begin = time.perf_counter()
+    call()
+    return time.perf_counter() - begin
+
+
+def measure(names: list[str], cell: str, size: tuple[int, int, int, int], rounds: int) -> tuple[np.ndarray, np.ndarray]:
+    """(first steps, seconds of (rounds, contenders)), the contenders taking turns."""
+    context = multiprocessing.get_context("spawn")
+    pipes, processes, first = [], [], []
+    for name in names:
+        here, there = context.Pipe()
+        process = context.Process(target=work, args=(there, name, cell, *size), daemon=True)
+        process.start()
+        there.close()
+        pipes.append(here)
+        processes.append(process)
+        first.append(here.recv())
+    table = []
+    for _ in range(rounds):
+        row = []
+        for pipe in pipes:
+            pipe.send(True)
+            row.append(pipe.recv())
+        table.append(row)
+    for pipe, process in zip(pipes, processes, strict=True):
+        pipe.send(False)
+        process.join()
+    return np.array(first), np.array(table)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cells", nargs="+", default=["lstm", "gru", "simple_rnn"])
+    parser.add_argument("--sizes", nargs="+", default=SIZES, help="LAYERSxUNITSxBATCHxTIME")
+    parser.add_argument("--rounds", type=int, default=15)
+    args = parser.parse_args()
+
+    names = [name for name in CONTENDERS if name != "pytorch" or find_spec("torch")]
+    if "pytorch" not in names:
+        print("PyTorch is not installed: its column is left out.\n")
+    print(f"{platform.machine()}, {os.cpu_count()} cores, load at the start {os.getloadavg()[0]:.1f}\n")
+    print("| cell | layers × units, batch × time | " + " | ".join(f"{name}, ms" for name in names), end=" | ")
+    print(" | ".join(f"{name} / ours" for name in names[1:]) + " | first step of ours, s |")
+    print("|---|---|" + "---:|" * (2 * len(names)))
+    for cell in args.cells:
+        for size in args.sizes:
+            depth, units, batch, time_steps = (int(part) for part in size.split("x"))
+            first, seconds = measure(names, cell, (depth, units, batch, time_steps), args.rounds)
+            ratios = np.median(seconds[:, 1:] / seconds[:, :1], axis=0)
+            cells = [f"{1000 * value:.1f}" for value in np.median(seconds, axis=0)] + [f"{r:.2f}" for r in ratios]
+            line = [cell, f"{depth} × {units}, {batch} × {time_steps}", *cells, f"{first[0]:.1f}"]
+            print("| " + " | ".join(line) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

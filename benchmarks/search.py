@@ -1,0 +1,116 @@
+"""Grid, random and coarse-to-fine search of fraud detection with the same budget, and what each found.
+
+    python -m benchmarks.search [--trials 20] [--seeds 3] [--customers 600] [--epochs 6] [--folder FOLDER]
+
+Every strategy has the same number of trials, and weak ones are pruned for all. A seed changes the weights, the order of
+the rows and what is tried; the data is the same. The best of each search by validation is then trained and tested as
+any run is, beside the default knobs. With --folder, a benchmark that was stopped goes on.
+"""
+
+import argparse
+import dataclasses
+import io
+import resource
+import tempfile
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from common import cli, report, runs
+from common import search as searching
+from common.project import Project
+
+STRATEGIES = ("grid", "random", "coarse_to_fine")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--trials", type=int, default=20)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--customers", type=int, default=600, help="of the project's 5,000, so that a trial is short")
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--folder", type=Path)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        measure(args, args.folder or Path(temporary))
+
+
+def measure(args: argparse.Namespace, folder: Path) -> None:
+    project = Project("fraud_detection")
+    metric = project.card.METRIC[0]
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in ("default", *STRATEGIES)}
+    for seed in range(args.seeds):
+        base = project.config_class(customers=args.customers, epochs=args.epochs, seed=seed)
+        found["default"].append({"config": base, **tested(project, base, folder)})
+        for strategy in STRATEGIES:
+            search = searching.open_search(project, base, "builtin", folder, folder, strategy, args.trials)
+            study = searching.run_search(search, args.trials, Console(width=160))
+            best = searching.best_trial(study)
+            assert best
+            table = searching.rows(search, study)
+            config = dataclasses.replace(base, **search.tried(best.params))
+            row = {
+                "config": config,
+                "best": best.value,
+                "trial": best.number,
+                "pruned": sum(row["state"] == "pruned" for row in table),
+                "seconds": [row["seconds"] for row in table],
+                **tested(project, config, folder),
+            }
+            found[strategy].append(row)
+            print(f"seed {seed}, {strategy}: {row}", flush=True)
+    print_tables(found, metric, args)
+
+
+def tested(project: Project, config: Any, folder: Path) -> dict[str, Any]:
+    """Train and evaluate once: the METRIC on validation and test, and how long it took."""
+    run = runs.start(project, config, "builtin", folder, folder / "tested")
+    with redirect_stdout(io.StringIO()):
+        content = cli.train_run(run)
+    metric = project.card.METRIC[0]
+    return {"validation": content["validation"][metric], "test": content["test"]["model"][metric]}
+
+
+def print_tables(found: dict[str, list[dict[str, Any]]], metric: str, args: argparse.Namespace) -> None:
+    name = metric.replace("_", " ")
+    print(f"\n{args.trials} trials each, seeds 0 to {args.seeds - 1}; mean ± standard deviation over seeds\n")
+    lines = [["search", f"best validation {name}", f"test {name}", "found at trial", "pruned", "seconds a trial"]]
+    for strategy, rows in found.items():
+        lines.append(
+            [
+                strategy.replace("_", " "),
+                spread([row.get("best", row["validation"]) for row in rows]),
+                spread([row["test"]["value"] for row in rows]),
+                *(
+                    [
+                        ", ".join(str(row["trial"]) for row in rows),
+                        ", ".join(str(row["pruned"]) for row in rows),
+                        f"{np.median([second for row in rows for second in row['seconds']]):.1f}",
+                    ]
+                    if "trial" in rows[0]
+                    else ["", "", ""]
+                ),
+            ]
+        )
+    print("\n".join(report.markdown_table(lines)))
+    lines = [["search", "seed", f"validation {name}", f"test {name}", "learning rate", "batch", "layers", "units", "dropout"]]  # fmt: skip # noqa: E501
+    for strategy, rows in found.items():
+        for seed, row in enumerate(rows):
+            config = row["config"]
+            knobs = (config.learning_rate, config.batch_size, config.layers, config.units, config.dropout)
+            value = report.number(row.get("best", row["validation"]))
+            lines.append([strategy.replace("_", " "), seed, value, report.cell(row["test"]), *map(str, knobs)])
+    print("\n" + "\n".join(report.markdown_table(lines)))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # KiB on Linux
+    print(f"\n{sum(len(row.get('seconds', ())) for rows in found.values() for row in rows)} trials in one process, at a peak of {peak:.0f} MiB")  # fmt: skip # noqa: E501
+
+
+def spread(values: list[float]) -> str:
+    return f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else f"{values[0]:.3f}"
+
+
+if __name__ == "__main__":
+    main()

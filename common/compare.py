@@ -1,0 +1,387 @@
+"""Compare the models of a project's ladder: `python -m projects compare NAME`.
+
+Every model is trained once a seed, each as an ordinary run, and evaluated once. A comparison is a folder
+`runs/<project>/comparisons/<id>/`:
+
+    compare.json    what was asked, and which run is which model and seed
+    table.csv, table.md, pairs.csv, comparison.png
+
+The models are ranked by validation. Within a seed all train and are tested on the same split, so their figures are
+compared pair by pair on the same bootstrap resamples; what another seed would have given is shown as the spread over
+seeds. A verdict holds over all seeds when it is every seed's.
+"""
+
+import csv
+import dataclasses
+import hashlib
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from common import config as config_module
+from common import report, runs
+from common.errors import UserError
+from common.evaluation import paired
+from common.files import locked, read_json, replacing, write_json, write_text
+from common.project import Project
+from common.runs import Run
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is compared, and its folder."""
+
+    project: Project
+    config: Any  # the knobs that all models share; its seed is the first
+    models: tuple[str, ...]  # of the knob `model`, or the project's name where it has none
+    seeds: tuple[int, ...]
+    data: str
+    data_dir: Path
+    runs_dir: Path
+    folder: Path
+
+    def config_of(self, model: str, seed: int) -> Any:
+        chosen = {"model": model} if hasattr(self.config, "model") else {}
+        return dataclasses.replace(self.config, **chosen, seed=seed)
+
+
+def open_comparison(
+    project: Project, config: Any, models: tuple[str, ...], seeds: int, data: str, data_dir: Path, runs_dir: Path
+) -> Comparison:
+    """The comparison that these arguments describe; the same ones, or more models or seeds, go on in the same folder.
+
+    models: choices of the knob `model`; without them all. seeds: how many, counted from the config's.
+    """
+    config_module.check(config)
+    data = runs.checked_data(project, data)
+    ladder = next((knob for knob in config_module.knobs(type(config)) if knob.name == "model" and knob.choices), None)
+    if ladder and config.model != ladder.default:
+        raise UserError(f"compare trains several models: say --models {config.model} instead of --model.")
+    if ladder is None and models:
+        raise UserError(f"{project.name} has one model only: leave --models out and compare its seeds.")
+    known = ladder.choices if ladder and ladder.choices else (project.name,)
+    if unknown := [model for model in models if model not in known]:
+        raise UserError(f"{project.name} has no model {', '.join(unknown)}; there are: {', '.join(known)}.")
+    if seeds < 1:
+        raise UserError(f"--seeds is {seeds}; the least it may be is 1.")
+    asked = {
+        "project": project.name,
+        "data": data,
+        "data_dir": str(data_dir.resolve()),
+        "config": dataclasses.asdict(config),
+    }
+    digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:8]
+    folder = runs_dir / project.name / "comparisons" / digest
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"The folder {folder} cannot be made: {error.strerror or error}.") from None
+    if not (folder / "compare.json").exists():
+        write_json(folder / "compare.json", {**asked, "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "runs": {}})
+    return Comparison(
+        project=project,
+        config=config,
+        models=tuple(dict.fromkeys(models)) or known,
+        seeds=tuple(range(config.seed, config.seed + seeds)),
+        data=data,
+        data_dir=data_dir,
+        runs_dir=runs_dir,
+        folder=folder,
+    )
+
+
+def compare(comparison: Comparison) -> dict[str, Any]:
+    """Train and evaluate what is missing, write table and picture, and return `summary`'s answer.
+
+    Runs that this comparison has finished are used again, one that was interrupted goes on. Ctrl-C, or a training that
+    is stopped, ends the comparison; the same command goes on with it.
+    """
+    with locked(comparison.folder / "lock", wait=False) as held:
+        if not held:
+            raise UserError(f"Another process is at work on the comparison in {comparison.folder}.")
+        found: dict[tuple[str, int], Run] = {}
+        wanted = [(model, seed) for seed in comparison.seeds for model in comparison.models]
+        for number, (model, seed) in enumerate(wanted, start=1):
+            print(f"\n{number}/{len(wanted)}  {model}, seed {seed}", flush=True)
+            found[model, seed] = _finished_run(comparison, model, seed)
+        content = summary(comparison, found)
+        write(comparison, content)
+        return content
+
+
+def _finished_run(comparison: Comparison, model: str, seed: int) -> Run:
+    """The run of this model and seed: used again, gone on with, or trained."""
+    asked = read_json(comparison.folder / "compare.json")
+    key = f"{model} {seed}"
+    home = comparison.runs_dir / comparison.project.name
+    if key in asked["runs"] and (home / asked["runs"][key] / "run.json").exists():
+        run = Run(home / asked["runs"][key])
+        if run.finished:
+            print(f"the run {run.id} is finished")
+            return run
+    else:
+        config = comparison.config_of(model, seed)
+        run = runs.start(comparison.project, config, comparison.data, comparison.data_dir, comparison.runs_dir)
+        asked["runs"][key] = run.id
+        write_json(comparison.folder / "compare.json", asked)
+    from common import cli
+
+    cli.start_keras()
+    cli.fresh_session()
+    cli.train_run(run)
+    if run.stop_file.exists():
+        # Half a training would be compared with whole ones.
+        del asked["runs"][key]
+        write_json(comparison.folder / "compare.json", asked)
+        raise KeyboardInterrupt
+    return run
+
+
+def summary(comparison: Comparison, found: dict[tuple[str, int], Run]) -> dict[str, Any]:
+    """The table, the pairs, and what the splits were.
+
+    found: {(model, seed): finished run}. Returns {"table": one row a model, ranked by mean validation METRIC, then the
+    baselines; "pairs": one row a seed and pair; "points": one row a run; "test_splits": how many different ones}.
+    """
+    metric, way = comparison.project.card.METRIC
+    reports = {key: run.report for key, run in found.items()}
+    ledger = _test_splits(comparison)
+    splits = {key: ledger.get(run.id, run.id) for key, run in found.items()}
+    for seed in comparison.seeds:
+        if len({splits[model, seed] for model in comparison.models}) > 1:
+            raise UserError(f"The models of seed {seed} were tested on different rows: has the data been changed?")
+    points = [
+        {
+            "model": model,
+            "seed": seed,
+            "run": found[model, seed].id,
+            "validation": content["validation"][metric],
+            **{part: content["test"]["model"][metric].get(part) for part in ("value", "low", "high")},
+            "parameters": content["parameters"],
+            "seconds": content["timing"]["train_seconds"],
+        }
+        for (model, seed), content in reports.items()
+    ]
+    frame = pd.DataFrame(points)
+    means = frame.groupby("model", sort=False)["validation"].mean().sort_values(ascending=way == "min")
+    first, pairs = str(means.index[0]), []
+    for seed in comparison.seeds:
+        for model in comparison.models:
+            if model != first:
+                pairs.append(
+                    {"seed": seed, "model": first, "other": model, **_pair(found[first, seed], found[model, seed])}
+                )
+        for name, compared in reports[first, seed]["test"]["comparison"].items():
+            pairs.append({"seed": seed, "model": first, "other": name, **compared[metric]})
+    table = [_row(name, frame[frame["model"] == name].to_dict("list"), pairs, first) for name in means.index]
+    baselines: dict[str, list[dict[str, Any]]] = {}
+    for seed in comparison.seeds:
+        for name, figures in reports[first, seed]["test"]["baselines"].items():
+            baselines.setdefault(name, []).append(figures[metric])
+    for name, figures in baselines.items():
+        columns = {part: [figure.get(part) for figure in figures] for part in ("value", "low", "high")}
+        table.append(_row(name, columns, pairs, first))
+    return {
+        "project": comparison.project.name,
+        "metric": metric,
+        "direction": way,
+        "first": first,
+        "seeds": list(comparison.seeds),
+        "unit": reports[first, comparison.seeds[0]]["test"]["unit"],
+        "units": reports[first, comparison.seeds[0]]["test"]["units"],
+        "test_splits": len(set(splits.values())),
+        "models": list(means.index),
+        "table": table,
+        "pairs": pairs,
+        "points": points,
+    }
+
+
+def _row(name: str, columns: dict[str, list], pairs: list[dict[str, Any]], first: str) -> dict[str, Any]:
+    """One line of the table: means over the seeds, the spread over them, the outer ends of their intervals."""
+    values = [value for value in columns["value"] if value is not None]
+    lows, highs = ([end for end in columns[part] if end is not None] for part in ("low", "high"))
+    verdicts = [pair["verdict"] for pair in pairs if pair["other"] == name]
+    row: dict[str, Any] = {"model": name}
+    for part in ("validation", "parameters", "seconds"):
+        row[part] = float(np.mean(columns[part])) if part in columns else None
+    return {
+        **row,
+        "test": float(np.mean(values)) if values else None,
+        "low": min(lows, default=None),
+        "high": max(highs, default=None),
+        "spread": float(np.std(values, ddof=1)) if len(values) > 1 else None,
+        "first": name == first,
+        "verdict": overall(verdicts),
+        "verdicts": verdicts,
+    }
+
+
+def overall(verdicts: list[str]) -> str:
+    """Every seed's verdict where all agree; else that the models cannot be told apart over these seeds."""
+    if not verdicts:
+        return ""
+    return verdicts[0] if len(set(verdicts)) == 1 else "not distinguishable"
+
+
+def _pair(model: Run, other: Run) -> dict[str, Any]:
+    """{"difference", "low", "high", "verdict"} of METRIC on the resamples that two runs share.
+
+    The verdict is "too few units" where the reports have no intervals.
+    """
+    metric, way = model.metric
+    first, second = model.report["test"], other.report["test"]
+    difference = _minus(first["model"][metric]["value"], second["model"][metric]["value"])
+    files = [run.path / "resampled.csv" for run in (model, other)]
+    if "draws" not in first or first["draws"] != second.get("draws") or not all(file.exists() for file in files):
+        few = first["model"][metric].get("low") is None
+        return {
+            "difference": difference,
+            "low": None,
+            "high": None,
+            "verdict": "too few units" if few else "not paired",
+        }
+    own, others = (pd.read_csv(file)[metric].to_numpy(float) for file in files)
+    return {"difference": difference, **report.plain(paired(own, others, way))}
+
+
+def _minus(value: float | None, other: float | None) -> float | None:
+    return None if value is None or other is None else value - other
+
+
+def _test_splits(comparison: Comparison) -> dict[str, str]:
+    """run id -> fingerprint of the test split that it was scored on, from looks.csv."""
+    ledger = comparison.runs_dir / comparison.project.name / "looks.csv"
+    with ledger.open(newline="", encoding="utf-8") as file:
+        return {run: fingerprint for fingerprint, run, *_ in csv.reader(file)}
+
+
+# What a comparison shows.
+
+
+def described(content: dict[str, Any]) -> str:
+    """What was compared, on what, and how to read the columns."""
+    count = len(content["seeds"])
+    models = f"{len(content['models'])} model{'s' if len(content['models']) > 1 else ''}"
+    seeds = f"seeds {content['seeds'][0]} to {content['seeds'][-1]}" if count > 1 else f"seed {content['seeds'][0]}"
+    split = (
+        "all on one test split"
+        if content["test_splits"] == 1
+        else f"each seed draws its own split, the same for every model ({content['test_splits']} test splits)"
+    )
+    return (
+        f"{content['project']}: {models}, {seeds}, {split}. "
+        f"Ranked by validation {content['metric'].replace('_', ' ')}. Test: the mean over seeds, the outer ends of "
+        f"the seeds' 95 % intervals over {content['units']:,} units ({content['unit']}), and the standard deviation "
+        f"over seeds. A verdict is a seed's paired bootstrap; it holds when all seeds agree."
+    )
+
+
+def rows(content: dict[str, Any]) -> list[list[str]]:
+    """The table as text, a header first."""
+    metric = content["metric"].replace("_", " ")
+    lines = [
+        ["", f"validation {metric}", f"test {metric}", "± seeds", "parameters", "training s", f"{content['first']} is"]
+    ]
+    for row in content["table"]:
+        verdicts = row["verdicts"]
+        agreeing = sum(verdict == row["verdict"] for verdict in verdicts)
+        split = ", ".join(f"{verdicts.count(name)} {name}" for name in dict.fromkeys(verdicts))
+        lines.append(
+            [
+                row["model"].replace("_", " "),
+                report.number(row["validation"]) if row["validation"] is not None else "",
+                report.cell({"value": row["test"], "low": row["low"], "high": row["high"]}),
+                report.number(row["spread"]) if row["spread"] is not None else "",
+                f"{row['parameters']:,.0f}" if row["parameters"] is not None else "",
+                report.number(row["seconds"]) if row["seconds"] is not None else "",
+                row["verdict"] if agreeing == len(verdicts) else f"{row['verdict']} ({split})",
+            ]
+        )
+    return lines
+
+
+def write(comparison: Comparison, content: dict[str, Any]) -> None:
+    """table.csv, table.md, pairs.csv, points.csv, the picture and, last, comparison.json."""
+    folder = comparison.folder
+    lines = rows(content)
+    table = [{key: value for key, value in row.items() if key not in ("verdicts", "first")} for row in content["table"]]
+    for name, part in (("table", table), ("pairs", content["pairs"]), ("points", content["points"])):
+        with replacing(folder / f"{name}.csv") as temporary:
+            pd.DataFrame(part).to_csv(temporary, index=False)
+    write_text(folder / "table.md", "\n".join([described(content), "", *report.markdown_table(lines)]) + "\n")
+    report.save_figure(figure(content), folder / "comparison.png")
+    write_json(folder / "comparison.json", report.plain({**content, "rows": lines, "described": described(content)}))
+
+
+def print_table(comparison: Comparison, content: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    header, *body = rows(content)
+    table = Table()
+    for i, name in enumerate(header):
+        table.add_column(name, justify="left" if i in (0, len(header) - 1) else "right")
+    for i, line in enumerate(body):
+        table.add_row(*line, style="bold" if i == 0 else None)
+    console = Console()
+    console = console if console.is_terminal else Console(width=160)
+    console.print()
+    console.print(described(content), highlight=False)
+    console.print(table)
+    console.print(f"table, pairs and picture in {comparison.folder}", highlight=False, soft_wrap=True)
+
+
+def figure(content: dict[str, Any]) -> Any:
+    """The test score of every run with its interval, against parameters and against seconds of training."""
+    made, axes = report.new_figure(columns=2, width=5.4, height=4.2)
+    points = pd.DataFrame(content["points"])
+    for axis, against, label in zip(
+        axes, ("parameters", "seconds"), ("parameters", "seconds of training"), strict=True
+    ):
+        for number, model in enumerate(content["models"]):
+            own = points[points["model"] == model].sort_values("seed")
+            colour = report.COLOURS[number % len(report.COLOURS)]
+            # Runs of one model have the same number of parameters: set side by side, they can be told apart.
+            shift = 1 + 0.06 * (np.arange(len(own)) - (len(own) - 1) / 2) * (against == "parameters")
+            places, values = own[against].to_numpy(float) * shift, own["value"].to_numpy(float)
+            if own["low"].notna().all():
+                ends = own["low"].to_numpy(float), own["high"].to_numpy(float)
+                axis.vlines(places, *ends, color=colour, alpha=0.55, linewidth=1.6)
+            axis.plot(places, values, "o", color=colour, label=model.replace("_", " "), markersize=6)
+        best = _best_baseline(content)
+        if best:
+            axis.axhline(best["test"], color="0.5", linestyle="--", linewidth=1, zorder=0)
+            axis.text(
+                0.01,
+                best["test"],
+                f"{best['model'].replace('_', ' ')} {report.number(best['test'])}",
+                transform=axis.get_yaxis_transform(),
+                va="bottom",
+                fontsize=8,
+                color="0.35",
+                bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 0.5},
+            )
+        axis.margins(x=0.2, y=0.12)
+        axis.set_xlabel(label)
+    axes[0].set_xscale("log")
+    axes[0].xaxis.set_major_formatter("{x:,.0f}")
+    axes[0].xaxis.set_minor_formatter("")
+    axes[1].set_xlim(left=0)
+    axes[0].set_ylabel(f"test {content['metric'].replace('_', ' ')}, 95 % interval")
+    axes[1].sharey(axes[0])
+    if len(content["models"]) > 1:
+        made.legend(*axes[1].get_legend_handles_labels(), loc="outside upper center", ncols=6, frameon=False)
+    return made
+
+
+def _best_baseline(content: dict[str, Any]) -> dict[str, Any] | None:
+    baselines = [row for row in content["table"] if row["model"] not in content["models"] and row["test"] is not None]
+    if not baselines:
+        return None
+    return (max if content["direction"] == "max" else min)(baselines, key=lambda row: row["test"])

@@ -1,0 +1,93 @@
+"""The gallery and every page in a real browser: open, switch the language, get an answer, start and stop a training."""
+
+import re
+import shutil
+
+import pytest
+
+from common import runs
+from common.project import Project
+from tests.browser import browser, executable, served, settle
+from tests.conftest import PROJECTS
+
+pytestmark = pytest.mark.skipif(
+    executable() is None, reason="no Chromium: install one, or run `python -m playwright install chromium`"
+)
+SLOW = 120_000  # ms: a busy machine, and a server that loads TensorFlow
+
+
+@pytest.fixture(scope="module")
+def suite(trained, tmp_path_factory):
+    """(open a page, runs folder): the gallery as a visitor meets it, with a finished and an unfinished run each."""
+    folder = tmp_path_factory.mktemp("browser") / "runs"
+    for name in PROJECTS:
+        finished = trained(name)
+        shutil.copytree(finished.path, folder / name / finished.id)
+        runs.start(Project(name), Project(name).toy, "builtin", finished.data_dir, folder)
+    with browser() as chromium, served("apps/main.py", folder) as address:
+
+        def opened(path: str):
+            page = chromium.new_page(viewport={"width": 1280, "height": 900})
+            page.set_default_timeout(SLOW)
+            page.goto(f"{address}/{path}")
+            settle(page)
+            return page
+
+        yield opened, folder
+
+
+def whole(page) -> bool:
+    """Neither an error of the page nor a red box."""
+    return not page.get_by_test_id("stException").count() and not page.get_by_test_id("stAlertContentError").count()
+
+
+def test_gallery(suite):
+    opened, _ = suite
+    page = opened("")
+    cards = [Project(name).card for name in PROJECTS]
+    assert whole(page) and page.get_by_test_id("stMetric").count() == len(PROJECTS)
+    for card in cards:
+        assert page.get_by_role("heading", name=card.TITLE["en"]).is_visible()
+    page.get_by_role("radio", name="한국어").click()
+    page.get_by_role("heading", name=cards[0].TITLE["ko"]).wait_for()
+    page.get_by_test_id("stMain").get_by_role("link", name="열기").first.click()
+    page.locator("h1", has_text=cards[0].TITLE["ko"]).wait_for()  # the language came along
+    settle(page)
+    assert whole(page) and page.url.endswith(f"/{PROJECTS[0]}?language=ko")
+    page.reload()
+    page.locator("h1", has_text=cards[0].TITLE["ko"]).wait_for()
+    page.close()
+
+
+@pytest.mark.parametrize("width", [375, 1280])
+def test_nothing_is_wider_than_the_screen(suite, width):
+    opened, _ = suite
+    page = opened("")
+    page.set_viewport_size({"width": width, "height": 800})
+    inner, outer = (
+        page.get_by_test_id("stMain").evaluate(f"part => part.{side}Width") for side in ("scroll", "client")
+    )
+    assert inner <= outer <= width
+    page.close()
+
+
+@pytest.mark.parametrize("name", PROJECTS)
+def test_page(name, suite, trained):
+    opened, folder = suite
+    page, card = opened(name), Project(name).card
+    page.get_by_text("The answer as data").click()
+    key = next(iter(trained(name).load().predict(trained(name).load().examples[0])))
+    page.get_by_test_id("stJson").get_by_text(re.compile(rf'^"?{re.escape(key)}"?$')).first.wait_for()
+    page.get_by_role("radio", name="한국어").click()
+    page.locator("h1", has_text=card.TITLE["ko"]).wait_for()
+    page.get_by_role("tab", name="학습", exact=True).click()
+    page.get_by_role("button", name="이어서 학습").click()
+    page.get_by_role("button", name="멈추기").click()  # waits until the training has begun
+    page.get_by_text(re.compile("학습이 끝났습니다|중간에 끝났습니다")).first.wait_for()
+    settle(page)
+    assert not page.get_by_test_id("stException").count()
+    (stopped,) = (
+        entry["run"] for entry in runs.list_runs(Project(name), folder) if entry["run"].id != trained(name).id
+    )
+    assert len(stopped.history) < len(trained(name).history), "the stop came after the training"
+    page.close()

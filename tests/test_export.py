@@ -1,0 +1,197 @@
+"""Exports: each format opens in its own runtime, without this code, and answers as Keras does."""
+
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from common import export, runs
+from common.errors import UserError
+from common.project import Project
+from tests.conftest import PROJECTS, ROOT
+
+EXPORTED = [name for name in PROJECTS if not hasattr(Project(name).card, "NO_EXPORT")]
+
+
+def needs(form: str) -> None:
+    for module in export.FORMATS[form].packages:
+        pytest.importorskip(module, reason='python -m pip install -e ".[export]"')
+
+
+def dense() -> keras.Model:
+    inputs = keras.Input((6,), name="columns")
+    return keras.Model(inputs, layers.Dense(2)(layers.Dense(8, activation="relu")(inputs)))
+
+
+def pictures(size: int | None = None) -> keras.Model:
+    inputs = x = keras.Input((size, size, 3), name="picture")
+    x = layers.BatchNormalization()(layers.Conv2D(4, 3, padding="same", activation="relu")(x))
+    x = layers.UpSampling2D(2)(layers.MaxPooling2D(2)(x))
+    return keras.Model(inputs, layers.Conv2D(3, 3, padding="same")(x))
+
+
+def recurrent(kind: type = layers.LSTM, steps: int | None = None) -> keras.Model:
+    inputs = keras.Input((steps,), dtype="int32", name="characters")
+    x = kind(8, return_sequences=True)(layers.Embedding(20, 4)(inputs))
+    return keras.Model(inputs, layers.Dense(20)(x))
+
+
+def one_step() -> keras.Model:
+    """A character and a state in, the next and the new state out: names in no alphabetical order, three outputs."""
+    inputs = keras.Input((1,), dtype="int32", name="character")
+    state = [keras.Input((8,), name="state_h"), keras.Input((8,), name="a_state_c")]
+    x, *after = layers.LSTM(8, return_state=True)(layers.Embedding(20, 4)(inputs), initial_state=state)
+    return keras.Model([inputs, *state], [layers.Dense(20)(x), *after])
+
+
+def both_ways() -> keras.Model:
+    inputs = keras.Input((5, 4), name="series")
+    return keras.Model(inputs, layers.Bidirectional(layers.GRU(6))(inputs))
+
+
+def nested() -> keras.Model:
+    inside = keras.Input((None,), dtype="int32")
+    encoder = keras.Model(inside, layers.GRU(8)(layers.Embedding(20, 4)(inside)), name="encoder")
+    inputs = keras.Input((None,), dtype="int32", name="words")
+    return keras.Model(inputs, {"score": layers.Dense(1)(encoder(inputs)), "code": encoder(inputs)})
+
+
+MODELS = {
+    "dense": dense,
+    "pictures": pictures,
+    "lstm": recurrent,
+    "gru_fixed": lambda: recurrent(layers.GRU, 6),
+    "simple_rnn": lambda: recurrent(layers.SimpleRNN),
+    "one_step": one_step,
+    "both_ways": both_ways,
+    "nested": nested,
+}
+
+
+@pytest.mark.parametrize("form", export.FORMATS)
+@pytest.mark.parametrize("model", MODELS)
+def test_every_kind_of_network_answers_as_in_keras(form, model, tmp_path):
+    needs(form)
+    keras.utils.set_random_seed(0)
+    network = MODELS[model]()
+    size = 6 if form == "litert" else None
+    if model == "nested" and form == "litert":
+        assert "sub-model encoder" in export.obstacle(network, form, size)
+        return
+    assert not export.obstacle(network, form, size)
+    about = export.export_network("network", network, form, tmp_path, size)
+    assert about["largest_difference"] < 1e-5 < about["largest_output"]
+    assert about["bytes"] == export.size_of(tmp_path / about["file"]) > 500
+    assert about["milliseconds"] > 0 and about["keras_milliseconds"] > 0
+    # Another number of rows and, where it is free, another length.
+    inputs = export.trial_inputs(export.fixed(network, size) if form == "litert" else network, rows=3)
+    answers = export.opened(form, tmp_path / about["file"])(inputs)
+    expected = keras.tree.flatten(network(export.as_arguments(network, inputs)))
+    for part, wanted in zip(about["outputs"], expected, strict=True):
+        np.testing.assert_allclose(answers[part["name"]], wanted, atol=1e-5)
+
+
+def test_what_litert_cannot_do_is_said_before():
+    assert "--size" in export.obstacle(recurrent(), "litert", None)
+    assert not export.obstacle(recurrent(), "litert", 12)
+    assert "unrolled" in export.obstacle(recurrent(), "litert", export.MOST_STEPS + 1)
+    assert "unrolled" in export.obstacle(recurrent(steps=export.MOST_STEPS + 1), "litert", None)
+    assert not export.obstacle(recurrent(), "onnx", None) and not export.obstacle(recurrent(), "savedmodel", None)
+
+
+def test_a_network_that_answers_otherwise_is_refused(tmp_path, monkeypatch):
+    """The comparison is a real one: a runtime that is off by a little more than the tolerance is caught."""
+    opened = export.opened
+
+    def off(form, path):
+        network = opened(form, path)
+        return lambda inputs: {key: value + 2e-3 * abs(value).max() for key, value in network(inputs).items()}
+
+    monkeypatch.setattr(export, "opened", off)
+    with pytest.raises(UserError, match="answers otherwise"):
+        export.export_network("network", dense(), "savedmodel", tmp_path, None)
+
+
+@pytest.mark.parametrize("form", export.FORMATS)
+@pytest.mark.parametrize("name", EXPORTED)
+def test_a_run_is_exported_whole(name, form, trained, tmp_path, capfd):
+    needs(form)
+    run, output = trained(name), tmp_path / "exported"
+    size = 16 if form == "litert" and any(None in part.shape[1:] for n in run.networks().values() for part in n.inputs) else None  # fmt: skip
+    content = export.export(run, form, output, size)
+    printed = capfd.readouterr().out
+    assert all(limit in printed for limit in export.FORMATS[form].limits)
+    assert json.loads((output / "preprocessing.json").read_text(encoding="utf-8")) == json.loads(json.dumps(content))
+    assert set(content["networks"]) == {file.stem for file in run.path.glob("*.keras")}
+    assert content["encode"][0]["says"], "Predictor.encode has no docstring"
+    assert all(about["file"] in (output / "README.md").read_text() for about in content["networks"].values())
+    # Where neither Keras nor this code can be imported from.
+    child = subprocess.run([sys.executable, "example.py"], cwd=output, capture_output=True, text=True)
+    assert child.returncode == 0, child.stderr
+    differences = [float(line.rpartition(" ")[2]) for line in child.stdout.splitlines()]
+    assert len(differences) == sum(len(about["outputs"]) for about in content["networks"].values())
+    scale = max(1e-6, *(about["largest_output"] for about in content["networks"].values()))
+    assert max(differences) < export.TOLERANCE * scale
+    with pytest.raises(UserError, match="exists already"):
+        export.export(run, form, output)
+
+
+def test_the_example_imports_neither_keras_nor_this_code():
+    for form in export.FORMATS.values():
+        imports, opened, called = form.example
+        text = export.EXAMPLE.format(imports=imports, opened=opened, called=called)
+        compile(text, "example.py", "exec")
+        assert not {"import keras", "from common", "from projects"} & set(text.splitlines())
+
+
+def test_a_project_without_networks_says_why(tmp_path):
+    for name in set(PROJECTS) - set(EXPORTED):
+        with pytest.raises(UserError, match="cannot be exported"):
+            export.check(Project(name), "onnx")
+
+
+@pytest.mark.parametrize("name", EXPORTED[:1])
+def test_nothing_is_written_where_nothing_can_be_exported(name, tmp_path):
+    project = Project(name)
+    run = runs.start(project, project.toy, "builtin", tmp_path / "data", tmp_path / "runs")
+    with pytest.raises(UserError, match="not finished"):
+        export.export(run, "savedmodel", tmp_path / "exported")
+    (run.path / "report.json").write_text("{}")
+    with pytest.raises(UserError, match="keeps no network"):
+        export.export(run, "savedmodel", tmp_path / "exported")
+    (run.path / "model.keras").touch()
+    with pytest.raises(UserError, match="--size"):
+        export.export(run, "savedmodel", tmp_path / "exported", size=3)
+    assert not list(tmp_path.glob("*exported*"))
+
+
+def test_missing_packages_are_named(monkeypatch):
+    monkeypatch.setattr(export.importlib.util, "find_spec", lambda name: None)
+    for name in EXPORTED[:1]:
+        with pytest.raises(UserError, match="pip install onnx onnxruntime tf2onnx"):
+            export.check(Project(name), "onnx")
+
+
+def test_help_and_refusal_come_before_keras():
+    script = (
+        "import runpy, sys\n"
+        "sys.argv[0] = 'x'\n"
+        "try: runpy.run_module('projects', run_name='__main__', alter_sys=False)\n"
+        "except SystemExit as stop: code = stop.code\n"
+        "assert not {'tensorflow', 'keras', 'sklearn'} & set(sys.modules), 'a heavy package was imported'\n"
+        "sys.exit(code)"
+    )
+
+    def ask(*words: str) -> subprocess.CompletedProcess:
+        return subprocess.run([sys.executable, "-c", script, *words], cwd=ROOT, capture_output=True, text=True)
+
+    for command in ("export", "fork", "notebook"):
+        helped = ask(command, "--help")
+        assert helped.returncode == 0, helped.stderr
+        for words in ([command, "--no-such-flag"], [command, "no_such_project"]):
+            refused = ask(*words)
+            assert refused.returncode == 2 and "Traceback" not in refused.stderr, refused.stderr

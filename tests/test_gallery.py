@@ -1,0 +1,110 @@
+"""The gallery: with no run, with damaged ones, with many; both languages; nothing of TensorFlow."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from apps.i18n import TERMS
+from common import report, runs
+from common.project import Project
+from tests.conftest import PROJECTS, ROOT
+
+
+def gallery(language: str = "en") -> AppTest:
+    app = AppTest.from_file(str(ROOT / "apps" / "main.py"), default_timeout=60)
+    app.query_params["language"] = language
+    app.run()
+    assert not app.exception and not app.error
+    return app
+
+
+def titles(app: AppTest) -> list[str]:
+    return [
+        part.value.removeprefix("#### ").replace("\\", "") for part in app.markdown if part.value.startswith("#### ")
+    ]
+
+
+@pytest.fixture
+def finished(trained, tmp_path):
+    """A runs folder with a finished run of the first project, which a test may change."""
+    run = trained(PROJECTS[0])
+    copy = tmp_path / "runs" / run.project.name / run.id
+    shutil.copytree(run.path, copy)
+    return runs.Run(copy)
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_every_project_has_a_card_before_anything_is_trained(language):
+    app = gallery(language)
+    assert titles(app) == [Project(name).card.TITLE[language] for name in PROJECTS]
+    assert not app.metric
+
+
+def test_card_shows_the_best_run_beside_the_best_baseline(finished):
+    app = gallery()
+    metric, mode = finished.metric
+    test = finished.report["test"]
+    assert [part.value for part in app.metric] == [report.number(test["model"][metric]["value"])]
+    best = (max if mode == "max" else min)(figures[metric]["value"] for figures in test["baselines"].values())
+    assert any(report.number(best) in part.value.replace("\\", "") for part in app.caption)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"validation": null}'])
+def test_a_damaged_report_is_left_out(finished, content):
+    (finished.path / "report.json").write_text(content)
+    assert not gallery().metric
+
+
+def test_a_damaged_run_folder_is_left_out(finished):
+    for name in ("run.json", "config.json", "report.json"):
+        (finished.path / name).write_text("")
+    shutil.rmtree(finished.path / "figures")
+    assert not gallery().metric
+    page = AppTest.from_file(str(ROOT / "apps" / f"{finished.project.name}.py"), default_timeout=60).run()
+    assert not page.exception and any(button.key == "train-default" for button in page.button)
+
+
+def test_two_hundred_runs(finished):
+    for number in range(200):
+        copy = finished.path.with_name(f"20200101-000000-s{number}")
+        copy.mkdir()
+        for name in ("run.json", "config.json", "report.json"):
+            shutil.copy(finished.path / name, copy / name)
+    (copy / "report.json").write_text("{")
+    content = finished.report
+    content["validation"][finished.metric[0]] = 1e9 if finished.metric[1] == "max" else -1e9
+    content["test"]["model"][finished.metric[0]]["value"] = 0.123
+    (finished.path.with_name("20200101-000000-s7") / "report.json").write_text(json.dumps(content))
+    assert [part.value for part in gallery().metric] == ["0.123"]
+
+
+def test_the_gallery_does_not_load_tensorflow():
+    script = (
+        "import sys\n"
+        "from streamlit.testing.v1 import AppTest\n"
+        "app = AppTest.from_file('apps/main.py', default_timeout=60).run()\n"
+        "assert not app.exception and app.title\n"
+        "assert not {'tensorflow', 'keras', 'sklearn', 'matplotlib', 'altair'} & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_damaged_network_is_said_in_a_sentence(finished):
+    networks = list(finished.path.glob("*.keras"))
+    if not networks:
+        pytest.skip(f"{finished.project.name} saves no network")
+    networks[0].write_bytes(networks[0].read_bytes()[:1000])
+    page = AppTest.from_file(str(ROOT / "apps" / f"{finished.project.name}.py"), default_timeout=60).run()
+    assert not page.exception and [error.value for error in page.error] == [f"{networks[0]} is damaged."]
+
+
+def test_field_terms_are_korean():
+    for name, korean in TERMS.items():
+        assert name == name.lower().replace(" ", "_") and re.search("[가-힣]", korean), name
+    assert list(TERMS) == sorted(TERMS), "kept in order, so that a word is found"
