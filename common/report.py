@@ -260,6 +260,52 @@ def history_figure(history: list[dict[str, float]], metric: str) -> Any:
     return figure
 
 
+def reliability_figure(targets: np.ndarray, probabilities: dict[str, np.ndarray], bins: int = 15) -> Any:
+    """How often an answer of each probability is right (reliability diagram), and how many answers are that sure.
+
+    targets: (n,) class numbers. probabilities: {model: (n, classes)}; the first model is drawn thickest.
+    """
+    figure, (above, below) = new_figure(rows=2, width=5.5, height=2.6)
+    edges = np.linspace(0, 1, bins + 1)
+    above.plot([0, 1], [0, 1], color="0.6", linestyle=":")
+    for i, (name, shares) in enumerate(probabilities.items()):
+        sure, right = shares.max(axis=1), (shares.argmax(axis=1) == targets).astype(float)
+        counts, _ = np.histogram(sure, edges)
+        with np.errstate(invalid="ignore"):
+            means = [np.histogram(sure, edges, weights=values)[0] / counts for values in (sure, right)]
+        style = {"color": COLOURS[i % len(COLOURS)], "linewidth": 2 if i == 0 else 1.2}
+        above.plot(*(mean[counts > 0] for mean in means), marker=".", label=name.replace("_", " "), **style)
+        below.stairs(counts, edges, **style)
+    above.set(xlabel="probability of the answer", ylabel="share that is right", xlim=(0, 1), ylim=(0, 1))
+    below.set(xlabel="probability of the answer", ylabel="answers", xlim=(0, 1), yscale="log")
+    above.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def confusion_figure(targets: np.ndarray, answers: np.ndarray, classes: Sequence[str]) -> Any:
+    """The confusion matrix in shares of each true class; figures in the cells where there are few classes.
+
+    targets, answers: (n,) class numbers.
+    """
+    count = len(classes)
+    table = np.bincount(targets * count + answers, minlength=count * count).reshape(count, count)
+    shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
+    side = float(np.clip(0.32 * count, 4.0, 12.0))
+    figure, axis = new_figure(width=side + 1, height=side)
+    image = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axis.grid(False)
+    axis.set_xticks(range(count), classes, rotation=90 if count > 6 else 0, fontsize=8)
+    axis.set_yticks(range(count), classes, fontsize=8)
+    axis.set(xlabel="answer", ylabel="truth")
+    if count <= 12:
+        for i, j in np.ndindex(count, count):
+            if table[i, j]:
+                colour = "white" if shares[i, j] > 0.5 else "black"
+                axis.text(j, i, f"{table[i, j]:,}", ha="center", va="center", fontsize=8, color=colour)
+    figure.colorbar(image, ax=axis, shrink=0.8, label="share of the true class")
+    return figure
+
+
 def _short(value: Any) -> str:
     return number(value) if isinstance(value, float) else str(value)
 

@@ -1,4 +1,4 @@
-"""Reading a user's CSV or Parquet file.
+"""Reading a user's CSV, TSV or Parquet file.
 
 Whatever is wrong with a file is said in one sentence that names the file, the column and the row. Rows are counted as
 an editor shows them, the header being row 1, so a frame that has lost rows must keep its index.
@@ -6,19 +6,21 @@ an editor shows them, the header being row 1, so a frame that has lost rows must
 
 import csv
 import hashlib
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from common.errors import UserError
+from common.files import replacing
 
 CHUNK_ROWS = 200_000
 
 
 def read_header(path: Path) -> list[str]:
-    """The column names of a CSV or Parquet file."""
+    """The column names of a CSV, TSV or Parquet file."""
     if path.suffix == ".parquet":
         import pyarrow.parquet
 
@@ -28,7 +30,7 @@ def read_header(path: Path) -> list[str]:
             raise UserError(f"{path} is not a Parquet file: {error}.") from None
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            header = next(csv.reader(file), [])
+            header = next(csv.reader(file, delimiter=_separator(path)), [])
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8 text: byte {error.start} cannot be read. Save it as UTF-8.") from None
     except (OSError, csv.Error) as error:
@@ -39,7 +41,7 @@ def read_header(path: Path) -> list[str]:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """A whole CSV or Parquet file with at least one row."""
+    """A whole CSV, TSV or Parquet file with at least one row."""
     frame = pd.concat(list(read_chunks(path)), ignore_index=True)
     if frame.empty:
         raise UserError(f"{path} has a header but no rows.")
@@ -62,12 +64,16 @@ def read_chunks(path: Path, rows: int = CHUNK_ROWS) -> Iterator[pd.DataFrame]:
                 yield batch.to_pandas().set_axis(range(start, start := start + batch.num_rows), axis=0)
         return
     try:
-        with pd.read_csv(path, chunksize=rows, encoding="utf-8-sig") as reader:
+        with pd.read_csv(path, sep=_separator(path), chunksize=rows, encoding="utf-8-sig") as reader:
             yield from reader
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8 text ({error.reason}). Save it as UTF-8.") from None
     except pd.errors.ParserError as error:
         raise UserError(f"{path} is not a regular CSV file: {str(error).strip()}.") from None
+
+
+def _separator(path: Path) -> str:
+    return "\t" if path.suffix == ".tsv" else ","
 
 
 def check_columns(frame: pd.DataFrame, wanted: list[str], path: Path) -> None:
@@ -99,3 +105,44 @@ def as_categories(frame: pd.DataFrame, column: str, path: Path | str) -> pd.Seri
 def file_sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def score_table_file(
+    source: Path,
+    target: Path,
+    score: Callable[[pd.DataFrame], pd.DataFrame],
+    most: int | None = None,
+    chunk_rows: int = CHUNK_ROWS,
+) -> int:
+    """Write `source` (CSV, TSV or Parquet) with the columns that `score` adds to `target` (.csv, .parquet); its rows.
+
+    score: rows of the table, indexed as in the file -> as many rows of new columns.
+    Works in pieces, so that a file of any size fits; `target` appears only when all of it has been written.
+    most: how many rows are allowed (a page bounds what a visitor may ask for); more is a UserError.
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    if target.suffix not in (".csv", ".parquet"):
+        raise UserError(f"--output {target} must end in .csv or .parquet.")
+    rows = 0
+    writer = None
+    with replacing(target) as temporary:
+        for chunk in read_chunks(source, chunk_rows):
+            if chunk.empty:
+                raise UserError(f"{source} has a header but no rows.")
+            if most is not None and rows + len(chunk) > most:
+                raise UserError(f"{source} has more than {most:,} rows, the most that this page scores.")
+            scored = pd.concat([chunk.reset_index(drop=True), score(chunk)], axis=1)
+            if target.suffix == ".csv":
+                scored.to_csv(temporary, mode="a", header=rows == 0, index=False)
+            else:
+                table = pyarrow.Table.from_pandas(scored, preserve_index=False)
+                writer = writer or pyarrow.parquet.ParquetWriter(temporary, table.schema)
+                writer.write_table(table.cast(writer.schema))
+            rows += len(scored)
+            print(f"\r{rows:,} rows scored", end="", file=sys.stderr, flush=True)
+        if writer:
+            writer.close()
+    print(file=sys.stderr)
+    return rows

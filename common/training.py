@@ -29,6 +29,7 @@ def fit(
     run: Run,
     callbacks: Iterable[keras.callbacks.Callback] = (),
     score: Callable[[np.ndarray], dict[str, float]] | None = None,
+    part: str = "",
 ) -> None:
     """Train a compiled model and leave it with the weights of its best epoch.
 
@@ -36,6 +37,7 @@ def fit(
     score: validation predictions -> figures, computed after every epoch and kept as `val_<name>`; without it the
     project's METRIC must be one that Keras itself reports. The best epoch, the early stop (`config.patience` epochs
     without a better value) and the halving of the learning rate (after half of that) all go by `val_<METRIC>`.
+    part: where a run trains several networks one after the other, the name of this one.
 
     Goes on from the run's checkpoint where there is one. Ctrl-C, or the run's stop file, ends training after the
     current batch with the best epoch so far; before the first epoch has ended, Ctrl-C is passed on.
@@ -46,7 +48,7 @@ def fit(
     plateau = keras.callbacks.ReduceLROnPlateau(
         metric, factor=0.5, patience=max(1, config.patience // 2), mode=mode, min_lr=1e-6
     )
-    checkpoint = Checkpoint(run, metric, mode, {"early_stopping": stopping, "plateau": plateau})
+    checkpoint = Checkpoint(run, metric, mode, {"early_stopping": stopping, "plateau": plateau}, part)
     checkpoint.restore(model)
     if checkpoint.state["done"]:
         run.log(f"This training had ended after epoch {checkpoint.state['epoch']}; nothing is left to train.")
@@ -194,9 +196,9 @@ class Checkpoint(keras.callbacks.Callback):
     nothing more; its optimisers must be built before `restore`, or they would start from zero.
     """
 
-    def __init__(self, run: Run, metric: str, mode: str, counters: dict[str, keras.callbacks.Callback]):
+    def __init__(self, run: Run, metric: str, mode: str, counters: dict[str, keras.callbacks.Callback], part: str = ""):
         super().__init__()
-        self.folder, self.history_file = run.path / "checkpoint", run.path / "history.csv"
+        self.folder, self.history_file = run.path / "checkpoint" / part, run.path / "history.csv"
         self.pointer = self.folder / "latest"
         self.metric, self.mode, self.counters = metric, mode, counters
         self.state: dict[str, Any] = {
@@ -204,6 +206,7 @@ class Checkpoint(keras.callbacks.Callback):
             "best": None,
             "best_epoch": 0,
             "done": False,
+            "before": run.history,  # of the parts that were trained before this one
             "history": [],
             "counters": {},
         }
@@ -240,7 +243,7 @@ class Checkpoint(keras.callbacks.Callback):
             self.state.update(best=logs[self.metric], best_epoch=epoch + 1)
             self.best = [np.array(value) for value in self.model.get_weights()]
         self.state["epoch"] = epoch + 1
-        self.state["history"].append({"epoch": epoch + 1, **logs})
+        self.state["history"].append({"epoch": len(self.state["before"]) + epoch + 1, **logs})
         self.state["counters"] = {
             name: {key: value for key, value in vars(callback).items() if key in ("wait", "best", "cooldown_counter")}
             for name, callback in self.counters.items()
@@ -275,7 +278,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def _write_history(self) -> None:
         """history.csv is written whole from the checkpoint's state: a resumed run never holds an epoch twice."""
-        rows = self.state["history"]
+        rows = self.state["before"] + self.state["history"]
         with replacing(self.history_file) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, rows[0].keys())
             writer.writeheader()

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, f1_score, precision_recall_curve, roc_auc_score
 
-from common.evaluation import best_f1_threshold, ranking_figures, score_table
+from common.evaluation import best_f1_threshold, classification_figures, ranking_figures, score_table
 
 DIRECTIONS = {"average_precision": "max", "cost": "min"}
 
@@ -125,3 +125,35 @@ def test_threshold_separates_what_can_be_separated():
 
 def test_threshold_of_equal_scores():
     assert np.isfinite(best_f1_threshold(np.array([0, 1, 1]), np.ones(3), np.ones(3)))
+
+
+@pytest.mark.parametrize("classes", [2, 3, 7])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_classification_figures_equal_scikit_learn(classes, weighted):
+    from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
+
+    random = np.random.default_rng(classes)
+    targets = random.integers(classes, size=400)
+    shares = random.dirichlet(np.ones(classes), 400) + np.eye(classes)[targets] * 0.3
+    shares /= shares.sum(axis=1, keepdims=True)
+    weights = random.integers(0, 4, 400).astype(float) if weighted else np.ones(400)
+    found = classification_figures(targets, shares)(weights)
+    answers = shares.argmax(axis=1)
+    assert found["accuracy"] == pytest.approx(accuracy_score(targets, answers, sample_weight=weights))
+    assert found["macro_f1"] == pytest.approx(f1_score(targets, answers, average="macro", sample_weight=weights))
+    assert found["mcc"] == pytest.approx(matthews_corrcoef(targets, answers, sample_weight=weights))
+
+
+def test_calibration_error_by_hand():
+    """Four answers of 0.9, three of them right; two of 0.6, both right: (4 · 0.15 + 2 · 0.4) / 6."""
+    shares = np.array([[0.9, 0.1]] * 4 + [[0.4, 0.6]] * 2)
+    targets = np.array([0, 0, 0, 1, 1, 1])
+    assert classification_figures(targets, shares)(np.ones(6))["ece"] == pytest.approx((4 * 0.15 + 2 * 0.4) / 6)
+    sure = np.array([[1.0, 0.0], [0.0, 1.0]])
+    assert classification_figures(np.array([0, 1]), sure)(np.ones(2))["ece"] == 0
+
+
+def test_a_class_that_nobody_has_does_not_count():
+    figures = classification_figures(np.array([0, 1]), np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]]))(np.ones(2))
+    assert figures["macro_f1"] == 1 and figures["mcc"] == 1
+    assert classification_figures(np.array([0, 0]), np.array([[0.9, 0.1]] * 2))(np.ones(2))["mcc"] == 0

@@ -1,6 +1,5 @@
 """From packaged photographs or a folder to lists of pictures; nothing is decoded before it is needed."""
 
-import functools
 import hashlib
 import importlib.resources
 from collections import Counter
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from common.data import Source, Split, Splits, split_rows
+from common.data import Source, Split, Splits, load_once, split_rows
 from common.errors import UserError
 from common.images import find_pictures, picture_header, read_picture
 from common.tables import file_sha256
@@ -43,7 +42,7 @@ class Picture:
     box: tuple[int, int, int, int] | None = None
 
 
-@functools.lru_cache(maxsize=1)  # training and evaluation of one run read the same data
+@load_once
 def load_data(config: Config, data: str, data_dir: Path) -> Splits:
     """Splits of `Picture`s; targets are their names, because the colours are read from the picture itself.
 

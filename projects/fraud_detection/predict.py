@@ -1,6 +1,5 @@
 """From a raw transaction to an answer, and from a file to a scored file."""
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +12,7 @@ from common import cli, runs
 from common.data import Split
 from common.errors import UserError
 from common.evaluation import best_f1_threshold
-from common.files import replacing
-from common.tables import as_categories, check_columns, check_numbers, read_chunks
+from common.tables import as_categories, check_columns, check_numbers, score_table_file
 
 
 class Predictor:
@@ -150,36 +148,17 @@ def checked(frame: pd.DataFrame, meta: dict[str, Any], path: Path | str) -> pd.D
 def score_file(predictor: Predictor, source: Path, target: Path, most: int | None = None) -> tuple[int, int]:
     """Write `source` (CSV or Parquet) with fraud_probability and is_fraud added to `target`; (rows, alarms).
 
-    Works in pieces, so that a file of any size fits; `target` appears only when all of it has been written.
     most: how many rows are allowed (a page bounds what a visitor may ask for); more is a UserError.
     """
-    import pyarrow
-    import pyarrow.parquet
+    alarms = 0
 
-    if target.suffix not in (".csv", ".parquet"):
-        raise UserError(f"--output {target} must end in .csv or .parquet.")
-    rows = alarms = 0
-    writer = None
-    with replacing(target) as temporary:
-        for chunk in read_chunks(source):
-            if chunk.empty:
-                raise UserError(f"{source} has a header but no rows.")
-            if most is not None and rows + len(chunk) > most:
-                raise UserError(f"{source} has more than {most:,} rows, the most that this page scores.")
-            answer = predictor.decode(predictor.score(checked(chunk, predictor.meta, source)))
-            scored = pd.concat([chunk.reset_index(drop=True), answer], axis=1)
-            if target.suffix == ".csv":
-                scored.to_csv(temporary, mode="a", header=rows == 0, index=False)
-            else:
-                table = pyarrow.Table.from_pandas(scored, preserve_index=False)
-                writer = writer or pyarrow.parquet.ParquetWriter(temporary, table.schema)
-                writer.write_table(table.cast(writer.schema))
-            rows, alarms = rows + len(scored), alarms + int(answer["is_fraud"].sum())
-            print(f"\r{rows:,} rows scored", end="", file=sys.stderr, flush=True)
-        if writer:
-            writer.close()
-    print(file=sys.stderr)
-    return rows, alarms
+    def score(frame: pd.DataFrame) -> pd.DataFrame:
+        nonlocal alarms
+        answer = predictor.decode(predictor.score(checked(frame, predictor.meta, source)))
+        alarms += int(answer["is_fraud"].sum())
+        return answer
+
+    return score_table_file(source, target, score, most), alarms
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,216 @@
+"""From Babel's CLDR, a standard set or a file to train, validation and test."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from common.data import SHARES, Source, Split, Splits, load_once, split_rows
+from common.errors import UserError
+from common.tables import as_categories, check_columns, file_sha256, read_header, read_table
+from projects.text_classification import download
+from projects.text_classification.config import Config
+from projects.text_classification.ngrams import normalise
+from projects.text_classification.predict import describe, texts_of
+
+# Close relatives first, so that a small number of languages is not a trivial task.
+LANGUAGES = {
+    "da": "Danish", "nb": "Norwegian", "ko": "Korean", "es": "Spanish", "pt": "Portuguese", "en": "English",
+    "sv": "Swedish", "gl": "Galician", "cs": "Czech", "sk": "Slovak", "hr": "Croatian", "sl": "Slovenian",
+    "id": "Indonesian", "ms": "Malay", "ru": "Russian", "uk": "Ukrainian", "fi": "Finnish", "et": "Estonian",
+    "de": "German", "nl": "Dutch", "fr": "French", "it": "Italian", "ro": "Romanian", "pl": "Polish",
+    "hu": "Hungarian", "is": "Icelandic", "tr": "Turkish", "vi": "Vietnamese", "ja": "Japanese", "zh": "Chinese",
+}  # fmt: skip
+SECONDS = {
+    "second": 1,
+    "minute": 60,
+    "hour": 3600,
+    "day": 86_400,
+    "week": 604_800,
+    "month": 2_629_800,
+    "year": 31_557_600,
+}
+MOST_CLASSES = 200
+
+
+@load_once
+def load_data(config: Config, data: str, data_dir: Path) -> Splits:
+    """Splits of texts (lists of str) with class numbers; `meta` names the classes and describes the encoding.
+
+    data: `builtin`, `imdb`, `nsmc`, `rt_polarity`, `sms_spam`, or the path of a CSV, TSV or Parquet file.
+    """
+    if data == "builtin":
+        return _builtin(config)
+    if data in ("imdb", "nsmc"):
+        return _official(config, data, *download.official(data, data_dir))
+    if data in ("rt_polarity", "sms_spam"):
+        texts, labels, path = download.whole(data, data_dir)
+        return _cut(config, *_distinct(texts, labels), download.ABOUT[data], data, file_sha256(path))
+    return _own(config, Path(data))
+
+
+def _builtin(config: Config) -> Splits:
+    """Names, units and dates of the CLDR in many languages; a concept is in one split with all its translations.
+
+    The split is the same whatever the seed, so that seeds compare on one test split.
+    """
+    import babel
+
+    languages = list(LANGUAGES)[: config.languages]
+    rows = pd.DataFrame(_cldr(languages), columns=["text", "language", "concept"])
+    total = len(rows)
+    rows["key"] = rows["text"].map(normalise)
+    rows = rows[rows["text"].str.contains(r"[^\W\d_]") & ~rows.duplicated(["key", "language"], keep=False)]
+    rows = rows[~rows.duplicated("key", keep=False)]  # the same in two languages: nobody could tell which
+    targets = rows["language"].map({code: i for i, code in enumerate(languages)}).to_numpy()
+    concepts = rows["concept"].to_numpy()
+    texts = rows["text"].tolist()
+    parts = split_rows(targets, groups=concepts, shares=SHARES, seed=0)
+    source = Source(
+        name="builtin",
+        source=f"Unicode CLDR as Babel {babel.__version__} brings it: {len(rows):,} names of territories, languages, "
+        f"scripts, currencies, time zones, units and dates in {len(languages)} languages; of {total:,}, those that "
+        "occur twice, in one language or in two, were removed; split by concept.",
+        sha256=hashlib.sha256("\n".join(texts).encode()).hexdigest(),
+        unit="concept",
+    )
+    splits = [Split([texts[i] for i in part], targets[part], units=concepts[part]) for part in parts]
+    return _joined(config, *splits, source, [LANGUAGES[code] for code in languages])
+
+
+def _cldr(languages: list[str]) -> Iterator[tuple[str, str, str]]:
+    """(text, language, concept) of every name; a concept is all that one word stem could betray.
+
+    So a territory and the currencies of its code are one concept, and so are a language and its regional forms, and
+    a unit and its plural.
+    """
+    from datetime import timedelta
+
+    from babel import Locale
+    from babel.dates import format_timedelta
+    from babel.units import format_unit
+
+    for language in languages:
+        locale = Locale.parse(language)
+
+        def names(kind, table, concept, language=language) -> Iterator[tuple[str, str, str]]:
+            for code, name in table.items():
+                if isinstance(name, str):
+                    yield name, language, f"{kind} {concept(code)}"
+
+        yield from names("place", locale.territories, str)
+        yield from names("place", locale.currencies, lambda code: code[:2])
+        yield from names("language", locale.languages, lambda code: code.partition("_")[0])
+        yield from names("script", locale.scripts, str)
+        yield from names("zone", {code: zone.get("city") for code, zone in locale.time_zones.items()}, str)
+        for code, zone in locale.meta_zones.items():
+            yield from names("zone", zone.get("long", {}), lambda _, code=code: code.partition("_")[0])
+        for kind, table in (("month", locale.months), ("day", locale.days), ("quarter", locale.quarters)):
+            yield from names(kind, table["stand-alone"]["wide"], str)
+        for unit in locale.unit_display_names:
+            for count in (1, 3):
+                yield format_unit(count, unit, "long", locale=locale), language, f"unit {unit}"
+        for unit in SECONDS:
+            for direction in (-1, 1):
+                delta = timedelta(seconds=direction * 3 * SECONDS[unit])
+                yield format_timedelta(delta, unit, 1e9, True, locale=locale), language, f"unit duration-{unit}"
+
+
+def _official(config: Config, name: str, train: tuple, test: tuple, path: Path) -> Splits:
+    """A set with an official test part: all of it is the test; a tenth of the training part is validation.
+
+    A training text that the test holds too, or that has occurred before, is left out.
+    """
+    texts, labels, left_out = _distinct(*train, set(map(normalise, test[0])))
+    classes = sorted(set(labels))
+    targets = np.array([classes.index(label) for label in labels])
+    parts = [Split([texts[i] for i in rows], targets[rows]) for rows in _tenth_out(targets, config.seed)]
+    tested = Split(list(test[0]), np.array([classes.index(label) for label in test[1]]))
+    about = f"{download.ABOUT[name]} Official split; {left_out:,} repeated texts were left out of training."
+    return _joined(config, *parts, tested, Source(name, about, file_sha256(path), "text"), classes)
+
+
+def _own(config: Config, path: Path) -> Splits:
+    """Any table with a text and a class."""
+    text, label = config.text or "text", config.label or "label"
+    header = read_header(path)
+    if missing := [flag for flag, name in (("--text", text), ("--label", label)) if name not in header]:
+        raise UserError(
+            f"Which columns of {path} hold the text and the class? Say {' and '.join(f'{m} COLUMN' for m in missing)}; "
+            f"it has: {', '.join(header[:40])}."
+        )
+    frame = read_table(path)
+    labels = as_categories(frame, label, path)
+    texts = texts_of(frame, text)
+    counts = labels.value_counts()
+    if len(counts) < 2:
+        raise UserError(
+            f"{path}: the column {label!r} has one value only ({counts.index[0]}); expected two classes or more."
+        )
+    if len(counts) > min(MOST_CLASSES, len(frame) // 4):
+        raise UserError(f"{path}: the column {label!r} has {len(counts):,} different values; that is not a class.")
+    about = f"{path.name}, column {text!r} by {label!r}."
+    return _cut(config, *_distinct(texts, labels.tolist()), about, path.name, file_sha256(path))
+
+
+def _distinct(texts: list[str], labels: list[str], elsewhere: frozenset | set = frozenset()) -> tuple[list, list, int]:
+    """The texts that are not empty, not `elsewhere` and come first of their kind; their labels; how many went."""
+    seen = set(elsewhere)
+    kept_texts, kept_labels = [], []
+    for text, label in zip(texts, labels, strict=True):
+        key = normalise(text)
+        if key and key not in seen:
+            seen.add(key)
+            kept_texts.append(text)
+            kept_labels.append(label)
+    return kept_texts, kept_labels, len(texts) - len(kept_texts)
+
+
+def _cut(config: Config, texts: list, labels: list, left_out: int, about: str, name: str, sha256: str) -> Splits:
+    """Rows without an official split: a random quarter is the test, or the tenth that `fold` names."""
+    classes = sorted(set(labels), key=lambda label: (len(label), label) if label.isdigit() else (0, label))
+    targets = np.array([classes.index(label) for label in labels])
+    counts = Counter(labels)
+    if len(counts) < 2 or min(counts.values()) < 5:
+        rare = min(counts, key=counts.__getitem__)
+        raise UserError(
+            f"{name}: class {rare!r} has {counts[rare]} distinct texts; each needs at least 5, and two classes."
+        )
+    if config.fold:
+        from sklearn.model_selection import StratifiedKFold
+
+        folds = StratifiedKFold(10, shuffle=True, random_state=config.seed).split(targets, targets)
+        rest, test = list(folds)[config.fold - 1]
+        parts = [*(rest[rows] for rows in _tenth_out(targets[rest], config.seed)), test]
+    else:
+        parts = list(split_rows(targets, shares=SHARES, seed=config.seed))
+    splits = [Split([texts[i] for i in part], targets[part]) for part in parts]
+    about = f"{about} {len(texts):,} distinct texts; {left_out:,} empty or repeated ones removed."
+    return _joined(config, *splits, Source(name, about, sha256, "text"), classes)
+
+
+def _tenth_out(targets: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Row numbers of training and of a tenth for validation, with the same share of each class."""
+    from sklearn.model_selection import StratifiedShuffleSplit
+
+    return next(StratifiedShuffleSplit(1, test_size=0.1, random_state=seed).split(targets, targets))
+
+
+def _joined(config: Config, train: Split, validation: Split, test: Split, source: Source, classes: list[str]) -> Splits:
+    return Splits(train, validation, test, describe(train, classes, config), source)
+
+
+def labelled(path: Path, meta: dict) -> Split:
+    """New labelled data for a finished run: the same two columns; a class that the run never saw is a UserError."""
+    frame = read_table(path)
+    check_columns(frame, [meta["text"], meta["label"]], path)
+    labels = as_categories(frame, meta["label"], path)
+    if (unknown := ~labels.isin(meta["classes"])).any():
+        row = int(labels.index[np.argmax(unknown)]) + 2
+        raise UserError(
+            f"{path}, row {row}: {meta['label']} is {labels[row - 2]!r}; this run knows {', '.join(meta['classes'])}."
+        )
+    return Split(texts_of(frame, meta["text"]), labels.map(meta["classes"].index).to_numpy())

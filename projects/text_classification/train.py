@@ -1,0 +1,31 @@
+"""Train a text classifier: `python -m projects.text_classification.train --help`."""
+
+from common.cli import train_command
+from common.runs import Run
+from projects.text_classification.config import Config
+
+
+def train(config: Config, run: Run, callbacks=()) -> None:
+    """Load, build, fit on the training split, choose epoch, mix and temperature on validation, save into the run."""
+    from common.training import fit
+    from projects.text_classification.data import load_data
+    from projects.text_classification.evaluate import accuracy_of
+    from projects.text_classification.model import build_models, start_from_naive_bayes
+    from projects.text_classification.predict import Predictor
+
+    splits = load_data(config, run.data, run.data_dir)
+    run.log(f"{splits.source.source}\n{splits.sizes}, unit: {splits.meta['unit']}")
+    models = build_models(config, splits.meta)
+    predictor = Predictor(models, dict(splits.meta))
+    for name, model in models.items():
+        train, validation = (predictor.encode_split(split, name) for split in (splits.train, splits.validation))
+        start_from_naive_bayes(model, train)
+        batches = train.shuffled(config.batch_size, config.seed)
+        fit(model, batches, validation, config, run, callbacks, score=accuracy_of(validation), part=name)
+    predictor.calibrate(splits.validation)
+    predictor.choose_examples(splits.validation)
+    run.save(predictor)
+
+
+if __name__ == "__main__":
+    train_command(__spec__.parent)
