@@ -107,6 +107,7 @@ def load_once(load_data: Callable[[Any, str, Path], Splits]) -> Callable[[Any, s
             kept.update(place=place, config=config, read=read, splits=splits)
             return splits
 
+    load.cache_clear = kept.clear  # type: ignore[attr-defined]  # as functools' caches have it
     return load
 
 

@@ -36,6 +36,7 @@ def card(page) -> Image.Image:
         room = page.get_by_test_id("stMain").bounding_box()
         box.update(x=room["x"] + 60, y=max(0, box["y"] - 130), width=room["width"] - 120)
     box["height"] = box["width"] * height / width
+    box["y"] = max(0, min(box["y"], page.viewport_size["height"] - box["height"]))  # beyond it there is no picture
     shot = Image.open(io.BytesIO(page.screenshot(clip=box))).convert("RGB").resize(SIZE, Image.Resampling.LANCZOS)
     # White becomes the theme's second background, so that a chart has an edge on a white card.
     return shot if kind == "stImage" else ImageChops.multiply(shot, Image.new("RGB", SIZE, "#F2F5F8"))
