@@ -8,7 +8,7 @@ import argparse
 import io
 from pathlib import Path
 
-from PIL import Image, ImageChops
+from PIL import Image, ImageChops, ImageOps
 
 from common import runs
 from common.project import project_names
@@ -21,7 +21,7 @@ KINDS = ("stImage", "stVegaLiteChart", "stPlotlyChart", "stCode", "stDataFrame")
 
 
 def card(page) -> Image.Image:
-    """The largest picture in the open room, cut to SIZE; else the largest chart or text, with what stands around it."""
+    """The largest pictures in the open room, cut to SIZE; else the largest chart or text with what is around it."""
     for kind in KINDS:
         parts = [part.bounding_box() for part in page.get_by_test_id(kind).all() if part.is_visible()]
         if parts:
@@ -30,14 +30,16 @@ def card(page) -> Image.Image:
         kind, parts = "page", [page.get_by_test_id("stMainBlockContainer").bounding_box()]
     box = max(parts, key=lambda box: box["width"] * box["height"])
     width, height = SIZE
-    if kind == "stImage":  # a photograph fills the card; its middle is kept
-        box["y"] += (box["height"] - box["width"] * height / width) / 2
+    if kind == "stImage":  # photographs fill the card: the last two of a row (before, after), or one alone
+        row = sorted((part for part in parts if abs(part["y"] - box["y"]) < 5), key=lambda part: part["x"])[-2:]
+        side = min(part["width"] for part in row)
+        box.update(x=row[0]["x"], width=row[-1]["x"] + row[-1]["width"] - row[0]["x"], height=min(side, box["height"]))
     else:
         room = page.get_by_test_id("stMain").bounding_box()
         box.update(x=room["x"] + 60, y=max(0, box["y"] - 130), width=room["width"] - 120)
-    box["height"] = box["width"] * height / width
+        box["height"] = box["width"] * height / width
     box["y"] = max(0, min(box["y"], page.viewport_size["height"] - box["height"]))  # beyond it there is no picture
-    shot = Image.open(io.BytesIO(page.screenshot(clip=box))).convert("RGB").resize(SIZE, Image.Resampling.LANCZOS)
+    shot = ImageOps.fit(Image.open(io.BytesIO(page.screenshot(clip=box))).convert("RGB"), SIZE)
     # White becomes the theme's second background, so that a chart has an edge on a white card.
     return shot if kind == "stImage" else ImageChops.multiply(shot, Image.new("RGB", SIZE, "#F2F5F8"))
 
