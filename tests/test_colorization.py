@@ -523,9 +523,9 @@ def test_page_shows_several_runs_side_by_side(trained, tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_PORTFOLIO_RUNS", str(first.path.parents[1]))
     app = AppTest.from_file(str(ROOT / "apps" / "colorization.py"), default_timeout=120).run()
     assert not app.exception
-    alone = len(app.get("imgs"))
+    alone = len(app.get("image"))
     chosen = next(box for box in app.selectbox if box.label == "Run").value
     other = next(Run(first.path.parent / name) for name in (first.id, second.id) if name != chosen)
     app.multiselect(key="others").set_value([other]).run()
     assert not app.exception and not app.error
-    assert len(app.get("imgs")) == alone + 1
+    assert len(app.get("image")) == alone + 1

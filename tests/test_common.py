@@ -80,8 +80,10 @@ def project():
 
 
 def finished(project, folder, data: str, value: float) -> runs.Run:
+    """A finished run, the better the larger the value."""
     run = runs.start(project, project.config_class(), data, folder, folder)
-    metric = project.card.METRIC[0]
+    metric, mode = project.card.METRIC
+    value = value if mode == "max" else -value
     content = {"model": "x", "validation": {metric: value}, "data": {"sizes": {}}, "timing": {"total_seconds": 1.0}}
     content["test"] = {"model": {metric: {"value": value}}, "baselines": {}, "comparison": {}}
     write_json(run.path / "report.json", content)

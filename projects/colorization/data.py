@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.resources
+import math
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,7 +82,7 @@ def _squares(split: str) -> list[tuple[str, Picture]]:
     for name, package, file in PACKAGED:
         path = Path(str(importlib.resources.files(package).joinpath(file)))
         width, height, _ = picture_header(path)
-        left, right = (round(width * share) for share in REGIONS[split])
+        left, right = round(width * REGIONS[split][0]), math.ceil(width * REGIONS[split][1])  # a square must fit in
         side = round(width * 0.21)
         step = side // 2 if split == "train" else side
         for top in range(0, height - side + 1, step):
