@@ -239,8 +239,10 @@ def test_list_survives_what_lies_in_the_folder(tmp_path):
 
     good = finished(
         {
+            "model": "x",
+            "data": {"sizes": {}},
             "validation": {metric: 0.5},
-            "test": {"model": {metric: {"value": 0.25, "low": 0.125, "high": 0.5}}, "baselines": {}},
+            "test": {"model": {metric: {"value": 0.25, "low": 0.125, "high": 0.5}}, "baselines": {}, "comparison": {}},
             "timing": {"total_seconds": 90},
         }
     )
