@@ -1,6 +1,8 @@
 """Fixtures: one toy run for each project, trained once and shared by all tests that only read it."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,20 @@ from common.project import Project, project_names
 
 ROOT = Path(__file__).parents[1]
 PROJECTS = project_names()
+
+
+def refused(arguments, message):
+    """The command ends with status 2 and a sentence, before a heavy package is imported."""
+    script = (
+        "import runpy, sys\n"
+        "sys.argv[0] = 'projects'\n"
+        "try: runpy.run_module('projects', run_name='__main__', alter_sys=False)\n"
+        "except SystemExit as stop: code = stop.code\n"
+        "assert not {'tensorflow', 'keras', 'sklearn'} & set(sys.modules), 'a heavy package was imported'\n"
+        "sys.exit(code)"
+    )
+    run = subprocess.run([sys.executable, "-c", script, *arguments], cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 2 and message in run.stderr and "Traceback" not in run.stderr, run.stderr
 
 
 @pytest.fixture(autouse=True)

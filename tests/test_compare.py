@@ -1,8 +1,5 @@
 """compare and list: paired verdicts, what is used again, what is refused; a table whatever lies in the folders."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,7 +11,7 @@ from common.errors import UserError
 from common.evaluation import paired, ranking_figures, score_table
 from common.files import read_json, write_json
 from common.project import Project
-from tests.conftest import PROJECTS, ROOT
+from tests.conftest import PROJECTS, ROOT, refused
 
 NAME = "fraud_detection"
 needs_a_ladder = pytest.mark.skipif(NAME not in PROJECTS, reason=f"a fork without {NAME}")
@@ -183,20 +180,6 @@ def test_the_page_shows_the_comparison(compared, monkeypatch, language, room):
 def test_compare_refuses_before_tensorflow(arguments, message, tmp_path):
     refused(["compare", *arguments, "--runs-dir", str(tmp_path)], message)
     assert not list(tmp_path.rglob("*.json"))
-
-
-def refused(arguments, message):
-    """The command ends with status 2 and a sentence, before a heavy package is imported."""
-    script = (
-        "import runpy, sys\n"
-        "sys.argv[0] = 'projects'\n"
-        "try: runpy.run_module('projects', run_name='__main__', alter_sys=False)\n"
-        "except SystemExit as stop: code = stop.code\n"
-        "assert not {'tensorflow', 'keras', 'sklearn'} & set(sys.modules), 'a heavy package was imported'\n"
-        "sys.exit(code)"
-    )
-    run = subprocess.run([sys.executable, "-c", script, *arguments], cwd=ROOT, capture_output=True, text=True)
-    assert run.returncode == 2 and message in run.stderr and "Traceback" not in run.stderr, run.stderr
 
 
 @pytest.mark.slow

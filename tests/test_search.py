@@ -26,8 +26,7 @@ from common.data import Source, Split, Splits, load_once
 from common.errors import UserError
 from common.files import locked
 from common.project import Project
-from tests.conftest import PROJECTS, ROOT
-from tests.test_compare import refused
+from tests.conftest import PROJECTS, ROOT, refused
 
 NAME = "fraud_detection"
 needs_its_knobs = pytest.mark.skipif(NAME not in PROJECTS, reason=f"a fork without {NAME}")
