@@ -179,10 +179,14 @@ def keep_freed_memory() -> None:
     a virtual machine this took a third of the time of recurrent layers (`python -m benchmarks.memory`). The numbers are
     from glibc's malloc.h: M_MMAP_THRESHOLD, at its largest legal value, M_TRIM_THRESHOLD and M_TOP_PAD.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt:  # another C library has its own way
+    if mallopt := _of_glibc("mallopt"):
         for option, value in ((-3, 32 << 20), (-1, 2**31 - 1), (-2, 64 << 20)):
             mallopt(option, value)
+
+
+def _of_glibc(name: str) -> Any:
+    """A function of the C library, or None where it is not glibc."""
+    return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None
 
 
 @contextmanager
@@ -214,6 +218,8 @@ def fresh_session() -> None:
     import keras
 
     keras.utils.clear_session()  # collects garbage too
+    if trim := _of_glibc("malloc_trim"):
+        trim(0)  # what `keep_freed_memory` has kept: the next network asks for other sizes
     # TensorFlow takes the functions of several networks in turn for one that is traced over and over.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
