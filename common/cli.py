@@ -212,7 +212,7 @@ def quiet_stderr():
 
 
 def fresh_session() -> None:
-    """Between two trainings in one process: let go of the first one's network, so that memory stays flat."""
+    """Between two trainings in one process: let go of the first one's network."""
     import logging
 
     import keras

@@ -4,14 +4,12 @@ import dataclasses
 import functools
 import json
 import math
-import os
 import shlex
 import signal
 import subprocess
 import sys
 import time
 import types
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -526,22 +524,3 @@ def test_a_load_that_fails_is_not_kept(tmp_path):
     with pytest.raises(UserError):
         load_data(Config(), "builtin", tmp_path)
     assert load_data(Config(), "builtin", tmp_path)
-
-
-@pytest.mark.slow
-@needs_its_knobs
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_memory_stays_flat_over_trials(tmp_path, monkeypatch):
-    """Real trainings of a network of 17 MB: ten trials later the process has grown by less than two of them."""
-
-    def resident() -> float:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-    seen = []
-    finished = searching._Bar.finished
-    monkeypatch.setattr(searching._Bar, "finished", lambda *args: (seen.append(resident()), finished(*args)))
-    project = Project(NAME)
-    config = dataclasses.replace(project.toy, units=2000, layers=2, epochs=1)
-    search = searching.open_search(project, config, "builtin", tmp_path, tmp_path, "random", 14, ("learning_rate",))
-    searching.run_search(search, 14)
-    assert seen[-1] - seen[3] < 2 * 17 * 4
