@@ -79,11 +79,12 @@ def project():
     return Project(PROJECTS[0])
 
 
-def finished(project, folder, data: str, value: float) -> runs.Run:
-    """A finished run, the better the larger the value."""
+def finished(project, folder, data: str, value: float | None) -> runs.Run:
+    """A finished run, the better the larger the value; None: a run whose metric was undefined."""
     run = runs.start(project, project.config_class(), data, folder, folder)
     metric, mode = project.card.METRIC
-    value = value if mode == "max" else -value
+    if mode == "min" and value is not None:
+        value = -value
     content = {"model": "x", "validation": {metric: value}, "data": {"sizes": {}}, "timing": {"total_seconds": 1.0}}
     content["test"] = {"model": {metric: {"value": value}}, "baselines": {}, "comparison": {}}
     write_json(run.path / "report.json", content)
