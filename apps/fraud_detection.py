@@ -206,7 +206,9 @@ def inside(run: Run) -> None:
         .encode(x=moved, y=alt.Y("column", sort=None, title=None, axis=alt.Axis(labelLimit=250)))
     )
     st.subheader(t("The network", "신경망"))
-    shared.drawing(predictor.networks["model"])
+    for name, network in predictor.networks.items():
+        st.caption(name)
+        shared.drawing(network)
     st.subheader(t("The code that builds it", "모델을 만드는 코드"))
     shared.code(run.project, "model")
 
