@@ -4,7 +4,6 @@ Rows of one card are ordered by time; rows of one instant keep the order of the 
 """
 
 from collections.abc import Callable
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -12,6 +11,7 @@ import pandas as pd
 from projects.fraud_detection.simulate import FEATURES, WINDOWS
 
 LISTED = 100  # cards that an investigator looks into on a day
+LIKELY = 8  # times as many may come on the list in a resample: some are absent, some were found before
 SECONDS_PER_HOUR, SECONDS_PER_DAY = 3600, 86_400
 
 
@@ -78,39 +78,60 @@ def card_precision(
     listed again (Le Borgne et al. 2022, chapter 4, "card precision top-k"). Returns weights (rows,) ->
     {"card_precision_at_100"}: a row of weight 0 is not there; a card takes as many places as its highest row weighs.
     """
-    code = pd.factorize(cards)[0]
-    card_days, row_of = np.unique(
-        np.stack([np.unique(days, return_inverse=True)[1], code]), axis=1, return_inverse=True
-    )
-    row_of = row_of.ravel()
-    order = np.lexsort((-np.asarray(scores, float), row_of))  # each card's rows of a day together, the highest first
-    starts = np.searchsorted(row_of[order], np.arange(card_days.shape[1]))
-    ordered, frauds = np.asarray(scores, float)[order], np.asarray(targets)[order] == 1
-    places_of_rows = np.arange(len(order))
-    bounds = np.searchsorted(card_days[0], np.arange(card_days[0].max() + 2))
-    cards_of_day = [slice(begin, end) for begin, end in pairwise(bounds)]
+    code, day = pd.factorize(cards)[0], np.unique(days, return_inverse=True)[1]
+    scores, frauds = np.asarray(scores, float), np.asarray(targets) == 1
+    # Hardly any card can come on the list; the first so many of each day stand for all, unless that turns out too few.
+    highest = pd.Series(scores).groupby([day, code]).transform("max")
+    rank = highest.groupby(day).rank(method="min", ascending=False).to_numpy()
+    likely = np.flatnonzero(rank <= LIKELY * listed)
+    least = np.array([scores_of.min() for _, scores_of in highest[likely].groupby(day[likely])])
+    least[np.bincount(day[likely]) == np.bincount(day)] = -np.inf  # nobody was left out on this day
+    few = _list_of(likely, code, day, scores, frauds, listed, least)
+    every = _list_of(np.arange(len(code)), code, day, scores, frauds, listed, np.full(len(least), -np.inf))
 
     def figures(weights: np.ndarray) -> dict[str, float]:
-        weights = weights[order]
+        found = few(weights)
+        return {"card_precision_at_100": every(weights) if np.isnan(found) else found}
+
+    return figures
+
+
+def _list_of(rows, code, day, scores, frauds, listed: int, least: np.ndarray) -> Callable[[np.ndarray], float]:
+    """`card_precision` of these rows alone: weights of all rows -> the figure, or nan where others might be listed.
+
+    code, day: numbers of cards and days. least: for each day the lowest score down to which the rows are complete.
+    """
+    rows = rows[np.lexsort((-scores[rows], code[rows], day[rows]))]  # a card's rows of a day together, highest first
+    ordered, fraud = scores[rows], frauds[rows]
+    starts = np.flatnonzero(np.r_[True, (np.diff(code[rows]) != 0) | (np.diff(day[rows]) != 0)])
+    card, at = code[rows][starts], day[rows][starts]
+    days = [slice(*np.searchsorted(at, (number, number + 1))) for number in range(len(least))]
+    places_of_rows = np.arange(len(rows))
+
+    def figure(weights: np.ndarray) -> float:
+        weights = weights[rows]
         there = weights > 0
-        first = np.minimum.reduceat(np.where(there, places_of_rows, len(order)), starts)
-        gone = first == len(order)  # no row of this card on this day
-        first = np.minimum(first, len(order) - 1)
+        first = np.minimum.reduceat(np.where(there, places_of_rows, len(rows)), starts)
+        gone = first == len(rows)  # no row of this card on this day
+        first = np.minimum(first, len(rows) - 1)
         highest, places = np.where(gone, -np.inf, ordered[first]), np.where(gone, 0.0, weights[first])
-        compromised = np.logical_or.reduceat(there & frauds, starts)
+        compromised = np.logical_or.reduceat(there & fraud, starts)
         blocked = np.zeros(code.max() + 1, bool)
+        longest = int(np.ceil(listed / weights[there].min()))  # so many cards fill the list in any case
         found = 0.0
-        longest = int(np.ceil(listed / places[places > 0].min()))  # so many cards fill the list in any case
-        for day in cards_of_day:
-            own = card_days[1, day]
-            score = np.where(blocked[own], -np.inf, highest[day])
+        for number, own in enumerate(days):
+            score = np.where(blocked[card[own]], -np.inf, highest[own])
             top = np.argpartition(-score, min(longest, len(score) - 1))[: longest + 1]
             top = top[np.argsort(-score[top], kind="stable")]
             top = top[np.isfinite(score[top])]
-            room = np.clip(listed - (np.cumsum(places[day][top]) - places[day][top]), 0, places[day][top])
-            hit = (room > 0) & compromised[day][top]
+            filled = np.cumsum(places[own][top])
+            room = np.clip(listed - (filled - places[own][top]), 0, places[own][top])
+            complete = len(top) and filled[-1] >= listed and score[top][room > 0].min() >= least[number]
+            if not complete and np.isfinite(least[number]):
+                return np.nan
+            hit = (room > 0) & compromised[own][top]
             found += float(room[hit].sum())
-            blocked[own[top[hit]]] = True
-        return {"card_precision_at_100": found / (listed * len(cards_of_day))}
+            blocked[card[own][top[hit]]] = True
+        return found / (listed * len(days))
 
-    return figures
+    return figure

@@ -14,7 +14,7 @@ class Config:
     seed: Annotated[int, Bounds(least=0)] = 0  # same seed, same figures; it draws the random splits too
     split: Literal["auto", "stratified", "time"] = "auto"  # auto: by time or group where the data has them
     customers: Annotated[int, Bounds(least=20, most=20_000)] = 5000  # size of the generated world (builtin only)
-    start: str = "2018-08-15"  # first of the seven days of training (handbook only)
+    start: str | None = "2018-08-15"  # first of the seven days of training (handbook only)
     target: str | None = None  # your own file: the column to predict (two values)
     time: str | None = None  # your own file: a column to split by, past before future
     group: str | None = None  # your own file: the card (or customer); its rows stay in one split

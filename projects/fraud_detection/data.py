@@ -24,7 +24,8 @@ HANDBOOK_FILE = "simulated_transformed.parquet"
 CARD, TERMINAL, TIME, FRAUD, SCENARIO = "CUSTOMER_ID", "TERMINAL_ID", "TX_DATETIME", "TX_FRAUD", "TX_FRAUD_SCENARIO"
 HANDBOOK_COLUMNS = [CARD, TERMINAL, TIME, FRAUD, *FEATURES]
 WEEK = 7  # days of training, of test
-CURRENCY = r"\s*-?(?:[$€£¥₩₹]|[A-Z]{3})\s?-?[\d.,' ]+|\s*-?[\d.,' ]+\s?(?:[$€£¥₩₹원]|[A-Z]{3})\s*"  # € 12.50, 12,50 EUR
+SIGN = r"(?:[$€£¥₩₹원]|USD|EUR|GBP|JPY|KRW|CNY|CHF|INR)"
+CURRENCY = rf"\s*(?:-?{SIGN}\s?-?[\d.,' ]*\d|-?[\d.,' ]*\d\s?{SIGN})\s*"  # € 12.50, 12,50 EUR
 MAX_CATEGORIES = 50  # rarer values of a categorical column share one column, "other"
 
 
@@ -103,17 +104,19 @@ def _handbook(config: Config, path: Path) -> Splits:
 
     Seven days of training, seven until their labels are known, seven of test. A card whose fraud was known on the day
     of a transaction (frauds from the training week on, a week's delay) is blocked, so its rows are not in the test.
-    Validation is the week before training: its labels are known too, and a week that is left out in between would cost
-    half of what can be known. Blocked cards are removed from it by the same rule, counted from two weeks earlier.
+    Validation is the week before training, which is as well known, so that training has the latest week that anything
+    is known of. Blocked cards are removed from it by the same rule, as the test of a training two weeks before it.
     """
     frame = read_table(path)
     check_columns(frame, HANDBOOK_COLUMNS, path)
-    check_numbers(frame, [FRAUD, *FEATURES], path)
+    check_numbers(frame, list(FEATURES), path)
+    frame[FRAUD] = two_classes(frame[FRAUD], path)
+    frame[TIME] = pd.to_datetime(times_of(frame[TIME], path), unit="s")
     frame = frame.sort_values(TIME, kind="stable", ignore_index=True)
-    try:
-        start = pd.Timestamp(config.start).normalize()
-    except ValueError:
-        raise UserError(f"--start is {config.start!r}; expected a date such as 2018-08-15.") from None
+    start = pd.to_datetime(config.start or "", errors="coerce", utc=True)
+    if pd.isna(start):
+        raise UserError(f"--start is {config.start!r}; expected a date such as 2018-08-15.")
+    start = start.tz_localize(None).normalize()
     days = (frame[TIME].dt.normalize() - start).dt.days.to_numpy()
     if days[0] > -WEEK or days[-1] < 3 * WEEK - 1:
         first, last = (frame[TIME].iloc[row].normalize() for row in (0, -1))
@@ -349,10 +352,12 @@ def tidy(features: pd.DataFrame, path: Path) -> pd.DataFrame:
     for name in features:
         values = features[name]
         numbers = pd.to_numeric(values, errors="coerce")
-        if not numbers.notna().any() and (signed := values.astype(str).str.fullmatch(CURRENCY)).mean() >= 0.95:
-            row = signed.idxmax()
+        text = values[numbers.isna() & values.notna()].astype(str)
+        signed = text[text.str.fullmatch(CURRENCY)]
+        if len(signed) and numbers.notna().sum() + len(signed) >= 0.95 * len(values):
+            row = signed.index[0]
             raise UserError(
-                f"{path}, row {row + 2}: {name} is {values[row]!r}; expected a number without a currency sign."
+                f"{path}, row {row + 2}: {name} is {signed[row]!r}; expected a number without a currency sign."
             )
         if numbers.notna().mean() >= 0.95 or pd.api.types.is_numeric_dtype(values):
             check_numbers(features, [name], path)
@@ -406,7 +411,7 @@ def labelled(path: Path, meta: dict) -> Transactions:
     targets = two_classes(frame[meta["target"]], path)
     weights = _weights(frame, meta["weight"], path) if "weight" in meta else np.ones(len(frame))
     cards = cards_of(frame, meta, path) if {meta.get("card"), meta.get("time")} <= set(frame) else None
-    units = None if cards is None else cards["card"]
+    units = as_categories(frame, meta["card"], path) if meta.get("card") in frame else None
     rows = np.arange(len(frame))
     return Transactions.taken(checked(frame, meta, path), targets, rows, cards, weights, units)
 

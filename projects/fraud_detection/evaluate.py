@@ -52,7 +52,11 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     if data:
         test, looks = labelled(Path(data), predictor.meta), 1
         source = Source(
-            Path(data).name, f"Scored on {data}; trained on: {source.source}", file_sha256(Path(data)), "row"
+            Path(data).name,
+            f"Scored on {data}; trained on: {source.source}",
+            file_sha256(Path(data)),
+            "row" if test.units is None else predictor.meta["card"],
+            "weight" in predictor.meta,
         )
     else:
         test, looks = splits.open_test(run)
@@ -105,11 +109,14 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     )
 
 
-_fitted: dict = {}  # the baselines of the last splits: the models of a ladder are compared with the same ones
+_fitted: dict = {}  # the last splits and their baselines
 
 
 def baselines(splits: Splits) -> dict[str, Scorer]:
-    """The naive rule and the strongest cheap models, tuned on validation: 4 settings each; fitted once for splits."""
+    """The naive rule and the strongest cheap models, tuned on validation: 4 settings each, of the slow forest 2.
+
+    They are fitted once for splits, so that the models of a ladder meet the same ones.
+    """
     if _fitted.get("splits") is not splits:
         _fitted.clear()
         _fitted.update(splits=splits, scorers=_fit_baselines(splits))
@@ -136,10 +143,9 @@ def _fit_baselines(splits: Splits) -> dict[str, Scorer]:
     forests = (
         fitted(
             RandomForestClassifier(
-                100, min_samples_leaf=leaf, max_features=share, max_samples=0.5, n_jobs=-1, random_state=0
+                100, min_samples_leaf=2, max_features=share, max_samples=0.5, n_jobs=-1, random_state=0
             )
         )
-        for leaf in (1, 5)
         for share in ("sqrt", 0.3)
     )
     boosters = (

@@ -92,7 +92,9 @@ def reconstruction_loss(targets, log_errors):
 
 
 def compiled(model: keras.Model, config: Config, loss) -> keras.Model:
-    model.compile(optimizer=blocks.optimizer("adam", config.learning_rate), loss=loss)
+    # A recurrent layer compiles its own loop (common.recurrent); XLA around the whole model would only be slower.
+    jit = False if config.model == "gru" else "auto"
+    model.compile(optimizer=blocks.optimizer("adam", config.learning_rate), loss=loss, jit_compile=jit)
     return model
 
 
