@@ -165,7 +165,7 @@ def _card(run: Run, predictor) -> None:
         tooltip=["when:T", alt.Tooltip("probability", format=".2%"), "kind", *(["amount"] if "amount" in own else [])],
         **size,
     )
-    rule = alt.Chart(pd.DataFrame({"probability": [limit]})).mark_rule(strokeDash=[4, 4]).encode(y="probability")
+    rule = alt.Chart(pd.DataFrame({"probability": [limit]})).mark_rule(strokeDash=[4, 4]).encode(y=y)
     st.altair_chart(base.mark_line(color="#999999", strokeWidth=1).encode(x=x, y=y) + points + rule)
     reads = predictor.history
     st.caption(

@@ -111,6 +111,8 @@ def _list_of(rows, code, day, scores, frauds, listed: int, least: np.ndarray) ->
     def figure(weights: np.ndarray) -> float:
         weights = weights[rows]
         there = weights > 0
+        if not there.any():
+            return np.nan if np.isfinite(least).any() else 0.0
         first = np.minimum.reduceat(np.where(there, places_of_rows, len(rows)), starts)
         gone = first == len(rows)  # no row of this card on this day
         first = np.minimum(first, len(rows) - 1)
