@@ -24,9 +24,7 @@ class Config:
     batch_size: Annotated[int, Bounds(least=1), Search(128, 2048, log=True)] = 512  # rows a step
     learning_rate: Annotated[float, Bounds(least=1e-8), Search(1e-4, 1e-2, log=True)] = 1e-3  # Adam's step size
     imbalance: Literal["none", "class_weights", "focal", "resampling"] = "none"  # how training treats rare frauds
-    schedule: Literal["plateau", "cosine"] = (
-        "plateau"  # halve the step size when stuck, or let it fall to 0 by `epochs`
-    )
+    schedule: Literal["plateau", "cosine"] = "plateau"  # of the step size: halved when stuck, or to 0 by `epochs`
     layers: Annotated[int, Bounds(least=1, most=8), Search(1, 4)] = 2  # hidden layers of the mlp
     units: Annotated[int, Bounds(least=1), Search(32, 512, log=True)] = 128  # width of each hidden layer
     dropout: Annotated[float, Bounds(least=0, most=0.9), Search(0.0, 0.5)] = 0.2  # less with more data
