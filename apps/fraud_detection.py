@@ -9,6 +9,9 @@ import streamlit as st
 
 from apps import shared
 from apps.i18n import language, t, term
+from common import report
+from common.compare import pair
+from common.report import COLOURS
 from common.runs import Run
 from projects.fraud_detection.predict import checked, probability, score_file
 
@@ -17,8 +20,14 @@ MAX_ROWS = 500_000  # that a visitor may have scored at once
 
 def try_it(run: Run) -> None:
     predictor = shared.predictor(run)
-    by_hand, by_file, threshold = st.tabs(
-        [t("One transaction", "거래 하나"), t("A file", "파일"), t("The threshold", "임계값")],
+    by_hand, card, by_file, threshold, two = st.tabs(
+        [
+            t("One transaction", "거래 하나"),
+            t("A card's history", "카드 한 장의 이력"),
+            t("A file", "파일"),
+            t("The threshold", "임계값"),
+            t("Two runs", "두 실행 비교"),
+        ],
         on_change="rerun",
         key=f"fraud-part-{language()}",
     )
@@ -26,9 +35,16 @@ def try_it(run: Run) -> None:
         _one_transaction(predictor)
     with by_file:
         _file(predictor)
-    if threshold.open:  # its charts take longer to draw than the answer to compute
+    # The charts of these take longer to draw than the answer to compute.
+    if card.open:
+        with card, shared.errors_shown():
+            _card(run, predictor)
+    if threshold.open:
         with threshold:
             _threshold(run, predictor)
+    if two.open:
+        with two, shared.errors_shown():
+            _two_runs(run)
 
 
 def _one_transaction(predictor) -> None:
@@ -40,7 +56,8 @@ def _one_transaction(predictor) -> None:
         ),
     )
     example = predictor.examples[number]
-    shown = {name: value if isinstance(value, str) else f"{value:.6g}" for name, value in example.items()}
+    values = {name: value for name, value in example.items() if name != "history"}
+    shown = {name: value if isinstance(value, str) else f"{value:.6g}" for name, value in values.items()}
     result = st.container()
     left, right = st.columns(2)
     edited = left.data_editor(
@@ -54,7 +71,10 @@ def _one_transaction(predictor) -> None:
     )
     # What was not edited keeps its full precision instead of going through text.
     texts = edited["value"].to_dict()
-    raw = {name: value if texts[name] == shown[name] else texts[name] for name, value in example.items()}
+    raw = example | {name: value if texts[name] == shown[name] else texts[name] for name, value in values.items()}
+    if example.get("history"):
+        left.caption(t("What the card did before, oldest first:", "이 카드의 이전 거래 (오래된 것부터):"))
+        left.dataframe(pd.DataFrame(example["history"]), hide_index=True, height=180)
     with result, shared.errors_shown():
         answer = predictor.predict(raw)
         first, second, third = st.columns(3)
@@ -81,6 +101,174 @@ def _one_transaction(predictor) -> None:
         )
         with right:
             shared.show_answer(answer)
+
+
+KIND_COLOURS = ["#0072B2", "#D55E00"]
+
+
+def _scores(run: Run) -> pd.DataFrame:
+    """The test rows that the run has scored, with the probability and in words what each is."""
+    rows = shared.table_file(run, "scores")
+    return rows.assign(
+        probability=probability(rows["score"]),
+        when=pd.to_datetime(rows["time"], unit="s"),
+        kind=rows["target"].map({0: t("normal", "정상"), 1: t("fraud", "부정")}),
+    )
+
+
+def _no_cards(run: Run) -> bool:
+    """Says so where the run's data does not tell which card a row belongs to."""
+    if (run.path / "scores.csv").exists():
+        return False
+    st.info(
+        t("This run's data does not say whose transactions they are.", "이 실행의 데이터에는 카드 정보가 없습니다.")
+    )
+    return True
+
+
+def _card(run: Run, predictor) -> None:
+    if _no_cards(run):
+        return
+    rows = _scores(run)
+    cards = rows.groupby("card").agg(frauds=("target", "sum"), count=("target", "size"), highest=("score", "max"))
+    cards = cards.sort_values(["frauds", "highest"], ascending=False).head(200)
+    card = st.selectbox(
+        t("Card", "카드"),
+        list(cards.index),
+        format_func=lambda name: t(
+            f"{name}: {cards['frauds'][name]} frauds in {cards['count'][name]} transactions",
+            f"{name}: 거래 {cards['count'][name]}건 중 부정 {cards['frauds'][name]}건",
+        ),
+    )
+    own = rows[rows["card"] == card]
+    limit = float(probability(predictor.meta["threshold"]))
+    names = [t("normal", "정상"), t("fraud", "부정")]
+    x = alt.X("when:T", title=None)
+    y = alt.Y(
+        "probability",
+        title=t("probability of fraud", "부정 확률"),
+        axis=alt.Axis(format="%"),
+        scale=alt.Scale(domain=[0, 1]),
+    )
+    size = (
+        {"size": alt.Size("amount", title=t("amount", "금액"), scale=alt.Scale(range=[40, 500]))}
+        if "amount" in own
+        else {}
+    )
+    base = alt.Chart(own, height=340)
+    points = base.mark_circle(opacity=0.85).encode(
+        x=x,
+        y=y,
+        color=alt.Color(
+            "kind", title=None, scale=alt.Scale(domain=names, range=KIND_COLOURS), legend=alt.Legend(orient="top")
+        ),
+        tooltip=["when:T", alt.Tooltip("probability", format=".2%"), "kind", *(["amount"] if "amount" in own else [])],
+        **size,
+    )
+    rule = alt.Chart(pd.DataFrame({"probability": [limit]})).mark_rule(strokeDash=[4, 4]).encode(y=y)
+    st.altair_chart(base.mark_line(color="#999999", strokeWidth=1).encode(x=x, y=y) + points + rule)
+    reads = predictor.history
+    st.caption(
+        t(
+            "Test transactions of this card in order of time; the dashed line is the threshold. "
+            + (f"The network reads the last {reads} of them." if reads else "The network reads each by itself."),
+            "이 카드의 테스트 거래를 시간 순서로 나타냅니다. 점선은 임계값입니다. "
+            + (f"신경망은 마지막 {reads}건을 함께 읽습니다." if reads else "신경망은 거래를 하나씩 따로 읽습니다."),
+        )
+    )
+    st.dataframe(own.drop(columns=["when", "score", "time"]).round(4), hide_index=True)
+
+
+def _scenario_chart(run: Run) -> None:
+    """What share of each scenario's frauds is found, by the network and each baseline."""
+    if not (run.path / "scenarios.csv").exists():
+        return
+    table = shared.table_file(run, "scenarios")
+    labels = {
+        1: t("1: large amount", "1: 큰 금액"),
+        2: t("2: compromised terminal", "2: 탈취된 단말기"),
+        3: t("3: leaked card", "3: 유출된 카드"),
+    }
+    table["scenario"] = [f"{labels.get(row.scenario, row.scenario)} ({row.frauds})" for row in table.itertuples()]
+    models = [name for name in table if name not in ("scenario", "frauds")]
+    long = table.melt("scenario", models, "model", "recall").assign(model=lambda rows: rows["model"].map(term))
+    st.subheader(t("Which frauds are found", "어떤 부정 거래를 찾아내는가"))
+    st.altair_chart(
+        alt.Chart(long, height=260)
+        .mark_bar(cornerRadius=2)
+        .encode(
+            x=alt.X("scenario", title=None, axis=alt.Axis(labelAngle=0)),
+            xOffset=alt.XOffset("model", sort=[term(name) for name in models]),
+            y=alt.Y("recall", title=t("recall", "재현율"), axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])),
+            color=alt.Color(
+                "model",
+                title=None,
+                sort=[term(name) for name in models],
+                legend=alt.Legend(orient="top"),
+                scale=alt.Scale(range=list(COLOURS)),
+            ),
+            tooltip=["scenario", "model", alt.Tooltip("recall", format=".1%")],
+        )
+    )
+    st.caption(
+        t(
+            "Recall on the test split, each model at its own threshold from validation; in brackets the number of frauds.",
+            "테스트 데이터의 재현율. 모델마다 검증에서 고른 임계값을 씁니다. 괄호 안은 부정 거래 수입니다.",
+        )
+    )
+
+
+def _two_runs(run: Run) -> None:
+    second = shared.second_run(run)
+    if second is None:
+        return
+    both = (run, second)
+    metrics = run.report["directions"]
+    st.dataframe(
+        pd.DataFrame(
+            {
+                t("run", "실행"): one.id,
+                t("model", "모델"): term(one.config.model),
+                **{term(name): report.cell(one.report["test"]["model"].get(name)) for name in metrics},
+            }
+            for one in both
+        ),
+        hide_index=True,
+    )
+    found = pair(run, second)
+    difference = report.cell({"value": found["difference"], "low": found["low"], "high": found["high"]})
+    first, other = st.columns(2)
+    first.metric(t("Average precision, first minus second", "평균 정밀도 차이 (첫째 − 둘째)"), difference, border=True)
+    other.metric(
+        t("The first is", "첫째 실행이"),
+        shared.verdict(found["verdict"]) or t("not paired: other test rows", "짝지을 수 없음: 테스트 행이 다름"),
+        border=True,
+    )
+    if found["low"] is None or _no_cards(run) or _no_cards(second):
+        return
+    rows = _scores(run).assign(second=probability(shared.table_file(second, "scores")["score"]))
+    frauds, normals = rows[rows["target"] == 1], rows[rows["target"] == 0]
+    shown = pd.concat([frauds.head(1500), normals.nlargest(1000, "score")])
+    names = [t("normal", "정상"), t("fraud", "부정")]
+    st.altair_chart(
+        alt.Chart(shown, height=420)
+        .mark_circle(opacity=0.5, size=36)
+        .encode(
+            x=alt.X("probability", title=run.id, axis=alt.Axis(format="%")),
+            y=alt.Y("second", title=second.id, axis=alt.Axis(format="%")),
+            color=alt.Color(
+                "kind", title=None, scale=alt.Scale(domain=names, range=KIND_COLOURS), legend=alt.Legend(orient="top")
+            ),
+            tooltip=["card", "when:T", alt.Tooltip("probability", format=".1%"), alt.Tooltip("second", format=".1%")],
+        )
+    )
+    st.caption(
+        t(
+            "The same test transactions by both: frauds, and the normal ones that the first takes most for fraud. Far from "
+            "the diagonal the two disagree.",
+            "같은 테스트 거래를 두 실행이 매긴 확률입니다. 부정 거래와, 첫째가 가장 의심하는 정상 거래를 보여 줍니다. 대각선에서 멀수록 두 실행의 판단이 다릅니다.",
+        )
+    )
 
 
 def _file(predictor) -> None:
@@ -154,6 +342,7 @@ def _threshold(run: Run, predictor) -> None:
             "슬라이더는 검증에서 고른 임계값에서 시작하며, 여기서는 살펴보기만 하고 고르지는 않습니다.",
         )
     )
+    _scenario_chart(run)
 
 
 def data(run: Run) -> None:
@@ -206,7 +395,9 @@ def inside(run: Run) -> None:
         .encode(x=moved, y=alt.Y("column", sort=None, title=None, axis=alt.Axis(labelLimit=250)))
     )
     st.subheader(t("The network", "신경망"))
-    shared.drawing(predictor.networks["model"])
+    for name, network in predictor.networks.items():
+        st.caption(name)
+        shared.drawing(network)
     st.subheader(t("The code that builds it", "모델을 만드는 코드"))
     shared.code(run.project, "model")
 

@@ -143,6 +143,24 @@ def table(frame: Any) -> None:
     )
 
 
+def second_run(run: Run) -> Run | None:
+    """Another finished run on the same data, chosen by the visitor; None, and a sentence, where there is none."""
+    others = [
+        entry["run"]
+        for entry in runs.list_runs(run.project, runs.runs_dir())
+        if entry["status"] == "finished" and entry["data"] == run.data and entry["run"].id != run.id
+    ]
+    if not others:
+        st.info(
+            t(
+                "A second finished run on the same data is needed: train another model in the tab Train.",
+                "같은 데이터로 학습한 두 번째 모델이 필요합니다. 학습 탭에서 다른 모델을 학습하세요.",
+            )
+        )
+        return None
+    return st.selectbox(t("Compare with", "비교할 실행"), others, format_func=lambda other: other.id)
+
+
 def code(project: Project, room: str) -> None:
     """The project's own source of one room, such as the code that builds the model."""
     st.code((project.folder / f"{room}.py").read_text(encoding="utf-8"), language="python")

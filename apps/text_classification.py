@@ -10,7 +10,6 @@ import streamlit as st
 
 from apps import shared
 from apps.i18n import t
-from common import runs
 from common.runs import Run
 from projects.text_classification.predict import score_file
 
@@ -148,20 +147,9 @@ def _escaped(text: str) -> str:
 
 
 def _two_models(run: Run) -> None:
-    others = [
-        entry["run"]
-        for entry in runs.list_runs(run.project, runs.runs_dir())
-        if entry["status"] == "finished" and entry["data"] == run.data and entry["run"].id != run.id
-    ]
-    if not others:
-        st.info(
-            t(
-                "A second finished run on the same data is needed: train another model in the tab Train.",
-                "같은 데이터로 학습한 두 번째 모델이 필요합니다. 학습 탭에서 다른 모델을 학습하세요.",
-            )
-        )
+    second = shared.second_run(run)
+    if second is None:
         return
-    second = st.selectbox(t("Compare with", "비교할 실행"), others, format_func=lambda other: other.id)
     text = _text(shared.predictor(run), "two")
     with shared.errors_shown():
         answers = [shared.predictor(one).predict(text) for one in (run, second)]

@@ -174,7 +174,7 @@ def summary(comparison: Comparison, found: dict[tuple[str, int], Run]) -> dict[s
         for model in comparison.models:
             if model != first:
                 pairs.append(
-                    {"seed": seed, "model": first, "other": model, **_pair(found[first, seed], found[model, seed])}
+                    {"seed": seed, "model": first, "other": model, **pair(found[first, seed], found[model, seed])}
                 )
         for name, compared in reports[first, seed]["test"]["comparison"].items():
             pairs.append({"seed": seed, "model": first, "other": name, **compared[metric]})
@@ -229,7 +229,7 @@ def overall(verdicts: list[str]) -> str:
     return verdicts[0] if len(set(verdicts)) == 1 else "not distinguishable"
 
 
-def _pair(model: Run, other: Run) -> dict[str, Any]:
+def pair(model: Run, other: Run) -> dict[str, Any]:
     """{"difference", "low", "high", "verdict"} of METRIC on the resamples that two runs share.
 
     The verdict is "too few units" where the reports have no intervals.

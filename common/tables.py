@@ -7,8 +7,10 @@ an editor shows them, the header being row 1, so a frame that has lost rows must
 import csv
 import hashlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +19,7 @@ from common.errors import UserError
 from common.files import replacing
 
 CHUNK_ROWS = 200_000
+ARROW_FROM = 1 << 24  # bytes of a CSV file: a smaller one is read as soon by pandas alone
 
 
 def read_header(path: Path) -> list[str]:
@@ -40,9 +43,15 @@ def read_header(path: Path) -> list[str]:
     return header
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """A whole CSV, TSV or Parquet file with at least one row."""
-    frame = pd.concat(list(read_chunks(path)), ignore_index=True)
+def read_table(path: Path, most: int | None = None) -> pd.DataFrame:
+    """A whole CSV, TSV or Parquet file with at least one row; with `most`, reading ends once there are more rows."""
+    chunks, rows = [], 0
+    for chunk in read_chunks(path):
+        chunks.append(chunk)
+        rows += len(chunk)
+        if most is not None and rows > most:
+            break
+    frame = pd.concat(chunks, ignore_index=True)
     if frame.empty:
         raise UserError(f"{path} has a header but no rows.")
     return frame
@@ -64,12 +73,59 @@ def read_chunks(path: Path, rows: int = CHUNK_ROWS) -> Iterator[pd.DataFrame]:
                 yield batch.to_pandas().set_axis(range(start, start := start + batch.num_rows), axis=0)
         return
     try:
+        pieces, complete = yield from _number_chunks(path, header, rows)
+        if complete:
+            return
         with pd.read_csv(path, sep=_separator(path), chunksize=rows, encoding="utf-8-sig") as reader:
-            yield from reader
+            yield from islice(reader, pieces, None)
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8 text ({error.reason}). Save it as UTF-8.") from None
     except pd.errors.ParserError as error:
         raise UserError(f"{path} is not a regular CSV file: {str(error).strip()}.") from None
+
+
+def _number_chunks(path: Path, header: list[str], rows: int) -> Generator[pd.DataFrame, None, tuple[int, bool]]:
+    """The pieces of a large CSV file whose columns all hold numbers; returns how many, and whether that was all.
+
+    Arrow parses numbers on all cores, several times as fast as pandas. Where it meets anything that is not such a
+    number, this ends, and pandas reads on from there: it decides what that is, and says where it stands.
+    """
+    import pyarrow
+    import pyarrow.csv
+
+    if path.stat().st_size < ARROW_FROM:
+        return 0, False
+    kinds = pd.read_csv(path, sep=_separator(path), nrows=1000, encoding="utf-8-sig").dtypes
+    if not all(kind in ("int64", "float64") for kind in kinds):
+        return 0, False
+    types = {name: pyarrow.int64() if kind == "int64" else pyarrow.float64() for name, kind in kinds.items()}
+    waiting: list[pyarrow.RecordBatch] = []
+    there = pieces = 0
+
+    def frame(table: pyarrow.Table) -> pd.DataFrame:
+        start = pieces * rows
+        return table.to_pandas().set_axis(range(start, start + table.num_rows), axis=0)
+
+    try:
+        reader = pyarrow.csv.open_csv(
+            path,
+            read_options=pyarrow.csv.ReadOptions(column_names=header, skip_rows=1, block_size=8 << 20),
+            parse_options=pyarrow.csv.ParseOptions(delimiter=_separator(path)),
+            convert_options=pyarrow.csv.ConvertOptions(column_types=types),
+        )
+        for batch in reader:
+            waiting.append(batch)
+            there += batch.num_rows
+            while there >= rows:
+                table = pyarrow.Table.from_batches(waiting)
+                yield frame(table.slice(0, rows))
+                pieces += 1
+                waiting, there = table.slice(rows).to_batches(), there - rows
+    except pyarrow.ArrowInvalid:
+        return pieces, False
+    if there:
+        yield frame(pyarrow.Table.from_batches(waiting))
+    return pieces + 1, True
 
 
 def _separator(path: Path) -> str:
@@ -138,7 +194,10 @@ def score_table_file(
                 scored.to_csv(temporary, mode="a", header=rows == 0, index=False)
             else:
                 table = pyarrow.Table.from_pandas(scored, preserve_index=False)
-                writer = writer or pyarrow.parquet.ParquetWriter(temporary, table.schema)
+                if writer is None:
+                    # A dictionary of numbers that hardly repeat costs most of the time of writing, and saves nothing.
+                    texts = [field.name for field in table.schema if not _is_number(field.type)]
+                    writer = pyarrow.parquet.ParquetWriter(temporary, table.schema, use_dictionary=texts)
                 writer.write_table(table.cast(writer.schema))
             rows += len(scored)
             print(f"\r{rows:,} rows scored", end="", file=sys.stderr, flush=True)
@@ -146,3 +205,9 @@ def score_table_file(
             writer.close()
     print(file=sys.stderr)
     return rows
+
+
+def _is_number(kind: Any) -> bool:
+    import pyarrow
+
+    return pyarrow.types.is_floating(kind) or pyarrow.types.is_integer(kind) or pyarrow.types.is_boolean(kind)

@@ -226,7 +226,7 @@ def test_not_a_parquet_file(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["train", "--data", "nowhere.csv"], "neither builtin nor ulb"),
+        (["train", "--data", "nowhere.csv"], "neither builtin nor handbook nor ulb"),
         (["train", "--epochs", "0"], "--epochs"),
         (["train", "--resume", "../../etc"], "not the name of a run"),
         (["train", "--model", "transformer"], "model"),

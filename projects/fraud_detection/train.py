@@ -10,22 +10,26 @@ def train(config: Config, run: Run, callbacks=()) -> None:
     from common.training import fit
     from projects.fraud_detection.data import load_data
     from projects.fraud_detection.evaluate import ranking
-    from projects.fraud_detection.model import build_model
+    from projects.fraud_detection.model import build_models, schedule, treated
     from projects.fraud_detection.predict import Predictor
 
     splits = load_data(config, run.data, run.data_dir)
     run.log(f"{splits.source.source}\n{splits.sizes}")
-    model = build_model(config, splits.meta)
-    predictor = Predictor({"model": model}, dict(splits.meta))
-    fit(
-        model,
-        predictor.encode_split(splits.train),
-        predictor.encode_split(splits.validation),
-        config,
-        run,
-        callbacks,
-        score=ranking(splits.validation, config),
-    )
+    built = build_models(config, splits.meta)  # one network, or those of the ensemble, each with its own seed
+    predictor = Predictor({name: model for name, (model, _) in built.items()}, dict(splits.meta))
+    for name, (model, knobs) in built.items():
+        fit(
+            model,
+            treated(predictor.encode_split(splits.train, name), knobs),
+            predictor.encode_split(splits.validation, name),
+            knobs,
+            run,
+            [*callbacks, *schedule(knobs)],
+            score=ranking(splits.validation, config),
+            part=name if len(built) > 1 else "",
+        )
+    if config.model == "autoencoder" or config.imbalance != "none":
+        predictor.calibrate(splits.validation)  # what was learnt is not the log-odds of fraud
     predictor.choose_threshold(splits.validation)
     predictor.choose_examples(splits.validation)
     run.save(predictor)
