@@ -10,6 +10,7 @@ import pandas as pd
 
 from common import cli, runs
 from common.data import Split
+from common.errors import UserError
 from common.evaluation import best_f1_threshold
 from common.tables import as_categories, check_columns, check_numbers, score_table_file
 from projects.fraud_detection.cards import SECONDS_PER_HOUR, histories, relations
