@@ -43,16 +43,18 @@ def _choose() -> None:
     st.session_state["language"] = st.session_state["language-switch"]
 
 
-ACRONYMS = ("f1", "mlp", "psnr", "roc_auc", "ssim")
+ACRONYMS = ("ece", "f1", "mcc", "mlp", "psnr", "roc_auc", "ssim", "svc", "vgg")
 # What the field calls the names that code uses. A name that is not here stays as it is, in both languages.
 TERMS = {
     "accuracy": "정확도",
+    "augment": "데이터 증강",
     "average_precision": "평균 정밀도",
     "balanced_accuracy": "균형 정확도",
     "batch_size": "배치 크기",
     "bicubic": "바이큐빅",
     "cost": "비용",
     "data": "데이터",
+    "depth": "깊이",
     "dropout": "드롭아웃",
     "epochs": "에폭",
     "gradient_boosting": "그래디언트 부스팅",
@@ -65,21 +67,27 @@ TERMS = {
     "loss": "손실",
     "majority": "최빈값",
     "mlp": "다층 퍼셉트론",
+    "mixed_precision": "혼합 정밀도",
     "model": "모델",
     "nearest": "최근접",
+    "nearest_neighbours": "최근접 이웃",
     "patience": "조기 종료까지 기다릴 에폭",
     "perplexity": "퍼플렉시티",
     "precision": "정밀도",
     "recall": "재현율",
     "recall_at_precision": "정밀도를 지킨 재현율",
+    "recipe": "학습 방법",
     "seed": "난수 시드",
+    "size": "크기",
     "steps": "스텝",
     "super_resolution": "초해상도",
+    "svc": "서포트 벡터 머신",
     "temperature": "온도",
     "test": "테스트",
     "train": "학습",
     "units": "유닛 수",
     "validation": "검증",
+    "weight_decay": "가중치 감쇠",
     "width": "너비",
     "window": "창 크기",
 }

@@ -12,6 +12,7 @@ from apps.i18n import t, term
 from common import runs
 from common.images import MAX_PIXELS, read_picture, text_picture
 from common.runs import Run
+from projects.image_classification.predict import SHOWN
 
 SHOWN_SIDE = 336  # pixels to which the network's small pictures are enlarged, so that each of their pixels is a square
 TILES = 64  # maps or kernels of a layer that are shown
@@ -23,7 +24,7 @@ def try_it(run: Run) -> None:
     one, two, errors = st.tabs(
         [t("One picture", "사진 하나"), t("Two models", "두 모델 비교"), t("Its errors", "틀린 예")]
     )
-    with one, shared.errors_shown():
+    with one:
         _one_picture(predictor)
     with two, shared.errors_shown():
         _two_models(run)
@@ -70,26 +71,33 @@ def _raw(predictor: Any, key: str) -> dict | None:
     return examples[number]
 
 
+@st.fragment  # while one draws, nothing else is drawn again
 def _one_picture(predictor: Any) -> None:
-    left, right = st.columns([2, 3])
-    with left:
-        raw = _raw(predictor, "one")
-    if raw is None:
-        return
+    with shared.errors_shown():
+        left, right = st.columns([2, 3])
+        with left:
+            raw = _raw(predictor, "one")
+        if raw is not None:
+            _answered(predictor, raw, right)
+
+
+def _answered(predictor: Any, raw: dict, right: Any) -> None:
     answer = predictor.predict(raw)
     with right:
         first, second = st.columns(2)
         first.metric(t("Class", "분류"), answer["label"], border=True)
         second.metric(t("Probability", "확률"), f"{answer['probability']:.1%}", border=True)
-        _bars(answer["classes"])
+        _bars(predictor, answer["classes"])
     _heat(predictor, raw, answer)
     shared.show_answer(answer)
 
 
-def _bars(shares: dict[str, float]) -> None:
-    rows = pd.DataFrame(shares.items(), columns=["label", "probability"])
+def _bars(predictor: Any, shares: dict[str, float]) -> None:
+    """Few classes keep their places, so that one can watch them; of many, the likeliest stand first."""
+    order = [name for name in predictor.classes if name in shares] if len(predictor.classes) <= SHOWN else list(shares)
+    rows = pd.DataFrame({"label": order, "probability": [shares[name] for name in order]})
     st.altair_chart(
-        alt.Chart(rows, height=60 + 30 * len(rows))
+        alt.Chart(rows, height=60 + 24 * len(rows))
         .mark_bar(cornerRadius=3, color="#0072B2")
         .encode(
             x=alt.X(
@@ -112,7 +120,8 @@ def _heat(predictor: Any, raw: dict, answer: dict) -> None:
         "saliency": t("gradient by pixel", "픽셀별 기울기"),
     }
     left, right = st.columns(2)
-    label = left.selectbox(t("Evidence for", "무엇의 근거"), list(answer["classes"]), key="heat-class")
+    names = sorted(answer["classes"], key=lambda name: -answer["classes"][name])
+    label = left.selectbox(t("Evidence for", "무엇의 근거"), names, key=f"heat-{answer['label']}")
     method = right.selectbox(
         t("Method", "방법"), explain.methods_for(model), format_func=methods.__getitem__, key="heat-method"
     )
@@ -178,7 +187,7 @@ def _two_models(run: Run) -> None:
                 )
                 probability = f"{answer['probability']:.1%}"
                 st.metric(t("Class", "분류"), answer["label"], probability, delta_color="off", border=True)
-                _bars(answer["classes"])
+                _bars(predictor, answer["classes"])
                 method = explain.methods_for(predictor.networks["model"])[0]
                 heat = explain.overlaid(_seen(predictor, raw), predictor.looked_at(raw, None, method))
                 st.image(_large(heat), width="stretch")
@@ -226,7 +235,7 @@ def data(run: Run) -> None:
     st.subheader(t("Class by class, on the test split", "테스트 데이터에서 분류별로"))
     percent = {"min_value": 0, "max_value": 1, "format": "percent"}
     st.dataframe(
-        shared.table_file(run, "classes"),
+        shared.table_file(run, "classes").astype({"class": str}).fillna({"taken_for": ""}),
         hide_index=True,
         column_config={
             "class": t("class", "분류"),

@@ -24,6 +24,7 @@ from projects.image_classification.evaluate import baselines, by_class, features
 from projects.image_classification.model import LADDER, build_model
 from projects.image_classification.predict import as_digit, border, classify_folder
 from projects.image_classification.schedule import OneCycle, rate
+from tests.browser import browser, executable, served, settle
 from tests.conftest import ROOT
 
 PROJECT = Project("image_classification")
@@ -127,28 +128,27 @@ def test_inception_stage_puts_its_branches_side_by_side():
 
 
 @pytest.mark.parametrize("name", LADDER)
-@pytest.mark.parametrize("shape", [(8, 8, 1), (28, 28, 1), (32, 32, 3), (48, 48, 3)])
-def test_every_rung_takes_every_size(name, shape, tmp_path):
-    """Built, answered, saved and opened again in plain Keras with the same answers."""
+@pytest.mark.parametrize("shape", [(8, 8, 1), (48, 48, 3)])
+def test_every_rung_takes_every_size(name, shape):
     meta = GREY | {"shape": list(shape), "mean": [33.0] * shape[2], "variance": [6000.0] * shape[2]}
     model = build_model(Config(model=name, width=8), meta)
-    pixels = noise(2, *shape).astype("float32")
-    answers = np.asarray(model(pixels, training=False))
+    answers = np.asarray(model(noise(2, *shape).astype("float32"), training=False))
     assert answers.shape == (2, 10) and np.isfinite(answers).all() and np.abs(answers[0] - answers[1]).max() > 0
-    model.save(tmp_path / "model.keras")
-    opened = keras.saving.load_model(tmp_path / "model.keras", compile=False, safe_mode=True)
-    np.testing.assert_allclose(opened(pixels, training=False), answers, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", LADDER)
-def test_every_rung_learns_a_handful_by_heart(name):
-    """Sixteen digits, no change to them: each family reaches most of them in a few steps."""
+def test_every_rung_learns_saves_and_opens_again(name, tmp_path):
+    """Sixteen digits by heart in a few steps; the file opens in plain Keras and gives the same answers."""
     pictures, labels = standard.packaged_digits()
     rows = np.linspace(0, 4999, 16).astype(int)
+    pixels, targets = pictures[rows].astype("float32"), labels[rows]
     model = build_model(Config(model=name, width=8, dropout=0.0, learning_rate=3e-3), GREY)
-    model.fit(pictures[rows].astype("float32"), labels[rows], epochs=40, batch_size=16, verbose=0)
-    _, accuracy = model.evaluate(pictures[rows].astype("float32"), labels[rows], verbose=0)
-    assert accuracy >= (0.9 if name in ("mlp", "lenet", "alexnet", "vgg") else 0.4)  # averages of batch statistics lag
+    model.fit(pixels, targets, epochs=40, batch_size=16, verbose=0)
+    answers = np.asarray(model(pixels, training=False))
+    assert (answers.argmax(axis=1) == targets).mean() > 0.8
+    model.save(tmp_path / "model.keras")
+    opened = keras.saving.load_model(tmp_path / "model.keras", compile=False, safe_mode=True)
+    np.testing.assert_allclose(opened(pixels, training=False), answers, atol=1e-4)
 
 
 def test_alexnet_recipe_is_one_setting():
@@ -175,7 +175,7 @@ def test_alexnet_recipe_lowers_the_rate_when_validation_flattens(tmp_path, monke
 
 def test_mixed_precision_keeps_weights_and_answers_in_float32():
     before = keras.config.dtype_policy().name
-    model = build_model(replace(TOY, model="resnet", precision="mixed"), GREY)
+    model = build_model(replace(TOY, model="resnet", mixed_precision="on"), GREY)
     assert keras.config.dtype_policy().name == before
     assert model.get_layer("stem").compute_dtype == "bfloat16"
     assert {weight.dtype for weight in model.weights} == {"float32"}
@@ -221,7 +221,7 @@ def test_builtin_is_the_same_for_every_seed(tmp_path):
 def test_digits_are_split_in_unshuffled_halves(tmp_path):
     pictures, labels = standard.small_digits()
     splits = load_data(TOY, "digits", tmp_path)
-    assert splits.sizes == {"train": 808, "validation": 90, "test": 899}
+    assert splits.sizes == {"train": 718, "validation": 180, "test": 899}
     np.testing.assert_array_equal(splits.sealed_test.inputs, pictures[898:])
     np.testing.assert_array_equal(splits.sealed_test.targets, labels[898:])
 
@@ -539,7 +539,7 @@ def test_a_photographed_digit_is_read_as_the_scanned_one(predictor):
 def test_every_size_is_answered(predictor, shape):
     answer = predictor.predict({"picture": noise(*shape, 3)})
     assert answer["label"] in predictor.classes and 0 < answer["probability"] <= 1
-    assert next(iter(answer["classes"])) == answer["label"] and len(answer["classes"]) == 5
+    assert next(iter(answer["classes"])) == answer["label"] and len(answer["classes"]) == 10
 
 
 @pytest.mark.parametrize(
@@ -625,45 +625,45 @@ def test_report_has_what_the_page_draws(trained):
 
 @pytest.fixture(scope="module")
 def taught():
-    """A residual network that has learnt where something is: the class is the corner that is bright."""
+    """A residual network that has learnt patches of four patterns, anywhere; pictures, classes, the patches' corners."""
     keras.utils.set_random_seed(0)
     meta = {"shape": [24, 24, 1], "mean": [40.0], "variance": [4000.0], "classes": list("abcd")}
-    model = build_model(Config(width=8, stride_stem=False, learning_rate=3e-3, dropout=0.0), meta)
+    model = build_model(Config(width=8, stride_stem=False, learning_rate=5e-3, dropout=0.0), meta)
     random = np.random.default_rng(0)
-    labels = random.integers(0, 4, 512)
+    labels, corners = random.integers(0, 4, 512), random.integers(0, 17, (512, 2))
     pictures = random.integers(0, 40, (512, 24, 24, 1)).astype("float32")
-    for picture, label in zip(pictures, labels, strict=True):
-        top, left = 12 * (label // 2) + random.integers(0, 7), 12 * (label % 2) + random.integers(0, 7)
-        picture[top : top + 5, left : left + 5] = 230
-    # A mark in each class's own shape, so that the mean over the picture keeps what it was.
-    model.fit(pictures, labels, batch_size=32, epochs=8, verbose=0)
-    return model, pictures[:64], labels[:64]
+    rows, columns = np.mgrid[:8, :8]
+    patterns = [rows % 4 < 2, columns % 4 < 2, (rows + columns) % 4 < 2, rows >= 0]
+    for picture, label, (top, left) in zip(pictures, labels, corners, strict=True):
+        picture[top : top + 8, left : left + 8, 0] += 200 * patterns[label]
+    model.fit(pictures, labels, batch_size=32, epochs=12, verbose=0)
+    return model, pictures[:64], labels[:64], corners[:64]
 
 
 def test_grad_cam_and_cam_agree_where_theory_says_so(taught):
     """In a network that ends in a mean and one dense layer, Grad-CAM is CAM (Selvaraju et al. 2017, section 3.1)."""
-    model, pictures, _ = taught
+    model, pictures, *_ = taught
     for k in range(4):
         np.testing.assert_allclose(explain.grad_cam(model, pictures, k), explain.cam(model, pictures, k), atol=1e-3)
 
 
-def test_heat_is_where_the_evidence_is(taught):
-    """The bright spot alone tells the class, so the strongest place of the map lies on it or beside it."""
-    model, pictures, labels = taught
-    assert (np.asarray(model(pictures)).argmax(axis=1) == labels).mean() > 0.9
-    near = []
-    for picture, label in zip(pictures, labels, strict=True):
-        heat = explain.saliency(model, picture[None], int(label))[0]
+@pytest.mark.parametrize("method", ["grad_cam", "saliency"])
+def test_heat_is_where_the_evidence_is(method, taught):
+    """Only the patch tells the class, so the strongest place of the map lies on it, or a step of the map beside it."""
+    model, pictures, labels, corners = taught
+    assert (np.asarray(model(pictures, training=False)).argmax(axis=1) == labels).mean() > 0.9
+    on_it = []
+    for picture, label, (top, left) in zip(pictures, labels, corners, strict=True):
+        heat = explain.METHODS[method](model, picture[None], int(label))[0]
         row, column = np.unravel_index(heat.argmax(), heat.shape)
-        spot = picture[max(0, row - 4) : row + 5, max(0, column - 4) : column + 5]
-        near.append(spot.max() > 200)
-    assert np.mean(near) > 0.8
+        on_it.append(top - 4 <= row < top + 12 and left - 4 <= column < left + 12)
+    assert np.mean(on_it) > 0.85
 
 
 @pytest.mark.parametrize("method", ["grad_cam", "saliency"])
 def test_maps_change_when_the_weights_are_randomised(taught, method):
     """The sanity check of Adebayo et al. (2018): a map that ignores the weights explains the picture, not the network."""
-    model, pictures, labels = taught
+    model, pictures, labels, _ = taught
     other = keras.models.clone_model(model)
     random = np.random.default_rng(1)
     other.set_weights(
@@ -749,3 +749,45 @@ def test_what_a_browser_sends_is_checked(monkeypatch):
     for wrong in (7, "hello", head + "A" * canvas.MOST_CHARACTERS):
         with pytest.raises(UserError, match="not a picture"):
             drawn(wrong)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(executable() is None, reason="no Chromium: install one")
+def test_probabilities_follow_the_pen(trained):
+    """In a real browser: a stroke is answered while the button is down, a second one changes the answer, Clear ends it."""
+    run = trained("image_classification")
+    with browser() as chromium, served("apps/image_classification.py", run.path.parents[1]) as address:
+        page = chromium.new_page(viewport={"width": 1280, "height": 1000})
+        page.set_default_timeout(120_000)
+        page.goto(address)
+        settle(page)
+        page.get_by_role("radio", name="draw").click()
+        board = page.get_by_role("img", name="Draw a digit with the mouse or a finger.")
+        box = board.bounding_box()
+        assert not page.get_by_test_id("stMetricValue").count(), "an empty canvas has no answer"
+
+        def stroke(*places):
+            points = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in places]
+            page.mouse.move(*points[0])
+            page.mouse.down()
+            for point in points[1:]:
+                page.mouse.move(*point, steps=8)
+
+        def answer():
+            return page.get_by_test_id("stMetricValue").all_inner_texts()
+
+        stroke((0.5, 0.1), (0.5, 0.9))
+        page.get_by_test_id("stMetricValue").first.wait_for()  # the button is still down
+        page.mouse.up()
+        settle(page)
+        first = answer()
+        stroke((0.2, 0.2), (0.8, 0.2), (0.8, 0.8), (0.2, 0.8), (0.2, 0.2))
+        page.mouse.up()
+        page.wait_for_function(
+            "before => [...document.querySelectorAll('[data-testid=stMetricValue]')].map(e => e.innerText).join() !== before",
+            arg=",".join(first),
+        )
+        assert not page.get_by_test_id("stException").count() and not page.get_by_test_id("stAlertContentError").count()
+        page.get_by_role("button", name="Clear").click()
+        page.get_by_test_id("stMetricValue").first.wait_for(state="detached")
+        page.close()

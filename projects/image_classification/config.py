@@ -26,7 +26,7 @@ class Config:
     weight_decay: Annotated[float, Bounds(least=0), Search(1e-3, 0.1, log=True)] = 0.02  # AdamW's, decoupled
     dropout: Annotated[float, Bounds(least=0, most=0.9), Search(0.0, 0.5)] = 0.2  # before the last layers
     patience: Annotated[int, Bounds(least=1)] = 1000  # epochs without a better accuracy before it stops: never
-    precision: Literal["auto", "float32", "mixed"] = "auto"  # mixed: bfloat16 inside; auto: where a GPU gains from it
+    mixed_precision: Literal["auto", "on", "off"] = "auto"  # bfloat16 inside the network; auto: where there is a GPU
 
 
 # Krizhevsky et al. 2012, section 5: SGD with momentum 0.9 and weight decay 0.0005, batches of 128, dropout 0.5, a rate

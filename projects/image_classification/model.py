@@ -8,6 +8,7 @@ from keras import layers
 from common import blocks
 from projects.image_classification.config import Config, effective
 
+SMALL = 20  # pixels a side: below it LeNet pads and a stem does not step
 STAGES = 3  # sizes at which vgg, googlenet and resnet look at the picture, each half of the one before
 
 
@@ -18,7 +19,7 @@ def build_model(config: Config, meta: dict) -> keras.Model:
     """
     keras.utils.set_random_seed(config.seed)
     config = effective(config)
-    with precision(config.precision):
+    with precision(config.mixed_precision):
         pixels = keras.Input(meta["shape"], name="pixels")
         x = layers.Normalization(mean=meta["mean"], variance=meta["variance"], dtype="float32", name="standardise")(
             pixels
@@ -46,9 +47,9 @@ def lenet(x, config: Config):
     """LeNet-5 (LeCun et al. 1998): two convolutions of 5 × 5, average pooling, tanh, three dense layers.
 
     Kept: layers, their sizes, tanh. Not kept: trainable pooling, the sparse table between S2 and C3, the Gaussian
-    output units. Pictures of under 20 pixels are too small for a second convolution without padding.
+    output units. Pictures of under SMALL pixels are too small for a second convolution without padding.
     """
-    padding = "valid" if min(x.shape[1:3]) >= 20 else "same"
+    padding = "valid" if x.shape[1] >= SMALL else "same"
     x = blocks.conv(x, 6, 5, activation="tanh", pool="average", name="c1")
     x = blocks.conv(x, 16, 5, padding=padding, activation="tanh", pool="average", name="c3")
     x = layers.Flatten(name="flatten")(x)
@@ -91,8 +92,11 @@ def vgg(x, config: Config):
 
 
 def stem(x, config: Config):
-    """The first convolution of googlenet and resnet: 5 × 5 by 2 (theirs: 7 × 7 by 2, then pooling), or 3 × 3 by 1."""
-    kernel, strides = (5, 2) if config.stride_stem else (3, 1)
+    """The first convolution of googlenet and resnet: 5 × 5 by 2 (theirs: 7 × 7 by 2, then pooling), or 3 × 3 by 1.
+
+    A picture of under SMALL pixels cannot spare half of them.
+    """
+    kernel, strides = (5, 2) if config.stride_stem and x.shape[1] >= SMALL else (3, 1)
     return blocks.conv(x, config.width, kernel, strides, norm="batch", name="stem")
 
 
@@ -147,7 +151,7 @@ def precision(asked: str):
     for it is slower.
     """
     before = keras.config.dtype_policy()
-    if asked == "mixed" or (asked == "auto" and gpu() is not None):
+    if asked == "on" or (asked == "auto" and gpu() is not None):
         keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         yield

@@ -18,7 +18,7 @@ from projects.image_classification.config import Config
 
 BATCH = 256  # pictures that are answered at once
 EXAMPLES = 12
-SHOWN = 5  # classes of an answer
+SHOWN = 10  # classes of an answer, the likeliest
 DARK, LIGHT = 32, 128  # levels: the training pictures' ground is dark below, another picture's border is light above
 BOX = 20 / 28  # of the side: MNIST's digits were scaled into this box and centred by their mass (LeCun et al. 1998)
 FAINT = 0.15  # of the strongest ink: what is fainter is paper
@@ -62,7 +62,7 @@ class Predictor:
         return fitted[None].astype("float32")
 
     def decode(self, log_odds: np.ndarray) -> list[dict[str, Any]]:
-        """Calibrated log-odds (n, classes) -> for each {"label", "probability", "classes": the five likeliest}."""
+        """Calibrated log-odds (n, classes) -> for each {"label", "probability", "classes": the likeliest SHOWN}."""
         answers = []
         for shares in probabilities(log_odds):
             order = np.argsort(-shares, kind="stable")[:SHOWN]
@@ -152,8 +152,8 @@ def in_colour(picture: np.ndarray) -> np.ndarray:
 
 
 def border(picture: np.ndarray) -> float:
-    """The mean level along the border."""
-    return float(np.concatenate([picture[[0, -1]].ravel(), picture[:, [0, -1]].ravel()]).mean())
+    """The middle level (median) along the border."""
+    return float(np.median(np.concatenate([picture[[0, -1]].ravel(), picture[:, [0, -1]].ravel()])))
 
 
 def as_digit(picture: np.ndarray, side: int) -> np.ndarray:
@@ -249,5 +249,5 @@ if __name__ == "__main__":
 
             answer = chosen.load().predict({"picture": read_picture(options.input)})
             print(f"{answer['label']}  {answer['probability']:.1%}")
-            for label, share in list(answer["classes"].items())[1:]:
+            for label, share in list(answer["classes"].items())[1:5]:
                 print(f"  {label}  {share:.1%}")

@@ -49,18 +49,16 @@ def official(name: str, data_dir: Path) -> tuple[Labelled, Labelled]:
 def _local(name: str, data_dir: Path) -> tuple[Labelled, Labelled, Path] | None:
     """What lies in `data_dir` or its folder `name`: Keras' .npz, the IDX files, or CIFAR-10's binary version."""
     for folder in (data_dir / name, data_dir):
-        if folder.name == name and (npz := folder / f"{name}.npz").is_file():
-            return *_npz(npz), npz
-        if folder != data_dir and name != "cifar10":
-            for ending in ("", ".gz"):
-                if all((folder / (file + ending)).is_file() for file in IDX):
-                    a, b, c, d = (_idx(folder / (file + ending)) for file in IDX)
-                    return (a, b), (c, d), folder
         if (npz := folder / f"{name}.npz").is_file():
             return *_npz(npz), npz
         for file in CIFAR if name == "cifar10" else ():
             if (folder / file).exists():
                 return *_cifar(folder / file), folder / file
+    for ending in ("", ".gz"):  # MNIST's and Fashion-MNIST's files have the same names: each set has its own folder
+        files = [data_dir / name / (file + ending) for file in IDX]
+        if all(file.is_file() for file in files):
+            a, b, c, d = map(_idx, files)
+            return (a, b), (c, d), data_dir / name
     return None
 
 

@@ -13,10 +13,19 @@ from common.images import picture_header, read_picture
 from projects.image_classification.data import MAX_PIXELS, Inputs
 
 KEPT_BYTES = 256 * 2**20  # of pictures from files, already small; what does not fit is decoded again in every epoch
-# How far a picture is turned (degrees), scaled and sheared (shares), shifted (share of its side), and whether mirrored.
+KNOTS = 4  # a side: where a picture is bent; between them the displacement is interpolated
+# How far a picture is turned (degrees), scaled and sheared (shares), shifted and bent (shares of its side), and whether
+# it is mirrored. Bending is Simard et al.'s elastic distortion (2003), on a coarse grid instead of a smoothed field.
 CHANGES = {
-    "strokes": {"turn": 12.0, "scale": 0.12, "shear": 0.15, "shift": 0.07, "mirror": False},  # a mirrored 2 is no 2
-    "objects": {"turn": 0.0, "scale": 0.1, "shear": 0.0, "shift": 0.12, "mirror": True},
+    "strokes": {
+        "turn": 12.0,
+        "scale": 0.15,
+        "shear": 0.2,
+        "shift": 0.07,
+        "bend": 0.06,
+        "mirror": False,
+    },  # a mirrored 2 is no 2
+    "objects": {"turn": 0.0, "scale": 0.1, "shear": 0.0, "shift": 0.12, "bend": 0.0, "mirror": True},
 }
 
 
@@ -45,7 +54,7 @@ def all_grey(paths: Sequence[Path]) -> bool:
 
 
 def changed(pictures: np.ndarray, random: np.random.Generator, kind: str) -> np.ndarray:
-    """A batch (n, h, w, c) turned, scaled, sheared, shifted and mirrored at random, each picture in its own way.
+    """A batch (n, h, w, c) turned, scaled, sheared, shifted, bent and mirrored at random, each picture in its own way.
 
     kind: of CHANGES, or `none`. Each output pixel is read where it comes from, between four pixels; beyond the border
     lies the border's own colour. Returns float32.
@@ -70,7 +79,9 @@ def changed(pictures: np.ndarray, random: np.random.Generator, kind: str) -> np.
     shift = drawn(limits["shift"], (count, 2, 1)) * np.array([[width], [height]])
     middle = np.array([[(width - 1) / 2], [(height - 1) / 2]])
     grid = np.stack(np.meshgrid(np.arange(width), np.arange(height))).reshape(2, -1) - middle
-    x, y = np.moveaxis(matrix @ grid + middle + shift, 1, 0).astype("float32")  # (n, h * w) each
+    bent = drawn(limits["bend"], (count, 2, KNOTS**2)) @ np.kron(_between(height), _between(width)).T
+    places = matrix @ grid + middle + shift + bent * np.array([[width], [height]])
+    x, y = np.moveaxis(places, 1, 0).astype("float32")  # (n, h * w) each
     x, y = np.clip(x, 0, width - 1), np.clip(y, 0, height - 1)
     left, top = np.minimum(x.astype(int), width - 2), np.minimum(y.astype(int), height - 2)
     across, down = (x - left)[..., None], (y - top)[..., None]
@@ -79,6 +90,12 @@ def changed(pictures: np.ndarray, random: np.random.Generator, kind: str) -> np.
     above = flat[at] * (1 - across) + flat[at + 1] * across
     below = flat[at + width] * (1 - across) + flat[at + width + 1] * across
     return (above * (1 - down) + below * down).reshape(pictures.shape)
+
+
+def _between(length: int) -> np.ndarray:
+    """How much each of KNOTS evenly spaced knots counts at each place: (length, KNOTS), rows add up to 1."""
+    at = np.linspace(0, KNOTS - 1, length)[:, None]
+    return np.maximum(0, 1 - np.abs(at - np.arange(KNOTS)))
 
 
 class Pictures(keras.utils.PyDataset):
