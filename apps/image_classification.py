@@ -293,7 +293,7 @@ def _to_a_number(predictor: Any, model: Any, names: list[str]) -> None:
     layer = middle.selectbox(t("Layer", "층"), list(maps), index=list(maps).index(names[0]), key="inside-layer")
     found = maps[layer][..., :TILES]
     height, width, count = found.shape
-    across = min(8, count)
+    across = int(np.ceil(np.sqrt(count)))
     st.caption(
         t(
             f"{layer}: {maps[layer].shape[-1]} maps of {height} × {width}. Click on a map; with a convolution, then into it.",

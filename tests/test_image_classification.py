@@ -16,6 +16,7 @@ from streamlit.testing.v1 import AppTest
 
 from common import blocks, cli, explain, images, runs
 from common.errors import UserError
+from common.evaluation import best_temperature, probabilities
 from common.project import Project
 from projects.image_classification import standard, stream
 from projects.image_classification.config import RECIPE, TOY, Config, effective
@@ -23,7 +24,7 @@ from projects.image_classification.data import labelled, load_data, pictures_of
 from projects.image_classification.evaluate import baselines, by_class, features
 from projects.image_classification.model import LADDER, build_model
 from projects.image_classification.predict import as_digit, border, classify_folder
-from projects.image_classification.schedule import OneCycle, rate
+from projects.image_classification.schedule import OneCycle, TiesByLoss, rate
 from tests.browser import browser, executable, served, settle
 from tests.conftest import ROOT
 
@@ -203,6 +204,24 @@ def test_one_cycle_goes_up_and_down(tmp_path):
         np.zeros((8, 2)), np.zeros(8), 2, epochs=4, initial_epoch=2, callbacks=[OneCycle(0.1, 4), Watch()], verbose=0
     )
     np.testing.assert_allclose(seen, [rate(step / 16, 0.1) for step in range(8, 16)], rtol=1e-5)
+
+
+def test_equal_accuracies_are_decided_by_the_loss():
+    logs = [{"val_accuracy": 0.99, "val_loss": loss} for loss in (0.3, 0.1, 1e9)] + [
+        {"val_accuracy": 0.9901, "val_loss": 5.0}
+    ]
+    for row in logs:
+        TiesByLoss().on_epoch_end(0, row)
+    values = [row["val_accuracy"] for row in logs]
+    assert values[2] < values[0] < values[1] < values[3] and values[2] > 0.9898
+
+
+def test_perfect_validation_does_not_make_it_certain():
+    """All 90 right: the temperature stays where one error in 92 would not surprise."""
+    log_odds = np.full((90, 10), -3.0)
+    log_odds[:, 0] = 3.0
+    temperature = best_temperature(log_odds, np.zeros(90, int))
+    assert 0.9 < probabilities(log_odds / temperature).max() < 0.995
 
 
 # Data

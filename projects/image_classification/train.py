@@ -11,7 +11,7 @@ def train(config: Config, run: Run, callbacks=()) -> None:
     from projects.image_classification.data import load_data
     from projects.image_classification.model import build_model
     from projects.image_classification.predict import Predictor
-    from projects.image_classification.schedule import OneCycle
+    from projects.image_classification.schedule import OneCycle, TiesByLoss
     from projects.image_classification.stream import problems_said
 
     splits = load_data(config, run.data, run.data_dir)
@@ -26,7 +26,7 @@ def train(config: Config, run: Run, callbacks=()) -> None:
     validation = predictor.encode_split(splits.validation)
     schedule = [OneCycle(knobs.learning_rate, knobs.epochs)] if config.recipe == "one_cycle" else []
     with problems_said(training, validation):
-        fit(model, training, validation, knobs, run, [*schedule, *callbacks])
+        fit(model, training, validation, knobs, run, [TiesByLoss(), *schedule, *callbacks])
     predictor.calibrate(splits.validation)
     predictor.choose_examples(splits.validation)
     run.save(predictor)
