@@ -8,7 +8,7 @@ import streamlit as st
 from apps import shared
 from apps.i18n import t
 from common import runs
-from common.images import picture_bytes, read_picture
+from common.images import picture_bytes
 from common.runs import Run
 from projects.colorization.data import load_data, middle, shrunk
 from projects.colorization.lab import to_lab, to_rgb
@@ -22,17 +22,19 @@ def try_it(run: Run) -> None:
     predictor = shared.predictor(run)
     left, right = st.columns([1, 3])
     with left, shared.errors_shown():
-        raw, name = _input(predictor)
+        label = t("A picture, grey or in colour", "흑백 또는 컬러 사진")
+        picture, name = shared.picture_input(predictor.examples, label, MAX_PIXELS)
         others = _other_runs(run)
-    if raw is None:
+    if picture is None:
         return
+    raw = {"picture": picture}
     with right, shared.errors_shown():
         with st.spinner(t("Colouring …", "색을 입히는 중 …")):
             answer = predictor.predict(raw)
             answers = {_label(run): answer}
             for other in others:
                 answers[_label(other)] = shared.predictor(other).predict(raw)
-        _side_by_side(raw["picture"], answers)
+        _side_by_side(picture, answers)
         st.download_button(
             t("Download as PNG", "PNG로 내려받기"),
             picture_bytes(answer["picture"]),
@@ -47,28 +49,6 @@ def try_it(run: Run) -> None:
             )
         )
         shared.show_answer(answer)
-
-
-def _input(predictor) -> tuple[dict | None, str]:
-    """The picture that the visitor has chosen, and a name for the download."""
-    own = len(predictor.examples)
-    number = st.selectbox(
-        t("Picture", "사진"),
-        range(own + 1),
-        key="picture",
-        format_func=lambda i: t("my own", "내 사진") if i == own else t(f"example {i + 1}", f"예시 {i + 1}"),
-    )
-    if number < own:
-        return predictor.examples[number], f"example-{number + 1}"
-    uploaded = st.file_uploader(
-        t("A picture, grey or in colour", "흑백 또는 컬러 사진"),
-        type=["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"],
-        max_upload_size=shared.MAX_UPLOAD_MB,
-        help=t(f"At most {MAX_PIXELS:,} pixels.", f"최대 {MAX_PIXELS:,} 픽셀."),
-    )
-    if uploaded is None:
-        return None, ""
-    return {"picture": read_picture(uploaded.getvalue(), MAX_PIXELS, uploaded.name)}, uploaded.name.rpartition(".")[0]
 
 
 def _other_runs(run: Run) -> list[Run]:
@@ -122,7 +102,7 @@ def data(run: Run) -> None:
     st.subheader(t("How often each colour occurs", "색의 빈도"))
     st.image(str(run.path / "figures" / "histograms.png"))
     st.subheader(t("Figures of the test pictures", "테스트 사진별 수치"))
-    st.dataframe(shared.table_file(run, "pictures"), hide_index=True)
+    shared.table(shared.table_file(run, "pictures"))
 
 
 def _tiles(pictures: list[np.ndarray], across: int = 9) -> np.ndarray:

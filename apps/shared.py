@@ -5,6 +5,7 @@ loaded when a predictor is first asked for, after the page has been painted; pan
 gallery does without.
 """
 
+import gc
 import json
 import subprocess
 import sys
@@ -74,13 +75,45 @@ def _load(path: str, modified: float) -> Any:
     from common.cli import start_keras
 
     start_keras()
-    return Run(Path(path)).load()
+    predictor = Run(Path(path)).load()
+    # Streamlit collects garbage after every click. TensorFlow's hundred thousands of objects stay for good: frozen, they
+    # are not walked through each time, which took a quarter of a second.
+    gc.collect()
+    gc.freeze()
+    return predictor
 
 
 def predictor(run: Run) -> Any:
     """The run's Predictor, loaded once for all visitors."""
     with st.spinner(t("Loading the model …", "모델을 불러오는 중 …")):
         return _load(str(run.path), (run.path / "report.json").stat().st_mtime)
+
+
+def picture_input(examples: list[dict[str, Any]], label: str, max_pixels: int) -> tuple[Any, str]:
+    """The picture that the visitor has chosen, an example's or an upload, and a name for what is made of it.
+
+    (array (height, width, 3) uint8, name); (None, "") while nothing is uploaded. label: what the upload is called.
+    """
+    own = len(examples)
+    number = st.selectbox(
+        t("Picture", "사진"),
+        range(own + 1),
+        key="picture",
+        format_func=lambda i: t("my own", "내 사진") if i == own else t(f"example {i + 1}", f"예시 {i + 1}"),
+    )
+    if number < own:
+        return examples[number]["picture"], f"example-{number + 1}"
+    uploaded = st.file_uploader(
+        label,
+        type=["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"],
+        max_upload_size=MAX_UPLOAD_MB,
+        help=t(f"At most {max_pixels:,} pixels.", f"최대 {max_pixels:,} 픽셀."),
+    )
+    if uploaded is None:
+        return None, ""
+    from common.images import read_picture
+
+    return read_picture(uploaded.getvalue(), max_pixels, uploaded.name), uploaded.name.rpartition(".")[0]
 
 
 def show_answer(answer: dict[str, Any]) -> None:
@@ -97,6 +130,17 @@ def table_file(run: Run, name: str) -> Any:
     if not path.exists():
         raise UserError(t(f"The run has no {name}.csv.", f"이 실행에는 {name}.csv가 없습니다."))
     return pd.read_csv(path)
+
+
+def table(frame: Any) -> None:
+    """A table (pandas.DataFrame) as wide as the page: headings in the reader's words, numbers to four digits."""
+    named = {column: " ".join(term(part) for part in str(column).split(" ")) for column in frame.columns}
+    numbers = [named[column] for column in frame.columns if frame[column].dtype.kind == "f"]
+    st.dataframe(
+        frame.rename(columns=named),
+        hide_index=True,
+        column_config={name: st.column_config.NumberColumn(format="%.4g") for name in numbers},
+    )
 
 
 def code(project: Project, room: str) -> None:
@@ -192,27 +236,22 @@ def _results(run: Run) -> None:
     )
     _, *body = report.rows(content)
     signs = {"max": "↑", "min": "↓"}
-    table = pd.DataFrame({t("model", "모델"): [term(name) for name in (content["model"], *test["baselines"])]})
+    scores = pd.DataFrame({t("model", "모델"): [term(name) for name in (content["model"], *test["baselines"])]})
     if test["comparison"]:
-        table[t("the network is", "신경망이")] = [verdict(row[-1]) for row in body]
+        scores[t("the network is", "신경망이")] = [verdict(row[-1]) for row in body]
     for column, (metric, way) in enumerate(content["directions"].items(), start=1):
-        table[f"{term(metric)} {signs[way]}"] = [row[column] for row in body]
-    st.dataframe(table, hide_index=True)
+        scores[f"{term(metric)} {signs[way]}"] = [row[column] for row in body]
+    st.dataframe(scores, hide_index=True)
     st.caption(
         t(
             "↑ higher is better, ↓ lower is better",
             "↑ 클수록, ↓ 작을수록 좋은 값입니다. 그림 속 글은 명령줄과 같은 영어입니다.",
         )
     )
-    figures = sorted((run.path / "figures").glob("*.png"))
-    if wide := [path for path in figures if path.stem == "history"]:
-        st.image(str(figures.pop(figures.index(wide[0]))), width="stretch")
-    for left in range(0, len(figures), 2):
-        for column, figure in zip(st.columns(2), figures[left : left + 2], strict=False):
-            column.image(str(figure), caption=figure.stem.replace("_", " "), width="stretch")
+    _figures(run.path / "figures")
     if content["failures"]:
         st.subheader(t("Worst errors", "가장 크게 틀린 예"))
-        st.dataframe(pd.DataFrame(content["failures"]), hide_index=True)
+        table(pd.DataFrame(content["failures"]))
     _comparison(run.project)
     if (model_card := run.path / "MODEL_CARD.md").exists():
         st.download_button(
@@ -220,6 +259,25 @@ def _results(run: Run) -> None:
             model_card.read_text(encoding="utf-8"),
             f"{run.id}-MODEL_CARD.md",
         )
+
+
+def _figures(folder: Path) -> None:
+    """The pictures of a folder: the wide ones over the whole page, then the others in two columns of like height."""
+    from PIL import Image
+
+    sizes = {}
+    for path in sorted(folder.glob("*.png")):
+        with Image.open(path) as picture:
+            sizes[path] = picture.size
+    for path, (width, height) in sizes.items():
+        if width > 2 * height:
+            st.image(str(path), caption=path.stem.replace("_", " "), width="stretch")
+    columns, filled = st.columns(2), [0.0, 0.0]
+    for path, (width, height) in sizes.items():
+        if width <= 2 * height:
+            shorter = filled.index(min(filled))
+            columns[shorter].image(str(path), caption=path.stem.replace("_", " "), width="stretch")
+            filled[shorter] += height / width + 0.05
 
 
 def _latest(project: Project, pattern: str) -> Path | None:
@@ -244,8 +302,20 @@ def _comparison(project: Project) -> None:
             "판정은 시드마다 같은 테스트 데이터에서 짝지어 비교한 것이며, 모든 시드가 같을 때만 말합니다.",
         )
     )
-    header, *body = content["rows"]
-    st.dataframe(pd.DataFrame(body, columns=[header[0] or t("model", "모델"), *header[1:]]), hide_index=True)
+    metric, first = term(content["metric"]), term(content["first"])
+    headings = [
+        t("model", "모델"),
+        t(f"validation {metric}", f"검증 {metric}"),
+        t(f"test {metric}", f"테스트 {metric}"),
+        t("± seeds", "± 시드"),
+        t("parameters", "파라미터"),
+        t("training s", "학습(초)"),
+        t(f"{first} is", f"{first}이(가)"),
+    ]
+    _, *body = content["rows"]
+    models = [term(row["model"]) for row in content["table"]]
+    lines = [[name, *row[1:-1], verdict(row[-1]) or row[-1]] for name, row in zip(models, body, strict=True)]
+    st.dataframe(pd.DataFrame(lines, columns=headings), hide_index=True)
     st.image(str(file.with_name("comparison.png")), width="stretch")
 
 
@@ -258,8 +328,8 @@ def _search(project: Project) -> None:
         return
     with st.expander(t(f"The latest search: {file.parent.name}", f"최근 탐색: {file.parent.name}")):
         name, way = project.card.METRIC
-        table = pd.read_csv(file).sort_values(["state", name], ascending=[True, way == "min"])
-        st.dataframe(table.drop(columns=["run"]).dropna(axis="columns", how="all"), hide_index=True)
+        trials = pd.read_csv(file).sort_values(["state", name], ascending=[True, way == "min"])
+        table(trials.drop(columns=["run"]).dropna(axis="columns", how="all"))
         figures = {path.stem: str(path) for path in (file.parent / "figures").glob("*.png")}
         if "parallel_coordinates" in figures:
             st.image(figures.pop("parallel_coordinates"), width="stretch")

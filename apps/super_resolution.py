@@ -10,7 +10,7 @@ import streamlit as st
 
 from apps import shared
 from apps.i18n import t
-from common.images import picture_bytes, read_picture
+from common.images import picture_bytes
 from common.runs import Run
 from projects.super_resolution.config import RECIPES
 from projects.super_resolution.data import assumed_kernel, degraded, load_data
@@ -47,26 +47,10 @@ def try_it(run: Run) -> None:
 
 def _input(predictor) -> tuple[dict | None, str]:
     """The raw input that the visitor has put together, and a name for the download."""
-    own = len(predictor.examples)
-    number = st.selectbox(
-        t("Picture", "사진"),
-        range(own + 1),
-        key="picture",
-        format_func=lambda i: t("my own", "내 사진") if i == own else t(f"example {i + 1}", f"예시 {i + 1}"),
-    )
     config = predictor.config
-    if number < own:
-        picture, name = predictor.examples[number]["picture"], f"example-{number + 1}"
-    else:
-        uploaded = st.file_uploader(
-            t("A small picture", "작은 사진"),
-            type=["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"],
-            max_upload_size=shared.MAX_UPLOAD_MB,
-            help=t(f"At most {MAX_PIXELS:,} pixels.", f"최대 {MAX_PIXELS:,} 픽셀."),
-        )
-        if uploaded is None:
-            return None, ""
-        picture, name = read_picture(uploaded.getvalue(), MAX_PIXELS, uploaded.name), uploaded.name.rpartition(".")[0]
+    picture, name = shared.picture_input(predictor.examples, t("A small picture", "작은 사진"), MAX_PIXELS)
+    if picture is None:
+        return None, ""
     scale = st.segmented_control(
         t("Times larger", "배율"),
         (2, 3, 4),
@@ -214,7 +198,7 @@ def data(run: Run) -> None:
         left.image(truth, caption=f"{picture.name}: {truth.shape[1]} × {truth.shape[0]}", width="stretch")
         right.image(baseline(low, config.scale, "nearest"), caption=f"{low.shape[1]} × {low.shape[0]}", width="stretch")
     st.subheader(t("Figures of the test pictures", "테스트 사진별 수치"))
-    st.dataframe(shared.table_file(run, "pictures"), hide_index=True)
+    shared.table(shared.table_file(run, "pictures"))
 
 
 def inside(run: Run) -> None:

@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -235,6 +235,19 @@ def _parse(main: Callable, project: Project, command: str, epilogue: str = "") -
     )
 
 
-def parse(main: Callable, package: str, command: str) -> Any:
-    """The command line of a project's own `predict`, in the same form as the others'."""
-    return _parse(main, Project(package.rpartition(".")[2]), command)
+@contextmanager
+def predict_command(options_class: type, package: str) -> Iterator[tuple[Any, Run | None]]:
+    """`python -m projects.<name>.predict`: (options, the run they name), with Keras started.
+
+    options_class: a dataclass with `run` and `runs_dir`; where it has `input`, that file must exist. What its
+    `__post_init__` refuses with a UserError is said before anything is loaded. No run where `run` is None.
+    """
+    project = Project(package.rpartition(".")[2])
+    with user_errors():
+        options = _parse(options_class, project, "predict")
+        source = getattr(options, "input", None)
+        if source is not None and not source.exists():
+            raise UserError(f"--input {source} does not exist.")
+        run = None if options.run is None else runs.find(project, options.run, options.runs_dir)
+        start_keras()
+        yield options, run

@@ -1,6 +1,7 @@
 """Pictures in and out: bounded before they are decoded, and always the same kind of array afterwards."""
 
 import base64
+import importlib.resources
 import io
 import warnings
 from collections.abc import Iterator
@@ -16,6 +17,17 @@ from common.files import replacing
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
 MAX_PIXELS = 16_000_000
+# Photographs that a base dependency brings: name -> package and file.
+PHOTOGRAPHS = {
+    "astronaut": ("skimage", "data/astronaut.png"),
+    "camera": ("skimage", "data/camera.png"),
+    "chelsea": ("skimage", "data/chelsea.png"),
+    "china": ("sklearn", "datasets/images/china.jpg"),
+    "coffee": ("skimage", "data/coffee.png"),
+    "flower": ("sklearn", "datasets/images/flower.jpg"),
+    "motorcycle": ("skimage", "data/motorcycle_left.png"),
+    "rocket": ("skimage", "data/rocket.jpg"),
+}
 
 
 def read_picture(source: Path | bytes, max_pixels: int = MAX_PIXELS, name: str | None = None) -> np.ndarray:
@@ -132,6 +144,12 @@ def write_picture(picture: np.ndarray, path: Path) -> None:
         raise UserError(f"{path} must end in one of {', '.join(SUFFIXES)}.")
     with replacing(path) as temporary:
         Image.fromarray(picture).save(temporary, quality=95)
+
+
+def packaged_photograph(name: str) -> Path:
+    """A photograph that lies inside the wheel of scikit-image or scikit-learn, by its name in PHOTOGRAPHS."""
+    package, file = PHOTOGRAPHS[name]
+    return Path(str(importlib.resources.files(package).joinpath(file)))
 
 
 def find_pictures(folder: Path) -> list[Path]:

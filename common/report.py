@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from common.data import Source
 from common.files import replacing, write_json, write_text
@@ -100,6 +99,8 @@ def write(run: Run, report: Report, timing: dict[str, float], folder: Path | Non
         save_figure(figure, folder / "figures" / f"{name}.png")
     tables = dict(report.tables)
     if "resampled" in report.test:
+        import pandas as pd  # here, because the gallery reads reports and does without
+
         tables["resampled"] = pd.DataFrame(report.test["resampled"])
     for name, table in tables.items():
         with replacing(folder / f"{name}.csv") as temporary:

@@ -215,7 +215,8 @@ def list_runs(project: Project, runs_dir: Path) -> list[dict[str, Any]]:
         run = Run(path.parent)
         entry: dict[str, Any] = {"run": run, "status": "damaged", "data": "?", "created": "", "report": {}}
         try:
-            entry.update(data=str(run.request["data"]), created=str(run.request["created"]), status="unfinished")
+            request = run.request
+            entry.update(data=str(request["data"]), created=str(request["created"]), status="unfinished")
             if run.finished:
                 entry.update(report=_whole(run.report, project.card.METRIC[0]), status="finished")
         except (UserError, AttributeError, KeyError, TypeError, ValueError, OSError):

@@ -16,6 +16,11 @@ from common.project import Project, project_names
 
 ROOT = Path(__file__).parents[1]
 PROJECTS = project_names()
+# For what takes long and asks the same of each project: one of them in every run of the tests, the others with the slow ones.
+QUICK = "text_classification" if "text_classification" in PROJECTS else PROJECTS[0]  # a fork holds another one
+one_now_others_slow = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name != QUICK else []) for name in PROJECTS]
+)
 
 
 def refused(arguments, message):

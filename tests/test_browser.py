@@ -8,7 +8,7 @@ import pytest
 from common import runs
 from common.project import Project
 from tests.browser import browser, executable, served, settle
-from tests.conftest import PROJECTS
+from tests.conftest import PROJECTS, one_now_others_slow
 
 pytestmark = pytest.mark.skipif(
     executable() is None, reason="no Chromium: install one, or run `python -m playwright install chromium`"
@@ -71,7 +71,7 @@ def test_nothing_is_wider_than_the_screen(suite, width):
     page.close()
 
 
-@pytest.mark.parametrize("name", PROJECTS)
+@one_now_others_slow
 def test_page(name, suite, trained):
     opened, folder = suite
     page, card = opened(name), Project(name).card

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import math
+import re
 import subprocess
 import sys
 import tracemalloc
@@ -131,19 +132,18 @@ def test_a_folder_is_not_a_text(tmp_path):
         load(tmp_path, tmp_path)
 
 
-def test_three_stretches_and_a_vocabulary_of_the_first(tmp_path):
+def test_three_stretches_and_a_vocabulary_of_the_training_part(tmp_path):
     path = tmp_path / "t.txt"
-    path.write_text("ab c" * 1000 + "Z" + "ab c" * 99, encoding="utf-8")
+    path.write_text("Yab c" + "ab c" * 1099 + "Z", encoding="utf-8")
     splits = load(path, tmp_path)
-    parts = [splits.train.inputs, splits.validation.inputs, splits.sealed_test.inputs]
-    whole = 4397
-    assert [part.characters for part in parts] == [3737, 220, 440] and sum(part.characters for part in parts) == whole
-    assert splits.meta["vocabulary"] == ["a", "b", " ", "c"], "Z is met only after the training part"
+    parts = [splits.validation.inputs, splits.train.inputs, splits.sealed_test.inputs]
+    assert [part.characters for part in parts] == [220, 3741, 441]
+    assert splits.meta["vocabulary"] == ["a", "b", " ", "c"], "Y and Z are not in the training part"
     assert list(splits.sizes.values()) == [4, 1, 1]
     joined = np.concatenate([part.read(0, part.characters) for part in parts])
     shown = text.decode(joined, splits.meta["vocabulary"], "?")
-    assert shown == path.read_text(encoding="utf-8").replace("Z", "?")
-    assert np.concatenate(list(parts[0])).tolist() == joined[:3737].tolist(), "blocks make up the stretch"
+    assert shown == re.sub("[YZ]", "?", path.read_text(encoding="utf-8"))
+    assert np.concatenate(list(parts[1])).tolist() == joined[220:3961].tolist(), "blocks make up the stretch"
     limited = load(path, tmp_path, dataclasses.replace(TOY, characters=2000))
     assert sum(part.inputs.characters for part in (limited.train, limited.validation, limited.sealed_test)) == 2000
 
@@ -214,7 +214,10 @@ def test_shakespeare_is_split_as_usual(datasets):
     splits = load_data(Config(), "shakespeare", datasets)
     test = splits.sealed_test.inputs
     assert test.characters == 1_115_394 - int(0.9 * 1_115_394), "the usual last tenth"
-    assert len(splits.meta["vocabulary"]) == 65 and sum(SHARES) == 1
+    assert splits.train.inputs.start + splits.train.inputs.characters == test.start, (
+        "the test follows the training part"
+    )
+    assert len(splits.meta["vocabulary"]) == 65 and sum(SHARES.values()) == pytest.approx(1)
 
 
 # The network

@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console
 from streamlit.testing.v1 import AppTest
 
+from apps.i18n import ACRONYMS, TERMS
 from common import cli, compare, overview, runs
 from common.errors import UserError
 from common.evaluation import paired, ranking_figures, score_table
@@ -160,8 +161,16 @@ def test_the_page_shows_the_comparison(compared, monkeypatch, language, room):
     app.session_state[f"{NAME}-tab-{language}"] = room
     app.run()
     assert not app.exception and not app.error
-    shown = [frame.value for frame in app.dataframe if "parameters" in frame.value]
-    assert shown and list(shown[0].iloc[:, 0]) == [row["model"].replace("_", " ") for row in content["table"]]
+    heading = {"en": "parameters", "ko": "파라미터"}[language]
+    (shown,) = [frame.value for frame in app.dataframe if heading in frame.value]
+    assert list(shown[heading]) == [
+        f"{row['parameters']:,.0f}" if row["parameters"] is not None else "" for row in content["table"]
+    ]
+    names = [row["model"] for row in content["table"]]
+    english = [name.upper() if name in ACRONYMS else name.replace("_", " ") for name in names]
+    assert list(shown.iloc[:, 0]) == (
+        english if language == "en" else [TERMS.get(*pair) for pair in zip(names, english, strict=True)]
+    )
 
 
 @needs_a_ladder

@@ -16,7 +16,7 @@ from common import runs
 from common.errors import UserError
 from common.fork import fork
 from common.project import Project
-from tests.conftest import PROJECTS, ROOT
+from tests.conftest import PROJECTS, ROOT, one_now_others_slow
 
 every_project = pytest.mark.parametrize("name", PROJECTS)
 AUTHOR = {f"GIT_{who}_{what}": "someone@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
@@ -111,7 +111,7 @@ print(json.dumps({"title": app.title[0].value, "buttons": [button.key for button
 """
 
 
-@every_project
+@one_now_others_slow
 def test_the_page_of_a_fork_works_at_once(name, forked):
     """With the run that it carries, from its root, while the suite can be imported from elsewhere on the path."""
     folder = forked(name)

@@ -13,7 +13,7 @@ import pytest
 from common import notebook
 from common.errors import UserError
 from common.project import Project
-from tests.conftest import PROJECTS, ROOT
+from tests.conftest import PROJECTS, ROOT, one_now_others_slow
 
 nbformat = pytest.importorskip("nbformat", reason='python -m pip install -e ".[test]"')
 every_project = pytest.mark.parametrize("name", PROJECTS)
@@ -63,7 +63,7 @@ def test_only_an_https_address_of_this_repository_is_written(origin, address, tm
     assert source.startswith(f'REPOSITORY = "{address}"') and ("← put" in source) == (not address)
 
 
-@every_project
+@one_now_others_slow
 def test_a_notebook_runs_from_the_first_cell_to_the_last(name, tmp_path, monkeypatch):
     """In Jupyter's own kernel, on the toy setting, from a folder that is not the root."""
     nbclient = pytest.importorskip("nbclient")

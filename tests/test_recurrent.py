@@ -207,7 +207,14 @@ def losses(model, batches):
     return found
 
 
-@pytest.mark.parametrize("cell, compiled", [*((cell, False) for cell in CELLS), ("lstm", True)])
+@pytest.mark.parametrize(
+    "cell, compiled",
+    [
+        ("lstm", False),
+        ("lstm", True),
+        *(pytest.param(cell, False, marks=pytest.mark.slow) for cell in CELLS if cell != "lstm"),
+    ],
+)
 def test_training_goes_as_with_keras_alone(cell, compiled, monkeypatch):
     """A masked model in the graph of `fit`: a batch of odd size, then one row of another length."""
     if compiled:

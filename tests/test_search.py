@@ -24,7 +24,7 @@ from common.data import Source, Split, Splits, load_once
 from common.errors import UserError
 from common.files import locked
 from common.project import Project
-from tests.conftest import PROJECTS, ROOT, refused
+from tests.conftest import PROJECTS, ROOT, one_now_others_slow, refused
 
 NAME = "fraud_detection"
 needs_its_knobs = pytest.mark.skipif(NAME not in PROJECTS, reason=f"a fork without {NAME}")
@@ -350,7 +350,7 @@ def test_what_a_training_is_worth():
 # The real thing.
 
 
-@pytest.mark.parametrize("name", PROJECTS)
+@one_now_others_slow
 def test_a_search_never_opens_the_test_split(name, tmp_path, monkeypatch):
     """Two real trials of every project; they stay out of the list of runs, and leave no network behind."""
 
@@ -415,7 +415,7 @@ def test_the_page_shows_the_search(trained, monkeypatch):
     app.session_state[f"{NAME}-tab-en"] = "Train"
     app.run()
     assert not app.exception and not app.error
-    shown = [frame.value for frame in app.dataframe if "learning_rate" in frame.value and "trial" in frame.value]
+    shown = [frame.value for frame in app.dataframe if {"learning rate", "trial"} <= set(frame.value)]
     assert shown and sorted(shown[0]["trial"]) == [0, 1, 2]
 
 

@@ -66,7 +66,9 @@ def test_normalise():
 def test_the_unit_is_chosen_from_the_texts():
     assert choose_unit(["재미있는 영화였다 정말 오랜만에 본 좋은 작품"] * 5) == "char"
     assert choose_unit(["Norwegen", "drei Tage"] * 5) == "char"
-    assert choose_unit(["this is a rather long review of a film that nobody saw"] * 5) == "word"
+    assert choose_unit(["see you at the station at five then, bring the tickets"] * 5) == "char"
+    review = "this is one sentence of a rather long review of a film that nobody but the reviewer ever saw"
+    assert choose_unit([review] * 5) == "word"
 
 
 # data

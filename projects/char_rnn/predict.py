@@ -237,21 +237,19 @@ class Options:
     run: str = "best"  # id of a run, best (by validation) or latest
     runs_dir: Path = field(default_factory=runs.runs_dir)  # where the run folders are
 
+    def __post_init__(self) -> None:
+        check_settings(self.raw)
 
-def main(run: Options) -> Options:
-    return run
+    @property
+    def raw(self) -> dict[str, Any]:
+        """What the Predictor takes."""
+        return {name: value for name, value in vars(self).items() if name not in ("run", "runs_dir")}
 
 
 if __name__ == "__main__":
-    with cli.user_errors():
-        options = cli.parse(main, __spec__.parent, "predict")
-        raw = {name: value for name, value in vars(options).items() if name not in ("run", "runs_dir")}
-        check_settings(raw)
-        chosen = runs.find(runs.Project(__spec__.parent.rpartition(".")[2]), options.run, options.runs_dir)
-        cli.start_keras()
-        predictor = chosen.load()
-        shown = ""
-        for answer in predictor.stream(raw):
+    with cli.predict_command(Options, __spec__.parent) as (options, run):
+        predictor, shown = run.load(), ""
+        for answer in predictor.stream(options.raw):
             if not shown and answer["unknown"]:
                 listed = " ".join(map(repr, answer["unknown"]))
                 print(f"not in this run's vocabulary, read as nothing: {listed}", file=sys.stderr)

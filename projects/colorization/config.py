@@ -19,6 +19,7 @@ class Config:
     depth: Annotated[int, Bounds(least=1, most=6), Search(3, 4)] = 4  # halvings of the U-Net; each doubles the channels
     down: Literal["stride", "max", "average"] = "stride"  # how it halves: strided convolution (Pix2Pix's) or pooling
     dropout: Annotated[float, Bounds(least=0, most=0.9), Search(0, 0.5)] = 0.2  # in the two deepest decoder levels
+    zoom: Annotated[float, Bounds(least=1, most=4), Search(1.1, 3)] = 2.0  # training squares: how near they may come
 
     l1_weight: Annotated[float, Bounds(least=0), Search(5, 100, log=True)] = 20.0  # gan: L1 beside an adversarial 1
     learning_rate: Annotated[float, Bounds(least=1e-8), Search(2e-4, 4e-3, log=True)] = 1e-3  # the generator's

@@ -1,7 +1,6 @@
 """From packaged photographs or a folder to lists of pictures; nothing is decoded before it is needed."""
 
 import hashlib
-import importlib.resources
 import math
 from collections import Counter
 from dataclasses import dataclass
@@ -11,22 +10,13 @@ import numpy as np
 
 from common.data import Source, Split, Splits, load_once, split_rows
 from common.errors import UserError
-from common.images import find_pictures, picture_header, read_picture
+from common.images import find_pictures, packaged_photograph, picture_header, read_picture
 from common.tables import file_sha256
 from projects.colorization.config import Config
 
 LEAST_SIDE = 16  # pixels: less shows nothing to colour
-MARGIN = 1.125  # training pictures are this much larger than the crop that is cut from them (Pix2Pix: 286 to 256)
-# Colour photographs that lie inside the two packages' wheels: name, package, folders and file.
-PACKAGED = (
-    ("astronaut", "skimage", "data/astronaut.png"),
-    ("chelsea", "skimage", "data/chelsea.png"),
-    ("china", "sklearn", "datasets/images/china.jpg"),
-    ("coffee", "skimage", "data/coffee.png"),
-    ("flower", "sklearn", "datasets/images/flower.jpg"),
-    ("motorcycle", "skimage", "data/motorcycle_left.png"),
-    ("rocket", "skimage", "data/rocket.jpg"),
-)
+# The photographs in scikit-image and scikit-learn that are in colour.
+PACKAGED = ("astronaut", "chelsea", "china", "coffee", "flower", "motorcycle", "rocket")
 # builtin: which share of each photograph's width a split gets. Between two of them lies a gap that nobody sees.
 REGIONS = {"train": (0.0, 0.56), "validation": (0.57, 0.78), "test": (0.79, 1.0)}
 # Where the usual downloads keep the two folders: BSDS500's and COCO's own layouts.
@@ -79,8 +69,8 @@ def load_data(config: Config, data: str, data_dir: Path) -> Splits:
 def _squares(split: str) -> list[tuple[str, Picture]]:
     """(photograph, square) of one split's region; training squares overlap by half, the others not at all."""
     found = []
-    for name, package, file in PACKAGED:
-        path = Path(str(importlib.resources.files(package).joinpath(file)))
+    for name in PACKAGED:
+        path = packaged_photograph(name)
         width, height, _ = picture_header(path)
         left, right = round(width * REGIONS[split][0]), math.ceil(width * REGIONS[split][1])  # a square must fit in
         side = round(width * 0.21)

@@ -199,12 +199,14 @@ def _grid(pictures: Sequence[Picture], size: int, paint: dict[str, Painter]) -> 
     """Original, the network's answer and the baselines' of a few pictures, a row each."""
     columns = ["original", "network", *(name for name in paint if name != "network")]
     figure, axes = report.new_figure(columns=len(columns), rows=len(pictures), width=1.9, height=1.9)
-    for line, picture in zip(np.reshape(axes, (len(pictures), -1)), pictures, strict=True):
+    axes = np.reshape(axes, (len(pictures), -1))
+    for axis, name in zip(axes[0], columns, strict=True):
+        axis.set_title(name.replace("_", " ").replace("mean colour per", "mean per"), fontsize=12)
+    for line, picture in zip(axes, pictures, strict=True):
         truth = middle(shrunk(picture, size), size)
         lightness, _ = to_lab(truth)
         for axis, name in zip(line, columns, strict=True):
             axis.imshow(truth if name == "original" else to_rgb(lightness, paint[name](lightness[..., 0])))
-            axis.set_title(name.replace("_", " ").replace("mean colour per", "mean per"), fontsize=9)
             axis.axis("off")
     return figure
 

@@ -82,11 +82,11 @@ class Predictor:
         """There is nothing to show before the answer."""
         yield self.predict(raw)
 
-    def encode_split(self, split: Split, batch_size: int, augment: bool = False, epoch: int = 0) -> Any:
+    def encode_split(self, split: Split, batch_size: int, zoom: float | None = None, epoch: int = 0) -> Any:
         """The split's pictures as a stream of (input, target) batches; see `stream.Photographs`."""
         from projects.colorization.stream import Photographs
 
-        return Photographs(split.inputs, self.meta["size"], batch_size, augment, epoch)
+        return Photographs(split.inputs, self.meta["size"], batch_size, zoom, epoch)
 
     def choose_examples(self, validation: Split) -> None:
         """Keep some validation photographs, evenly over the list, to start from."""
@@ -108,10 +108,6 @@ class Options:
     runs_dir: Path = field(default_factory=runs.runs_dir)  # where the run folders are
 
 
-def main(run: Options) -> Options:
-    return run
-
-
 def colour_file(predictor: Predictor, source: Path, target: Path) -> tuple[int, int]:
     """Colour `source` into `target`; returns (width, height)."""
     from common.images import SUFFIXES, read_picture, write_picture
@@ -124,11 +120,6 @@ def colour_file(predictor: Predictor, source: Path, target: Path) -> tuple[int, 
 
 
 if __name__ == "__main__":
-    with cli.user_errors():
-        options = cli.parse(main, __spec__.parent, "predict")
-        if not options.input.exists():
-            raise UserError(f"--input {options.input} does not exist.")
-        chosen = runs.find(runs.Project(__spec__.parent.rpartition(".")[2]), options.run, options.runs_dir)
-        cli.start_keras()
-        width, height = colour_file(chosen.load(), options.input, options.output)
-        print(f"{width} × {height} pixels, coloured by run {chosen.id}; written to {options.output}")
+    with cli.predict_command(Options, __spec__.parent) as (options, run):
+        width, height = colour_file(run.load(), options.input, options.output)
+        print(f"{width} × {height} pixels, coloured by run {run.id}; written to {options.output}")

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from common.errors import UserError
-from projects.colorization.data import MARGIN, Picture, middle, shrunk
+from projects.colorization.data import Picture, middle, resized, shrunk
 from projects.colorization.lab import AB_SCALE, L_SCALE, to_lab
 
 KEPT_BYTES = 256 * 2**20  # of shrunk pictures; what does not fit is decoded again in every epoch
@@ -22,15 +22,18 @@ def scaled(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 class Photographs(keras.utils.PyDataset):
     """Batches of (input (n, side, side, 1), target (n, side, side, 2)) float32 of squares of the pictures.
 
-    augment: shuffled, a random square at `MARGIN` times the size, mirrored by chance; otherwise in order, the middle
-    square. epoch: how many are over already. What an epoch draws depends on its number alone, because Keras asks from
-    threads of its own, and sometimes for batches that it throws away. A picture that cannot be decoded is kept in
-    `problem`, because TensorFlow would turn the error into its own.
+    zoom: None gives the middle squares in order. A number is for training: shuffled, a random square whose side is the
+    picture's shorter one or up to `zoom` times less, shrunk to `side`, mirrored by chance. epoch: how many are over
+    already. What an epoch draws depends on its number alone, because Keras asks from threads of its own, and sometimes
+    for batches that it throws away. A picture that cannot be decoded is kept in `problem`: TensorFlow would turn
+    the error into its own.
     """
 
-    def __init__(self, pictures: Sequence[Picture], side: int, batch_size: int, augment: bool = False, epoch: int = 0):
+    def __init__(
+        self, pictures: Sequence[Picture], side: int, batch_size: int, zoom: float | None = None, epoch: int = 0
+    ):
         super().__init__()
-        self.pictures, self.side, self.batch_size, self.augment = pictures, side, batch_size, augment
+        self.pictures, self.side, self.batch_size, self.zoom = pictures, side, batch_size, zoom
         self.epoch, self.order = epoch, np.arange(len(pictures))
         self.kept: dict[int, np.ndarray] = {}
         self.kept_bytes = 0
@@ -41,7 +44,7 @@ class Photographs(keras.utils.PyDataset):
 
     def on_epoch_begin(self) -> None:
         self.epoch += 1
-        if self.augment:
+        if self.zoom:
             self.order = np.random.default_rng(self.epoch).permutation(len(self.pictures))
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
@@ -55,16 +58,18 @@ class Photographs(keras.utils.PyDataset):
 
     def _square(self, number: int, random: np.random.Generator) -> np.ndarray:
         pixels = self._shrunk(number)
-        if not self.augment:
+        if not self.zoom:
             return middle(pixels, self.side)
-        top, left = (int(random.integers(length - self.side + 1)) for length in pixels.shape[:2])
-        pixels = pixels[top : top + self.side, left : left + self.side]
+        shorter = min(pixels.shape[:2])
+        side = max(1, round(shorter / self.zoom ** random.random()))
+        top, left = (int(random.integers(length - side + 1)) for length in pixels.shape[:2])
+        pixels = resized(pixels[top : top + side, left : left + side], self.side / side)
         return pixels[:, ::-1] if random.random() < 0.5 else pixels
 
     def _shrunk(self, number: int) -> np.ndarray:
         if number in self.kept:
             return self.kept[number]
-        pixels = shrunk(self.pictures[number], round(self.side * MARGIN) if self.augment else self.side)
+        pixels = shrunk(self.pictures[number], round(self.side * (self.zoom or 1)))
         if self.kept_bytes + pixels.nbytes <= KEPT_BYTES:
             self.kept[number] = pixels
             self.kept_bytes += pixels.nbytes

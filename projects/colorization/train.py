@@ -22,7 +22,7 @@ def train(config: Config, run: Run, callbacks=()) -> None:
     run.log(f"{splits.source.source}\n{splits.sizes}")
     model = build_model(config, splits.meta)
     predictor = Predictor({"model": model.averaged}, dict(splits.meta))
-    training = predictor.encode_split(splits.train, config.batch_size, augment=True, epoch=len(run.history))
+    training = predictor.encode_split(splits.train, config.batch_size, config.zoom, epoch=len(run.history))
     validation = predictor.encode_split(splits.validation, config.batch_size)
     watchers = [
         LinearDecay(model, config.epochs),

@@ -10,7 +10,6 @@ import pandas as pd
 
 from common import cli, runs
 from common.data import Split
-from common.errors import UserError
 from common.evaluation import best_f1_threshold
 from common.tables import as_categories, check_columns, check_numbers, score_table_file
 
@@ -171,16 +170,7 @@ class Options:
     runs_dir: Path = field(default_factory=runs.runs_dir)  # where the run folders are
 
 
-def main(run: Options) -> Options:
-    return run
-
-
 if __name__ == "__main__":
-    with cli.user_errors():
-        options = cli.parse(main, __spec__.parent, "predict")
-        if not options.input.exists():
-            raise UserError(f"--input {options.input} does not exist.")
-        chosen = runs.find(runs.Project(__spec__.parent.rpartition(".")[2]), options.run, options.runs_dir)
-        cli.start_keras()
-        rows, alarms = score_file(chosen.load(), options.input, options.output)
-        print(f"{rows:,} rows, {alarms:,} called fraud, by run {chosen.id}; written to {options.output}")
+    with cli.predict_command(Options, __spec__.parent) as (options, run):
+        rows, alarms = score_file(run.load(), options.input, options.output)
+        print(f"{rows:,} rows, {alarms:,} called fraud, by run {run.id}; written to {options.output}")

@@ -227,27 +227,20 @@ class Options:
     run: str = "best"  # id of a run, best (by validation) or latest
     runs_dir: Path = field(default_factory=runs.runs_dir)  # where the run folders are
 
-
-def main(run: Options) -> Options:
-    return run
+    def __post_init__(self) -> None:
+        if self.input.is_dir() and (self.output is None or self.output.suffix != ".csv"):
+            raise UserError("A folder needs --output FILE.csv.")
 
 
 if __name__ == "__main__":
-    with cli.user_errors():
-        options = cli.parse(main, __spec__.parent, "predict")
-        if not options.input.exists():
-            raise UserError(f"--input {options.input} does not exist.")
-        if options.input.is_dir() and (options.output is None or options.output.suffix != ".csv"):
-            raise UserError("A folder needs --output FILE.csv.")
-        chosen = runs.find(runs.Project(__spec__.parent.rpartition(".")[2]), options.run, options.runs_dir)
-        cli.start_keras()
+    with cli.predict_command(Options, __spec__.parent) as (options, run):
         if options.input.is_dir():
-            rows, left_out = classify_folder(chosen.load(), options.input, options.output)
-            print(f"{rows:,} pictures, {left_out:,} files left out, by run {chosen.id}; written to {options.output}")
+            rows, left_out = classify_folder(run.load(), options.input, options.output)
+            print(f"{rows:,} pictures, {left_out:,} files left out, by run {run.id}; written to {options.output}")
         else:
             from common.images import read_picture
 
-            answer = chosen.load().predict({"picture": read_picture(options.input)})
+            answer = run.load().predict({"picture": read_picture(options.input)})
             print(f"{answer['label']}  {answer['probability']:.1%}")
             for label, share in list(answer["classes"].items())[1:5]:
                 print(f"  {label}  {share:.1%}")

@@ -1,7 +1,6 @@
 """From packaged photographs or a folder to pictures with ground truth, and how each is shrunk."""
 
 import hashlib
-import importlib.resources
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,23 +8,14 @@ import numpy as np
 
 from common.data import Source, Split, Splits, load_once
 from common.errors import UserError
-from common.images import find_pictures, read_picture
+from common.images import find_pictures, packaged_photograph, read_picture
 from projects.super_resolution.config import Config
 from projects.super_resolution.resize import as_uint8, gaussian_kernel, shrink
 
 LEAST_SIDE = 16  # pixels of the picture to be enlarged: less holds nothing to learn from
-# Photographs that lie inside the two packages' wheels: name, package, folders and file.
-VALIDATION = (
-    ("chelsea", "skimage", "data/chelsea.png"),
-    ("coffee", "skimage", "data/coffee.png"),
-)
-TEST = (
-    ("astronaut", "skimage", "data/astronaut.png"),
-    ("camera", "skimage", "data/camera.png"),
-    ("motorcycle", "skimage", "data/motorcycle_left.png"),
-    ("china", "sklearn", "datasets/images/china.jpg"),
-    ("flower", "sklearn", "datasets/images/flower.jpg"),
-)
+# Of the photographs in scikit-image and scikit-learn:
+VALIDATION = ("chelsea", "coffee")
+TEST = ("astronaut", "camera", "motorcycle", "china", "flower")
 # Where the usual downloads of the sets keep the originals when they are not in the folder itself.
 LAYOUTS = ("original", "GTmod12", "HR", "image_SRF_{scale}")
 
@@ -53,7 +43,9 @@ def load_data(config: Config, data: str, data_dir: Path) -> Splits:
     and are read one at a time.
     """
     if data == "builtin":
-        validation, test = _packaged(VALIDATION, config.window), _packaged(TEST, config.window)
+        validation, test = (
+            [Picture(name, packaged_photograph(name), config.window) for name in names] for names in (VALIDATION, TEST)
+        )
         words = f"Windows of {config.window} × {config.window} pixels of photographs in scikit-image and scikit-learn"
     else:
         pictures = list_folder(Path(data), config.scale)
@@ -77,13 +69,6 @@ def load_data(config: Config, data: str, data_dir: Path) -> Splits:
         unit="picture",
     )
     return Splits(as_split([]), as_split(validation), as_split(test), {}, source)
-
-
-def _packaged(files: tuple[tuple[str, str, str], ...], window: int) -> list[Picture]:
-    return [
-        Picture(name, Path(str(importlib.resources.files(package).joinpath(file))), window)
-        for name, package, file in files
-    ]
 
 
 def as_split(pictures: list[Picture]) -> Split:

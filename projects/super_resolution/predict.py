@@ -149,10 +149,6 @@ class Options:
     runs_dir: Path = field(default_factory=runs.runs_dir)  # where the run folders are
 
 
-def main(run: Options) -> Options:
-    return run
-
-
 def enlarge_file(predictor: Predictor, options: Options) -> tuple[int, int]:
     """Enlarge `options.input` into `options.output`, saying how far it is; returns (width, height)."""
     from common.images import SUFFIXES, read_picture, write_picture
@@ -184,14 +180,7 @@ def show_progress(name: str, answer: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    with cli.user_errors():
-        options = cli.parse(main, __spec__.parent, "predict")
-        if not options.input.exists():
-            raise UserError(f"--input {options.input} does not exist.")
-        meta: dict[str, Any] = {"config": asdict(Config())}
-        if options.run:
-            project = runs.Project(__spec__.parent.rpartition(".")[2])
-            meta["config"] = asdict(runs.find(project, options.run, options.runs_dir).config)
-        cli.start_keras()
-        width, height = enlarge_file(Predictor({}, meta), options)
+    with cli.predict_command(Options, __spec__.parent) as (options, run):
+        config = run.config if run else Config()
+        width, height = enlarge_file(Predictor({}, {"config": asdict(config)}), options)
         print(f"{width} × {height} pixels; written to {options.output}")

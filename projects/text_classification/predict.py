@@ -25,7 +25,7 @@ BUCKETS_OF_LENGTH = 6
 BATCH = 128  # texts that are answered at once
 FEW = 2 * BATCH
 CHUNK_ROWS = 10_000  # of a file that is scored in pieces
-SHORT = 6  # words
+SHORT = 16  # words: of text messages (12) characters tell more, of single sentences of reviews (20) words
 EASTERN = re.compile("[\u1100-\u11ff\u3040-\u30ff\u3130-\u318f\u4e00-\u9fff\uac00-\ud7a3]")
 
 
@@ -276,9 +276,11 @@ class Options:
     run: str = "best"  # id of a run, best (by validation) or latest
     runs_dir: Path = field(default_factory=runs.runs_dir)  # where the run folders are
 
-
-def main(run: Options) -> Options:
-    return run
+    def __post_init__(self) -> None:
+        if (self.text is None) == (self.input is None):
+            raise UserError("Say either --text or --input.")
+        if self.input and not self.output:
+            raise UserError("--input needs --output FILE.")
 
 
 def _answer(predictor: Predictor, text: str) -> None:
@@ -293,19 +295,10 @@ def _answer(predictor: Predictor, text: str) -> None:
 
 
 if __name__ == "__main__":
-    with cli.user_errors():
-        options = cli.parse(main, __spec__.parent, "predict")
-        if (options.text is None) == (options.input is None):
-            raise UserError("Say either --text or --input.")
-        if options.input and not options.output:
-            raise UserError("--input needs --output FILE.")
-        if options.input and not options.input.exists():
-            raise UserError(f"--input {options.input} does not exist.")
-        chosen = runs.find(runs.Project(__spec__.parent.rpartition(".")[2]), options.run, options.runs_dir)
-        cli.start_keras()
-        predictor = chosen.load()
+    with cli.predict_command(Options, __spec__.parent) as (options, run):
+        predictor = run.load()
         if options.text is not None:
             _answer(predictor, options.text)
         else:
             rows = score_file(predictor, options.input, options.output, options.column)
-            print(f"{rows:,} rows, by run {chosen.id}; written to {options.output}", file=sys.stderr)
+            print(f"{rows:,} rows, by run {run.id}; written to {options.output}", file=sys.stderr)
