@@ -89,7 +89,7 @@ def changed(pictures: np.ndarray, random: np.random.Generator, kind: str) -> np.
     at += np.arange(count)[:, None] * (height * width)
     above = flat[at] * (1 - across) + flat[at + 1] * across
     below = flat[at + width] * (1 - across) + flat[at + width + 1] * across
-    return (above * (1 - down) + below * down).reshape(pictures.shape)
+    return (above * (1 - down) + below * down).reshape(pictures.shape).astype("float32")
 
 
 def _between(length: int) -> np.ndarray:
