@@ -43,11 +43,12 @@ def _choose() -> None:
     st.session_state["language"] = st.session_state["language-switch"]
 
 
-ACRONYMS = ("ece", "f1", "gan", "gru", "l1", "lstm", "mcc", "mlp", "psnr", "roc_auc", "ssim")
+ACRONYMS = ("ece", "f1", "gan", "gru", "l1", "lstm", "mcc", "mlp", "psnr", "roc_auc", "ssim", "svc", "vgg")
 # What the field calls the names that code uses. A name that is not here stays as it is, in both languages.
 TERMS = {
     "ab_mae": "ab 평균 절대 오차",
     "accuracy": "정확도",
+    "augment": "데이터 증강",
     "autoencoder": "오토인코더",
     "average_precision": "평균 정밀도",
     "balanced_accuracy": "균형 정확도",
@@ -59,6 +60,7 @@ TERMS = {
     "concordance": "일치 상관계수",
     "cost": "비용",
     "data": "데이터",
+    "depth": "깊이",
     "dropout": "드롭아웃",
     "ece": "기대 보정 오차",
     "ensemble": "앙상블",
@@ -83,6 +85,7 @@ TERMS = {
     "majority": "최빈값",
     "mcc": "매튜스 상관계수",
     "mean_colour_per_lightness": "밝기별 평균색",
+    "mixed_precision": "혼합 정밀도",
     "mlp": "다층 퍼셉트론",
     "model": "모델",
     "naive_bayes": "나이브 베이즈",
@@ -90,6 +93,7 @@ TERMS = {
     "nats_per_character": "문자당 내트",
     "nearest": "최근접",
     "nearest_neighbour": "최근접 이웃",
+    "nearest_neighbours": "최근접 이웃",
     "network": "신경망",
     "original": "원본",
     "patience": "조기 종료까지 기다릴 에폭",
@@ -102,12 +106,15 @@ TERMS = {
     "random_forest": "랜덤 포레스트",
     "recall": "재현율",
     "recall_at_precision": "정밀도를 지킨 재현율",
+    "recipe": "학습 방법",
     "seconds": "초",
     "seed": "난수 시드",
+    "size": "크기",
     "spending_rule": "금액 규칙",
     "state": "상태",
     "steps": "스텝",
     "super_resolution": "초해상도",
+    "svc": "서포트 벡터 머신",
     "temperature": "온도",
     "test": "테스트",
     "text": "글",
@@ -117,6 +124,7 @@ TERMS = {
     "unigram": "유니그램",
     "units": "유닛 수",
     "validation": "검증",
+    "weight_decay": "가중치 감쇠",
     "width": "너비",
     "window": "창 크기",
 }

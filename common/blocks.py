@@ -63,6 +63,40 @@ def conv(
     return layers.Dropout(dropout, name=part("dropout"))(x) if dropout else x
 
 
+def residual(x, filters: int, strides: int = 1, dropout: float = 0.0, name: str = "residual"):
+    """A residual stage of two 3 × 3 convolutions with batch normalisation: relu(x + F(x)) (He et al. 2016, figure 2).
+
+    Where the shape changes (`strides`, or another number of filters) the shortcut is a 1 × 1 convolution. Dropout acts
+    between the two convolutions (Zagoruyko & Komodakis 2016). x: tensor (batch, height, width, channels). Returns
+    (batch, height / strides, width / strides, filters).
+    """
+    shortcut = x
+    if strides > 1 or x.shape[-1] != filters:
+        shortcut = conv(x, filters, 1, strides, norm="batch", activation=None, name=f"{name}_shortcut")
+    y = conv(x, filters, 3, strides, norm="batch", dropout=dropout, name=f"{name}_1")
+    y = conv(y, filters, 3, norm="batch", activation=None, name=f"{name}_2")
+    return layers.Activation("relu", name=f"{name}_out")(layers.Add(name=f"{name}_add")([shortcut, y]))
+
+
+def inception(x, filters: Sequence[int], norm: str | None = None, name: str = "inception"):
+    """An inception stage: four ways to look at the same place, side by side (Szegedy et al. 2015, figure 2b).
+
+    filters: of the 1 × 1 branch, of the 3 × 3 branch's reduction and convolution, of the 5 × 5 branch's reduction and
+    convolution, and of the projection after 3 × 3 max pooling: six numbers, as in the paper's table 1.
+    x: tensor (batch, height, width, channels). Returns (batch, height, width, sum of the four branches).
+    """
+    one, reduce_3, three, reduce_5, five, projected = filters
+    branches = [
+        conv(x, one, 1, norm=norm, name=f"{name}_1x1"),
+        conv(conv(x, reduce_3, 1, norm=norm, name=f"{name}_3x3_reduce"), three, 3, norm=norm, name=f"{name}_3x3"),
+        conv(conv(x, reduce_5, 1, norm=norm, name=f"{name}_5x5_reduce"), five, 5, norm=norm, name=f"{name}_5x5"),
+        conv(
+            layers.MaxPooling2D(3, 1, "same", name=f"{name}_pool")(x), projected, 1, norm=norm, name=f"{name}_projected"
+        ),
+    ]
+    return layers.Concatenate(name=name)(branches)
+
+
 RECURRENT = {"simple_rnn": layers.SimpleRNN, "gru": layers.GRU, "lstm": layers.LSTM}
 
 

@@ -53,6 +53,27 @@ def picture_header(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[int, int, 
         return *picture.size, picture.mode not in ("1", "L", "LA", "F") and not picture.mode.startswith("I")
 
 
+def check_picture(path: Path, max_pixels: int = MAX_PIXELS) -> None:
+    """Raise the UserError that `read_picture` would, without decoding the picture where its end shows that it is whole.
+
+    A JPEG, PNG or WebP that was cut short lacks the mark or the length that its format ends with. Other formats, and
+    files with something behind that mark, are decoded. Damage in the middle shows only when a picture is read.
+    """
+    picture_header(path, max_pixels)
+    with path.open("rb") as file:
+        head = file.read(12)
+        length = file.seek(0, 2)
+        file.seek(max(0, length - 256))
+        tail = file.read()
+    whole = (
+        (head[:2] == b"\xff\xd8" and b"\xff\xd9" in tail)
+        or (head[1:4] == b"PNG" and b"IEND" in tail)
+        or (head[8:12] == b"WEBP" and int.from_bytes(head[4:8], "little") + 8 <= length)
+    )
+    if not whole:
+        read_picture(path, max_pixels)
+
+
 @contextmanager
 def _opened(source: Path | bytes, max_pixels: int, name: str) -> Iterator[Any]:
     """The Pillow picture, its header read and its size checked; whatever is wrong with it is a UserError."""

@@ -13,13 +13,13 @@ import pandas as pd
 from common import report
 from common.cli import evaluate_command
 from common.data import Source, Split, Splits
-from common.evaluation import classification_figures, score_table
+from common.evaluation import classification_figures, probabilities, score_table
 from common.report import Report
 from common.runs import Run
 from common.tables import file_sha256
 from projects.text_classification.data import labelled, load_data
 from projects.text_classification.ngrams import EVERY, bags, normalise, spelled
-from projects.text_classification.predict import Predictor, encode, probabilities
+from projects.text_classification.predict import Predictor, encode
 
 DIRECTIONS = {"accuracy": "max", "macro_f1": "max", "mcc": "max", "ece": "min"}
 BASELINE_BUCKETS = 2**20

@@ -13,6 +13,7 @@ import pandas as pd
 from common import cli, runs
 from common.data import Split
 from common.errors import UserError
+from common.evaluation import best_temperature, probabilities
 from common.tables import check_columns, score_table_file
 from projects.text_classification.config import Config
 from projects.text_classification.ngrams import Ragged, bags, normalise, sequences, vocabulary_of
@@ -134,18 +135,9 @@ class Predictor:
     def calibrate(self, validation: Split) -> None:
         """Keep the mix of the ensemble's parts, and the temperature (Guo et al. 2017) that makes the validation labels
         likeliest, which changes no answer."""
-        from scipy.optimize import minimize_scalar
-
         log_odds = self._log_odds(validation.inputs).astype(float)
         self.meta["mix"] = best_mix(log_odds, validation.targets)
-        log_odds = mixed(log_odds, self.meta["mix"])
-        rows = np.arange(len(log_odds))
-
-        def loss(log_temperature: float) -> float:
-            shares = probabilities(log_odds / np.exp(log_temperature))
-            return float(-np.log(shares[rows, validation.targets] + 1e-12).mean())
-
-        self.meta["temperature"] = float(np.exp(minimize_scalar(loss, bounds=(-3, 3), method="bounded").x))
+        self.meta["temperature"] = best_temperature(mixed(log_odds, self.meta["mix"]), validation.targets)
 
     def choose_examples(self, validation: Split, count: int = 8) -> None:
         """Keep a few texts of the validation split, of as many classes as there are room for, short ones first."""
@@ -231,12 +223,6 @@ def pieces(text: str) -> list[tuple[int, int]]:
     most = int(np.clip(2_000_000 // max(len(text), 1), 16, 250))
     run = -(-len(found) // most) if found else 1
     return [(found[i][0], found[min(i + run, len(found)) - 1][1]) for i in range(0, len(found), run)]
-
-
-def probabilities(log_odds: np.ndarray) -> np.ndarray:
-    """Softmax over the classes: (texts, classes)."""
-    shares = np.exp(log_odds - log_odds.max(axis=1, keepdims=True), dtype=float)
-    return shares / shares.sum(axis=1, keepdims=True)
 
 
 def mixed(log_odds: np.ndarray, mix: float) -> np.ndarray:

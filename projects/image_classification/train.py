@@ -1,0 +1,36 @@
+"""Train an image classifier: `python -m projects.image_classification.train --help`."""
+
+from common.cli import train_command
+from common.runs import Run
+from projects.image_classification.config import Config, effective
+
+
+def train(config: Config, run: Run, callbacks=()) -> None:
+    """Load, build, fit on the training pictures, choose epoch and temperature on validation, save into the run."""
+    from common.training import fit
+    from projects.image_classification.data import load_data
+    from projects.image_classification.model import build_model
+    from projects.image_classification.predict import Predictor
+    from projects.image_classification.schedule import OneCycle, TiesByLoss
+    from projects.image_classification.stream import problems_said
+
+    splits = load_data(config, run.data, run.data_dir)
+    run.log(
+        f"{splits.source.source}\n{splits.sizes}, pictures of {splits.meta['shape']}, "
+        f"changed as {splits.meta['augment']}"
+    )
+    model = build_model(config, splits.meta)
+    predictor = Predictor({"model": model}, dict(splits.meta))
+    knobs = effective(config)
+    training = predictor.encode_split(splits.train, knobs, epoch=len(run.history))
+    validation = predictor.encode_split(splits.validation)
+    schedule = [OneCycle(knobs.learning_rate, knobs.epochs)] if config.recipe == "one_cycle" else []
+    with problems_said(training, validation):
+        fit(model, training, validation, knobs, run, [TiesByLoss(), *schedule, *callbacks])
+    predictor.calibrate(splits.validation)
+    predictor.choose_examples(splits.validation)
+    run.save(predictor)
+
+
+if __name__ == "__main__":
+    train_command(__spec__.parent)
