@@ -116,7 +116,7 @@ def carried(name: str, case_study: str) -> list[str]:
     stays = _stays_behind(name, files)
     for test in sorted((ROOT / "tests").glob("*.py")):
         if test.name in (*GENERAL_TESTS, f"test_{name}.py") or not _needs(test, stays):
-            files.add(f"tests/{test.name}")
+            files |= {f"tests/{test.name}", *_local_imports(test, ("tests",))}
     return sorted(file for file in files if (ROOT / file).is_file())
 
 

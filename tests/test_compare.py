@@ -64,7 +64,7 @@ def test_a_verdict_holds_when_every_seed_agrees(verdicts, wanted):
     assert compare.overall(verdicts) == wanted
 
 
-def opened(folder, models=(), seeds=1, **knobs):
+def opened(folder, models=("logistic", "mlp"), seeds=1, **knobs):
     project = Project(NAME)
     config = type(project.toy)(**{**vars(project.toy), **knobs})
     return compare.open_comparison(project, config, models, seeds, "builtin", folder / "data", folder / "runs")

@@ -21,9 +21,10 @@ def build_model(config: Config, meta: dict) -> keras.Model:
     config = effective(config)
     with precision(config.mixed_precision):
         pixels = keras.Input(meta["shape"], name="pixels")
-        x = layers.Normalization(mean=meta["mean"], variance=meta["variance"], dtype="float32", name="standardise")(
-            pixels
-        )
+        # Not keras.layers.Normalization: its constants become inputs of their own in an ONNX export.
+        scale = [1 / variance**0.5 for variance in meta["variance"]]
+        shift = [-mean * one for mean, one in zip(meta["mean"], scale, strict=True)]
+        x = layers.Rescaling(scale, shift, dtype="float32", name="standardise")(pixels)
         x = LADDER[config.model](x, config)
         log_odds = layers.Dense(len(meta["classes"]), dtype="float32", name="log_odds")(x)
     model = keras.Model(pixels, log_odds, name=config.model)
