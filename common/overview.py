@@ -21,8 +21,8 @@ def print_projects(runs_dir: Path, console: Console | None = None) -> None:
     table = Table(title=f"Projects, with their runs under {runs_dir}", title_justify="left", show_lines=not wide)
     columns = ("project", *(("problem", "data") if wide else ()), "runs", *(("best run",) if wide else ()))
     for column in (*columns, "test score", "best baseline", "min"):
-        side = "right" if column in ("runs", "min") else "left"
-        table.add_column(column, justify=side, overflow="fold", no_wrap=column == "project")
+        right, whole = column in ("runs", "min"), column == "project"
+        table.add_column(column, justify="right" if right else "left", overflow="fold", no_wrap=whole)
     notes = []
     for name in project_names():
         found = overview(Project(name), runs_dir)
