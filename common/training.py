@@ -5,7 +5,8 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from math import nan
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,21 @@ def fit(
             run.log("Stopped by Ctrl-C: the best epoch so far is kept.")
         checkpoint.finish()
     checkpoint.load_best(model)
+
+
+@contextmanager
+def problems_said(*streams: Any) -> Iterator[None]:
+    """What a stream could not read ends the training with the stream's own sentence, not with TensorFlow's traceback.
+
+    TensorFlow replaces an error inside a `keras.utils.PyDataset` by its own; so the stream keeps it in `problem`.
+    """
+    try:
+        yield
+    except Exception:
+        for stream in streams:
+            if stream.problem:
+                raise stream.problem from None
+        raise
 
 
 def timing(run: Run) -> dict[str, float]:

@@ -1,7 +1,6 @@
 """Pictures as Keras reads them: decoded when they are needed, shrunk ones kept as far as memory goes."""
 
 from collections.abc import Sequence
-from contextlib import contextmanager
 
 import keras
 import numpy as np
@@ -74,15 +73,3 @@ class Photographs(keras.utils.PyDataset):
             self.kept[number] = pixels
             self.kept_bytes += pixels.nbytes
         return pixels
-
-
-@contextmanager
-def problems_said(*streams: Photographs):
-    """A picture that could not be decoded ends the training with its own sentence, not with TensorFlow's traceback."""
-    try:
-        yield
-    except Exception:
-        for stream in streams:
-            if stream.problem:
-                raise stream.problem from None
-        raise

@@ -11,11 +11,10 @@ def train(config: Config, run: Run, callbacks=()) -> None:
     What differs from other projects: the pictures stream from disk, the model of `gan` holds two networks of which one
     is kept, and figures/ gets the sample pictures and the losses after every epoch.
     """
-    from common.training import fit
+    from common.training import fit, problems_said
     from projects.colorization.data import load_data
     from projects.colorization.model import build_model
     from projects.colorization.predict import Predictor
-    from projects.colorization.stream import problems_said
     from projects.colorization.watch import LinearDecay, Samples, WatchDiscriminator
 
     splits = load_data(config, run.data, run.data_dir)

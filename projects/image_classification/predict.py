@@ -105,7 +105,8 @@ class Predictor:
 
     def score(self, inputs: Any) -> np.ndarray:
         """Calibrated log-odds (n, classes) of pictures at the network's size, or of files; in batches, whatever n."""
-        from projects.image_classification.stream import Pictures, problems_said
+        from common.training import problems_said
+        from projects.image_classification.stream import Pictures
 
         stream = Pictures(inputs, None, self.meta["shape"], BATCH)
         with problems_said(stream):

@@ -1,7 +1,6 @@
 """Pictures as Keras reads them: decoded when they are needed, augmented by the batch, small ones kept in memory."""
 
 from collections.abc import Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -156,15 +155,3 @@ class Pictures(keras.utils.PyDataset):
         if (len(self.kept) + 1) * picture.nbytes <= KEPT_BYTES:
             self.kept[row] = picture
         return picture
-
-
-@contextmanager
-def problems_said(*streams: Pictures):
-    """A picture that could not be decoded ends the training with its own sentence, not with TensorFlow's traceback."""
-    try:
-        yield
-    except Exception:
-        for stream in streams:
-            if stream.problem:
-                raise stream.problem from None
-        raise
