@@ -74,5 +74,6 @@ def browser() -> Iterator[Any]:
 
 def settle(page: Any) -> None:
     """Wait until the page's script has run to its end and its pictures are there."""
+    page.wait_for_selector('[data-testid="stMain"] h1', timeout=120_000)  # before its first run it is "notRunning" too
     page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=120_000)
     page.wait_for_function("[...document.images].every(image => image.complete)")

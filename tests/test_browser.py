@@ -4,6 +4,7 @@ import re
 import shutil
 
 import pytest
+from playwright.sync_api import expect
 
 from common import runs
 from common.project import Project
@@ -45,7 +46,8 @@ def test_gallery(suite):
     opened, _ = suite
     page = opened("")
     cards = [Project(name).card for name in PROJECTS]
-    assert whole(page) and page.get_by_test_id("stMetric").count() == len(PROJECTS)
+    expect(page.get_by_test_id("stMetric")).to_have_count(len(PROJECTS), timeout=SLOW)
+    assert whole(page)
     for card in cards:
         assert page.get_by_role("heading", name=card.TITLE["en"]).is_visible()
     page.get_by_role("radio", name="한국어").click()
