@@ -11,6 +11,7 @@
 
 import csv
 import dataclasses
+import functools
 import os
 import re
 import time
@@ -208,26 +209,45 @@ def list_runs(project: Project, runs_dir: Path) -> list[dict[str, Any]]:
     """Every run of a project, newest first: {run, status, data, created, report}.
 
     status is `finished`, `unfinished` (still training, stopped or killed: `--resume` goes on) or `damaged`. A folder
-    that cannot be read is listed as damaged and never raises.
+    that cannot be read is listed as damaged and never raises. report holds the keys of LISTED.
     """
     entries = []
     for path in (runs_dir / project.name).glob("*/run.json"):
-        run = Run(path.parent)
-        entry: dict[str, Any] = {"run": run, "status": "damaged", "data": "?", "created": "", "report": {}}
-        try:
-            request = run.request
-            entry.update(data=str(request["data"]), created=str(request["created"]), status="unfinished")
-            if run.finished:
-                entry.update(report=_whole(run.report, project.card.METRIC[0]), status="finished")
-        except (UserError, AttributeError, KeyError, TypeError, ValueError, OSError):
-            entry["status"] = "damaged"
-        entries.append(entry)
+        status, data, created, report = _listed(
+            Run(path.parent), project.card.METRIC[0], _stamp(path), _stamp(path.with_name("report.json"))
+        )
+        entries.append({"run": Run(path.parent), "status": status, "data": data, "created": created, "report": report})
     return sorted(entries, key=lambda entry: (entry["created"], entry["run"].id), reverse=True)
 
 
-def _whole(report: dict[str, Any], metric: str) -> dict[str, Any]:
-    """The report itself; KeyError, TypeError or AttributeError when it lacks what lists and pages show of every run."""
-    test = report["test"]
-    _ = report["model"], report["validation"][metric], report["data"]["sizes"], report["timing"]["total_seconds"]
-    _ = test["model"][metric]["value"], test["baselines"].items(), test["comparison"].items()
-    return report
+LISTED = ("model", "data", "validation", "test", "timing")  # what lists and pages show of every run's report
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """When a file was last written, and its size; zeros where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_mtime_ns, found.st_size
+
+
+# A page lists runs at every click, and a folder may hold hundreds: each is read again only when its files have changed.
+@functools.lru_cache(maxsize=5000)
+def _listed(run: Run, metric: str, *stamps: tuple[int, int]) -> tuple[str, str, str, dict[str, Any]]:
+    """(status, data, created, report) of a run for `list_runs`; stamps: of its files, so that changed ones are read."""
+    data, created = "?", ""
+    try:
+        request = run.request
+        data, created = str(request["data"]), str(request["created"])
+        if not run.finished:
+            return "unfinished", data, created, {}
+        content = run.report
+        report = {key: content[key] for key in LISTED}
+        # What is shown must be there: a report that lacks it counts as damaged.
+        _ = report["validation"][metric], report["data"]["sizes"], report["timing"]["total_seconds"]
+        test = report["test"]
+        _ = test["model"][metric]["value"], test["baselines"].items(), test["comparison"].items()
+        return "finished", data, created, report
+    except (UserError, AttributeError, KeyError, TypeError, ValueError, OSError):
+        return "damaged", data, created, {}
