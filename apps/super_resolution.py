@@ -12,8 +12,9 @@ from apps import shared
 from apps.i18n import t
 from common.images import picture_bytes
 from common.runs import Run
-from projects.super_resolution.config import RECIPES
-from projects.super_resolution.data import assumed_kernel, degraded, load_data
+from projects.super_resolution.blur import resolve_kernel
+from projects.super_resolution.config import RECIPES, Config
+from projects.super_resolution.data import assumed_kernel, degraded, kernel_name, load_data
 from projects.super_resolution.evaluate import baseline
 from projects.super_resolution.learn import Pairs, last_fold, stages
 from projects.super_resolution.model import build_model
@@ -36,6 +37,7 @@ def try_it(run: Run) -> None:
             answer = _learn(predictor, raw)
         if answer is not None:
             _compare(raw["picture"], answer["picture"])
+            st.caption(t(f"Kernel that was undone: {answer['kernel']}.", f"되돌린 커널: {answer['kernel']}."))
             st.download_button(
                 t("Download as PNG", "PNG로 내려받기"),
                 picture_bytes(answer["picture"]),
@@ -71,17 +73,32 @@ def _input(predictor) -> tuple[dict | None, str]:
         format_func=words.__getitem__,
     )
     raw = {"picture": picture, "scale": scale, "quality": quality}
-    with st.expander(t("It was blurred by a known kernel", "흐림 커널을 알고 있다면")):
+    ways = {
+        "run": t(f"as in this run ({_kernel_words(config)})", f"이 실행과 같음 ({_kernel_words(config)})"),
+        "estimate": t("estimate it from the picture", "사진에서 추정"),
+        "file": t("a kernel of your own (.npy)", "직접 올린 커널 (.npy)"),
+    }
+    way = st.selectbox(
+        t("How it was made small", "어떻게 줄였는가"), list(ways), format_func=ways.__getitem__, key="kernel"
+    )
+    if way == "estimate":
+        raw["kernel"] = "estimate"
+    if way == "file":
         file = st.file_uploader(
             t("Kernel (.npy, rows × columns)", "커널 (.npy, 행 × 열)"), type=["npy"], max_upload_size=1
         )
-        if file is not None:
-            raw["kernel"] = _kernel(file.getvalue(), file.name)
+        if file is None:
+            return None, ""
+        raw["kernel"] = _kernel(file.getvalue(), file.name)
     st.image(
         picture,
         caption=t(f"{picture.shape[1]} × {picture.shape[0]} pixels", f"{picture.shape[1]} × {picture.shape[0]} 픽셀"),
     )
     return raw, name
+
+
+def _kernel_words(config: Config) -> str:
+    return {"true": kernel_name(config), "bicubic": "bicubic", "estimate": t("estimated", "추정")}[config.assume]
 
 
 def _kernel(content: bytes, name: str) -> np.ndarray | None:
@@ -204,7 +221,7 @@ def data(run: Run) -> None:
 def inside(run: Run) -> None:
     predictor = shared.predictor(run)
     config, low = predictor.config, predictor.examples[0]["picture"]
-    kernel = assumed_kernel(config)
+    kernel, _ = resolve_kernel(assumed_kernel(config), low, config.scale)
     answer = predictor.predict(predictor.examples[0])["picture"]
     st.subheader(t("What it learns from", "무엇으로 배우는가"))
     st.write(

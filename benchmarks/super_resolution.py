@@ -1,7 +1,7 @@
 """Super-resolution on a folder of ground-truth pictures: the README's tables, a line a picture as each is finished.
 
     python -m benchmarks.super_resolution --data FOLDER [--scale 2] [--quality default] [--kernel gaussian]
-        [--kernel-unknown] [--schedule slope] [--stages two] [--seed 0] [--only NAME …] [--save FOLDER]
+        [--assume estimate] [--schedule slope] [--stages two] [--seed 0] [--only NAME …] [--save FOLDER]
 
 PSNR (dB) and SSIM are on Y of Y'CbCr without a border of `scale` pixels; `Y rounded` is the same PSNR with Y rounded to
 whole levels first, as MATLAB's rgb2ycbcr does for uint8. `start` is the linear estimate that the network corrects.
@@ -19,6 +19,7 @@ import numpy as np
 
 from common import cli
 from common.images import write_picture
+from projects.super_resolution.blur import resolve_kernel
 from projects.super_resolution.config import Config
 from projects.super_resolution.data import assumed_kernel, degraded, list_folder
 from projects.super_resolution.evaluate import BASELINES, baseline, scores
@@ -32,7 +33,7 @@ def main() -> None:
     parser.add_argument("--scale", type=int, default=2, choices=(2, 3, 4))
     parser.add_argument("--quality", default="default", choices=("fast", "default", "best"))
     parser.add_argument("--kernel", default="bicubic", choices=("bicubic", "gaussian"))
-    parser.add_argument("--kernel-unknown", action="store_true")
+    parser.add_argument("--assume", default="true", choices=("true", "bicubic", "estimate"))
     parser.add_argument("--schedule", default="cosine", choices=("cosine", "slope"))
     parser.add_argument("--stages", default="auto", choices=("auto", "one", "two"))
     parser.add_argument("--seed", type=int, default=0)
@@ -41,23 +42,26 @@ def main() -> None:
     parser.add_argument("--baselines-only", action="store_true", help="learn nothing")
     args = parser.parse_args()
     config = Config(
-        quality=args.quality, scale=args.scale, kernel=args.kernel, kernel_known=not args.kernel_unknown,
+        quality=args.quality, scale=args.scale, kernel=args.kernel, assume=args.assume,
         schedule=args.schedule, stages=args.stages, seed=args.seed,
     )  # fmt: skip
     cli.start_keras()
     predictor = Predictor({}, {"config": asdict(config)})
-    print(f"{args.data.name} ×{args.scale}, quality {args.quality}, kernel {args.kernel}, schedule {args.schedule}")
+    print(f"{args.data.name} ×{args.scale}, quality {args.quality}, schedule {args.schedule}")
+    print(f"kernel {args.kernel}, assumed {args.assume}")
     print(f"{platform.machine()}, {os.cpu_count()} cores, load at the start {os.getloadavg()[0]:.1f}\n")
     names = [*BASELINES, "start", *([] if args.baselines_only else ["network"])]
-    print("| picture | " + " | ".join(names) + " | Y rounded | SSIM bicubic | SSIM network | seconds | CPU seconds |")
-    print("|---|" + "---:|" * (len(names) + 5))
+    print("| picture | " + " | ".join(names) + " | Y rounded | SSIM bicubic | SSIM network | seconds | CPU seconds |"
+          + " kernel |" * (args.assume == "estimate"))  # fmt: skip
+    print("|---|" + "---:|" * (len(names) + 5) + "---|" * (args.assume == "estimate"))
     table = []
     for picture in list_folder(args.data, args.scale):
         if args.only and picture.name not in args.only:
             continue
         low, truth = degraded(picture, config)
         answers = {name: baseline(low, args.scale, name) for name in BASELINES}
-        estimate = enlarge(to_ycbcr(low.astype(float)), args.scale, truth.shape[:2], assumed_kernel(config))
+        kernel, kernel_name = resolve_kernel(assumed_kernel(config), low, args.scale)
+        estimate = enlarge(to_ycbcr(low.astype(float)), args.scale, truth.shape[:2], kernel)
         answers["start"] = as_uint8(to_rgb(estimate))
         wall, cpu = time.perf_counter(), time.process_time()
         if not args.baselines_only:
@@ -68,10 +72,10 @@ def main() -> None:
         line = [found[name]["psnr"] for name in names]
         line += [_rounded(answers[last], truth, args.scale), found["bicubic"]["ssim"], found[last]["ssim"], wall, cpu]
         table.append(line)
-        _print(picture.name, line, len(names))
+        _print(picture.name, line, len(names), kernel_name if args.assume == "estimate" else "")
         if args.save:
             write_picture(answers[last], args.save / f"{picture.name}.png")
-    _print("**mean**", np.mean(table, axis=0), len(names))
+    _print("**mean**", np.mean(table, axis=0), len(names), " " * (args.assume == "estimate"))
 
 
 def _rounded(answer: np.ndarray, truth: np.ndarray, border: int) -> float:
@@ -80,10 +84,10 @@ def _rounded(answer: np.ndarray, truth: np.ndarray, border: int) -> float:
     return float(10 * np.log10(255**2 / error))
 
 
-def _print(name: str, line, methods: int) -> None:
+def _print(name: str, line, methods: int, kernel: str) -> None:
     psnr, ssim, seconds = line[: methods + 1], line[methods + 1 : methods + 3], line[methods + 3 :]
     cells = [f"{v:.2f}" for v in psnr] + [f"{v:.4f}" for v in ssim] + [f"{v:.0f}" for v in seconds]
-    print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
+    print(f"| {name} | " + " | ".join([*cells, *([kernel] if kernel else [])]) + " |", flush=True)
 
 
 if __name__ == "__main__":

@@ -219,8 +219,8 @@ def test_a_given_kernel_is_used(example):
     config = replace(TOY, kernel="gaussian")
     low, truth = degraded(load_data(config, "builtin", ROOT).validation.inputs[1], config)
     told, untold = (
-        scores(predictor(replace(config, kernel_known=known)).predict({"picture": low})["picture"], truth, 2)["psnr"]
-        for known in (True, False)
+        scores(predictor(replace(config, assume=assume)).predict({"picture": low})["picture"], truth, 2)["psnr"]
+        for assume in ("true", "bicubic")
     )
     bicubic = scores(baseline(low, 2, "bicubic"), truth, 2)["psnr"]
     assert told > bicubic + 2 and told > untold + 1

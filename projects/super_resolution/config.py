@@ -14,11 +14,11 @@ class Config:
     scale: Literal[2, 3, 4] = 2  # how many times wider and higher
     seed: Annotated[int, Bounds(least=0)] = 0  # same seed, same picture
 
-    kernel: Literal["bicubic", "gaussian"] = "bicubic"  # how the ground truth is shrunk, and what the network undoes
+    kernel: Literal["bicubic", "gaussian"] = "bicubic"  # how the ground truth is shrunk
     blur_along: Annotated[float, Bounds(least=0.1, most=8)] = 2.0  # gaussian: its longer sigma, in large pixels
     blur_across: Annotated[float, Bounds(least=0.1, most=8)] = 1.0  # gaussian: its shorter sigma, in large pixels
     blur_angle: Annotated[float, Bounds(least=0, most=180)] = 35.0  # gaussian: where the longer axis points, in degrees
-    kernel_known: bool = True  # False: learn as if the kernel were bicubic, to see what not knowing it costs
+    assume: Literal["true", "bicubic", "estimate"] = "true"  # the kernel to undo; estimate: read off each small picture
 
     stages: Literal["auto", "one", "two"] = "auto"  # auto: ×4 by way of ×2; ×2, ×3 and a gaussian kernel at once
     schedule: Literal["cosine", "slope"] = "cosine"  # slope: the paper's, a tenth when the error's fitted line is flat

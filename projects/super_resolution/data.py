@@ -61,10 +61,11 @@ def load_data(config: Config, data: str, data_dir: Path) -> Splits:
         degraded(picture, config)  # whatever is wrong with a picture is said before anything is learnt
     digest = hashlib.sha256("".join(picture.sha256 for picture in (*validation, *test)).encode())
     digest.update(repr([picture.window for picture in (*validation, *test)]).encode())
+    told = {"true": "", "bicubic": " (bicubic is assumed)", "estimate": " (which is estimated)"}[config.assume]
     source = Source(
         name=data if data == "builtin" else Path(data).name,
-        source=f"{words}, each shrunk {config.scale} times by {kernel_name(config)}. There is no training split: every "
-        "network learns from the one shrunk picture that it enlarges.",
+        source=f"{words}, each shrunk {config.scale} times by {kernel_name(config)}{told}. There is no training "
+        "split: every network learns from the one shrunk picture that it enlarges.",
         sha256=digest.hexdigest(),
         unit="picture",
     )
@@ -116,14 +117,12 @@ def true_kernel(config: Config) -> np.ndarray | None:
     return gaussian_kernel(config.blur_along, config.blur_across, config.blur_angle, config.scale)
 
 
-def assumed_kernel(config: Config) -> np.ndarray | None:
-    """The kernel that the network is told of."""
-    return true_kernel(config) if config.kernel_known else None
+def assumed_kernel(config: Config) -> np.ndarray | str | None:
+    """The kernel that the network is told of; the word "estimate" where it has to be found."""
+    return {"true": true_kernel(config), "bicubic": None, "estimate": "estimate"}[config.assume]
 
 
 def kernel_name(config: Config) -> str:
     if config.kernel == "bicubic":
         return "bicubic"
-    return f"a Gaussian of sigmas {config.blur_along:g} and {config.blur_across:g} at {config.blur_angle:g}°" + (
-        "" if config.kernel_known else " (which the network is not told)"
-    )
+    return f"a Gaussian of sigmas {config.blur_along:g} and {config.blur_across:g} at {config.blur_angle:g}°"

@@ -21,6 +21,7 @@ from common.files import read_json, replacing, write_json
 from common.images import read_picture, write_picture
 from common.report import Report
 from common.runs import Run
+from projects.super_resolution.blur import resolve_kernel
 from projects.super_resolution.config import Config, recipe
 from projects.super_resolution.data import Picture, as_split, assumed_kernel, degraded, list_folder, load_data
 from projects.super_resolution.predict import Predictor, show_progress
@@ -118,6 +119,7 @@ def _enlarge(
         "bicubic_psnr": scores(baseline(low, config.scale, "bicubic"), truth, config.scale)["psnr"],
         "loss": answer["loss"],
         "seconds": answer["seconds"],
+        "kernel": answer["kernel"],
         "curve": curve,
     }
     return row, answer["picture"]
@@ -161,7 +163,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
         validation={"psnr": float(validation["val_psnr"].mean()), "ssim": float(validation["val_ssim"].mean())},
         test={"unit": "picture", "looks": looks, **compared},
         directions=DIRECTIONS,
-        parameters=_parameters(config),
+        parameters=_parameters(config, degraded(test.inputs[0], config)[0]),
         inference_per_second=1 / mean_seconds,
         failures=worst.to_dict("records"),
         figures={"history": _curves_figure(rows), "gains": _gain_figure(table), **_failures(test, config, folder)},
@@ -188,7 +190,7 @@ def _row(picture: Picture, row: dict[str, Any], config: Config, folder: Path) ->
     found["network"] = {"psnr": row["val_psnr"], "ssim": row["val_ssim"]}
     for figure in DIRECTIONS:
         line |= {f"{figure} {name}": values[figure] for name, values in found.items()}
-    return {**line, "seconds": row["seconds"]}
+    return {**line, "seconds": row["seconds"], "kernel": row["kernel"]}
 
 
 def _means(table: pd.DataFrame, name: str) -> Callable[[np.ndarray], dict[str, float]]:
@@ -200,12 +202,13 @@ def _means(table: pd.DataFrame, name: str) -> Callable[[np.ndarray], dict[str, f
     return figures
 
 
-def _parameters(config: Config) -> int:
-    """Of all networks of the last stage together."""
+def _parameters(config: Config, low: np.ndarray) -> int:
+    """Of all networks together that learn in the last stage from `low`."""
     from projects.super_resolution.learn import last_fold
     from projects.super_resolution.model import build_model
 
-    model = build_model(config, {"fold": last_fold(config, assumed_kernel(config))})
+    kernel, _ = resolve_kernel(assumed_kernel(config), low, config.scale)
+    model = build_model(config, {"fold": last_fold(config, kernel)})
     return recipe(config)["networks"] * model.count_params()
 
 

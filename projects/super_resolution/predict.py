@@ -42,11 +42,12 @@ class Predictor:
         """[{"picture": (h, w, 3) uint8}, …]: shrunk validation pictures; their answers are kept, not computed again."""
         return self._examples
 
-    def encode(self, raw: dict[str, Any]) -> tuple[np.ndarray, Config, np.ndarray | None]:
+    def encode(self, raw: dict[str, Any]) -> tuple[np.ndarray, Config, np.ndarray | str | None]:
         """(picture, knobs, kernel) of a raw input, checked; a UserError says what is wrong.
 
         raw: {"picture": (h, w, 3) uint8}, and optionally "scale", "quality", "seed" instead of the run's own, "kernel":
-        (rows, columns) weights of the blur by which the picture was shrunk (None: bicubic; left out: the run's own).
+        (rows, columns) weights of the blur by which the picture was shrunk (None: bicubic; "estimate": read off the
+        picture; left out: the run's own).
         """
         from projects.super_resolution.data import LEAST_SIDE, assumed_kernel
 
@@ -64,13 +65,14 @@ class Predictor:
             raise UserError(
                 f"The picture has {height * width:,} pixels; at most {most:,} can be enlarged {config.scale} times."
             )
-        return picture, config, checked_kernel(raw["kernel"]) if "kernel" in raw else assumed_kernel(config)
+        kernel = raw.get("kernel", assumed_kernel(config))
+        return picture, config, kernel if isinstance(kernel, str) and kernel == "estimate" else checked_kernel(kernel)
 
     def key(self, raw: dict[str, Any]) -> str:
         """The same for the same picture, knobs and kernel: what a result is kept under."""
         picture, config, kernel = self.encode(raw)
         digest = hashlib.sha256(json.dumps([asdict(config), picture.shape]).encode() + picture.tobytes())
-        digest.update(b"" if kernel is None else repr(kernel.shape).encode() + kernel.tobytes())
+        digest.update(repr(None if kernel is None else kernel if isinstance(kernel, str) else kernel.tolist()).encode())
         return digest.hexdigest()
 
     def kept(self, raw: dict[str, Any]) -> dict[str, Any] | None:
@@ -78,7 +80,7 @@ class Predictor:
         return self._answers.get(self.key(raw))
 
     def stream(self, raw: dict[str, Any], previews: bool = True) -> Iterator[dict[str, Any]]:
-        """Learn from the picture and yield {"picture", "progress", "loss", "seconds"} as it improves.
+        """Learn from the picture and yield {"picture", "progress", "loss", "seconds", "kernel"} as it improves.
 
         Closing the generator ends the learning. A result that the run has kept is given at once.
         """
@@ -86,12 +88,15 @@ class Predictor:
         if (known := self.kept(raw)) is not None:
             yield known
             return
+        from projects.super_resolution.blur import resolve_kernel
         from projects.super_resolution.learn import super_resolve
 
-        yield from super_resolve(picture, config, kernel, previews)
+        kernel, name = resolve_kernel(kernel, picture, config.scale)
+        for answer in super_resolve(picture, config, kernel, previews):
+            yield {**answer, "kernel": name}
 
     def predict(self, raw: dict[str, Any]) -> dict[str, Any]:
-        """The last answer of `stream`: {"picture": (h s, w s, 3) uint8, "progress": 1.0, "loss", "seconds"}."""
+        """The last answer of `stream`; its picture is (h scale, w scale, 3) uint8."""
         *_, last = self.stream(raw, previews=False)
         return last
 
@@ -122,13 +127,16 @@ def checked_kernel(kernel: Any) -> np.ndarray | None:
     return kernel / kernel.sum()
 
 
-def read_kernel(path: Path) -> np.ndarray | None:
-    """A kernel from a .npy file."""
+def read_kernel(name: str) -> np.ndarray | str | None:
+    """What `Predictor.encode` takes for a kernel: of `bicubic`, `estimate`, or the path of a .npy file."""
+    if name in ("bicubic", "estimate"):
+        return None if name == "bicubic" else name
+    path = Path(name)
     try:
         with path.open("rb") as file:
             return checked_kernel(np.lib.format.read_array(file, allow_pickle=False))
     except FileNotFoundError:
-        raise UserError(f"--kernel {path} does not exist.") from None
+        raise UserError(f"--kernel {path} does not exist; expected bicubic, estimate or a .npy file.") from None
     except (OSError, ValueError, EOFError) as error:
         raise UserError(f"--kernel {path} is not a .npy file of numbers: {error}.") from None
 
@@ -143,29 +151,27 @@ class Options:
     quality: Literal["fast", "default", "best"] | None = (
         None  # how long to learn; else the run's, default without a run
     )
-    kernel: Path | None = None  # .npy file: the blur by which the picture was shrunk; without it bicubic is assumed
+    kernel: str | None = None  # how it was shrunk: bicubic, estimate, a .npy file; else the run's, bicubic without one
     seed: int | None = None  # same seed, same picture
     run: str | None = None  # id of a run, best or latest: take its knobs instead of the defaults; no run is needed
     runs_dir: Path = field(default_factory=runs.runs_dir)  # where the run folders are
 
 
-def enlarge_file(predictor: Predictor, options: Options) -> tuple[int, int]:
-    """Enlarge `options.input` into `options.output`, saying how far it is; returns (width, height)."""
+def enlarge_file(predictor: Predictor, options: Options) -> dict[str, Any]:
+    """Enlarge `options.input` into `options.output`, saying how far it is; returns the answer."""
     from common.images import SUFFIXES, read_picture, write_picture
 
     if options.output.suffix.lower() not in SUFFIXES:
         raise UserError(f"--output {options.output} must end in one of {', '.join(SUFFIXES)}.")
-    kernel = read_kernel(options.kernel) if options.kernel else None
-    raw: dict[str, Any] = {"picture": read_picture(options.input)}
-    raw |= {"kernel": kernel} if options.kernel or not options.run else {}
+    kernel = {"kernel": read_kernel(options.kernel)} if options.kernel else {}
+    raw: dict[str, Any] = {"picture": read_picture(options.input), **kernel}
     for name in ("scale", "quality", "seed"):
         if getattr(options, name) is not None:
             raw[name] = getattr(options, name)
     for answer in predictor.stream(raw, previews=False):
         show_progress(options.input.name, answer)
     write_picture(answer["picture"], options.output)
-    height, width = answer["picture"].shape[:2]
-    return width, height
+    return answer
 
 
 def show_progress(name: str, answer: dict[str, Any]) -> None:
@@ -182,5 +188,6 @@ def show_progress(name: str, answer: dict[str, Any]) -> None:
 if __name__ == "__main__":
     with cli.predict_command(Options, __spec__.parent) as (options, run):
         config = run.config if run else Config()
-        width, height = enlarge_file(Predictor({}, {"config": asdict(config)}), options)
-        print(f"{width} × {height} pixels; written to {options.output}")
+        answer = enlarge_file(Predictor({}, {"config": asdict(config)}), options)
+        height, width = answer["picture"].shape[:2]
+        print(f"{width} × {height} pixels (kernel: {answer['kernel']}); written to {options.output}")

@@ -29,6 +29,7 @@ def train(config: Config, run: Run, callbacks=()) -> None:
             "progress": 1.0,
             "loss": row["loss"],
             "seconds": row["seconds"],
+            "kernel": row["kernel"],
         }
         predictor.keep_example(low, answer)
     run.save(predictor)
