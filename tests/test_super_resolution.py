@@ -16,7 +16,7 @@ from streamlit.testing.v1 import AppTest
 from common import cli, images, runs
 from common.errors import UserError
 from common.project import Project
-from projects.super_resolution import learn, predict, resize
+from projects.super_resolution import blur, learn, predict, resize
 from projects.super_resolution.config import TOY, Config, recipe
 from projects.super_resolution.data import degraded, list_folder, load_data
 from projects.super_resolution.evaluate import baseline, scores
@@ -25,6 +25,7 @@ from projects.super_resolution.predict import Predictor
 from tests.conftest import ROOT
 
 QUICK = replace(TOY, steps=8)
+ASSUMED = ("true", "bicubic", "estimate")
 
 
 def predictor(config: Config = QUICK) -> Predictor:
@@ -218,12 +219,56 @@ def test_a_given_kernel_is_used(example):
     """Told of the blur, the answer is far better than when bicubic is assumed."""
     config = replace(TOY, kernel="gaussian")
     low, truth = degraded(load_data(config, "builtin", ROOT).validation.inputs[1], config)
-    told, untold = (
-        scores(predictor(replace(config, assume=assume)).predict({"picture": low})["picture"], truth, 2)["psnr"]
-        for assume in ("true", "bicubic")
-    )
+    answers = [predictor(replace(config, assume=assume)).predict({"picture": low}) for assume in ASSUMED]
+    told, untold, estimated = (scores(answer["picture"], truth, 2)["psnr"] for answer in answers)
     bicubic = scores(baseline(low, 2, "bicubic"), truth, 2)["psnr"]
     assert told > bicubic + 2 and told > untold + 1
+    assert estimated > bicubic + 2 and estimated > untold + 1
+    assert [answer["kernel"].split()[0] for answer in answers] == ["given", "bicubic", "Gaussian"]
+
+
+@pytest.mark.parametrize("shape", [None, (2.0, 1.0, 35.0), (1.6, 1.6, 0.0)])
+def test_the_blur_is_found(shape):
+    """In seven photographs: both sigmas within a quarter, and no blur where there was none."""
+    config = replace(TOY, pictures=None, window=128)
+    if shape:
+        config = replace(config, kernel="gaussian", blur_along=shape[0], blur_across=shape[1], blur_angle=shape[2])
+    splits = load_data(config, "builtin", ROOT)
+    found = [
+        blur.estimate_blur(degraded(picture, config)[0], 2)
+        for picture in (*splits.validation.inputs, *splits.sealed_test.inputs)
+    ]
+    if shape is None:
+        assert found == [None] * 7
+        return
+    found = np.array(found)
+    np.testing.assert_allclose(found[:, :2], np.tile(shape[:2], (7, 1)), rtol=0.25)
+    if shape[0] > shape[1]:
+        assert np.abs(found[:, 2] - shape[2]).max() < 15
+
+
+@pytest.mark.parametrize("picture", [np.zeros((64, 64, 3)), np.full((900, 33, 3), 200), np.ones((16, 900, 3))])
+def test_no_blur_is_read_off_nothing(picture):
+    assert blur.estimate_blur(picture.astype(np.uint8), 2) is None
+    assert blur.resolve_kernel("estimate", picture.astype(np.uint8), 3) == (None, "bicubic, estimated")
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("waves", [0.1, 0.3, 0.45])
+def test_responses_are_those_of_shrinking(scale, waves):
+    """A wave (in waves a small pixel) shrunk is the same wave, weaker by the root of the response."""
+    places = (np.arange(60 * scale) - (60 * scale - 1) / 2) / scale
+    large = np.tile(np.cos(2 * np.pi * waves * places)[None, :, None], (60 * scale, 1, 1))
+    small = np.cos(2 * np.pi * waves * (np.arange(60) - 29.5))
+    u, v = np.array([waves]), np.zeros(1)
+    gaussian = resize.gaussian_kernel(0.4 * scale, 0.6 * scale, 0, scale)
+    for kernel, power in (
+        (None, blur.bicubic_power(u, v, scale)),
+        (gaussian, blur.gaussian_power(u, v, (0.4, 0, 0.6))),
+        (gaussian.T, blur.gaussian_power(v, u, (0.4, 0, 0.6))),
+    ):
+        shrunk = resize.shrink(large, scale, kernel)[30, 10:50, 0]
+        np.testing.assert_allclose(shrunk, np.sqrt(power) * small[10:50], atol=0.01)
 
 
 def test_slope_rule():

@@ -1,10 +1,11 @@
 """How was this picture shrunk? The blur is read off the picture's own power spectrum.
 
-Natural photographs look alike at every size, so the power of their details falls by one law, about as f^-2.3, a straight
-line on logarithmic axes (Field 1987; van der Schaaf & van Hateren 1996). A blur bends that line by the square of its own
-response, and sampling folds what is left beyond the last frequency back into the picture. So the kernel is the one under
-which a straight line, blurred and folded, meets the spectrum that the small picture has. Michaeli & Irani (2013) ask
-the same of patches, in the picture and in its shrunk copy; Goldstein & Fattal (2012) use the law on motion blur.
+Natural photographs look alike at every size, so the power of their details falls by one law, about as f^-2.3, a
+straight line on logarithmic axes (Field 1987; van der Schaaf & van Hateren 1996). A blur bends that line by the square
+of its own response, and sampling folds what is left beyond the last frequency back into the picture. So the kernel is
+the one under which a straight line, blurred and folded, meets the spectrum that the small picture has. Michaeli &
+Irani (2013) ask the same of patches, in the picture and in its shrunk copy; Goldstein & Fattal (2012) use the law on
+motion blur.
 """
 
 import math
@@ -16,12 +17,12 @@ from projects.super_resolution.resize import cubic, gaussian_kernel, to_ycbcr
 
 FALL, TIE = 2.3, 0.1  # the power of natural pictures is about f^-FALL; how firmly each picture is held to it
 SIDE = 64  # of the squares whose spectra are averaged, in small pixels
-LEAST_SIDE = 32  # a smaller picture has too few frequencies: bicubic is assumed
+LEAST_SIDE = 16  # smaller squares have too few frequencies: bicubic is assumed
 LOWEST = 2.5  # waves across a square: below, its window smears the spectrum
 TURNS = 2  # how much power lies in which direction: a Fourier series of this length, in twice the angle
 EVEN = 0.03  # pulls that series towards the same power everywhere
 ROUNDING = 0.0275  # power that rounding R, G and B to whole levels adds to Y
-BETTER = 1.6  # a Gaussian has to fit this many times better than bicubic, which has no free numbers
+BETTER = 1.4  # a Gaussian has to fit this many times better than bicubic, which has no free numbers
 SIGMAS = (0.3, 8.0)  # least and most that is answered, in large pixels
 
 
@@ -29,7 +30,7 @@ def estimate_blur(low: np.ndarray, scale: int) -> tuple[float, float, float] | N
     """(along, across, angle) of the Gaussian by which `low` (h, w, 3) uint8 was shrunk `scale` times, as
     `resize.gaussian_kernel` takes them: sigmas in large pixels, degrees. None: bicubic explains the picture as well.
     """
-    side = min(SIDE, *low.shape[:2]) // 2 * 2
+    side = min(SIDE, *(length // 2 for length in low.shape[:2])) // 2 * 2  # so that there are several squares
     if side < LEAST_SIDE:
         return None
     spectrum = power(to_ycbcr(low.astype(float))[..., 0], side)
@@ -45,17 +46,19 @@ def estimate_blur(low: np.ndarray, scale: int) -> tuple[float, float, float] | N
     folded = [(u, v, np.log(np.hypot(u, v)), np.maximum(abs(u), abs(v)) <= scale / 2) for u, v in folded]
     weight = radius**-0.5 / np.linalg.norm(radius**-0.5)  # each ring counts the same
 
-    def misfit(numbers: np.ndarray, gaussian: bool) -> np.ndarray:
-        fall, series, shape = numbers[0], numbers[1 : len(directions) + 1], numbers[len(directions) + 1 :]
-        response = (lambda u, v: gaussian_power(u, v, shape)) if gaussian else (lambda u, v: bicubic_power(u, v, scale))
-        total = sum(np.exp(-fall * log) * response(u, v) * there for u, v, log, there in folded)
-        expected = np.log(np.exp(np.clip(series @ directions, -40, 40)) * total + ROUNDING)
-        return np.concatenate([weight * (expected - found), EVEN * series[1:], [TIE * (fall - FALL)]])
+    bicubic_powers = [bicubic_power(u, v, scale) for u, v, _, _ in folded]
+
+    def misfit(numbers: np.ndarray) -> np.ndarray:
+        """numbers: the fall, the series of directions and, where the kernel is a Gaussian, its shape."""
+        fall, series, shape = np.split(numbers, [1, 1 + len(directions)])
+        powers = [gaussian_power(u, v, shape) for u, v, _, _ in folded] if len(shape) else bicubic_powers
+        laws = [np.exp(-fall * log) * there for _, _, log, there in folded]
+        expected = np.exp(np.clip(series @ directions, -40, 40)) * np.sum(np.multiply(laws, powers), axis=0)
+        return np.concatenate([weight * (np.log(expected + ROUNDING) - found), EVEN * series[1:], TIE * (fall - FALL)])
 
     start = np.zeros(1 + len(directions))
     start[:2] = FALL, np.mean(found + FALL * np.log(radius))
-    bicubic = least_squares(misfit, start, kwargs={"gaussian": False})
-    gaussian = least_squares(misfit, [*start, 0.5, 0.0, 0.5], kwargs={"gaussian": True})
+    bicubic, gaussian = least_squares(misfit, start), least_squares(misfit, [*start, 0.5, 0.0, 0.5])
     if bicubic.cost < BETTER * gaussian.cost:
         return None
     first, both, second = gaussian.x[len(directions) + 1 :]

@@ -105,8 +105,8 @@ def centred(kernel: np.ndarray, scale: int) -> np.ndarray:
 
 
 def gaussian_kernel(along: float, across: float, angle: float, scale: int) -> np.ndarray:
-    """An elongated Gaussian of sigmas `along` and `across` (large pixels) turned by `angle` degrees, cut at 4 sigma."""
-    side = 2 * math.ceil(4 * max(along, across) / 2) + scale % 2
+    """An elongated Gaussian of sigmas `along` and `across` (large pixels) turned by `angle` degrees, cut at 3 sigma."""
+    side = 2 * math.ceil(3 * max(along, across)) + scale % 2
     line = np.arange(side) - (side - 1) / 2
     y, x = np.meshgrid(line, line, indexing="ij")
     turn = math.radians(angle)
