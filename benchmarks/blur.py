@@ -1,16 +1,18 @@
 """Does super-resolution find the blur by which a picture was shrunk? Pictures are shrunk by known kernels, a row each.
 
-    python -m benchmarks.blur --data FOLDER [FOLDER …] [--scale 2]
+    python -m benchmarks.blur --data FOLDER [FOLDER …] [--scale 2] [--jpeg 90]
 
 `found` is the share of pictures of which both sigmas are within 20 % of the true ones; `kept bicubic` that of which no
 Gaussian is told from bicubic. Sigmas are in large pixels: the median, and the range of the middle four fifths.
 """
 
 import argparse
+import io
 import time
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from projects.super_resolution.blur import estimate_blur
 from projects.super_resolution.config import Config
@@ -23,9 +25,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True, type=Path, nargs="+")
     parser.add_argument("--scale", type=int, default=2, choices=(2, 3, 4))
+    parser.add_argument("--jpeg", type=int, help="quality at which the shrunk pictures are stored; else without loss")
     args = parser.parse_args()
     pictures = [picture for folder in args.data for picture in list_folder(folder, args.scale)]
-    print(f"{len(pictures)} pictures of {', '.join(folder.name for folder in args.data)}, ×{args.scale}\n")
+    stored = f", stored as JPEG of quality {args.jpeg}" if args.jpeg else ""
+    print(f"{len(pictures)} pictures of {', '.join(folder.name for folder in args.data)}, ×{args.scale}{stored}\n")
     print("| kernel | kept bicubic | found | along | across | degrees off |\n|---|---:|---:|---:|---:|---:|")
     seconds = []
     for shape in (None, *SHAPES):
@@ -37,6 +41,10 @@ def main() -> None:
                 blur = {"blur_along": along, "blur_across": across, "blur_angle": angle}
                 config = Config(scale=args.scale, kernel="gaussian", **blur)
             low, _ = degraded(picture, config)
+            if args.jpeg:
+                file = io.BytesIO()
+                Image.fromarray(low).save(file, "JPEG", quality=args.jpeg)
+                low = np.asarray(Image.open(file))
             began = time.perf_counter()
             answers.append(estimate_blur(low, args.scale))
             seconds.append(time.perf_counter() - began)
