@@ -21,6 +21,7 @@ SHOWN_SIDE = 1200  # pixels of the longer side: what is painted on the page; the
 def try_it(run: Run) -> None:
     predictor = shared.predictor(run)
     left, right = st.columns([1, 3])
+    picture = None  # so it stays where one is refused
     with left, shared.errors_shown():
         label = t("A picture, grey or in colour", "흑백 또는 컬러 사진")
         picture, name = shared.picture_input(predictor.examples, label, MAX_PIXELS)

@@ -27,6 +27,7 @@ KEPT_RESULTS = 16
 def try_it(run: Run) -> None:
     predictor = shared.predictor(run)
     left, right = st.columns([1, 2])
+    raw = None  # so it stays where a picture is refused
     with left, shared.errors_shown():
         raw, name = _input(predictor)
     if raw is None:

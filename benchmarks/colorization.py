@@ -2,12 +2,17 @@
 
     python -m benchmarks.colorization --data FOLDER [--epochs 60] [--seed 0] [--patch 1] [--l1-weight 20]
     python -m benchmarks.colorization --runs l1-RUN gan-RUN          # of two runs that are finished
+    python -m benchmarks.colorization --data FOLDER --patches 1 16 70 --seeds 0 1       # by validation alone
 
 Every figure is of the test split, with its 95 % bootstrap interval over photographs. Under the tables: PSNR above
-grey, how far apart the two are, and how much more colourful the second is.
+grey, how far apart the two are, and how much more colourful the second is. The third form opens no test split: it
+prints each training's best validation concordance, by which its epoch is kept.
 """
 
 import argparse
+import tempfile
+import time
+from itertools import product
 from pathlib import Path
 
 from common import cli, runs
@@ -27,11 +32,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--patch", type=int, default=Config.patch, choices=(1, 16, 70))
     parser.add_argument("--l1-weight", type=float, default=Config.l1_weight)
+    parser.add_argument("--patches", type=int, nargs="+", choices=(1, 16, 70), help="compare these, by validation")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="for --patches")
     parser.add_argument("--runs", nargs=2, help="ids of finished runs, of l1 and of gan, instead of training")
     parser.add_argument("--runs-dir", type=Path, default=runs.runs_dir())
     args = parser.parse_args()
     with cli.user_errors():
         project = Project("colorization")
+        if args.data and args.patches:
+            return _by_validation(project, args)
         if args.runs:
             pair = [runs.find(project, name, args.runs_dir) for name in args.runs]
         elif args.data:
@@ -46,6 +55,29 @@ def main() -> None:
         print(f"PSNR of {name} above grey: {found['psnr']['value'] - grey:+.2f} dB")
     print(f"PSNR of gan beside l1: {gan['psnr']['value'] - l1['psnr']['value']:+.2f} dB")
     print(f"gan is {gan['colourfulness']['value'] / l1['colourfulness']['value']:.2f} times as colourful as l1")
+
+
+def _by_validation(project: Project, args: argparse.Namespace) -> None:
+    """Train each patch with each seed; a row each."""
+    cli.start_keras()
+    print("| patch | seed | epoch kept | validation concordance | validation L1 | seconds |")
+    print("|---:|---:|---:|---:|---:|---:|")
+    for patch, seed in product(args.patches, args.seeds):
+        config = Config(epochs=args.epochs, seed=seed, patch=patch, l1_weight=args.l1_weight)
+        with tempfile.TemporaryDirectory() as folder:
+            run = runs.start(project, config, str(args.data), runs.data_dir(), Path(folder))
+            began = time.perf_counter()
+            project.train(config, run)
+            seconds, best = time.perf_counter() - began, max(run.history, key=lambda row: row["val_concordance"])
+        cells = [
+            patch,
+            seed,
+            int(best["epoch"]),
+            f"{best['val_concordance']:.3f}",
+            f"{best['val_loss']:.4f}",
+            f"{seconds:.0f}",
+        ]
+        print("| " + " | ".join(map(str, cells)) + " |", flush=True)
 
 
 def _trained(project: Project, model: str, args: argparse.Namespace) -> Run:

@@ -218,7 +218,10 @@ def test_it_learns_the_colours_of_gradients(name, folder):
     config = replace(TOY, model=name, learning_rate=1e-2, dropout=0.0)
     colorizer = model.build_model(config, {})
     pictures = photographs(folder)
-    colorizer.fit(stream.Photographs(pictures, 16, 8, zoom=1.2), epochs=150, verbose=0)
+    drawn = stream.Photographs(pictures, 16, 8, zoom=1.2)
+    for _ in range(150):
+        drawn.on_epoch_begin()
+        colorizer.train_on_batch(*drawn[0])
     truth = np.stack([middle(shrunk(picture, 16), 16) for picture in pictures])
     inputs, targets = stream.scaled(truth)
     error = np.abs(np.asarray(colorizer(inputs, training=False)) - targets).mean()
@@ -283,9 +286,17 @@ def test_a_collapsed_discriminator_is_said(tmp_path):
     assert "the discriminator has collapsed" in (run.path / "MODEL_CARD.md").read_text()
 
 
-def test_ladder_of_one_is_a_plain_keras_model(tmp_path):
-    run = runs.start(PROJECT, replace(TOY, model="l1", epochs=2), "builtin", tmp_path, tmp_path / "runs")
+@pytest.fixture(scope="module")
+def l1(trained, tmp_path_factory):
+    """A finished run of the ladder's first model, beside the toy run of the default."""
+    place = trained("colorization").path.parents[1]
+    run = runs.start(PROJECT, replace(TOY, model="l1", epochs=2), "builtin", tmp_path_factory.mktemp("data"), place)
     cli.train_run(run)
+    return run
+
+
+def test_ladder_of_one_is_a_plain_keras_model(l1):
+    run = l1
     assert run.finished and "discriminator_loss" not in run.history[0]
     assert run.load().networks["model"].count_params() == run.report["parameters"]
 
@@ -516,10 +527,8 @@ def test_meta_is_plain_json(trained):
     assert json.loads(json.dumps(meta)) == meta and len(meta["examples"]) == EXAMPLES
 
 
-def test_page_shows_several_runs_side_by_side(trained, tmp_path, monkeypatch):
-    first = trained("colorization")
-    second = runs.start(PROJECT, replace(TOY, model="l1", epochs=2), "builtin", tmp_path, first.path.parents[1])
-    cli.train_run(second)
+def test_page_shows_several_runs_side_by_side(trained, l1, monkeypatch):
+    first, second = trained("colorization"), l1
     monkeypatch.setenv("KERAS_PORTFOLIO_RUNS", str(first.path.parents[1]))
     app = AppTest.from_file(str(ROOT / "apps" / "colorization.py"), default_timeout=120).run()
     assert not app.exception
