@@ -82,20 +82,20 @@ def _input(predictor) -> tuple[dict | None, str]:
     way = st.selectbox(
         t("How it was made small", "어떻게 줄였는가"), list(ways), format_func=ways.__getitem__, key="kernel"
     )
+    complete = True
     if way == "estimate":
         raw["kernel"] = "estimate"
     if way == "file":
-        file = st.file_uploader(
-            t("Kernel (.npy, rows × columns)", "커널 (.npy, 행 × 열)"), type=["npy"], max_upload_size=1
-        )
-        if file is None:
-            return None, ""
-        raw["kernel"] = _kernel(file.getvalue(), file.name)
+        label = t("Kernel (.npy, rows × columns)", "커널 (.npy, 행 × 열)")
+        file = st.file_uploader(label, type=["npy"], max_upload_size=1)
+        complete = file is not None
+        if complete:
+            raw["kernel"] = _kernel(file.getvalue(), file.name)
     st.image(
         picture,
         caption=t(f"{picture.shape[1]} × {picture.shape[0]} pixels", f"{picture.shape[1]} × {picture.shape[0]} 픽셀"),
     )
-    return raw, name
+    return (raw if complete else None), name
 
 
 def _kernel_words(config: Config) -> str:

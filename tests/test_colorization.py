@@ -522,6 +522,24 @@ def test_command(trained, tmp_path):
         colour_file(run.load(), tmp_path / "grey.jpg", tmp_path / "no.txt")
 
 
+def test_page_says_what_it_refuses(trained, monkeypatch):
+    """A bad upload is a red box and not a traceback; the next good one is coloured."""
+    monkeypatch.setenv("KERAS_PORTFOLIO_RUNS", str(trained("colorization").path.parents[1]))
+    app = AppTest.from_file(str(ROOT / "apps" / "colorization.py"), default_timeout=120).run()
+    app.selectbox(key="picture").set_value(EXAMPLES).run()
+    for content, words in [
+        (images.picture_bytes(np.zeros((1, 1, 3), np.uint8)), "1 × 1 pixels"),
+        (images.picture_bytes(np.zeros((9000, 8, 3), np.uint8)), "8 × 9000 pixels"),
+        (images.picture_bytes(np.zeros((2001, 4000, 3), np.uint8)), "at most 8,000,000 are taken"),
+        (b"hello", "mine.png is not a picture"),
+    ]:
+        app.file_uploader[0].upload("mine.png", content, "image/png").run()
+        assert not app.exception and words in app.error[0].value
+    app.file_uploader[0].upload("mine.png", images.picture_bytes(noise(20, 30, 3)), "image/png").run()
+    assert not app.exception and not app.error
+    assert json.loads(app.json[0].value)["picture"]["shape"] == [20, 30, 3]
+
+
 def test_meta_is_plain_json(trained):
     meta = trained("colorization").load().meta
     assert json.loads(json.dumps(meta)) == meta and len(meta["examples"]) == EXAMPLES

@@ -507,6 +507,31 @@ def test_page_learns_once(trained, monkeypatch):
     assert not again.exception and again.json[0].value == app.json[0].value
 
 
+def test_page_says_what_it_refuses(trained, monkeypatch):
+    """A bad upload is a red box and not a traceback; the next good one is taken, and a kernel is asked for or found."""
+    run = trained("super_resolution")
+    monkeypatch.setenv("KERAS_PORTFOLIO_RUNS", str(run.path.parents[1]))
+    app = AppTest.from_file(str(ROOT / "apps" / "super_resolution.py"), default_timeout=120).run()
+    app.selectbox(key="picture").set_value(len(run.load().examples)).run()
+    for content, words in [
+        (images.picture_bytes(np.zeros((1, 1, 3), np.uint8)), "1 × 1 pixels"),
+        (images.picture_bytes(np.zeros((9000, 8, 3), np.uint8)), "8 × 9000 pixels"),
+        (images.picture_bytes(np.zeros((1500, 1500, 3), np.uint8)), "at most 2,000,000 are taken"),
+        (b"hello", "mine.png is not a picture"),
+    ]:
+        app.file_uploader[0].upload("mine.png", content, "image/png").run()
+        assert not app.exception and words in app.error[0].value
+    app.file_uploader[0].upload("mine.png", images.picture_bytes(np.zeros((24, 30, 3), np.uint8)), "image/png").run()
+    assert not app.exception and not app.error and app.button(key="enlarge")
+    app.selectbox(key="kernel").set_value("file").run()
+    assert not [button for button in app.button if button.key == "enlarge"], "the kernel is not there yet"
+    app.file_uploader[1].upload("kernel.npy", b"hello", "application/octet-stream").run()
+    assert not app.exception and "kernel.npy is not" in app.error[0].value
+    app.selectbox(key="kernel").set_value("estimate").run()
+    app.button(key="enlarge").click().run()
+    assert not app.exception and json.loads(app.json[0].value)["kernel"] == "bicubic, estimated"
+
+
 def test_meta_is_plain_json(trained):
     meta = trained("super_resolution").load().meta
     assert json.loads(json.dumps(meta)) == meta and len(meta["examples"]) == 2
