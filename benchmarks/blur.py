@@ -48,7 +48,7 @@ def main() -> None:
             began = time.perf_counter()
             answers.append(estimate_blur(low, args.scale))
             seconds.append(time.perf_counter() - began)
-        told = np.array([answer for answer in answers if answer])
+        told = np.array([answer for answer in answers if answer]).reshape(-1, 3)
         kept = f"{answers.count(None) / len(answers):.0%}"
         if shape is None:
             print(f"| bicubic | {kept} | | | | |")
@@ -58,13 +58,15 @@ def main() -> None:
         print(
             f"| {along:g}, {across:g}{f' at {angle}°' if along > across else ''} | {kept} "
             f"| {(off <= 0.2).sum() / len(answers):.0%} | {_middle(told[:, 0])} | {_middle(told[:, 1])} "
-            f"| {f'{np.median(turn):.0f}' if along > across else ''} |",
+            f"| {f'{np.median(turn):.0f}' if along > across and len(told) else ''} |",
             flush=True,
         )
     print(f"\n{np.mean(seconds):.2f} s an estimate")
 
 
 def _middle(values: np.ndarray) -> str:
+    if not len(values):
+        return ""
     low, middle, high = np.percentile(values, (10, 50, 90))
     return f"{middle:.2f} [{low:.2f}, {high:.2f}]"
 
