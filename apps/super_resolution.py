@@ -35,7 +35,7 @@ def try_it(run: Run) -> None:
     with right, shared.errors_shown():
         answer = predictor.kept(raw) or _results().get(predictor.key(raw))
         if answer is None:
-            answer = _learn(predictor, raw)
+            answer = _learn(predictor, raw, left)
         if answer is not None:
             _compare(raw["picture"], answer["picture"])
             st.caption(t(f"Kernel that was undone: {answer['kernel']}.", f"되돌린 커널: {answer['kernel']}."))
@@ -117,32 +117,33 @@ def _results() -> dict[str, dict]:
     return {}
 
 
-def _learn(predictor, raw: dict) -> dict | None:
-    """The picture while it learns; None before it is asked for, and when it is cancelled."""
-    before = st.empty()
-    scale = raw["scale"]
-    before.image(
-        baseline(raw["picture"], scale, "bicubic"),
+def _learn(predictor, raw: dict, left) -> dict | None:
+    """The picture while it learns, the curve in the column `left`; None before it is asked for and when it is cancelled."""
+    button, bar, picture = st.empty(), st.empty(), st.empty()  # on top, so that a tall picture hides no button
+    picture.image(
+        baseline(raw["picture"], raw["scale"], "bicubic"),
         caption=t("Bicubic, nothing learnt yet", "바이큐빅 (아직 학습 전)"),
         width="stretch",
     )
-    if not st.button(t("Learn and enlarge", "학습하고 키우기"), type="primary", key="enlarge"):
+    if not button.button(t("Learn and enlarge", "학습하고 키우기"), type="primary", key="enlarge"):
         return None
-    bar = st.progress(0.0)
     # Any click ends this script at its next line and closes the stream; this button exists to be clicked.
-    st.button(t("Cancel", "취소"), key="cancel")
-    chart, losses, shown = st.empty(), [], None
+    button.button(t("Cancel", "취소"), key="cancel")
+    chart, losses, shown = left.empty(), [], None
     with contextlib.closing(predictor.stream(raw)) as stream:
         for answer in stream:
             progress, seconds = answer["progress"], answer["seconds"]
-            left = f"{seconds / progress * (1 - progress):.0f}" if progress > 0.02 else "…"
-            bar.progress(progress, t(f"{progress:.0%}, {left} s left", f"{progress:.0%}, {left}초 남음"))
+            words = f"{progress:.0%}"
+            if progress > 0.02:
+                rest = seconds / progress * (1 - progress)
+                words += t(f", {rest:.0f} s left", f", {rest:.0f}초 남음")
+            bar.progress(progress, words)
             if answer["loss"] is not None:
                 losses.append({"step": progress, "loss": 255 * answer["loss"]})
                 chart.altair_chart(_curve(losses))
             if answer["picture"] is not shown:
                 shown = answer["picture"]
-                before.image(shown, caption=t("So far", "지금까지"), width="stretch")
+                picture.image(shown, caption=t("So far", "지금까지"), width="stretch")
     results = _results()
     while len(results) >= KEPT_RESULTS:
         results.pop(next(iter(results)))

@@ -164,7 +164,7 @@ def enlarge_file(predictor: Predictor, options: Options) -> dict[str, Any]:
     if options.output.suffix.lower() not in SUFFIXES:
         raise UserError(f"--output {options.output} must end in one of {', '.join(SUFFIXES)}.")
     kernel = {"kernel": read_kernel(options.kernel)} if options.kernel else {}
-    raw: dict[str, Any] = {"picture": read_picture(options.input), **kernel}
+    raw: dict[str, Any] = {"picture": read_picture(options.input, MAX_PIXELS), **kernel}
     for name in ("scale", "quality", "seed"):
         if getattr(options, name) is not None:
             raw[name] = getattr(options, name)
