@@ -119,16 +119,16 @@ def _results() -> dict[str, dict]:
 
 def _learn(predictor, raw: dict, left) -> dict | None:
     """The picture while it learns, the curve in the column `left`; None before it is asked for and when it is cancelled."""
-    button, bar, picture = st.empty(), st.empty(), st.empty()  # on top, so that a tall picture hides no button
+    buttons, bar, picture = st.container(horizontal=True), st.empty(), st.empty()  # a tall picture hides no button
     picture.image(
         baseline(raw["picture"], raw["scale"], "bicubic"),
         caption=t("Bicubic, nothing learnt yet", "바이큐빅 (아직 학습 전)"),
         width="stretch",
     )
-    if not button.button(t("Learn and enlarge", "학습하고 키우기"), type="primary", key="enlarge"):
+    if not buttons.button(t("Learn and enlarge", "학습하고 키우기"), type="primary", key="enlarge"):
         return None
     # Any click ends this script at its next line and closes the stream; this button exists to be clicked.
-    button.button(t("Cancel", "취소"), key="cancel")
+    buttons.button(t("Cancel", "취소"), key="cancel")
     chart, losses, shown = left.empty(), [], None
     with contextlib.closing(predictor.stream(raw)) as stream:
         for answer in stream:
