@@ -1,6 +1,6 @@
 """Both entries of colorization's ladder on one folder of photographs: the README's tables, and how they compare.
 
-    python -m benchmarks.colorization --data FOLDER [--epochs 60] [--seed 0] [--patch 1] [--l1-weight 20]
+    python -m benchmarks.colorization --data FOLDER [--epochs 60] [--seed 0] [--patch 16] [--l1-weight 20]
     python -m benchmarks.colorization --runs l1-RUN gan-RUN          # of two runs that are finished
     python -m benchmarks.colorization --data FOLDER --patches 1 16 70 --seeds 0 1       # by validation alone
 

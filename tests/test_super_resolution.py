@@ -197,9 +197,8 @@ def test_closing_the_stream_ends_the_learning(example, monkeypatch):
     [
         (3, {}),
         (4, {"stages": "one"}),
-        (2, {"stages": "two"}),
+        (2, {"stages": "two", "schedule": "slope"}),
         (3, {"stages": "two"}),
-        (2, {"schedule": "slope"}),
         (4, {"networks": 2, "rounds": 2}),
     ],
 )

@@ -11,7 +11,7 @@ class Config:
     """Knobs of the science; a search tries those that have a range."""
 
     model: Literal["l1", "gan"] = "gan"  # l1: the U-Net on L1 alone; gan: L1 and a discriminator, as in Pix2Pix
-    patch: Literal[1, 16, 70] = 1  # gan: side of the patches, in pixels, that the discriminator judges
+    patch: Literal[1, 16, 70] = 16  # gan: side of the patches, in pixels, that the discriminator judges
     seed: Annotated[int, Bounds(least=0)] = 0  # same seed, same weights
 
     size: Annotated[int, Bounds(least=16, most=256)] = 64  # side in pixels of the pictures that it learns from
@@ -31,4 +31,4 @@ class Config:
 
 
 # The smallest setting that still learns something: what the tests use.
-TOY = Config(size=16, width=4, depth=2, epochs=3, batch_size=16, average=0.8)
+TOY = Config(patch=1, size=16, width=4, depth=2, epochs=3, batch_size=16, average=0.8)
