@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -157,11 +158,18 @@ def _without(pictures: list[Picture], others: list[Picture]) -> list[Picture]:
 
 def shrunk(picture: Picture, side: int) -> np.ndarray:
     """The picture (h, w, 3) uint8, its shorter side shrunk (or enlarged) to `side` pixels by antialiased bicubic."""
-    pixels = read_picture(picture.path)
     if picture.box:
         left, top, right, bottom = picture.box
-        pixels = pixels[top:bottom, left:right]
+        pixels = _photograph(picture.path)[top:bottom, left:right]
+    else:
+        pixels = read_picture(picture.path)
     return resized(pixels, side / min(pixels.shape[:2]))
+
+
+@lru_cache(maxsize=len(PACKAGED))
+def _photograph(path: Path) -> np.ndarray:
+    """A photograph of which several squares are wanted: decoded once."""
+    return read_picture(path)
 
 
 def resized(pixels: np.ndarray, factor: float) -> np.ndarray:

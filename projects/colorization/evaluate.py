@@ -111,23 +111,26 @@ def baselines(train: Split, validation: Split, size: int) -> dict[str, Painter]:
     }
 
 
+def _other(folder: Path) -> Split:
+    """The colour photographs of another folder, to score a finished run on."""
+    pictures = photographs(folder) if folder.is_dir() else []
+    if not pictures:
+        raise UserError(f"{folder} is not a folder with colour photographs in it.")
+    return Split(pictures, np.array([picture.name for picture in pictures]))
+
+
 def evaluate(run: Run, data: str | None = None) -> Report:
     """Colour and score the test squares, or all photographs of another folder; baselines by the same code."""
     config = run.config
     size = config.size
+    other = _other(Path(data)) if data else None
     splits = load_data(config, run.data, run.data_dir)
     predictor = run.load()
     network = painter_of(predictor)
     others = baselines(splits.train, splits.validation, size)
     chosen = rows_of(splits.validation.inputs, size, {"network": network})["network"]
     chosen = [row for row in chosen if row]
-    if data:
-        pictures = photographs(Path(data)) if Path(data).is_dir() else []
-        if not pictures:
-            raise UserError(f"{data} is not a folder with colour photographs in it.")
-        test, looks = Split(pictures, np.array([picture.name for picture in pictures])), 1
-    else:
-        test, looks = splits.open_test(run)
+    test, looks = (other, 1) if other else splits.open_test(run)
     rows = rows_of(test.inputs, size, {"network": network, **others})
     kept = np.array([row is not None for row in rows["network"]])
     if not kept.any():
