@@ -167,14 +167,14 @@ def _compare(low: np.ndarray, large: np.ndarray) -> None:
     """Before and after in one picture, with a line to push from one to the other."""
     scale = large.shape[0] // low.shape[0]
     methods = {"bicubic": t("bicubic", "바이큐빅"), "nearest": t("pixels", "픽셀")}
-    first, second, third = st.columns([5, 5, 6])
-    method = first.segmented_control(
+    controls = st.container(horizontal=True, gap="medium")  # wraps where it is narrow
+    method = controls.segmented_control(
         t("Before", "전"), list(methods), default="bicubic", format_func=methods.__getitem__, required=True
     )
-    zoom = second.segmented_control(
+    zoom = controls.segmented_control(
         t("Zoom", "확대"), (1, 2, 4), default=1, format_func=lambda z: f"{z}×", required=True
     )
-    share = third.slider(t("← before · after →", "← 전 · 후 →"), 0, 100, 50, format="%d %%", key="wipe")
+    share = controls.slider(t("← before · after →", "← 전 · 후 →"), 0, 100, 50, format="%d %%", key="wipe", width=170)
     pictures = [_middle(picture, zoom) for picture in (baseline(low, scale, method), large)]
     st.image(wiped(*pictures, share / 100), width="stretch")
     st.caption(

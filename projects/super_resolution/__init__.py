@@ -13,8 +13,8 @@ DATA = {
 }
 LIMITS = (
     "Detail that does not recur anywhere in the picture cannot be learnt from it; faces are not invented.",
-    "The network learns to undo one known way of shrinking; a picture that was shrunk otherwise, or was compressed "
-    "hard, gains less and may show its artefacts more clearly.",
+    "The network learns to undo one way of shrinking, which it is told or which is estimated among Gaussians; a "
+    "picture that was shrunk otherwise, or was compressed hard, gains less and may show its artefacts more clearly.",
     "PSNR and SSIM measure closeness to the original, not how pleasing a picture is.",
 )
 PREDICT_HINT = (
