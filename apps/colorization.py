@@ -62,7 +62,12 @@ def _other_runs(run: Run) -> list[Run]:
     if not finished:
         return []
     return st.multiselect(
-        t("Compare with other runs", "다른 실행과 비교"), finished, format_func=_label, max_selections=3, key="others"
+        t("Compare with other runs", "다른 실행과 비교"),
+        finished,
+        format_func=_label,
+        max_selections=3,
+        key="others",
+        placeholder=t("Choose runs", "실행 고르기"),
     )
 
 
