@@ -140,10 +140,10 @@ def cell(figure: dict[str, Any] | None) -> str:
 
 
 def number(value: float | None) -> str:
-    """Three decimals below 10, two below 100, one below 1000, else none: about four digits."""
+    """Three decimals below 10, two below 100, one below 1000, else none: about four digits; never -0."""
     if value is None or math.isnan(value):
         return "–"
-    return f"{value:,.{3 if abs(value) < 10 else 2 if abs(value) < 100 else 1 if abs(value) < 1000 else 0}f}"
+    return f"{value:z,.{3 if abs(value) < 10 else 2 if abs(value) < 100 else 1 if abs(value) < 1000 else 0}f}"
 
 
 def print_scores(content: dict[str, Any]) -> None:
