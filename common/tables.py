@@ -8,6 +8,7 @@ import csv
 import hashlib
 import sys
 from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,15 @@ def read_chunks(path: Path, rows: int = CHUNK_ROWS) -> Iterator[pd.DataFrame]:
         raise UserError(f"{path} is not UTF-8 text ({error.reason}). Save it as UTF-8.") from None
     except pd.errors.ParserError as error:
         raise UserError(f"{path} is not a regular CSV file: {str(error).strip()}.") from None
+
+
+def ahead(pieces: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    """The same pieces; while one is used, a thread reads the next."""
+    with ThreadPoolExecutor(1) as thread:
+        following = thread.submit(next, pieces, None)
+        while (piece := following.result()) is not None:
+            following = thread.submit(next, pieces, None)
+            yield piece
 
 
 def _number_chunks(path: Path, header: list[str], rows: int) -> Generator[pd.DataFrame, None, tuple[int, bool]]:
@@ -184,7 +194,7 @@ def score_table_file(
     rows = 0
     writer = None
     with replacing(target) as temporary:
-        for chunk in read_chunks(source, chunk_rows):
+        for chunk in ahead(read_chunks(source, chunk_rows)):
             if chunk.empty:
                 raise UserError(f"{source} has a header but no rows.")
             if most is not None and rows + len(chunk) > most:

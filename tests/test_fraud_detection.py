@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from common import cli, runs
 from common.errors import UserError
+from common.evaluation import score_table
 from common.project import Project
 from projects.fraud_detection.config import TOY, Config
 from projects.fraud_detection.data import MAX_CATEGORIES, ULB_COLUMNS, ULB_NORMALS, load_data, two_classes
@@ -46,6 +47,12 @@ def own(rows: int = 300, seed: int = 0) -> pd.DataFrame:
             "fraud": np.where(late, "yes", "no"),
         }
     )
+
+
+@pytest.fixture
+def few_resamples(monkeypatch):
+    """For tests that ask nothing of the intervals."""
+    monkeypatch.setattr(score_table, "__defaults__", (None, 20, 0))
 
 
 @pytest.fixture
@@ -285,7 +292,7 @@ def test_contributions_of_a_logistic_regression_are_its_terms(table, tmp_path):
     project = Project(NAME)
     config = Config(model="logistic", epochs=2)
     run = runs.start(project, config, str(table(ulb())), tmp_path, tmp_path / "runs")
-    cli.train_run(run)
+    project.train(config, run)
     predictor = run.load()
     frame = pd.DataFrame(predictor.examples)
     kernel = predictor.networks["model"].get_weights()[0][:, 0]
@@ -297,7 +304,7 @@ def test_contributions_of_a_logistic_regression_are_its_terms(table, tmp_path):
     np.testing.assert_allclose(predictor.contributions(frame), np.array(expected).T, atol=1e-4)
 
 
-def test_own_file_end_to_end_and_evaluated_on_new_data(table, tmp_path):
+def test_own_file_end_to_end_and_evaluated_on_new_data(few_resamples, table, tmp_path):
     project = Project(NAME)
     config = Config(target="fraud", group="card", epochs=2, layers=1, units=8)
     run = runs.start(project, config, str(table(own(600))), tmp_path, tmp_path / "runs")
@@ -345,7 +352,7 @@ def test_training_from_the_page(trained, tmp_path):
     assert entry["run"].finished and any(entry["run"].id in success.value for success in app.success)
 
 
-def test_a_run_that_was_stopped_by_hand_says_so(tmp_path):
+def test_a_run_that_was_stopped_by_hand_says_so(few_resamples, tmp_path):
     run = runs.start(Project(NAME), replace(TOY, epochs=1000, patience=1000), "builtin", tmp_path, tmp_path / "runs")
     stop = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: run.stop_file.touch())
     cli.train_run(run, (stop,))

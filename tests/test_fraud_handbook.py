@@ -8,6 +8,7 @@ import pytest
 
 from common import cli, runs
 from common.errors import UserError
+from common.evaluation import score_table
 from common.project import Project
 from projects.fraud_detection import simulate
 from projects.fraud_detection.cards import card_precision, histories, known_before
@@ -122,6 +123,12 @@ def card_table(rows: int = 600) -> pd.DataFrame:
 
 
 @pytest.fixture
+def few_resamples(monkeypatch):
+    """For tests that ask nothing of the intervals."""
+    monkeypatch.setattr(score_table, "__defaults__", (None, 20, 0))
+
+
+@pytest.fixture
 def table(tmp_path):
     def write(frame, name="table.csv"):
         frame.to_csv(tmp_path / name, index=False)
@@ -177,10 +184,11 @@ def test_the_gru_needs_cards(table, tmp_path):
         build_models(config, splits.meta)
 
 
-def trained_on(table, tmp_path, **knobs) -> runs.Run:
+def trained_on(table, tmp_path, finish=cli.train_run, **knobs) -> runs.Run:
+    """finish: what takes the run to its end; without the test split it is the project's own `train`."""
     config = dataclasses.replace(TOY, **OWN, epochs=1, units=32, history=4, **knobs)
     run = runs.start(Project(NAME), config, str(table), tmp_path, tmp_path / "runs")
-    cli.train_run(run)
+    finish(run)
     return run
 
 
@@ -188,11 +196,16 @@ def test_a_history_changes_what_the_gru_says_and_a_file_is_scored_in_pieces(tabl
     from common import tables
 
     frame = card_table()
-    run = trained_on(table(frame), tmp_path, model="gru")
-    predictor = run.load()
+    predictor = trained_on(table(frame), tmp_path, lambda run: Project(NAME).train(run.config, run), model="gru").load()
     example = next(example for example in predictor.examples if example["history"])
     alone = {name: value for name, value in example.items() if name != "history"}
     assert predictor.predict(example)["fraud_probability"] != predictor.predict(alone)["fraud_probability"]
+    for hours in (-3, "soon", None):
+        wrong = [{**example["history"][0], "hours_before": hours}, *example["history"][1:]]
+        with pytest.raises(UserError, match="transaction 1 of the history: hours_before is"):
+            predictor.predict(example | {"history": wrong})
+    with pytest.raises(UserError, match="the transaction: payment is '€ 12'; expected"):
+        predictor.predict(example | {"payment": "€ 12"})
     split = labelled(tmp_path / "table.csv", predictor.meta)
     whole = predictor.decode(predictor.score(split))["fraud_probability"]
     monkeypatch.setattr(tables, "CHUNK_ROWS", 70)
@@ -223,7 +236,7 @@ def test_an_autoencoder_learns_from_normal_rows_alone(table, tmp_path):
     assert (np.argsort(raw, kind="stable") == np.argsort(calibrated, kind="stable")).all()
 
 
-def test_the_ensemble_is_the_mean_of_its_members(table, tmp_path):
+def test_the_ensemble_is_the_mean_of_its_members(few_resamples, table, tmp_path):
     run = trained_on(table(card_table()), tmp_path, model="ensemble", members=2)
     predictor = run.load()
     assert set(predictor.networks) == {"mlp_1", "gru_2"}
@@ -246,7 +259,7 @@ def test_the_treatments_of_rare_frauds(imbalance):
         assert len(found) == 2 and found[1] is targets
 
 
-def test_new_labelled_data_keeps_its_weights(table, tmp_path):
+def test_new_labelled_data_keeps_its_weights(few_resamples, table, tmp_path):
     frame = card_table().assign(stands_for=np.where(card_table()["fraud"] == 1, 1, 30))
     run = trained_on(table(frame), tmp_path, weight="stands_for")
     meta = run.load().meta

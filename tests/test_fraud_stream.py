@@ -8,6 +8,7 @@ import pytest
 
 from common import cli, runs, tables
 from common.errors import UserError
+from common.evaluation import score_table
 from common.project import Project
 from projects.fraud_detection import data, stream
 from projects.fraud_detection.config import TOY, Config
@@ -21,6 +22,7 @@ NAME = "fraud_detection"
 @pytest.fixture
 def small(monkeypatch):
     """A table of more than 500 rows is streamed, in pieces of 200; at most 100 rows are held out for each part."""
+    monkeypatch.setattr(score_table, "__defaults__", (None, 20, 0))  # nothing is asked of the intervals here
     monkeypatch.setattr(data, "STREAM_FROM", 500)
     monkeypatch.setattr(stream, "HELD_OUT", 100)
     monkeypatch.setattr(tables.read_chunks, "__defaults__", (200,))
@@ -182,3 +184,15 @@ def test_reading_ends_once_there_is_enough(tmp_path):
     numbers().to_csv(tmp_path / "n.csv", index=False)
     assert len(tables.read_table(tmp_path / "n.csv")) == 5000
     assert len(tables.read_table(tmp_path / "n.csv", most=5000)) == 5000
+
+
+def test_reading_ahead_changes_nothing_and_passes_a_mistake_on():
+    def pieces():
+        yield from "abc"
+        raise UserError("row 4")
+
+    found = []
+    with pytest.raises(UserError, match="row 4"):
+        found.extend(tables.ahead(pieces()))
+    assert found == [*"abc"]
+    assert list(tables.ahead(iter("ab"))) == ["a", "b"] and not list(tables.ahead(iter("")))

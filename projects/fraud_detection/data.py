@@ -10,7 +10,16 @@ import pandas as pd
 from common.data import SHARES, Source, Split, Splits, load_once, split_rows
 from common.errors import UserError
 from common.files import replacing
-from common.tables import as_categories, check_columns, check_numbers, file_sha256, read_chunks, read_header, read_table
+from common.tables import (
+    ahead,
+    as_categories,
+    check_columns,
+    check_numbers,
+    file_sha256,
+    read_chunks,
+    read_header,
+    read_table,
+)
 from projects.fraud_detection.cards import has_relations, known_before, relations
 from projects.fraud_detection.config import Config
 from projects.fraud_detection.predict import Transactions, cards_of, checked, times_of
@@ -280,7 +289,7 @@ def _streamed(config: Config, path: Path, first: pd.DataFrame, names: dict[str, 
 
     fingerprint = file_sha256(path)
     asked = hashlib.sha256(repr((fingerprint, names, config.split)).encode()).hexdigest()[:16]
-    spool = spooled(data_dir / "spools" / asked, meta["columns"], lambda: map(piece, read_chunks(path)))
+    spool = spooled(data_dir / "spools" / asked, meta["columns"], lambda: map(piece, ahead(read_chunks(path))))
     parts = [
         Transactions(part["frame"], part["targets"].astype(int), part["weights"], part.get("units"))
         for part in spool.held_out()
