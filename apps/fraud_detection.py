@@ -59,14 +59,14 @@ def _one_transaction(predictor) -> None:
     values = {name: value for name, value in example.items() if name != "history"}
     shown = {name: value if isinstance(value, str) else f"{value:.6g}" for name, value in values.items()}
     result = st.container()
-    left, right = st.columns(2)
+    left, right = st.columns([1.2, 1])  # the names of the handbook's columns are long, and differ late
     edited = left.data_editor(
         pd.DataFrame({"value": pd.Series(shown)}),
         key=f"transaction-{number}",
         height=420,
         column_config={
-            "_index": st.column_config.TextColumn(t("column", "열"), width=250),
-            "value": st.column_config.TextColumn(t("value (edit me)", "값 (고쳐 보세요)"), required=True, width=100),
+            "_index": st.column_config.TextColumn(t("column", "열"), width=290),
+            "value": st.column_config.TextColumn(t("value (edit me)", "값 (고쳐 보세요)"), required=True, width=85),
         },
     )
     # What was not edited keeps its full precision instead of going through text.
@@ -88,7 +88,7 @@ def _one_transaction(predictor) -> None:
             .mark_bar(cornerRadius=3)
             .encode(
                 x=alt.X("moved", title=t("log-odds: ← normal · fraud →", "로그 오즈: ← 정상 · 부정 →")),
-                y=alt.Y("column", sort=None, title=None, axis=alt.Axis(labelLimit=190, labelFontSize=10)),
+                y=alt.Y("column", sort=None, title=None, axis=alt.Axis(labelLimit=230, labelFontSize=10)),
                 color=alt.condition("datum.moved > 0", alt.value("#D55E00"), alt.value("#0072B2")),
                 tooltip=["column", alt.Tooltip("moved", format="+.3f")],
             )
@@ -176,7 +176,17 @@ def _card(run: Run, predictor) -> None:
             + (f"신경망은 마지막 {reads}건을 함께 읽습니다." if reads else "신경망은 거래를 하나씩 따로 읽습니다."),
         )
     )
-    st.dataframe(own.drop(columns=["when", "score", "time"]).round(4), hide_index=True)
+    shown = {
+        "when": t("when", "시각"),
+        "terminal": t("terminal", "단말기"),
+        "scenario": t("scenario", "시나리오"),
+        "amount": t("amount", "금액"),
+        "kind": t("in truth", "실제"),
+        "probability": t("probability of fraud", "부정 확률"),
+    }
+    table = own[[name for name in shown if name in own]].sort_values("when").rename(columns=shown)
+    share = st.column_config.NumberColumn(format="percent")
+    st.dataframe(table, hide_index=True, column_config={shown["probability"]: share})
 
 
 def _scenario_chart(run: Run) -> None:
@@ -197,7 +207,7 @@ def _scenario_chart(run: Run) -> None:
         alt.Chart(long, height=260)
         .mark_bar(cornerRadius=2)
         .encode(
-            x=alt.X("scenario", title=None, axis=alt.Axis(labelAngle=0)),
+            x=alt.X("scenario", title=None, axis=alt.Axis(labelAngle=0, labelLimit=250)),
             xOffset=alt.XOffset("model", sort=[term(name) for name in models]),
             y=alt.Y("recall", title=t("recall", "재현율"), axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])),
             color=alt.Color(
