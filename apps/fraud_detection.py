@@ -87,7 +87,11 @@ def _one_transaction(predictor) -> None:
             alt.Chart(moved, height=360)
             .mark_bar(cornerRadius=3)
             .encode(
-                x=alt.X("moved", title=t("log-odds: ← normal · fraud →", "로그 오즈: ← 정상 · 부정 →")),
+                x=alt.X(
+                    "moved",
+                    title=t("log-odds: ← normal · fraud →", "로그 오즈: ← 정상 · 부정 →"),
+                    axis=alt.Axis(titleAnchor="end"),
+                ),
                 y=alt.Y("column", sort=None, title=None, axis=alt.Axis(labelLimit=230, labelFontSize=10)),
                 color=alt.condition("datum.moved > 0", alt.value("#D55E00"), alt.value("#0072B2")),
                 tooltip=["column", alt.Tooltip("moved", format="+.3f")],
@@ -104,6 +108,7 @@ def _one_transaction(predictor) -> None:
 
 
 KIND_COLOURS = ["#0072B2", "#D55E00"]
+GREY = "#888888"  # seen on a light page and on a dark one
 
 
 def _scores(run: Run) -> pd.DataFrame:
@@ -151,7 +156,14 @@ def _card(run: Run, predictor) -> None:
         scale=alt.Scale(domain=[0, 1]),
     )
     size = (
-        {"size": alt.Size("amount", title=t("amount", "금액"), scale=alt.Scale(range=[40, 500]))}
+        {
+            "size": alt.Size(
+                "amount",
+                title=t("amount", "금액"),
+                scale=alt.Scale(range=[40, 500]),
+                legend=alt.Legend(symbolFillColor=GREY, symbolStrokeWidth=0),
+            )
+        }
         if "amount" in own
         else {}
     )
@@ -165,8 +177,8 @@ def _card(run: Run, predictor) -> None:
         tooltip=["when:T", alt.Tooltip("probability", format=".2%"), "kind", *(["amount"] if "amount" in own else [])],
         **size,
     )
-    rule = alt.Chart(pd.DataFrame({"probability": [limit]})).mark_rule(strokeDash=[4, 4]).encode(y=y)
-    st.altair_chart(base.mark_line(color="#999999", strokeWidth=1).encode(x=x, y=y) + points + rule)
+    rule = alt.Chart(pd.DataFrame({"probability": [limit]})).mark_rule(strokeDash=[4, 4], color=GREY).encode(y=y)
+    st.altair_chart(base.mark_line(color=GREY, strokeWidth=1).encode(x=x, y=y) + points + rule)
     reads = predictor.history
     st.caption(
         t(
@@ -260,12 +272,15 @@ def _two_runs(run: Run) -> None:
     frauds, normals = rows[rows["target"] == 1], rows[rows["target"] == 0]
     shown = pd.concat([frauds.head(1500), normals.nlargest(1000, "score")])
     names = [t("normal", "정상"), t("fraud", "부정")]
+    whole, percent = alt.Scale(domain=[0, 1]), alt.Axis(format="%")
+    same = pd.DataFrame({"probability": [0, 1], "second": [0, 1]})
     st.altair_chart(
-        alt.Chart(shown, height=420)
+        alt.Chart(same).mark_line(color=GREY, strokeDash=[4, 4]).encode(x="probability", y="second")
+        + alt.Chart(shown, height=420)
         .mark_circle(opacity=0.5, size=36)
         .encode(
-            x=alt.X("probability", title=run.id, axis=alt.Axis(format="%")),
-            y=alt.Y("second", title=second.id, axis=alt.Axis(format="%")),
+            x=alt.X("probability", title=run.id, axis=percent, scale=whole),
+            y=alt.Y("second", title=second.id, axis=percent, scale=whole),
             color=alt.Color(
                 "kind", title=None, scale=alt.Scale(domain=names, range=KIND_COLOURS), legend=alt.Legend(orient="top")
             ),
@@ -335,11 +350,14 @@ def _threshold(run: Run, predictor) -> None:
     left, right = st.columns(2)
     names = {"precision": t("precision", "정밀도"), "recall": t("recall", "재현율")}
     lines = table.reset_index().rename(columns=names).melt("index", list(names.values()), "figure", "share")
-    rule = alt.Chart(pd.DataFrame({"index": [position]})).mark_rule(strokeDash=[4, 4]).encode(x="index")
+    rule = alt.Chart(pd.DataFrame({"index": [position]})).mark_rule(strokeDash=[4, 4], color=GREY).encode(x="index")
     axis = alt.X("index", title=t("threshold, low → high", "임계값, 낮음 → 높음"), axis=alt.Axis(labels=False))
     share = alt.Y("share", title=None, axis=alt.Axis(format="%"))
     colours = alt.Color(
-        "figure", title=None, scale=alt.Scale(range=["#0072B2", "#E69F00"]), legend=alt.Legend(orient="top")
+        "figure",
+        title=None,
+        scale=alt.Scale(domain=list(names.values()), range=["#0072B2", "#E69F00"]),
+        legend=alt.Legend(orient="top"),
     )
     left.altair_chart(alt.Chart(lines).mark_line().encode(x=axis, y=share, color=colours) + rule)
     cost = alt.Y("cost_per_1000", title=t("cost per 1,000 transactions", "거래 1,000건당 비용"))

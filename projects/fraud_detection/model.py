@@ -13,7 +13,7 @@ from projects.fraud_detection.config import Config
 from projects.fraud_detection.predict import encoded_width
 from projects.fraud_detection.stream import STREAM_FROM
 
-STEPS_A_CALL = 8
+STEPS_A_CALL = 8  # training steps in one call of the compiled function
 BOTTLENECK = 4  # numbers that the autoencoder has to make do with, one for so many units of its hidden layers
 
 
