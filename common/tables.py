@@ -119,7 +119,8 @@ def _number_chunks(path: Path, header: list[str], rows: int) -> Generator[pd.Dat
     try:
         reader = pyarrow.csv.open_csv(
             path,
-            read_options=pyarrow.csv.ReadOptions(column_names=header, skip_rows=1, block_size=8 << 20),
+            # Blocks that fit the processor's cache: with 8 MiB a row costs twice the time.
+            read_options=pyarrow.csv.ReadOptions(column_names=header, skip_rows=1, block_size=1 << 20),
             parse_options=pyarrow.csv.ParseOptions(delimiter=_separator(path)),
             convert_options=pyarrow.csv.ConvertOptions(column_types=types),
         )
