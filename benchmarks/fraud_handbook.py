@@ -5,9 +5,10 @@
     python -m benchmarks.fraud_handbook --data-dir FOLDER --models mlp --set units=256 dropout=0.5
 
 Every week is a run of the project's own `train` and `evaluate`; with --runs-dir the runs stay, and those that are
-finished are used again. The figures are the means of the weeks. A terminal or card is in several weeks, so it is
-drawn for all of them at once: average precision is bootstrapped over terminals, card precision over cards, and
-every model meets the same resamples. The earlier weeks end before the first test week begins.
+finished are used again, so several processes can take a week each (`--only 1` … `--only 4`) before the table is made.
+The figures are the means of the weeks. A terminal or card is in several weeks, so it is drawn for all of them at once:
+average precision is bootstrapped over terminals, card precision over cards, and every model meets the same resamples.
+The earlier weeks end before the first test week begins.
 """
 
 import argparse
@@ -86,13 +87,14 @@ def main() -> None:
     parser.add_argument("--set", nargs="*", default=[], metavar="KNOB=VALUE", help="knobs other than the default")
     parser.add_argument("--resamples", type=int, default=1000)
     parser.add_argument("--runs-dir", type=Path, help="keep the runs here")
+    parser.add_argument("--only", type=int, help="train week 1, 2, 3 or 4 alone, and print no table (with --runs-dir)")
     args = parser.parse_args()
     kinds = {knob.name: knob.kind for knob in config.knobs(Project("fraud_detection").config_class)}
     knobs = {name: kinds[name](value) for name, value in (part.split("=") for part in args.set)}
 
     with tempfile.TemporaryDirectory() as folder:
         weeks = []
-        for start in STARTS[args.weeks]:
+        for start in STARTS[args.weeks] if args.only is None else [STARTS[args.weeks][args.only - 1]]:
             found = {
                 model: run_of(model, start, knobs, args.data_dir, args.runs_dir or Path(folder))
                 for model in args.models
@@ -101,6 +103,8 @@ def main() -> None:
             week = tables[args.models[0]].drop(columns="score")
             weeks.append(week.assign(**{model: table["score"] for model, table in tables.items()}))
         knobs_said = found[args.models[0]].config
+    if args.only is not None:
+        return
     fixed = ("card", "time", "terminal", "scenario", "amount", "target", "weight", *args.models)
     models = [*args.models, *(column for column in weeks[0] if column not in fixed)]
     rows = {name: means(weeks, models, name, args.resamples) for name in FIGURES}
