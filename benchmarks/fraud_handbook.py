@@ -42,13 +42,14 @@ FIGURES = {"average_precision": "terminal", "card_precision_at_100": "card"}  # 
 
 
 def run_of(model: str, start: str, knobs: dict, data_dir: Path, runs_dir: Path) -> runs.Run:
-    """The finished run of these knobs on this week: used again, or trained."""
+    """The finished run of these knobs on this week: used again, or trained; an unfinished one goes on."""
     project = Project("fraud_detection")
     wanted = project.config_class(model=model, start=start, **knobs)
-    for entry in runs.list_runs(project, runs_dir):
-        if entry["status"] == "finished" and entry["data"] == "handbook" and entry["run"].config == wanted:
-            return entry["run"]
-    run = runs.start(project, wanted, "handbook", data_dir, runs_dir)
+    entries = [entry for entry in runs.list_runs(project, runs_dir) if entry["data"] == "handbook"]
+    same = [entry for entry in entries if entry["status"] != "damaged" and entry["run"].config == wanted]
+    if finished := [entry["run"] for entry in same if entry["status"] == "finished"]:
+        return finished[0]
+    run = same[0]["run"] if same else runs.start(project, wanted, "handbook", data_dir, runs_dir)
     cli.train_run(run)
     cli.fresh_session()
     return run
