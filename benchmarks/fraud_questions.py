@@ -170,8 +170,8 @@ def main() -> None:
     found = [one_seed(Config(seed=seed, batch_size=args.batch_size), args.data, args.epochs) for seed in args.seeds]
     print(f"mean ± standard deviation over seeds {args.seeds}, {args.epochs} epochs")
     rows(
-        "1. One Dense unit by gradient descent; threshold 0.5",
-        ["columns, optimiser", "average precision", "F1", "largest value"],
+        "1. One Dense unit by gradient descent",
+        ["columns, optimiser", "average precision", "F1 at 0.5", "largest value"],
         [
             [
                 name,
