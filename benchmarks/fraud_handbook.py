@@ -2,10 +2,10 @@
 
     python -m benchmarks.fraud_handbook --data-dir FOLDER                       # the four test weeks
     python -m benchmarks.fraud_handbook --data-dir FOLDER --weeks earlier       # four earlier ones, to choose knobs on
-    python -m benchmarks.fraud_handbook --data-dir FOLDER --models mlp --set units=256 dropout=0.5
+    python -m benchmarks.fraud_handbook --data-dir FOLDER --models mlp ensemble --set units=256 dropout=0.5
 
 Every week is a run of the project's own `train` and `evaluate`; with --runs-dir the runs stay, and those that are
-finished are used again, so several processes can take a week each (`--only 1` … `--only 4`) before the table is made.
+finished are used again, so several processes can take a week each (`--only 1` … `--only 4`): the last makes the table.
 The figures are the means of the weeks. A terminal or card is in several weeks, so it is drawn for all of them at once:
 average precision is bootstrapped over terminals, card precision over cards, and every model meets the same resamples.
 The earlier weeks end before the first test week begins.
@@ -41,15 +41,28 @@ PUBLISHED = {
 FIGURES = {"average_precision": "terminal", "card_precision_at_100": "card"}  # and what is resampled for each
 
 
-def run_of(model: str, start: str, knobs: dict, data_dir: Path, runs_dir: Path) -> runs.Run:
-    """The finished run of these knobs on this week: used again, or trained; an unfinished one goes on."""
+def there(model: str, start: str, knobs: dict, runs_dir: Path) -> runs.Run | None:
+    """The run of these knobs on this week: a finished one before one that was stopped."""
     project = Project("fraud_detection")
     wanted = project.config_class(model=model, start=start, **knobs)
-    entries = [entry for entry in runs.list_runs(project, runs_dir) if entry["data"] == "handbook"]
-    same = [entry for entry in entries if entry["status"] != "damaged" and entry["run"].config == wanted]
-    if finished := [entry["run"] for entry in same if entry["status"] == "finished"]:
-        return finished[0]
-    run = same[0]["run"] if same else runs.start(project, wanted, "handbook", data_dir, runs_dir)
+    same = [
+        entry["run"]
+        for entry in runs.list_runs(project, runs_dir)
+        if entry["data"] == "handbook" and entry["status"] != "damaged" and entry["run"].config == wanted
+    ]
+    return max(same, key=lambda run: run.finished, default=None)
+
+
+def run_of(model: str, start: str, knobs: dict, data_dir: Path, runs_dir: Path) -> runs.Run:
+    """The finished run of these knobs on this week: used again, or trained; one that was stopped goes on."""
+    project = Project("fraud_detection")
+    run = there(model, start, knobs, runs_dir)
+    if run is None:
+        run = runs.start(
+            project, project.config_class(model=model, start=start, **knobs), "handbook", data_dir, runs_dir
+        )
+    elif run.finished:
+        return run
     cli.train_run(run)
     cli.fresh_session()
     return run
@@ -84,34 +97,36 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", type=Path, default=Path("data"))
     parser.add_argument("--weeks", choices=STARTS, default="test")
-    parser.add_argument("--models", nargs="+", default=["logistic", "mlp", "autoencoder", "gru", "ensemble"])
+    parser.add_argument("--models", nargs="+", default=["logistic", "mlp", "autoencoder", "gru"])
     parser.add_argument("--set", nargs="*", default=[], metavar="KNOB=VALUE", help="knobs other than the default")
     parser.add_argument("--resamples", type=int, default=1000)
     parser.add_argument("--runs-dir", type=Path, help="keep the runs here")
-    parser.add_argument("--only", type=int, help="train week 1, 2, 3 or 4 alone, and print no table (with --runs-dir)")
+    parser.add_argument("--only", type=int, help="train week 1, 2, 3 or 4 alone (with --runs-dir)")
     args = parser.parse_args()
     kinds = {knob.name: knob.kind for knob in config.knobs(Project("fraud_detection").config_class)}
     knobs = {name: kinds[name](value) for name, value in (part.split("=") for part in args.set)}
 
+    starts = STARTS[args.weeks]
     with tempfile.TemporaryDirectory() as folder:
-        weeks = []
-        for start in STARTS[args.weeks] if args.only is None else [STARTS[args.weeks][args.only - 1]]:
-            found = {
-                model: run_of(model, start, knobs, args.data_dir, args.runs_dir or Path(folder))
-                for model in args.models
-            }
+        runs_dir, weeks = args.runs_dir or Path(folder), []
+        if args.only is not None:
+            for model in args.models:
+                run_of(model, starts[args.only - 1], knobs, args.data_dir, runs_dir)
+            every = [there(model, start, knobs, runs_dir) for model in args.models for start in starts]
+            if not all(run is not None and run.finished for run in every):
+                return  # the process that ends last makes the table
+        for start in starts:
+            found = {model: run_of(model, start, knobs, args.data_dir, runs_dir) for model in args.models}
             tables = {model: pd.read_csv(run.path / "scores.csv") for model, run in found.items()}
             week = tables[args.models[0]].drop(columns="score")
             weeks.append(week.assign(**{model: table["score"] for model, table in tables.items()}))
         knobs_said = found[args.models[0]].config
-    if args.only is not None:
-        return
     fixed = ("card", "time", "terminal", "scenario", "amount", "target", "weight", *args.models)
     models = [*args.models, *(column for column in weeks[0] if column not in fixed)]
     rows = {name: means(weeks, models, name, args.resamples) for name in FIGURES}
     best = max(args.models, key=lambda model: rows["average_precision"][model][0])
 
-    print(f"\nmean of the weeks after the trainings that start {', '.join(STARTS[args.weeks])}")
+    print(f"\nmean of the weeks after the trainings that start {', '.join(starts)}")
     print(f"knobs: {dataclasses.asdict(knobs_said)}\n")
     print(
         f"| model | average precision | by week | card precision@100 | by week | {best} is (AP) | {best} is (CP@100) |"
