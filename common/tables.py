@@ -66,7 +66,8 @@ def read_chunks(path: Path, rows: int = CHUNK_ROWS) -> Iterator[pd.DataFrame]:
     if path.suffix == ".parquet":
         import pyarrow.parquet
 
-        with pyarrow.parquet.ParquetFile(path) as file:
+        # With pre_buffer, Arrow's default, every part of the file that has been read stays in memory to the end.
+        with pyarrow.parquet.ParquetFile(path, pre_buffer=False) as file:
             if file.metadata.num_rows == 0:
                 yield file.schema_arrow.empty_table().to_pandas()
             start = 0

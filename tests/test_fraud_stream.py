@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pandas as pd
+import pyarrow
 import pytest
 
 from common import cli, runs, tables
@@ -196,3 +197,11 @@ def test_reading_ahead_changes_nothing_and_passes_a_mistake_on():
         found.extend(tables.ahead(pieces()))
     assert found == [*"abc"]
     assert list(tables.ahead(iter("ab"))) == ["a", "b"] and not list(tables.ahead(iter("")))
+
+
+def test_a_parquet_file_is_not_kept_in_memory(tmp_path):
+    path = tmp_path / "n.parquet"
+    numbers(200_000).to_parquet(path, index=False, row_group_size=5000)
+    before = pyarrow.total_allocated_bytes()
+    kept = max(pyarrow.total_allocated_bytes() - before for _ in tables.read_chunks(path, 5000))
+    assert kept < path.stat().st_size / 4
