@@ -22,9 +22,7 @@ class Config:
 
     epochs: Annotated[int, Bounds(least=1)] = 30  # the most; the early stop usually comes sooner
     batch_size: Annotated[int, Bounds(least=1), Search(128, 2048, log=True)] = 512  # rows a step
-    learning_rate: Annotated[float, Bounds(least=1e-8), Search(1e-4, 1e-2, log=True)] = (
-        1e-3  # Adam's step size; logistic takes 30 times it
-    )
+    learning_rate: Annotated[float, Bounds(least=1e-8), Search(1e-4, 1e-2, log=True)] = 1e-3  # Adam's; logistic: × 30
     imbalance: Literal["none", "class_weights", "focal", "resampling"] = "none"  # how training treats rare frauds
     schedule: Literal["plateau", "cosine"] = "plateau"  # of the step size: halved when stuck, or to 0 by `epochs`
     layers: Annotated[int, Bounds(least=1, most=8), Search(1, 4)] = 2  # hidden layers of the mlp
