@@ -61,9 +61,13 @@ class Predictor:
 
     def score(self, texts: Sequence[str]) -> np.ndarray:
         """Calibrated log-odds (texts, classes)."""
-        return mixed(self._log_odds(texts), self.meta["mix"]) / self.meta["temperature"]
+        return self.blended(self.log_odds(texts))
 
-    def _log_odds(self, texts: Sequence[str]) -> np.ndarray:
+    def blended(self, outputs: np.ndarray) -> np.ndarray:
+        """The calibrated log-odds (texts, classes) that the networks' `outputs` (networks, texts, classes) come to."""
+        return mixed(outputs, self.meta["mix"]) / self.meta["temperature"]
+
+    def log_odds(self, texts: Sequence[str]) -> np.ndarray:
         """What each network gives: (networks, texts, classes), the bag first."""
         found = np.empty((len(self.networks), len(texts), len(self.meta["classes"])), "float32")
         for own, (name, network) in zip(found, sorted(self.networks.items()), strict=True):
@@ -135,7 +139,7 @@ class Predictor:
     def calibrate(self, validation: Split) -> None:
         """Keep the mix of the ensemble's parts, and the temperature (Guo et al. 2017) that makes the validation labels
         likeliest, which changes no answer."""
-        log_odds = self._log_odds(validation.inputs).astype(float)
+        log_odds = self.log_odds(validation.inputs).astype(float)
         self.meta["mix"] = best_mix(log_odds, validation.targets)
         self.meta["temperature"] = best_temperature(mixed(log_odds, self.meta["mix"]), validation.targets)
 
