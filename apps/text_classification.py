@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from apps import shared
-from apps.i18n import t
+from apps.i18n import language, t
 from common.runs import Run
 from projects.text_classification.predict import score_file
 
@@ -19,18 +19,28 @@ SHOWN = 8  # bars of classes and pieces
 
 
 def try_it(run: Run) -> None:
-    predictor = shared.predictor(run)
-    one, two, by_file, errors = st.tabs(
-        [t("One text", "글 하나"), t("Two models", "두 모델 비교"), t("A file", "파일"), t("Its errors", "틀린 예")]
-    )
-    with one:
-        _one_text(predictor)
-    with two:
-        _two_models(run)
-    with by_file:
-        _file(predictor)
-    with errors:
-        _errors(run)
+    rooms = {
+        t("One text", "글 하나"): _one_text,
+        t("Two models", "두 모델 비교"): _two_models,
+        t("A file", "파일"): _file,
+        t("Its errors", "틀린 예"): _errors,
+    }
+    # Only the open tab is drawn: each of the others would classify a text that nobody sees.
+    tabs = st.tabs(list(rooms), on_change="rerun", key=f"rooms-{language()}")
+    for tab, draw in zip(tabs, rooms.values(), strict=True):
+        if tab.open:
+            with tab:
+                draw(run)
+
+
+def _answer(run: Run, text: str) -> dict:
+    """What the run says of a text, kept: explaining it costs a text for each of its words."""
+    return _predicted(shared.predictor(run), run.id, (run.path / "report.json").stat().st_mtime, text)
+
+
+@st.cache_data(max_entries=200, show_spinner=False)
+def _predicted(_predictor, run_id: str, modified: float, text: str) -> dict:
+    return _predictor.predict(text)
 
 
 def _text(predictor, key: str) -> str:
@@ -51,10 +61,10 @@ def _text(predictor, key: str) -> str:
     )
 
 
-def _one_text(predictor) -> None:
-    text = _text(predictor, "one")
+def _one_text(run: Run) -> None:
+    text = _text(shared.predictor(run), "one")
     with shared.errors_shown():
-        answer = predictor.predict(text)
+        answer = _answer(run, text)
         first, second, third = st.columns(3)
         first.metric(t("Label", "분류"), answer["label"], border=True)
         second.metric(t("Probability", "확률"), f"{answer['probability']:.1%}", border=True)
@@ -152,7 +162,7 @@ def _two_models(run: Run) -> None:
         return
     text = _text(shared.predictor(run), "two")
     with shared.errors_shown():
-        answers = [shared.predictor(one).predict(text) for one in (run, second)]
+        answers = [_answer(one, text) for one in (run, second)]
         for column, one, answer in zip(st.columns(2), (run, second), answers, strict=True):
             with column:
                 st.subheader(one.config.model)
@@ -166,7 +176,8 @@ def _two_models(run: Run) -> None:
             st.warning(t("The two models disagree on this text.", "두 모델이 이 글을 다르게 분류합니다."))
 
 
-def _file(predictor) -> None:
+def _file(run: Run) -> None:
+    predictor = shared.predictor(run)
     column = predictor.meta["text"]
     st.write(
         t(

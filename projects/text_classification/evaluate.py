@@ -96,7 +96,7 @@ def baselines(splits: Splits) -> dict[str, Scorer]:
     unit, classes = splits.meta["unit"], len(splits.meta["classes"])
 
     def counted(texts: Sequence[str]) -> csr_matrix:
-        found = bags([normalise(text) for text in texts], unit, BASELINE_ORDERS[unit], BASELINE_BUCKETS)
+        found = bags([normalise(text) for text in texts], {unit: BASELINE_ORDERS[unit]}, BASELINE_BUCKETS)
         return csr_matrix((np.ones(len(found.ids), "float32"), found.ids, found.starts), (len(found), BASELINE_BUCKETS))
 
     train = counted(splits.train.inputs)
@@ -186,11 +186,10 @@ def telling(predictor: Predictor, train: Split, each: int = 15, most: int = 4000
     )
     effects, texts = ratios * weights, train.inputs[:: max(1, len(train) // most)]
     effects = np.hstack([-effects, effects]) if effects.shape[1] == 1 else effects
-    shape = (meta["unit"], meta["orders"], meta["buckets"])
     counts = np.bincount(encode(texts, meta, "bag").ids, minlength=meta["buckets"])
     counts[EVERY] = 0
     top = np.argsort(-effects * counts[:, None], axis=0)[:each]
-    names = spelled([normalise(text) for text in texts], *shape, np.unique(top))
+    names = spelled([normalise(text) for text in texts], meta["orders"], meta["buckets"], np.unique(top))
     rows = [
         {"class": name, "ngram": names[bucket], "effect": effects[bucket, k], "texts": counts[bucket]}
         for k, name in enumerate(meta["classes"])
