@@ -22,6 +22,7 @@ LONG = 64  # words: of texts as long the bag takes words alone; of shorter ones 
 ORDERS = {"word": [1, 2, 3], "char": [1, 2, 3, 4, 5, 6], "jamo": [1, 2, 3, 4, 5, 6, 7, 8]}  # n-grams of the bag
 MOST_WEIGHTS = 2**22  # of the bag: buckets × columns
 MOST_CHARACTERS = 100_000  # of one text; what follows is not read
+HARDLY = 0.2  # of a text's words, characters or n-grams: where fewer are known, the answer is a guess
 BUCKETS_OF_LENGTH = 6
 BATCH = 128  # texts that are answered at once
 FEW = 2 * BATCH
@@ -314,8 +315,8 @@ def _answer(predictor: Predictor, text: str) -> None:
     print(f"{answer['label']}  {answer['probability']:.1%}")
     for label, share in list(answer["classes"].items())[1:]:
         print(f"  {label}  {share:.1%}")
-    if answer["known"] == 0:
-        print("Nothing of this text occurs in the training texts: the answer is a guess.")
+    if answer["known"] < HARDLY:
+        print("Hardly anything of this text occurs in the training texts: the answer is a guess.")
     carried = sorted(answer["carried_by"], key=lambda piece: -piece["effect"])[:8]
     print("carried by: " + ", ".join(f"{piece['piece']} {piece['effect']:+.2f}" for piece in carried))
 
