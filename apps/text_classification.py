@@ -9,28 +9,38 @@ import pandas as pd
 import streamlit as st
 
 from apps import shared
-from apps.i18n import t
+from apps.i18n import language, t
 from common.runs import Run
-from projects.text_classification.predict import score_file
+from projects.text_classification.predict import HARDLY, MOST_CHARACTERS, score_file
 
 MAX_ROWS = 100_000  # that a visitor may have labelled at once
-MAX_CHARACTERS = 1_000_000  # that a visitor may paste
+MAX_CHARACTERS = 2_000_000  # that a visitor may paste
 SHOWN = 8  # bars of classes and pieces
 
 
 def try_it(run: Run) -> None:
-    predictor = shared.predictor(run)
-    one, two, by_file, errors = st.tabs(
-        [t("One text", "글 하나"), t("Two models", "두 모델 비교"), t("A file", "파일"), t("Its errors", "틀린 예")]
-    )
-    with one:
-        _one_text(predictor)
-    with two:
-        _two_models(run)
-    with by_file:
-        _file(predictor)
-    with errors:
-        _errors(run)
+    rooms = {
+        t("One text", "글 하나"): _one_text,
+        t("Two models", "두 모델 비교"): _two_models,
+        t("A file", "파일"): _file,
+        t("Its errors", "틀린 예"): _errors,
+    }
+    # Only the open tab is drawn: each of the others would classify a text that nobody sees.
+    tabs = st.tabs(list(rooms), on_change="rerun", key=f"rooms-{language()}")
+    for tab, draw in zip(tabs, rooms.values(), strict=True):
+        if tab.open:
+            with tab:
+                draw(run)
+
+
+def _answer(run: Run, text: str) -> dict:
+    """What the run says of a text, kept: explaining it costs a text for each of its words."""
+    return _predicted(shared.predictor(run), run.id, (run.path / "report.json").stat().st_mtime, text)
+
+
+@st.cache_data(max_entries=200, show_spinner=False)
+def _predicted(_predictor, run_id: str, modified: float, text: str) -> dict:
+    return _predictor.predict(text)
 
 
 def _text(predictor, key: str) -> str:
@@ -51,19 +61,26 @@ def _text(predictor, key: str) -> str:
     )
 
 
-def _one_text(predictor) -> None:
-    text = _text(predictor, "one")
+def _one_text(run: Run) -> None:
+    text = _text(shared.predictor(run), "one")
     with shared.errors_shown():
-        answer = predictor.predict(text)
+        answer = _answer(run, text)
         first, second, third = st.columns(3)
         first.metric(t("Label", "분류"), answer["label"], border=True)
         second.metric(t("Probability", "확률"), f"{answer['probability']:.1%}", border=True)
         third.metric(t("Known from training", "학습 때 본 조각"), f"{answer['known']:.0%}", border=True)
-        if answer["known"] == 0:
+        if answer["known"] < HARDLY:
             st.warning(
                 t(
-                    "Nothing of this text occurs in the training texts: the answer is a guess.",
-                    "이 글의 어느 조각도 학습 데이터에 없습니다. 답은 짐작일 뿐입니다.",
+                    "Hardly anything of this text occurs in the training texts: the answer is a guess.",
+                    "이 글에는 학습 데이터에 나온 조각이 거의 없습니다. 답은 짐작일 뿐입니다.",
+                )
+            )
+        if len(text) > MOST_CHARACTERS:
+            st.info(
+                t(
+                    f"The first {MOST_CHARACTERS:,} characters were read.",
+                    f"앞의 {MOST_CHARACTERS:,}자만 읽었습니다.",
                 )
             )
         st.markdown(_marked(text, answer["carried_by"]))
@@ -90,7 +107,7 @@ def _class_bars(shares: dict[str, float]) -> None:
             x=alt.X(
                 "probability", title=t("probability", "확률"), scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%")
             ),
-            y=alt.Y("label", sort=None, title=None, axis=alt.Axis(labelOverlap=False)),
+            y=alt.Y("label", sort=list(shares), title=None, axis=alt.Axis(labelOverlap=False)),
             tooltip=["label", alt.Tooltip("probability", format=".2%")],
         )
     )
@@ -109,7 +126,6 @@ def _piece_bars(answer: dict) -> None:
             # Two equal words are two bars, so the place is the key and the word its label.
             y=alt.Y(
                 "at:O",
-                sort=None,
                 title=None,
                 axis=alt.Axis(labelExpr=_label_expression(rows["piece"]), labelOverlap=False),
             ),
@@ -125,7 +141,7 @@ def _label_expression(labels: pd.Series) -> str:
     return f"[{quoted}][datum.value]"
 
 
-def _marked(text: str, pieces: list[dict], most: int = 4000) -> str:
+def _marked(text: str, pieces: list[dict], most: int = 1500) -> str:
     """The text as Markdown, with the pieces that carried the answer on a coloured ground."""
     strongest = max((abs(piece["effect"]) for piece in pieces), default=0.0)
     parts, done = [], 0
@@ -152,7 +168,7 @@ def _two_models(run: Run) -> None:
         return
     text = _text(shared.predictor(run), "two")
     with shared.errors_shown():
-        answers = [shared.predictor(one).predict(text) for one in (run, second)]
+        answers = [_answer(one, text) for one in (run, second)]
         for column, one, answer in zip(st.columns(2), (run, second), answers, strict=True):
             with column:
                 st.subheader(one.config.model)
@@ -166,7 +182,8 @@ def _two_models(run: Run) -> None:
             st.warning(t("The two models disagree on this text.", "두 모델이 이 글을 다르게 분류합니다."))
 
 
-def _file(predictor) -> None:
+def _file(run: Run) -> None:
+    predictor = shared.predictor(run)
     column = predictor.meta["text"]
     st.write(
         t(
@@ -250,6 +267,7 @@ def data(run: Run) -> None:
             x=alt.X(
                 "length",
                 bin=alt.Bin(maxbins=40),
+                axis=alt.Axis(format="d"),
                 title=t("characters of a text (at most 400 shown)", "글자 수 (400자까지)"),
             ),
             y=alt.Y("count()", title=t("texts in the sample", "표본의 글 수")),

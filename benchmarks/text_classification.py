@@ -52,7 +52,8 @@ def speed(data: str, data_dir: Path, texts: int) -> None:
         units=None,
     )
     rows, unit = len(split), splits.meta["unit"]
-    print(f"{rows:,} texts of {data} in {unit}s; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start\n")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    print(f"{rows:,} texts of {data} in {unit}s; {cores} cores, load {os.getloadavg()[0]:.1f} at the start\n")
     print("| what | ours | beside | ratio (over 1: ours is faster) |\n|---|---:|---:|---:|", flush=True)
 
     def line(what: str, ours: float, other: float, label: str, scale: float = 1.0, kind: str = "s") -> None:

@@ -28,7 +28,7 @@ def predictor(request):
 @pytest.mark.parametrize("unit", ["word", "char", "jamo"])
 def test_bags_hold_the_distinct_ngrams_of_each_text_alone(unit):
     """As many ids as a plain loop finds n-grams, the same for a text alone as among others."""
-    found = bags(TEXTS, unit, (1, 2, 3), 2**30)
+    found = bags(TEXTS, {unit: (1, 2, 3)}, 2**30)
     for i, text in enumerate(TEXTS):
         plain = re.findall(r"[^\W_]+|[^\w\s]", text) if unit == "word" else list(f" {text} ")
         if unit == "jamo":
@@ -36,12 +36,21 @@ def test_bags_hold_the_distinct_ngrams_of_each_text_alone(unit):
         expected = {tuple(plain[j : j + n]) for n in (1, 2, 3) for j in range(len(plain) - n + 1)}
         own = found.ids[found.starts[i] : found.starts[i + 1]]
         assert len(own) == len(expected) + 1 and (np.diff(own) > 0).all() and (own > 0).all()
-        np.testing.assert_array_equal(own, bags([text], unit, (1, 2, 3), 2**30).ids)
+        np.testing.assert_array_equal(own, bags([text], {unit: (1, 2, 3)}, 2**30).ids)
+
+
+def test_a_bag_of_two_units_is_both_bags_together():
+    shapes = {"word": (1, 2)}, {"char": (3,)}, {"word": (1, 2), "char": (3,)}
+    words, letters, both = (
+        np.split(found.ids, found.starts[1:-1]) for found in (bags(TEXTS, s, 2**30) for s in shapes)
+    )
+    for one, two, together in zip(words, letters, both, strict=True):
+        assert set(together) == set(one) | set(two)
 
 
 @pytest.mark.parametrize("unit", ["word", "char", "jamo"])
 def test_a_bucket_is_spelled_as_an_ngram_that_falls_into_it(unit):
-    texts, shape = [normalise(text) for text in TEXTS if text], (unit, (1, 2, 3), 2**30)
+    texts, shape = [normalise(text) for text in TEXTS if text], ({unit: (1, 2, 3)}, 2**30)
     found = bags(texts, *shape)
     names = spelled(texts, *shape, found.ids)
     assert set(names) == set(found.ids) - {1}
@@ -49,7 +58,7 @@ def test_a_bucket_is_spelled_as_an_ngram_that_falls_into_it(unit):
 
 
 def test_padding_keeps_every_id():
-    found = bags(TEXTS, "char", (1, 2), 1000)
+    found = bags(TEXTS, {"char": (1, 2)}, 1000)
     rows = np.array([4, 2, 0])
     padded = found.padded(rows, 50)
     assert padded.shape == (3, 50)
@@ -307,7 +316,7 @@ def test_the_bag_is_logistic_regression_on_naive_bayes_features():
 
     texts, targets = ["good film", "good fun", "good", "bad film", "bad luck"], np.array([1, 1, 1, 0, 0])
     buckets = 512
-    found = bags(texts, "word", (1, 2), buckets)
+    found = bags(texts, {"word": (1, 2)}, buckets)
     model = bag(Config(), {"classes": ["no", "yes"], "buckets": buckets, "unit": "word"})
     start_from_naive_bayes(model, Batches(found, targets, 4))
     weights = np.random.default_rng(0).normal(size=(buckets, 1)).astype("float32")
@@ -318,13 +327,36 @@ def test_the_bag_is_logistic_regression_on_naive_bayes_features():
         present[row, found.ids[found.starts[row] : found.starts[row + 1]]] = 1
     inside, outside = present[targets == 1].sum(0) + 1, present[targets == 0].sum(0) + 1
     ratio = np.log(inside / inside.sum()) - np.log(outside / outside.sum())
-    ratio *= np.log(5 / np.maximum(present.sum(0), 1)) + 1
     ratio[present.sum(0) < 2] = 0
     ratio[1] = np.log(3 / 2)  # what every text has stands for the share of the class
     scaled = present * ratio
     expected = scaled @ weights[:, 0] / np.linalg.norm(scaled, axis=1)
     log_odds = np.asarray(model(found.padded(np.arange(5), 9)))
     np.testing.assert_allclose(log_odds, np.stack([-expected, expected], axis=1), atol=1e-5)
+
+
+def test_interpolation_finds_the_share_at_which_the_labels_are_likeliest():
+    """Weights that know nothing are given up for naive Bayes' one weight; weights that know all are kept."""
+    from projects.text_classification.batches import Batches
+    from projects.text_classification.model import bag, interpolate
+
+    random = np.random.default_rng(0)
+    texts = [" ".join(random.choice(list("abcdefgh"), 5)) for _ in range(300)]
+    found = bags(texts, {"word": (1,)}, 64)
+    present = np.zeros((300, 64))
+    present[np.repeat(np.arange(300), found.lengths), found.ids] = 1
+    ratios, weights = random.normal(size=(2, 64, 1)).astype("float32")
+    ratios[:2] = 0
+    for truth, expected in ((ratios * np.abs(weights).mean(), 0), (ratios * weights, 1)):
+        targets = (random.random(300) < 1 / (1 + np.exp(-8 * (present @ truth)[:, 0]))).astype(int)
+        model = bag(Config(), {"classes": ["no", "yes"], "buckets": 64, "unit": "word"})
+        for name, values in (("ratios", ratios), ("weights", weights)):
+            model.get_layer(name).set_weights([values])
+        interpolate(model, Batches(found, targets, 100))
+        share = 1 - np.linalg.norm(
+            (model.get_layer("weights").get_weights()[0] - weights)[ratios != 0]
+        ) / np.linalg.norm((np.abs(weights[ratios != 0]).mean() - weights)[ratios != 0])
+        assert share == pytest.approx(expected, abs=0.25)
 
 
 def test_two_texts_of_different_length_do_not_touch_each_other(predictor):

@@ -22,12 +22,11 @@ class Config:
     epochs: Annotated[int, Bounds(least=1)] = 12  # the most; the early stop usually comes sooner
     batch_size: Annotated[int, Bounds(least=1), Search(32, 256, log=True)] = 128  # texts a step
     patience: Annotated[int, Bounds(least=1)] = 3  # epochs without a better validation value before stopping
-    bag_learning_rate: Annotated[float, Bounds(least=1e-8), Search(0.1, 2.0, log=True)] = 0.5  # SGD's step a text (bag)
-    ngram_dropout: Annotated[float, Bounds(least=0, most=0.9), Search(0.0, 0.7)] = 0.5  # of n-grams (bag)
+    bag_learning_rate: Annotated[float, Bounds(least=1e-8), Search(0.5, 8.0, log=True)] = 2.0  # SGD's step a text (bag)
 
     learning_rate: Annotated[float, Bounds(least=1e-8), Search(3e-4, 3e-3, log=True)] = 1e-3  # Adam's step (networks)
     dropout: Annotated[float, Bounds(least=0, most=0.9), Search(0.1, 0.6)] = 0.4  # of embeddings and of what is pooled
-    units: Annotated[int, Bounds(least=1), Search(32, 256, log=True)] = 128  # filters a width, or cells a direction
+    units: Annotated[int, Bounds(least=1), Search(32, 256, log=True)] = 64  # filters a width, or cells a direction
     embedding: Annotated[int, Bounds(least=1), Search(32, 256, log=True)] = 96  # numbers a word or character
     vocabulary: Annotated[int, Bounds(least=10)] = 30_000  # words or characters that networks know; others are unknown
     most_units: Annotated[int, Bounds(least=8)] = 400  # longer texts lose their middle (networks; the bag sees all)

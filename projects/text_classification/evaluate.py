@@ -13,7 +13,7 @@ import pandas as pd
 from common import report
 from common.cli import evaluate_command
 from common.data import Source, Split, Splits
-from common.evaluation import classification_figures, probabilities, score_table
+from common.evaluation import best_temperature, classification_figures, probabilities, score_table
 from common.report import Report
 from common.runs import Run
 from common.tables import file_sha256
@@ -47,13 +47,15 @@ def evaluate(run: Run, data: str | None = None) -> Report:
         )
     else:
         test, looks = splits.open_test(run)
-    shares = {config.model: probabilities(predictor.score(test.inputs))}
+    outputs, before = predictor.log_odds(test.inputs), predictor.log_odds(splits.validation.inputs)
+    shares = {config.model: probabilities(predictor.blended(outputs))}
+    shares |= parts_alone(sorted(predictor.networks), outputs, before, splits.validation.targets)
     shares |= {name: score(test.inputs) for name, score in scorers.items()}
     model, *others = (classification_figures(test.targets, values) for values in shares.values())
     table = score_table(
-        model, dict(zip(scorers, others, strict=True)), DIRECTIONS, test.weights, test.units, seed=config.seed
+        model, dict(zip(list(shares)[1:], others, strict=True)), DIRECTIONS, test.weights, test.units, seed=config.seed
     )
-    validation = probabilities(predictor.score(splits.validation.inputs))
+    validation = probabilities(predictor.blended(before))
     classes = predictor.meta["classes"]
     sample = test.inputs[:2000]
     return Report(
@@ -85,7 +87,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
 
 
 def baselines(splits: Splits) -> dict[str, Scorer]:
-    """The naive rule and the strongest cheap models over hashed n-grams, tuned on validation: 4 and 2 settings."""
+    """The naive rule and the strongest cheap models over hashed n-grams, tuned on validation: 4 and 3 settings."""
     from scipy.sparse import csr_matrix
     from sklearn.feature_extraction.text import TfidfTransformer
     from sklearn.linear_model import LogisticRegression
@@ -94,7 +96,7 @@ def baselines(splits: Splits) -> dict[str, Scorer]:
     unit, classes = splits.meta["unit"], len(splits.meta["classes"])
 
     def counted(texts: Sequence[str]) -> csr_matrix:
-        found = bags([normalise(text) for text in texts], unit, BASELINE_ORDERS[unit], BASELINE_BUCKETS)
+        found = bags([normalise(text) for text in texts], {unit: BASELINE_ORDERS[unit]}, BASELINE_BUCKETS)
         return csr_matrix((np.ones(len(found.ids), "float32"), found.ids, found.starts), (len(found), BASELINE_BUCKETS))
 
     train = counted(splits.train.inputs)
@@ -116,9 +118,25 @@ def baselines(splits: Splits) -> dict[str, Scorer]:
         "majority_class": lambda texts: np.tile(frequency, (len(texts), 1)),
         "naive_bayes": best((MultinomialNB(alpha=alpha) for alpha in (0.03, 0.1, 0.3, 1.0)), lambda counts: counts),
         "tfidf_logistic_regression": best(
-            (LogisticRegression(C=strength, max_iter=60, tol=1e-3) for strength in (10.0, 100.0)),
+            (LogisticRegression(C=strength, max_iter=60, tol=1e-3) for strength in (1.0, 10.0, 100.0)),
             weighting.transform,
         ),
+    }
+
+
+def parts_alone(
+    names: list[str], outputs: np.ndarray, before: np.ndarray, targets: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Probabilities of each network of an ensemble by itself: what the ensemble has to be better than.
+
+    outputs, before: log-odds (networks, texts, classes) of the test and of validation, whose `targets` choose each
+    network's own temperature.
+    """
+    if len(names) == 1:
+        return {}
+    return {
+        f"{name}_alone": probabilities(own / best_temperature(earlier, targets))
+        for name, own, earlier in zip(names, outputs, before.astype(float), strict=True)
     }
 
 
@@ -168,11 +186,10 @@ def telling(predictor: Predictor, train: Split, each: int = 15, most: int = 4000
     )
     effects, texts = ratios * weights, train.inputs[:: max(1, len(train) // most)]
     effects = np.hstack([-effects, effects]) if effects.shape[1] == 1 else effects
-    shape = (meta["unit"], meta["orders"], meta["buckets"])
     counts = np.bincount(encode(texts, meta, "bag").ids, minlength=meta["buckets"])
     counts[EVERY] = 0
     top = np.argsort(-effects * counts[:, None], axis=0)[:each]
-    names = spelled([normalise(text) for text in texts], *shape, np.unique(top))
+    names = spelled([normalise(text) for text in texts], meta["orders"], meta["buckets"], np.unique(top))
     rows = [
         {"class": name, "ngram": names[bucket], "effect": effects[bucket, k], "texts": counts[bucket]}
         for k, name in enumerate(meta["classes"])

@@ -8,6 +8,7 @@ from common import blocks
 from projects.text_classification.batches import Batches
 from projects.text_classification.config import Config
 from projects.text_classification.ngrams import EVERY
+from projects.text_classification.predict import best_mix
 
 
 def build_models(config: Config, meta: dict) -> dict[str, keras.Model]:
@@ -23,20 +24,22 @@ def bag(config: Config, meta: dict) -> keras.Model:
     nobody has to write out.
 
     Input: buckets of n-grams (batch, any), 0 is padding. Output: log-odds (batch, classes), of two classes (-z, z).
-    The ratios are set by `start_from_naive_bayes` and stay; what is learnt is one weight on each. An n-gram that naive
-    Bayes finds telling moves faster. Bucket 0 has ratio 0, so padding adds nothing.
+    The ratios are set by `start_from_naive_bayes` and stay; what is learnt is one weight on each, and `interpolate`
+    brings the weights nearer to each other. An n-gram that naive Bayes finds telling moves faster. Bucket 0 has ratio
+    0, so padding adds nothing.
     """
     width, buckets = columns(meta), meta["buckets"]
     ngrams = keras.Input((None,), dtype="int32", name="ngrams")
     ratios = layers.Embedding(buckets, width, embeddings_initializer="zeros", trainable=False, name="ratios")(ngrams)
     weights = layers.Embedding(buckets, width, embeddings_initializer="zeros", name="weights")(ngrams)
     x = layers.Multiply(name="weighted_ratios")([ratios, weights])
-    x = layers.Dropout(config.ngram_dropout, name="ngram_dropout")(x)
     length = ops.sqrt(ops.sum(ops.square(ratios), axis=1))
     x = ops.sum(x, axis=1) / ops.maximum(length, 1e-3)
     # Plain gradient descent leaves the weights of the n-grams that a batch does not hold alone, so a step takes as long
-    # as the batch is wide; Adam would walk through all of them. The rate is per text, whatever the batch size.
-    descent = keras.optimizers.SGD(config.bag_learning_rate * config.batch_size)
+    # as the batch is wide; Adam would walk through all of them. The rate is per text, whatever the batch size; (-z, z)
+    # has twice the slope of a column a class, and moves twice as far by it.
+    rate = config.bag_learning_rate / (4 if width == 1 else 1)
+    descent = keras.optimizers.SGD(rate * config.batch_size)
     return compiled(keras.Model(ngrams, log_odds(x), name="bag"), descent)
 
 
@@ -105,9 +108,9 @@ def start_from_naive_bayes(model: keras.Model, train: Batches, alpha: float = 1.
     """Set the bag's ratios from the training texts: how much likelier each n-gram is in a class than outside.
 
     For class k and bucket j, with n_kj texts of the class that hold it: the log of (n_kj + alpha) / sum_j, minus the
-    same for all other classes together, times the inverse document frequency, log(texts / n_j) + 1. An n-gram of fewer
-    than `least` texts gets 0: where it is the only one, its ratio is nothing but the label of its own text. The bucket
-    that every text has gets the log-odds of the class. Does nothing to a model that is no bag.
+    same for all other classes together. An n-gram of fewer than `least` texts gets 0: where it is the only one, its
+    ratio is nothing but the label of its own text. The bucket that every text has gets the log-odds of the class. Does
+    nothing to a model that is no bag.
     """
     if model.name != "bag":
         return
@@ -115,13 +118,32 @@ def start_from_naive_bayes(model: keras.Model, train: Batches, alpha: float = 1.
     buckets, width = layer.input_dim, layer.output_dim
     targets, labels = train.targets, np.repeat(train.targets, found.lengths)
     total = np.bincount(found.ids, minlength=buckets).astype(float)
-    rarity = np.log(len(found) / np.maximum(total, 1)) + 1
     ratios = np.zeros((buckets, width), "float32")
     for column, k in enumerate([1] if width == 1 else range(width)):
         inside = np.bincount(found.ids[labels == k], minlength=buckets) + alpha
         outside = total + 2 * alpha - inside
-        ratios[:, column] = rarity * (np.log(inside / inside.sum()) - np.log(outside / outside.sum()))
+        ratios[:, column] = np.log(inside / inside.sum()) - np.log(outside / outside.sum())
         share = np.mean(targets == k)
         ratios[EVERY, column] = np.log(share / (1 - share))
     ratios[total < least] = 0
     layer.set_weights([ratios])
+
+
+def interpolate(model: keras.Model, validation: Batches) -> None:
+    """Bring the bag's weights nearer to naive Bayes, which has one weight for all: (1 - share) mean |w| + share w.
+
+    Wang and Manning take a share of 0.25; here it is the one that makes the validation labels likeliest. Does nothing
+    to a model that is no bag.
+    """
+    if model.name != "bag":
+        return
+    layer, used = model.get_layer("weights"), np.asarray(model.get_layer("ratios").embeddings) != 0
+    learnt = np.asarray(layer.embeddings)
+    even = np.where(used, np.abs(learnt[used]).mean(), 0)
+
+    def log_odds(weights: np.ndarray) -> np.ndarray:
+        layer.set_weights([weights])
+        return model.predict(validation, verbose=0)
+
+    share = best_mix(np.stack([log_odds(even), log_odds(learnt)]), validation.targets[validation.order])
+    layer.set_weights([(1 - share) * even + share * learnt])

@@ -8,7 +8,7 @@ import hashlib
 import itertools
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -117,15 +117,19 @@ def codes(texts: Sequence[str], unit: str) -> tuple[np.ndarray, np.ndarray]:
     return _mixed(flat.astype(np.uint64)), np.array([len(text) for text in texts], int)
 
 
-def bags(texts: Sequence[str], unit: str, orders: Sequence[int], buckets: int) -> Ragged:
-    """The distinct n-grams of each text, for n in `orders`, hashed into buckets 2 to `buckets` - 1, after `EVERY`."""
+def bags(texts: Sequence[str], orders: Mapping[str, Sequence[int]], buckets: int) -> Ragged:
+    """The distinct n-grams of each text, hashed into buckets 2 to `buckets` - 1, after `EVERY`.
+
+    orders: for each unit ("word", "char", "jamo") that n-grams are made of, how many of it at a time.
+    """
     if len(texts) > AT_ONCE:  # so that the keys of a large corpus need not lie in memory together
-        parts = [bags(texts[i : i + AT_ONCE], unit, orders, buckets) for i in range(0, len(texts), AT_ONCE)]
+        parts = [bags(texts[i : i + AT_ONCE], orders, buckets) for i in range(0, len(texts), AT_ONCE)]
         lengths = np.concatenate([part.lengths for part in parts])
         return Ragged(np.concatenate([part.ids for part in parts]), np.concatenate([[0], np.cumsum(lengths)]))
     keys = [np.arange(len(texts), dtype=np.uint64) << np.uint64(32) | np.uint64(EVERY)]
-    for _, text, _, bucket in _hashed(*codes(texts, unit), orders, buckets):
-        keys.append(text.astype(np.uint64) << np.uint64(32) | bucket)
+    for unit, own in orders.items():
+        for _, text, _, bucket in _hashed(*codes(texts, unit), own, buckets):
+            keys.append(text.astype(np.uint64) << np.uint64(32) | bucket)
     found = np.concatenate(keys)
     found.sort()
     found = found[np.diff(found, prepend=np.uint64(2**64 - 1)) != 0]
@@ -133,19 +137,22 @@ def bags(texts: Sequence[str], unit: str, orders: Sequence[int], buckets: int) -
     return Ragged((found & np.uint64(2**32 - 1)).astype("int32"), starts)
 
 
-def spelled(texts: Sequence[str], unit: str, orders: Sequence[int], buckets: int, wanted: np.ndarray) -> dict[int, str]:
+def spelled(
+    texts: Sequence[str], orders: Mapping[str, Sequence[int]], buckets: int, wanted: np.ndarray
+) -> dict[int, str]:
     """One n-gram of these texts for each of the `wanted` buckets that they hold: {bucket: n-gram}."""
-    if unit == "word":
-        index, distinct, _ = words(texts)
-        signs, glue = [str(distinct[i]) for i in index], " "
-    else:
-        signs, glue = list("".join(f" {to_jamo(text) if unit == 'jamo' else text} " for text in texts)), ""
     found: dict[int, str] = {}
-    for n, _, place, bucket in _hashed(*codes(texts, unit), orders, buckets):
-        own, first = np.unique(bucket, return_index=True)
-        for i in np.flatnonzero(np.isin(own, wanted)):
-            at = place[first[i]]
-            found.setdefault(int(own[i]), from_jamo(glue.join(signs[at : at + n])))
+    for unit, own in orders.items():
+        if unit == "word":
+            index, distinct, _ = words(texts)
+            signs, glue = [str(distinct[i]) for i in index], " "
+        else:
+            signs, glue = list("".join(f" {to_jamo(text) if unit == 'jamo' else text} " for text in texts)), ""
+        for n, _, place, bucket in _hashed(*codes(texts, unit), own, buckets):
+            there, first = np.unique(bucket, return_index=True)
+            for i in np.flatnonzero(np.isin(there, wanted)):
+                at = place[first[i]]
+                found.setdefault(int(there[i]), from_jamo(glue.join(signs[at : at + n])))
     return found
 
 

@@ -6,11 +6,11 @@ from projects.text_classification.config import Config
 
 
 def train(config: Config, run: Run, callbacks=()) -> None:
-    """Load, build, fit on the training split, choose epoch, mix and temperature on validation, save into the run."""
+    """Load, build, fit on the training split, choose epoch, mixes and temperature on validation, save into the run."""
     from common.training import fit
     from projects.text_classification.data import load_data
     from projects.text_classification.evaluate import accuracy_of
-    from projects.text_classification.model import build_models, start_from_naive_bayes
+    from projects.text_classification.model import build_models, interpolate, start_from_naive_bayes
     from projects.text_classification.predict import Predictor
 
     splits = load_data(config, run.data, run.data_dir)
@@ -22,6 +22,7 @@ def train(config: Config, run: Run, callbacks=()) -> None:
         start_from_naive_bayes(model, train)
         batches = train.shuffled(config.batch_size, config.seed)
         fit(model, batches, validation, config, run, callbacks, score=accuracy_of(validation), part=name)
+        interpolate(model, validation)
     predictor.calibrate(splits.validation)
     predictor.choose_examples(splits.validation)
     run.save(predictor)
