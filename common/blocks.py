@@ -66,13 +66,18 @@ def conv(
 def residual(x, filters: int, strides: int = 1, dropout: float = 0.0, name: str = "residual"):
     """A residual stage of two 3 × 3 convolutions with batch normalisation: relu(x + F(x)) (He et al. 2016, figure 2).
 
-    Where the shape changes (`strides`, or another number of filters) the shortcut is a 1 × 1 convolution. Dropout acts
-    between the two convolutions (Zagoruyko & Komodakis 2016). x: tensor (batch, height, width, channels). Returns
-    (batch, height / strides, width / strides, filters).
+    Where the shape changes (`strides`, or another number of filters) the shortcut is a 1 × 1 convolution, of every
+    `strides`-th pixel in both directions. Dropout acts between the two convolutions (Zagoruyko & Komodakis 2016).
+    x: tensor (batch, height, width, channels). Returns (batch, height / strides, width / strides, filters).
     """
     shortcut = x
+    if strides > 1:
+        # The pixels are picked before the convolution and not by its strides, which is the same: TensorFlow 2.21 with
+        # oneDNN on a CPU writes beyond its memory, and may crash, in the gradient of a 1 × 1 convolution with strides
+        # (8 channels, an odd number of pictures).
+        shortcut = layers.MaxPooling2D(1, strides, "same", name=f"{name}_picked")(x)
     if strides > 1 or x.shape[-1] != filters:
-        shortcut = conv(x, filters, 1, strides, norm="batch", activation=None, name=f"{name}_shortcut")
+        shortcut = conv(shortcut, filters, 1, norm="batch", activation=None, name=f"{name}_shortcut")
     y = conv(x, filters, 3, strides, norm="batch", dropout=dropout, name=f"{name}_1")
     y = conv(y, filters, 3, norm="batch", activation=None, name=f"{name}_2")
     return layers.Activation("relu", name=f"{name}_out")(layers.Add(name=f"{name}_add")([shortcut, y]))

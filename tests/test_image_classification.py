@@ -115,6 +115,20 @@ def test_residual_stage(filters, strides, projected):
         np.testing.assert_allclose(model(x), np.maximum(x, 0), atol=1e-6)
 
 
+@pytest.mark.parametrize("side", [6, 7])
+def test_a_shortcut_is_a_convolution_with_strides(side):
+    """Picking every second pixel and then convolving is what a 1 × 1 convolution with strides of two does."""
+    inputs = keras.Input((side, side, 8))
+    model = keras.Model(inputs, blocks.residual(inputs, 16, 2, name="r"))
+    shortcut = model.get_layer("r_shortcut")
+    ours = keras.Model(inputs, shortcut.output)
+    strided = keras.layers.Conv2D(16, 1, 2, "same", use_bias=False)
+    x = np.random.default_rng(0).normal(size=(3, side, side, 8)).astype("float32")
+    strided.build(x.shape)
+    strided.set_weights(shortcut.get_weights())
+    np.testing.assert_allclose(ours(x), strided(x), atol=1e-6)
+
+
 def test_inception_stage_puts_its_branches_side_by_side():
     inputs = keras.Input((8, 8, 6))
     model = keras.Model(inputs, blocks.inception(inputs, (4, 6, 8, 1, 2, 3), "batch", "i"))
