@@ -9,8 +9,7 @@ import streamlit as st
 
 from apps import canvas, shared
 from apps.i18n import t, term
-from common import runs
-from common.images import MAX_PIXELS, read_picture, text_picture
+from common.images import MAX_PIXELS, text_picture
 from common.runs import Run
 from projects.image_classification.predict import SHOWN
 
@@ -56,14 +55,9 @@ def _raw(predictor: Any, key: str) -> dict | None:
         st.caption(t("Draw a digit with the mouse or a finger.", "마우스나 손가락으로 숫자를 그려 보세요."))
         return None if picture is None else {"picture": picture}
     if way == "upload":
-        uploaded = st.file_uploader(
-            t("A picture, grey or in colour", "흑백 또는 컬러 사진"),
-            type=["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"],
-            max_upload_size=shared.MAX_UPLOAD_MB,
-            help=t(f"At most {MAX_PIXELS:,} pixels.", f"최대 {MAX_PIXELS:,} 픽셀."),
-            key=f"{key}-upload",
-        )
-        return None if uploaded is None else {"picture": read_picture(uploaded.getvalue(), MAX_PIXELS, uploaded.name)}
+        label = t("A picture, grey or in colour", "흑백 또는 컬러 사진")
+        picture, _ = shared.picture_upload(label, MAX_PIXELS, f"{key}-upload")
+        return None if picture is None else {"picture": picture}
     examples = predictor.examples
     number = st.select_slider(
         t("Example", "예시"), range(len(examples)), format_func=lambda i: str(i + 1), key=f"{key}-example"
@@ -151,22 +145,11 @@ def _large(picture: np.ndarray) -> np.ndarray:
 
 
 def _two_models(run: Run) -> None:
-    others = [
-        entry["run"]
-        for entry in runs.list_runs(run.project, runs.runs_dir())
-        if entry["status"] == "finished" and entry["data"] == run.data and entry["run"].id != run.id
-    ]
-    if not others:
-        st.info(
-            t(
-                "A second finished run on the same data is needed: train another model in the tab Train.",
-                "같은 데이터로 학습한 두 번째 모델이 필요합니다. 학습 탭에서 다른 모델을 학습하세요.",
-            )
-        )
+    second = shared.second_run(run)
+    if second is None:
         return
     from common import explain
 
-    second = st.selectbox(t("Compare with", "비교할 실행"), others, format_func=lambda other: other.id)
     left, right = st.columns([1, 2])
     with left:
         raw = _raw(shared.predictor(run), "two")

@@ -8,10 +8,9 @@ import keras
 import numpy as np
 
 from common.errors import UserError
-from common.images import picture_header, read_picture
+from common.images import Kept, picture_header, read_picture
 from projects.image_classification.data import MAX_PIXELS, Inputs
 
-KEPT_BYTES = 256 * 2**20  # of pictures from files, already small; what does not fit is decoded again in every epoch
 KNOTS = 4  # a side: where a picture is bent; between them the displacement is interpolated
 # How far a picture is turned (degrees), scaled and sheared (shares), shifted and bent (shares of its side), and whether
 # it is mirrored. Bending is Simard et al.'s elastic distortion (2003), on a coarse grid instead of a smoothed field.
@@ -119,7 +118,7 @@ class Pictures(keras.utils.PyDataset):
         super().__init__()
         self.inputs, self.targets, self.shape, self.batch_size = inputs, targets, tuple(shape), batch_size
         self.augment, self.seed, self.epoch, self.order = augment, seed, epoch, np.arange(len(inputs))
-        self.kept: dict[int, np.ndarray] = {}
+        self.kept = Kept(lambda row: read(inputs[row], shape))
         self.problem: UserError | None = None
 
     def __len__(self) -> int:
@@ -147,15 +146,7 @@ class Pictures(keras.utils.PyDataset):
         if isinstance(self.inputs, np.ndarray):
             return self.inputs[rows]
         try:
-            return np.stack([self._read(int(row)) for row in rows])
+            return np.stack([self.kept[int(row)] for row in rows])
         except UserError as error:
             self.problem = error
             raise
-
-    def _read(self, row: int) -> np.ndarray:
-        if row in self.kept:
-            return self.kept[row]
-        picture = read(self.inputs[row], self.shape)
-        if (len(self.kept) + 1) * picture.nbytes <= KEPT_BYTES:
-            self.kept[row] = picture
-        return picture
