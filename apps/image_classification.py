@@ -169,7 +169,9 @@ def _two_models(run: Run) -> None:
                     f"{one.id} · {t('parameters', '파라미터')} {parameters:,} · {t('test', '테스트')} {accuracy:.3f}"
                 )
                 probability = f"{answer['probability']:.1%}"
-                st.metric(t("Class", "분류"), answer["label"], probability, delta_color="off", border=True)
+                st.metric(
+                    t("Class", "분류"), answer["label"], probability, delta_color="off", delta_arrow="off", border=True
+                )
                 _bars(predictor, answer["classes"])
                 method = explain.methods_for(predictor.networks["model"])[0]
                 heat = explain.overlaid(_seen(predictor, raw), predictor.looked_at(raw, None, method))
@@ -179,7 +181,7 @@ def _two_models(run: Run) -> None:
 
 
 def _errors(run: Run) -> None:
-    errors = shared.table_file(run, "errors").astype({"truth": str, "answer": str})
+    errors = _table(run, "errors")
     if errors.empty:
         st.success(t("No error on the test split.", "테스트 데이터에서 틀린 예가 없습니다."))
         return
@@ -203,8 +205,15 @@ def _errors(run: Run) -> None:
             column.image(_large(text_picture(error.picture)), caption=caption, width="stretch")
 
 
+def _table(run: Run, name: str) -> pd.DataFrame:
+    """A table of the run, with the names of classes as they are written: 007 is not 7, and NA is a name."""
+    shared.table_file(run, name)  # says so where there is none
+    names = dict.fromkeys(("class", "taken_for", "truth", "answer"), str)
+    return pd.read_csv(run.path / f"{name}.csv", converters=names)
+
+
 def data(run: Run) -> None:
-    content, sample = run.report, shared.table_file(run, "sample").astype({"class": str})
+    content, sample = run.report, _table(run, "sample")
     st.write(content["data"]["source"])
     for column, (name, size) in zip(st.columns(3), content["data"]["sizes"].items(), strict=True):
         column.metric(term(name), f"{size:,}")
@@ -218,7 +227,7 @@ def data(run: Run) -> None:
     st.subheader(t("Class by class, on the test split", "테스트 데이터에서 분류별로"))
     percent = {"min_value": 0, "max_value": 1, "format": "percent"}
     st.dataframe(
-        shared.table_file(run, "classes").astype({"class": str}).fillna({"taken_for": ""}),
+        _table(run, "classes"),
         hide_index=True,
         column_config={
             "class": t("class", "분류"),
@@ -283,7 +292,7 @@ def _to_a_number(predictor: Any, model: Any, names: list[str]) -> None:
             f"{layer}: {height} × {width} 크기의 맵 {maps[layer].shape[-1]}개. 맵을 누르고, 합성곱이라면 그 안의 한 곳을 누르세요.",
         )
     )
-    first, second, third = st.columns([3, 2, 3])
+    first, second, third = st.columns([3, 2, 4])
     with first:
         place = canvas.clicked(_tiled(found, across), t("The layer's maps", "층의 맵들"), f"maps-{layer}")
     x, y = place or (0.0, 0.0)
@@ -311,7 +320,7 @@ def _arithmetic(parts: dict[str, Any]) -> None:
     for key, name in names:
         values = np.round(parts[key][..., strongest], 2)
         st.caption(name + ("" if len(each) == 1 else t(f", channel {strongest + 1}", f", 채널 {strongest + 1}")))
-        st.code("\n".join(" ".join(f"{value:7.2f}" for value in line) for line in values), language=None)
+        st.code("\n".join(" ".join(f"{value:6.2f}" for value in line) for line in values), language=None)
     rest = float(each.sum() - each[strongest])
     others = "" if len(each) == 1 else t(f" + {rest:.3f} (other channels)", f" + {rest:.3f} (나머지 채널)")
     bias = t("bias", "편향")
