@@ -18,6 +18,7 @@ from streamlit.testing.v1 import AppTest
 from common import blocks, cli, explain, images, runs
 from common.errors import UserError
 from common.evaluation import best_temperature, probabilities
+from common.normalization import fuse
 from common.project import Project
 from projects.image_classification import standard, stream
 from projects.image_classification.config import RECIPE, TOY, Config, effective
@@ -144,7 +145,7 @@ def test_every_rung_learns_saves_and_opens_again(name, tmp_path):
     pictures, labels = standard.packaged_digits()
     rows = np.linspace(0, 4999, 16).astype(int)
     pixels, targets = pictures[rows].astype("float32"), labels[rows]
-    model = build_model(Config(model=name, width=8, dropout=0.0, learning_rate=3e-3), GREY)
+    model = fuse(build_model(Config(model=name, width=8, dropout=0.0, learning_rate=3e-3), GREY))
     model.fit(np.tile(pixels, (40, 1, 1, 1)), np.tile(targets, 40), batch_size=16, shuffle=False, verbose=0)
     answers = np.asarray(model(pixels, training=False))
     assert (answers.argmax(axis=1) == targets).mean() > 0.8
@@ -671,7 +672,7 @@ def taught():
     """A residual network that has learnt patches of four patterns, anywhere; pictures, classes, the patches' corners."""
     keras.utils.set_random_seed(0)
     meta = {"shape": [24, 24, 1], "mean": [40.0], "variance": [4000.0], "classes": list("abcd")}
-    model = build_model(Config(width=8, stride_stem=False, learning_rate=5e-3, dropout=0.0), meta)
+    model = fuse(build_model(Config(width=8, stride_stem=False, learning_rate=5e-3, dropout=0.0), meta))
     random = np.random.default_rng(0)
     labels, corners = random.integers(0, 4, 512), random.integers(0, 17, (512, 2))
     pictures = random.integers(0, 40, (512, 24, 24, 1)).astype("float32")

@@ -74,20 +74,23 @@ def changed(pictures: np.ndarray, random: np.random.Generator, kind: str) -> np.
     matrix = np.array([[cosine * scale_x, -sine * scale_y + shear], [sine * scale_x, cosine * scale_y]]).transpose(
         2, 0, 1
     )
-    shift = drawn(limits["shift"], (count, 2, 1)) * np.array([[width], [height]])
-    middle = np.array([[(width - 1) / 2], [(height - 1) / 2]])
+    sides, middle = np.array([[width], [height]]), np.array([[(width - 1) / 2], [(height - 1) / 2]])
+    shift = drawn(limits["shift"], (count, 2, 1)) * sides + middle
+    bent = drawn(limits["bend"], (count, 2, KNOTS**2)) * sides
+    # Where each pixel is read, in one product: its place times the matrix, the shift, and what the knots around it add.
     grid = np.stack(np.meshgrid(np.arange(width), np.arange(height))).reshape(2, -1) - middle
-    bent = drawn(limits["bend"], (count, 2, KNOTS**2)) @ np.kron(_between(height), _between(width)).T
-    places = matrix @ grid + middle + shift + bent * np.array([[width], [height]])
-    x, y = np.moveaxis(places, 1, 0).astype("float32")  # (n, h * w) each
-    x, y = np.clip(x, 0, width - 1), np.clip(y, 0, height - 1)
-    left, top = np.minimum(x.astype(int), width - 2), np.minimum(y.astype(int), height - 2)
-    across, down = (x - left)[..., None], (y - top)[..., None]
+    basis = np.concatenate([grid, np.ones((1, grid.shape[1])), np.kron(_between(height), _between(width)).T])
+    factors = np.concatenate([matrix, shift, bent], axis=2).astype("float32")
+    places = (factors.reshape(2 * count, -1) @ basis.astype("float32")).reshape(count, 2, -1)
+    x, y = np.clip(places[:, 0], 0, width - 1), np.clip(places[:, 1], 0, height - 1)
+    left, top = np.minimum(x.astype("int32"), width - 2), np.minimum(y.astype("int32"), height - 2)
+    across, down = (x - left).astype("float32")[..., None], (y - top).astype("float32")[..., None]
     flat, at = pictures.reshape(count * height * width, channels), top * width + left
-    at += np.arange(count)[:, None] * (height * width)
-    above = flat[at] * (1 - across) + flat[at + 1] * across
-    below = flat[at + width] * (1 - across) + flat[at + width + 1] * across
-    return (above * (1 - down) + below * down).reshape(pictures.shape).astype("float32")
+    at += np.arange(count, dtype="int32")[:, None] * (height * width)
+    above, below = (
+        flat.take(at + row, axis=0) * (1 - across) + flat.take(at + row + 1, axis=0) * across for row in (0, width)
+    )
+    return (above * (1 - down) + below * down).reshape(pictures.shape)
 
 
 def _between(length: int) -> np.ndarray:
