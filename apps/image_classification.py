@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from apps import canvas, shared
-from apps.i18n import t, term
+from apps.i18n import language, t, term
 from common.images import MAX_PIXELS, text_picture
 from common.runs import Run
 from projects.image_classification.predict import SHOWN
@@ -20,15 +20,18 @@ ACROSS = 6  # errors in a row
 
 def try_it(run: Run) -> None:
     predictor = shared.predictor(run)
-    one, two, errors = st.tabs(
-        [t("One picture", "사진 하나"), t("Two models", "두 모델 비교"), t("Its errors", "틀린 예")]
-    )
+    labels = [t("One picture", "사진 하나"), t("Two models", "두 모델 비교"), t("Its errors", "틀린 예")]
+    # Only the open one is drawn: a second model is not loaded for nothing.
+    one, two, errors = st.tabs(labels, on_change="rerun", key=f"views-{language()}")
     with one:
-        _one_picture(predictor)
+        if one.open:
+            _one_picture(predictor)
     with two, shared.errors_shown():
-        _two_models(run)
+        if two.open:
+            _two_models(run)
     with errors, shared.errors_shown():
-        _errors(run)
+        if errors.open:
+            _errors(run)
 
 
 def _raw(predictor: Any, key: str) -> dict | None:

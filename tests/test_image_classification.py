@@ -780,10 +780,15 @@ def test_page_compares_two_models_and_shows_errors(trained, monkeypatch):
     second = runs.start(PROJECT, replace(TOY, model="mlp"), "builtin", first.data_dir, first.path.parents[1])
     cli.train_run(second)
     monkeypatch.setenv("KERAS_PORTFOLIO_RUNS", str(first.path.parents[1]))
-    app = AppTest.from_file(str(ROOT / "apps" / "image_classification.py"), default_timeout=120).run()
-    assert not app.exception and not app.error
-    assert {part.value for part in app.subheader} >= {"lenet", "mlp"}
-    assert len(app.get("image")) + len(app.get("imgs")) >= 2
+    app = AppTest.from_file(str(ROOT / "apps" / "image_classification.py"), default_timeout=120)
+    pictures = []
+    for view in ("One picture", "Two models", "Its errors"):
+        app.session_state["views-en"] = view
+        app.run()
+        assert not app.exception and not app.error
+        assert ({part.value for part in app.subheader} >= {"lenet", "mlp"}) == (view == "Two models")
+        pictures.append(len(app.get("image")) + len(app.get("imgs")))
+    assert pictures[:2] == [2, 2] and pictures[2] > 2
 
 
 def test_what_a_browser_sends_is_checked(monkeypatch):
