@@ -8,9 +8,8 @@ import pandas as pd
 import streamlit as st
 
 from apps import canvas, shared
-from apps.i18n import t, term
-from common import runs
-from common.images import MAX_PIXELS, read_picture, text_picture
+from apps.i18n import language, t, term
+from common.images import MAX_PIXELS, text_picture
 from common.runs import Run
 from projects.image_classification.predict import SHOWN
 
@@ -21,15 +20,18 @@ ACROSS = 6  # errors in a row
 
 def try_it(run: Run) -> None:
     predictor = shared.predictor(run)
-    one, two, errors = st.tabs(
-        [t("One picture", "사진 하나"), t("Two models", "두 모델 비교"), t("Its errors", "틀린 예")]
-    )
+    labels = [t("One picture", "사진 하나"), t("Two models", "두 모델 비교"), t("Its errors", "틀린 예")]
+    # Only the open one is drawn: a second model is not loaded for nothing.
+    one, two, errors = st.tabs(labels, on_change="rerun", key=f"views-{language()}")
     with one:
-        _one_picture(predictor)
+        if one.open:
+            _one_picture(predictor)
     with two, shared.errors_shown():
-        _two_models(run)
+        if two.open:
+            _two_models(run)
     with errors, shared.errors_shown():
-        _errors(run)
+        if errors.open:
+            _errors(run)
 
 
 def _raw(predictor: Any, key: str) -> dict | None:
@@ -56,14 +58,9 @@ def _raw(predictor: Any, key: str) -> dict | None:
         st.caption(t("Draw a digit with the mouse or a finger.", "마우스나 손가락으로 숫자를 그려 보세요."))
         return None if picture is None else {"picture": picture}
     if way == "upload":
-        uploaded = st.file_uploader(
-            t("A picture, grey or in colour", "흑백 또는 컬러 사진"),
-            type=["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"],
-            max_upload_size=shared.MAX_UPLOAD_MB,
-            help=t(f"At most {MAX_PIXELS:,} pixels.", f"최대 {MAX_PIXELS:,} 픽셀."),
-            key=f"{key}-upload",
-        )
-        return None if uploaded is None else {"picture": read_picture(uploaded.getvalue(), MAX_PIXELS, uploaded.name)}
+        label = t("A picture, grey or in colour", "흑백 또는 컬러 사진")
+        picture, _ = shared.picture_upload(label, MAX_PIXELS, f"{key}-upload")
+        return None if picture is None else {"picture": picture}
     examples = predictor.examples
     number = st.select_slider(
         t("Example", "예시"), range(len(examples)), format_func=lambda i: str(i + 1), key=f"{key}-example"
@@ -151,22 +148,11 @@ def _large(picture: np.ndarray) -> np.ndarray:
 
 
 def _two_models(run: Run) -> None:
-    others = [
-        entry["run"]
-        for entry in runs.list_runs(run.project, runs.runs_dir())
-        if entry["status"] == "finished" and entry["data"] == run.data and entry["run"].id != run.id
-    ]
-    if not others:
-        st.info(
-            t(
-                "A second finished run on the same data is needed: train another model in the tab Train.",
-                "같은 데이터로 학습한 두 번째 모델이 필요합니다. 학습 탭에서 다른 모델을 학습하세요.",
-            )
-        )
+    second = shared.second_run(run)
+    if second is None:
         return
     from common import explain
 
-    second = st.selectbox(t("Compare with", "비교할 실행"), others, format_func=lambda other: other.id)
     left, right = st.columns([1, 2])
     with left:
         raw = _raw(shared.predictor(run), "two")
@@ -186,7 +172,9 @@ def _two_models(run: Run) -> None:
                     f"{one.id} · {t('parameters', '파라미터')} {parameters:,} · {t('test', '테스트')} {accuracy:.3f}"
                 )
                 probability = f"{answer['probability']:.1%}"
-                st.metric(t("Class", "분류"), answer["label"], probability, delta_color="off", border=True)
+                st.metric(
+                    t("Class", "분류"), answer["label"], probability, delta_color="off", delta_arrow="off", border=True
+                )
                 _bars(predictor, answer["classes"])
                 method = explain.methods_for(predictor.networks["model"])[0]
                 heat = explain.overlaid(_seen(predictor, raw), predictor.looked_at(raw, None, method))
@@ -196,7 +184,7 @@ def _two_models(run: Run) -> None:
 
 
 def _errors(run: Run) -> None:
-    errors = shared.table_file(run, "errors").astype({"truth": str, "answer": str})
+    errors = _table(run, "errors")
     if errors.empty:
         st.success(t("No error on the test split.", "테스트 데이터에서 틀린 예가 없습니다."))
         return
@@ -220,8 +208,15 @@ def _errors(run: Run) -> None:
             column.image(_large(text_picture(error.picture)), caption=caption, width="stretch")
 
 
+def _table(run: Run, name: str) -> pd.DataFrame:
+    """A table of the run, with the names of classes as they are written: 007 is not 7, and NA is a name."""
+    shared.table_file(run, name)  # says so where there is none
+    names = dict.fromkeys(("class", "taken_for", "truth", "answer"), str)
+    return pd.read_csv(run.path / f"{name}.csv", converters=names)
+
+
 def data(run: Run) -> None:
-    content, sample = run.report, shared.table_file(run, "sample").astype({"class": str})
+    content, sample = run.report, _table(run, "sample")
     st.write(content["data"]["source"])
     for column, (name, size) in zip(st.columns(3), content["data"]["sizes"].items(), strict=True):
         column.metric(term(name), f"{size:,}")
@@ -235,7 +230,7 @@ def data(run: Run) -> None:
     st.subheader(t("Class by class, on the test split", "테스트 데이터에서 분류별로"))
     percent = {"min_value": 0, "max_value": 1, "format": "percent"}
     st.dataframe(
-        shared.table_file(run, "classes").astype({"class": str}).fillna({"taken_for": ""}),
+        _table(run, "classes"),
         hide_index=True,
         column_config={
             "class": t("class", "분류"),
@@ -300,7 +295,7 @@ def _to_a_number(predictor: Any, model: Any, names: list[str]) -> None:
             f"{layer}: {height} × {width} 크기의 맵 {maps[layer].shape[-1]}개. 맵을 누르고, 합성곱이라면 그 안의 한 곳을 누르세요.",
         )
     )
-    first, second, third = st.columns([3, 2, 3])
+    first, second, third = st.columns([3, 2, 4])
     with first:
         place = canvas.clicked(_tiled(found, across), t("The layer's maps", "층의 맵들"), f"maps-{layer}")
     x, y = place or (0.0, 0.0)
@@ -328,7 +323,7 @@ def _arithmetic(parts: dict[str, Any]) -> None:
     for key, name in names:
         values = np.round(parts[key][..., strongest], 2)
         st.caption(name + ("" if len(each) == 1 else t(f", channel {strongest + 1}", f", 채널 {strongest + 1}")))
-        st.code("\n".join(" ".join(f"{value:7.2f}" for value in line) for line in values), language=None)
+        st.code("\n".join(" ".join(f"{value:6.2f}" for value in line) for line in values), language=None)
     rest = float(each.sum() - each[strongest])
     others = "" if len(each) == 1 else t(f" + {rest:.3f} (other channels)", f" + {rest:.3f} (나머지 채널)")
     bias = t("bias", "편향")

@@ -103,11 +103,17 @@ def picture_input(examples: list[dict[str, Any]], label: str, max_pixels: int) -
     )
     if number < own:
         return examples[number]["picture"], f"example-{number + 1}"
+    return picture_upload(label, max_pixels)
+
+
+def picture_upload(label: str, max_pixels: int, key: str | None = None) -> tuple[Any, str]:
+    """An uploaded picture (height, width, 3) uint8 and its name without the ending; (None, "") while there is none."""
     uploaded = st.file_uploader(
         label,
         type=["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"],
         max_upload_size=MAX_UPLOAD_MB,
         help=t(f"At most {max_pixels:,} pixels.", f"최대 {max_pixels:,} 픽셀."),
+        key=key,
     )
     if uploaded is None:
         return None, ""

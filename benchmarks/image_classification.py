@@ -138,12 +138,13 @@ def keras_calls(config: Any, meta: dict, pictures: np.ndarray, targets: np.ndarr
 
 def our_calls(config: Any, meta: dict, pictures: np.ndarray, targets: np.ndarray) -> dict[str, Callable[[], object]]:
     """The same four, as the project does them; one picture from RGB pixels to the answer with its probabilities."""
+    from common.normalization import fuse
     from projects.image_classification.model import build_model
     from projects.image_classification.predict import Predictor, in_colour
     from projects.image_classification.schedule import OneCycle
     from projects.image_classification.stream import Pictures
 
-    model = build_model(config, meta)
+    model = fuse(build_model(config, meta))
     predictor = Predictor({"model": model}, {**meta, "temperature": 1.0})
     raw = {"picture": in_colour(pictures[0])}
 

@@ -32,9 +32,12 @@ def grad_cam(model: keras.Model, inputs: np.ndarray, label: int) -> np.ndarray:
     Each map of `looking_layer` counts as much as the class's number would grow with its mean; what speaks against the
     class is cut off at zero.
     """
-    maps, gradients = _gradients(model, inputs, label, looking_layer(model))
+    layer = looking_layer(model)
+    maps = keras.Model(model.input, layer.output)(inputs, training=False)
+    # Only what comes behind the maps is differentiated: no gradient walks through the convolutions.
+    gradients = _gradient(keras.Model(layer.output, model.output), maps, label)
     weights = ops.mean(gradients, axis=(1, 2), keepdims=True)
-    return _heat(ops.sum(weights * maps, axis=-1), inputs)
+    return _heat(ops.sum(weights * ops.cast(maps, "float32"), axis=-1), inputs)
 
 
 def cam(model: keras.Model, inputs: np.ndarray, label: int) -> np.ndarray:
@@ -53,8 +56,11 @@ def cam(model: keras.Model, inputs: np.ndarray, label: int) -> np.ndarray:
 
 def saliency(model: keras.Model, inputs: np.ndarray, label: int) -> np.ndarray:
     """How much each pixel moves the class's number (Simonyan et al. 2014): the gradient's size, its largest channel."""
-    _, gradients = _gradients(model, inputs, label, None)
-    return _heat(ops.max(ops.abs(gradients), axis=-1), inputs)
+    # TensorFlow 2.21 with oneDNN on a CPU writes beyond its memory, and may crash, in the gradient of a 1 × 1
+    # convolution with strides for a batch of ONE picture; so one picture is shown twice.
+    shown = np.repeat(inputs, 2, axis=0) if len(inputs) == 1 else inputs
+    gradients = _gradient(model, ops.convert_to_tensor(shown, "float32"), label)
+    return _heat(ops.max(ops.abs(gradients[: len(inputs)]), axis=-1), inputs)
 
 
 METHODS = {"grad_cam": grad_cam, "cam": cam, "saliency": saliency}
@@ -72,19 +78,14 @@ def ends_in_mean(model: keras.Model) -> bool:
     return isinstance(last[0], layers.GlobalAveragePooling2D) and isinstance(last[1], layers.Dense)
 
 
-def _gradients(model: keras.Model, inputs: np.ndarray, label: int, layer: Any) -> tuple[Any, Any]:
-    """The layer's output (None: the input), and the gradient of the class's number with respect to it."""
+def _gradient(model: keras.Model, inputs: Any, label: int) -> Any:
+    """The gradient of the class's number with respect to the inputs, a tensor."""
     import tensorflow as tf  # Keras has no gradient of its own
 
-    start = tf.convert_to_tensor(inputs, "float32")
-    with tf.GradientTape() as tape:
-        tape.watch(start)
-        if layer is None:
-            at, outputs = start, model(start, training=False)
-        else:
-            at, outputs = keras.Model(model.input, [layer.output, model.output])(start, training=False)
-        number = ops.sum(outputs[:, label])
-    return ops.cast(at, "float32"), ops.cast(tape.gradient(number, at), "float32")
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(inputs)
+        number = ops.sum(model(inputs, training=False)[:, label])
+    return ops.cast(tape.gradient(number, inputs), "float32")
 
 
 def _heat(places: Any, inputs: np.ndarray) -> np.ndarray:

@@ -388,10 +388,10 @@ def test_stream_of_batches(folder, monkeypatch):
     resumed.on_epoch_begin()
     assert first.shape == (3, 16, 16, 1) and not np.array_equal(drawn[0][0], first)
     np.testing.assert_array_equal(drawn[1][0], resumed[1][0])
-    monkeypatch.setattr(stream, "KEPT_BYTES", 5000)
+    monkeypatch.setattr(images, "KEPT_BYTES", 5000)
     tight = stream.Photographs(pictures, 16, 8)
     np.testing.assert_array_equal(tight[0][0], np.concatenate([inputs for inputs, _ in batches]))
-    assert 0 < tight.kept_bytes <= 5000 and len(tight.kept) < 8
+    assert 0 < tight.kept.bytes <= 5000 and len(tight.kept) < 8
 
 
 def test_shrinking_a_box(tmp_path):

@@ -6,10 +6,9 @@ import keras
 import numpy as np
 
 from common.errors import UserError
+from common.images import Kept
 from projects.colorization.data import Picture, middle, resized, shrunk
 from projects.colorization.lab import AB_SCALE, L_SCALE, to_lab
-
-KEPT_BYTES = 256 * 2**20  # of shrunk pictures; what does not fit is decoded again in every epoch
 
 
 def scaled(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -34,8 +33,7 @@ class Photographs(keras.utils.PyDataset):
         super().__init__()
         self.pictures, self.side, self.batch_size, self.zoom = pictures, side, batch_size, zoom
         self.epoch, self.order = epoch, np.arange(len(pictures))
-        self.kept: dict[int, np.ndarray] = {}
-        self.kept_bytes = 0
+        self.kept = Kept(lambda number: shrunk(pictures[number], round(side * (zoom or 1))))
         self.problem: UserError | None = None
 
     def __len__(self) -> int:
@@ -56,7 +54,7 @@ class Photographs(keras.utils.PyDataset):
             raise
 
     def _square(self, number: int, random: np.random.Generator) -> np.ndarray:
-        pixels = self._shrunk(number)
+        pixels = self.kept[number]
         if not self.zoom:
             return middle(pixels, self.side)
         shorter = min(pixels.shape[:2])
@@ -64,12 +62,3 @@ class Photographs(keras.utils.PyDataset):
         top, left = (int(random.integers(length - side + 1)) for length in pixels.shape[:2])
         pixels = resized(pixels[top : top + side, left : left + side], self.side / side)
         return pixels[:, ::-1] if random.random() < 0.5 else pixels
-
-    def _shrunk(self, number: int) -> np.ndarray:
-        if number in self.kept:
-            return self.kept[number]
-        pixels = shrunk(self.pictures[number], round(self.side * (self.zoom or 1)))
-        if self.kept_bytes + pixels.nbytes <= KEPT_BYTES:
-            self.kept[number] = pixels
-            self.kept_bytes += pixels.nbytes
-        return pixels

@@ -8,10 +8,9 @@ import keras
 import numpy as np
 
 from common.errors import UserError
-from common.images import picture_header, read_picture
+from common.images import Kept, picture_header, read_picture
 from projects.image_classification.data import MAX_PIXELS, Inputs
 
-KEPT_BYTES = 256 * 2**20  # of pictures from files, already small; what does not fit is decoded again in every epoch
 KNOTS = 4  # a side: where a picture is bent; between them the displacement is interpolated
 # How far a picture is turned (degrees), scaled and sheared (shares), shifted and bent (shares of its side), and whether
 # it is mirrored. Bending is Simard et al.'s elastic distortion (2003), on a coarse grid instead of a smoothed field.
@@ -75,20 +74,23 @@ def changed(pictures: np.ndarray, random: np.random.Generator, kind: str) -> np.
     matrix = np.array([[cosine * scale_x, -sine * scale_y + shear], [sine * scale_x, cosine * scale_y]]).transpose(
         2, 0, 1
     )
-    shift = drawn(limits["shift"], (count, 2, 1)) * np.array([[width], [height]])
-    middle = np.array([[(width - 1) / 2], [(height - 1) / 2]])
+    sides, middle = np.array([[width], [height]]), np.array([[(width - 1) / 2], [(height - 1) / 2]])
+    shift = drawn(limits["shift"], (count, 2, 1)) * sides + middle
+    bent = drawn(limits["bend"], (count, 2, KNOTS**2)) * sides
+    # Where each pixel is read, in one product: its place times the matrix, the shift, and what the knots around it add.
     grid = np.stack(np.meshgrid(np.arange(width), np.arange(height))).reshape(2, -1) - middle
-    bent = drawn(limits["bend"], (count, 2, KNOTS**2)) @ np.kron(_between(height), _between(width)).T
-    places = matrix @ grid + middle + shift + bent * np.array([[width], [height]])
-    x, y = np.moveaxis(places, 1, 0).astype("float32")  # (n, h * w) each
-    x, y = np.clip(x, 0, width - 1), np.clip(y, 0, height - 1)
-    left, top = np.minimum(x.astype(int), width - 2), np.minimum(y.astype(int), height - 2)
-    across, down = (x - left)[..., None], (y - top)[..., None]
+    basis = np.concatenate([grid, np.ones((1, grid.shape[1])), np.kron(_between(height), _between(width)).T])
+    factors = np.concatenate([matrix, shift, bent], axis=2).astype("float32")
+    places = (factors.reshape(2 * count, -1) @ basis.astype("float32")).reshape(count, 2, -1)
+    x, y = np.clip(places[:, 0], 0, width - 1), np.clip(places[:, 1], 0, height - 1)
+    left, top = np.minimum(x.astype("int32"), width - 2), np.minimum(y.astype("int32"), height - 2)
+    across, down = (x - left).astype("float32")[..., None], (y - top).astype("float32")[..., None]
     flat, at = pictures.reshape(count * height * width, channels), top * width + left
-    at += np.arange(count)[:, None] * (height * width)
-    above = flat[at] * (1 - across) + flat[at + 1] * across
-    below = flat[at + width] * (1 - across) + flat[at + width + 1] * across
-    return (above * (1 - down) + below * down).reshape(pictures.shape).astype("float32")
+    at += np.arange(count, dtype="int32")[:, None] * (height * width)
+    above, below = (
+        flat.take(at + row, axis=0) * (1 - across) + flat.take(at + row + 1, axis=0) * across for row in (0, width)
+    )
+    return (above * (1 - down) + below * down).reshape(pictures.shape)
 
 
 def _between(length: int) -> np.ndarray:
@@ -119,11 +121,15 @@ class Pictures(keras.utils.PyDataset):
         super().__init__()
         self.inputs, self.targets, self.shape, self.batch_size = inputs, targets, tuple(shape), batch_size
         self.augment, self.seed, self.epoch, self.order = augment, seed, epoch, np.arange(len(inputs))
-        self.kept: dict[int, np.ndarray] = {}
+        self.kept = Kept(lambda row: read(inputs[row], shape))
         self.problem: UserError | None = None
 
     def __len__(self) -> int:
-        return -(-len(self.inputs) // self.batch_size)
+        # Training never sees a batch of ONE picture: TensorFlow 2.21 with oneDNN on a CPU writes beyond its memory, and
+        # may crash, in the gradient of a 1 × 1 convolution with strides for it. A picture left over sits this epoch
+        # out; the order of the next one is another.
+        rows = len(self.inputs) - (self.augment is not None and len(self.inputs) % self.batch_size == 1)
+        return -(-rows // self.batch_size)
 
     def on_epoch_begin(self) -> None:
         self.epoch += 1
@@ -143,15 +149,7 @@ class Pictures(keras.utils.PyDataset):
         if isinstance(self.inputs, np.ndarray):
             return self.inputs[rows]
         try:
-            return np.stack([self._read(int(row)) for row in rows])
+            return np.stack([self.kept[int(row)] for row in rows])
         except UserError as error:
             self.problem = error
             raise
-
-    def _read(self, row: int) -> np.ndarray:
-        if row in self.kept:
-            return self.kept[row]
-        picture = read(self.inputs[row], self.shape)
-        if (len(self.kept) + 1) * picture.nbytes <= KEPT_BYTES:
-            self.kept[row] = picture
-        return picture

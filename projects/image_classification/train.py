@@ -7,6 +7,7 @@ from projects.image_classification.config import Config, effective
 
 def train(config: Config, run: Run, callbacks=()) -> None:
     """Load, build, fit on the training pictures, choose epoch and temperature on validation, save into the run."""
+    from common.normalization import fuse
     from common.training import fit, problems_said
     from projects.image_classification.data import load_data
     from projects.image_classification.model import build_model
@@ -18,7 +19,7 @@ def train(config: Config, run: Run, callbacks=()) -> None:
         f"{splits.source.source}\n{splits.sizes}, pictures of {splits.meta['shape']}, "
         f"changed as {splits.meta['augment']}"
     )
-    model = build_model(config, splits.meta)
+    model = fuse(build_model(config, splits.meta))
     predictor = Predictor({"model": model}, dict(splits.meta))
     knobs = effective(config)
     training = predictor.encode_split(splits.train, knobs, epoch=len(run.history))
