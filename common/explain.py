@@ -56,11 +56,8 @@ def cam(model: keras.Model, inputs: np.ndarray, label: int) -> np.ndarray:
 
 def saliency(model: keras.Model, inputs: np.ndarray, label: int) -> np.ndarray:
     """How much each pixel moves the class's number (Simonyan et al. 2014): the gradient's size, its largest channel."""
-    # TensorFlow 2.21 with oneDNN on a CPU writes beyond its memory, and may crash, in the gradient of a 1 × 1
-    # convolution with strides for a batch of ONE picture; so one picture is shown twice.
-    shown = np.repeat(inputs, 2, axis=0) if len(inputs) == 1 else inputs
-    gradients = _gradient(model, ops.convert_to_tensor(shown, "float32"), label)
-    return _heat(ops.max(ops.abs(gradients[: len(inputs)]), axis=-1), inputs)
+    gradients = _gradient(model, ops.convert_to_tensor(inputs, "float32"), label)
+    return _heat(ops.max(ops.abs(gradients), axis=-1), inputs)
 
 
 METHODS = {"grad_cam": grad_cam, "cam": cam, "saliency": saliency}

@@ -496,20 +496,6 @@ def test_an_epoch_is_drawn_from_its_number():
     assert sorted(np.concatenate([first[i][1] for i in range(3)])) == list(range(40))
 
 
-def test_training_never_sees_a_batch_of_one_picture():
-    """The gradient of a strided 1 × 1 convolution for one picture can crash TensorFlow; another one is left out each time."""
-    pictures, left_out = noise(34, 8, 8, 1), set()
-    training = stream.Pictures(pictures[:33], np.arange(33), (8, 8, 1), 16, "strokes")
-    for _ in range(4):
-        training.on_epoch_begin()
-        batches = [training[i][1] for i in range(len(training))]
-        assert [len(batch) for batch in batches] == [16, 16]
-        left_out |= set(range(33)) - set(np.concatenate(batches))
-    assert len(left_out) > 1
-    assert [len(stream.Pictures(pictures[:n], np.arange(n), (8, 8, 1), 16, "none")) for n in (32, 34)] == [2, 3]
-    assert len(stream.Pictures(pictures[:33], np.arange(33), (8, 8, 1), 16)) == 3, "an answer is for every picture"
-
-
 @settings(max_examples=20, deadline=None)
 @given(st.sampled_from(["strokes", "objects"]), st.integers(0, 1000), st.integers(6, 20))
 def test_changes_stay_in_range_and_keep_what_is_flat(kind, seed, side):

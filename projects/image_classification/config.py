@@ -21,7 +21,7 @@ class Config:
     augment: Literal["auto", "none", "strokes", "objects"] = "auto"  # strokes: turned, scaled; objects: mirrored too
 
     epochs: Annotated[int, Bounds(least=1)] = 30  # passes over the training pictures
-    batch_size: Annotated[int, Bounds(least=2), Search(32, 256, log=True)] = 64  # pictures a step
+    batch_size: Annotated[int, Bounds(least=1), Search(32, 256, log=True)] = 64  # pictures a step
     learning_rate: Annotated[float, Bounds(least=1e-8), Search(1e-3, 1e-2, log=True)] = 4e-3  # AdamW's largest step
     weight_decay: Annotated[float, Bounds(least=0), Search(1e-3, 0.1, log=True)] = 0.02  # AdamW's, decoupled
     dropout: Annotated[float, Bounds(least=0, most=0.9), Search(0.0, 0.5)] = 0.2  # before the last layers

@@ -125,11 +125,7 @@ class Pictures(keras.utils.PyDataset):
         self.problem: UserError | None = None
 
     def __len__(self) -> int:
-        # Training never sees a batch of ONE picture: TensorFlow 2.21 with oneDNN on a CPU writes beyond its memory, and
-        # may crash, in the gradient of a 1 × 1 convolution with strides for it. A picture left over sits this epoch
-        # out; the order of the next one is another.
-        rows = len(self.inputs) - (self.augment is not None and len(self.inputs) % self.batch_size == 1)
-        return -(-rows // self.batch_size)
+        return -(-len(self.inputs) // self.batch_size)
 
     def on_epoch_begin(self) -> None:
         self.epoch += 1
