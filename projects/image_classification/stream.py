@@ -77,11 +77,12 @@ def changed(pictures: np.ndarray, random: np.random.Generator, kind: str) -> np.
     sides, middle = np.array([[width], [height]]), np.array([[(width - 1) / 2], [(height - 1) / 2]])
     shift = drawn(limits["shift"], (count, 2, 1)) * sides + middle
     bent = drawn(limits["bend"], (count, 2, KNOTS**2)) * sides
-    # Where each pixel is read, in one product: its place times the matrix, the shift, and what the knots around it add.
+    # Where each pixel is read: its place times the matrix, the shift, and what the knots around it add. A small product
+    # for each picture: for a large one BLAS would wake a thread, which then spins on a core that TensorFlow needs.
     grid = np.stack(np.meshgrid(np.arange(width), np.arange(height))).reshape(2, -1) - middle
     basis = np.concatenate([grid, np.ones((1, grid.shape[1])), np.kron(_between(height), _between(width)).T])
     factors = np.concatenate([matrix, shift, bent], axis=2).astype("float32")
-    places = (factors.reshape(2 * count, -1) @ basis.astype("float32")).reshape(count, 2, -1)
+    places = factors @ basis.astype("float32")
     x, y = np.clip(places[:, 0], 0, width - 1), np.clip(places[:, 1], 0, height - 1)
     left, top = np.minimum(x.astype("int32"), width - 2), np.minimum(y.astype("int32"), height - 2)
     across, down = (x - left).astype("float32")[..., None], (y - top).astype("float32")[..., None]
