@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from common import runs
+from common.files import write_json
 from common.project import Project, project_names
 from tests.browser import browser, served, settle
 
@@ -45,8 +46,10 @@ def many(runs_dir: Path, folder: Path, count: int = 200) -> Path:
         for number in range(count):
             copy = folder / name / f"copy-{number}"
             copy.mkdir()
-            for file in ("run.json", "config.json", "report.json"):
+            for file in ("config.json", "report.json"):
                 shutil.copy(best.path / file, copy / file)
+            # older than the best run, which so stays the one that is shown
+            write_json(copy / "run.json", best.request | {"created": "2020-01-01T00:00:00+0000"})
     return folder
 
 

@@ -57,17 +57,17 @@ def main() -> None:
     runs_dir = parser.parse_args().runs_dir.resolve()
     with browser() as chromium, served("apps/main.py", runs_dir) as address:
 
-        def opened(path: str, **options):
-            page = chromium.new_page(viewport={"width": 1280, "height": 900}, device_scale_factor=2, **options)
+        def opened(path: str, height: int):
+            page = chromium.new_page(viewport={"width": 1280, "height": height}, device_scale_factor=2)
             page.goto(f"{address}/{path}")
             settle(page)
             page.wait_for_timeout(1500)  # charts draw themselves after their script
             return page
 
         for name in project_names():
-            save(card(opened(name)), f"{name}.card.png", Image.Quantize.MEDIANCUT)
+            save(card(opened(name, 1800)), f"{name}.card.png", Image.Quantize.MEDIANCUT)
         for suffix, language in (("", "en"), (".ko", "ko")):
-            shot = opened(f"?language={language}").screenshot()
+            shot = opened(f"?language={language}", 900).screenshot()
             picture = Image.open(io.BytesIO(shot)).convert("RGB").resize((1280, 900), Image.Resampling.LANCZOS)
             save(picture, f"gallery{suffix}.png", Image.Quantize.MAXCOVERAGE)
 
