@@ -126,7 +126,7 @@ def keras_calls(config: Any, meta: dict, pictures: np.ndarray, targets: np.ndarr
     x = layers.RandomRotation(12 / 360, fill_mode="nearest")(inputs)
     x = layers.RandomTranslation(0.07, 0.07, fill_mode="nearest")(layers.RandomZoom(0.12, fill_mode="nearest")(x))
     changing = keras.Model(inputs, build_model(config, meta)(x))
-    changing.compile("adamw", keras.losses.SparseCategoricalCrossentropy(from_logits=True), ["accuracy"])
+    changing.compile("adamw", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
     pixels = pictures.astype("float32")
     return {
         "train": lambda: plain.fit(pixels, targets, config.batch_size, verbose=0),
