@@ -1,4 +1,4 @@
-"""fuse(model): Keras' own BatchNormalization layers, several times faster when training on a CPU.
+"""fuse(model): Keras' own BatchNormalization layers, faster when training on a CPU.
 
 Keras writes mean, variance and scaling as a dozen operations over the whole array, forth and back again. TensorFlow has
 one kernel for them, which `fuse` puts into the instances; the layers, what they compute and what is saved stay Keras'.
