@@ -172,7 +172,7 @@ def test_the_homes_archives_are_read_without_unpacking(tmp_path, monkeypatch):
                 entry.size = len(content)
                 archive.addfile(entry, io.BytesIO(content))
 
-    monkeypatch.setattr(download, "ROWS", {"imdb": (2, 1), "rt_polarity": (3,), "sms_spam": (2,)})
+    monkeypatch.setattr(download, "ROWS", {"imdb": (3, 1), "rt_polarity": (3,), "sms_spam": (2,)})
     with zipfile.ZipFile(tmp_path / "sms+spam+collection.zip", "w") as archive:
         archive.writestr("SMSSpamCollection", "ham\tOk lar\nspam\tWIN £100\n")
     assert download.whole("sms_spam", tmp_path)[:2] == (["Ok lar", "WIN £100"], ["ham", "spam"])
@@ -183,10 +183,10 @@ def test_the_homes_archives_are_read_without_unpacking(tmp_path, monkeypatch):
     tar(tmp_path / "rt_polarity" / "rt-polaritydata.tar.gz", reviews)
     texts, labels, _ = download.whole("rt_polarity", tmp_path)
     assert texts == ["bad", "dull", "café"] and labels == ["negative", "negative", "positive"]
-    names = ("train/neg/0_1", "train/pos/1_9", "test/pos/0_10", "train/unsup/0_0")
+    names = ("train/pos/1_9", "train/neg/10_2", "train/neg/9_1", "test/pos/0_10", "train/unsup/0_0")
     tar(tmp_path / "imdb" / "aclImdb_v1.tar.gz", {f"aclImdb/{name}.txt": name.encode() for name in names})
     train, test, _ = download.official("imdb", tmp_path)
-    assert train == (["train/neg/0_1", "train/pos/1_9"], ["negative", "positive"])
+    assert train == (["train/neg/9_1", "train/neg/10_2", "train/pos/1_9"], ["negative", "negative", "positive"])
     assert test == (["test/pos/0_10"], ["positive"])
 
 
@@ -212,6 +212,32 @@ def test_an_official_split_leaves_test_texts_out_of_training(tmp_path, monkeypat
     splits = data.load_data(Config(), "nsmc", tmp_path)
     assert splits.sizes == {"train": 36, "validation": 4, "test": 2} and "2 repeated texts" in splits.source.source
     assert splits.meta["classes"] == ["negative", "positive"]
+
+
+def test_quotes_are_packing_in_imdb_and_signs_in_nsmc(tmp_path, monkeypatch):
+    import gzip
+
+    monkeypatch.setattr(download, "ROWS", {"imdb": (3, 1), "nsmc": (3, 1)})
+    rows = ["0\t0\tplain", '1\t0\t"He said ""no"" twice"', '2\t1\tone " alone']
+    for part, own in (("train", rows), ("test", rows[1:2])):
+        (tmp_path / f"{part}.tsv.gz").write_bytes(gzip.compress("\n".join(["id\tlabel\ttext", *own, ""]).encode()))
+        write(tmp_path / f"ratings_{part}.txt", own, "id\tlabel\tdocument")
+    assert download.official("imdb", tmp_path)[0][0] == ["plain", 'He said "no" twice', 'one " alone']
+    assert download.official("nsmc", tmp_path)[0][0] == ["plain", '"He said ""no"" twice"', 'one " alone']
+
+
+def test_imdb_validates_on_the_end_of_each_class(tmp_path, monkeypatch):
+    """Reviews of one film stand together: those of a film in training are not in validation."""
+    import gzip
+
+    monkeypatch.setattr(download, "ROWS", {"imdb": (200, 2)})
+    train = [f"{label}\tfilm {i // 5} {label} seen {i}" for label in (0, 1) for i in range(100)]
+    for part, rows in (("train", train), ("test", ["0\tother", "1\tanother"])):
+        (tmp_path / f"{part}.tsv.gz").write_bytes(gzip.compress("\n".join(["label\ttext", *rows, ""]).encode()))
+    splits = data.load_data(Config(seed=3), "imdb", tmp_path)
+    assert splits.sizes == {"train": 180, "validation": 20, "test": 2}
+    films = [{text.split()[1] for text in part.inputs} for part in (splits.train, splits.validation)]
+    assert films[1] == {"18", "19"} and not films[0] & films[1]
 
 
 # predictions

@@ -1,6 +1,8 @@
 """The standard sets: where they live, how they are packed, and how to read them from `--data-dir`."""
 
+import csv
 import gzip
+import re
 import tarfile
 import urllib.error
 import urllib.request
@@ -25,6 +27,7 @@ HOMES = {
     "sms_spam": ("https://archive.ics.uci.edu/static/public/228/sms+spam+collection.zip",),
 }
 ROWS = {"imdb": (25_000, 25_000), "nsmc": (150_000, 50_000), "rt_polarity": (10_662,), "sms_spam": (5_574,)}
+REVIEW = re.compile(r"[^/]+/(train|test)/(neg|pos)/(\d+)_\d+\.txt")
 MOST_BYTES = 500_000_000  # of a download, and of any file in an archive
 
 Labelled = tuple[list[str], list[str]]
@@ -34,10 +37,13 @@ def official(name: str, data_dir: Path) -> tuple[Labelled, Labelled, Path]:
     """(texts, labels) of the training part and of the test part of `imdb` or `nsmc`, and the file read."""
     if name == "nsmc":
         paths = _files(name, data_dir, ("ratings_train.txt", "ratings_test.txt"))
-        train, test = (_columns(path, "document", "label") for path in paths)
+        train, test = (_columns(path, "document", "label", csv.QUOTE_NONE) for path in paths)
     else:
         paths = _files(name, data_dir, ("train.tsv.gz", "test.tsv.gz"), ("aclImdb_v1.tar.gz",))
-        train, test = (_columns(path, "text", "label") for path in paths) if len(paths) == 2 else _acl(paths[0])
+        packed = len(paths) == 1
+        train, test = (
+            _acl(paths[0]) if packed else (_columns(path, "text", "label", csv.QUOTE_MINIMAL) for path in paths)
+        )
     names = {"0": "negative", "1": "positive"}
     parts = [(texts, [names.get(label, label) for label in labels]) for texts, labels in (train, test)]
     for (texts, _), rows in zip(parts, ROWS[name], strict=True):
@@ -96,17 +102,21 @@ def _fetch(name: str, url: str, path: Path) -> Path:
     return path
 
 
-def _columns(path: Path, text: str, label: str) -> Labelled:
-    """Two columns of a tab-separated file with a header, where quotes are only signs."""
+def _columns(path: Path, text: str, label: str, quoting: int) -> Labelled:
+    """Two columns of a tab-separated file with a header.
+
+    quoting: csv.QUOTE_NONE where quotes are only signs; csv.QUOTE_MINIMAL where a field that holds one stands in quotes
+    itself and has its own doubled.
+    """
     opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8", newline="\n") as file:
+    with opener(path, "rt", encoding="utf-8", newline="") as file:
         try:
-            header = file.readline().rstrip("\r\n").split("\t")
-            if missing := {text, label} - set(header):
-                raise UserError(f"{path} has no column {min(missing)!r}; it has: {', '.join(header[:20])}.")
-            rows = [line.rstrip("\r\n").split("\t") for line in file]
-        except (UnicodeDecodeError, OSError, EOFError) as error:
+            rows = list(csv.reader(file, delimiter="\t", quoting=quoting))
+        except (UnicodeDecodeError, OSError, EOFError, csv.Error) as error:
             raise UserError(f"{path} cannot be read: {error}.") from None
+    header, rows = (rows[0], rows[1:]) if rows else ([], [])
+    if missing := {text, label} - set(header):
+        raise UserError(f"{path} has no column {min(missing)!r}; it has: {', '.join(header[:20])}.")
     wrong = next((i for i, row in enumerate(rows) if len(row) != len(header)), None)
     if wrong is not None:
         raise UserError(f"{path}, row {wrong + 2}: {len(rows[wrong])} columns; expected {len(header)}.")
@@ -114,14 +124,16 @@ def _columns(path: Path, text: str, label: str) -> Labelled:
 
 
 def _acl(path: Path) -> tuple[Labelled, Labelled]:
-    """The reviews in the home's archive, one file each: aclImdb/train/pos/0_9.txt."""
-    found: dict[str, Labelled] = {"train": ([], []), "test": ([], [])}
+    """The reviews in the home's archive, one file each, in the order of their numbers: aclImdb/train/pos/0_9.txt."""
+    reviews = []
     for name, content in _archive(path):
-        parts = name.split("/")
-        if len(parts) == 4 and parts[1] in found and parts[2] in ("neg", "pos") and name.endswith(".txt"):
-            found[parts[1]][0].append(content.decode("utf-8"))
-            found[parts[1]][1].append("positive" if parts[2] == "pos" else "negative")
-    return found["train"], found["test"]
+        if found := REVIEW.fullmatch(name):
+            part, sign, number = found.groups()
+            reviews.append((part, sign, int(number), content.decode("utf-8")))
+    reviews.sort()
+    signs = {"neg": "negative", "pos": "positive"}
+    train, test = ([review for review in reviews if review[0] == part] for part in ("train", "test"))
+    return tuple(([row[3] for row in rows], [signs[row[1]] for row in rows]) for rows in (train, test))
 
 
 def _members(path: Path, endings: tuple[str, ...]) -> list[bytes]:
