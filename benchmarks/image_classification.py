@@ -139,9 +139,9 @@ def keras_calls(config: Any, meta: dict, pictures: np.ndarray, targets: np.ndarr
 def our_calls(config: Any, meta: dict, pictures: np.ndarray, targets: np.ndarray) -> dict[str, Callable[[], object]]:
     """The same four, as the project does them; one picture from RGB pixels to the answer with its probabilities."""
     from common.normalization import fuse
+    from common.training import OneCycle
     from projects.image_classification.model import build_model
     from projects.image_classification.predict import Predictor, in_colour
-    from projects.image_classification.schedule import OneCycle
     from projects.image_classification.stream import Pictures
 
     model = fuse(build_model(config, meta))

@@ -2,12 +2,12 @@
 
 import csv
 import json
+import math
 import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,9 @@ from common.config import TrainingKnobs
 from common.errors import UserError
 from common.files import replacing, write_text
 from common.runs import Run
+
+WARM_UP = 0.15  # of all steps: the rate rises
+START = 0.04  # of the largest rate: where it begins
 
 
 def fit(
@@ -132,6 +135,31 @@ class Score(keras.callbacks.Callback):
         logs.update({f"val_{name}": value for name, value in self.score(predictions).items()})
 
 
+def one_cycle(share: float, largest: float, warm_up: float = WARM_UP) -> float:
+    """The learning rate when this `share` of all steps is over: up in a straight line, then down to 0 along a cosine.
+
+    The one-cycle policy of Smith & Topin (2018), momentum aside. warm_up: the share of the steps in which it rises.
+    """
+    if share < warm_up:
+        return largest * (START + (1 - START) * share / warm_up)
+    return largest * 0.5 * (1 + math.cos(math.pi * min(1.0, (share - warm_up) / (1 - warm_up))))
+
+
+class OneCycle(keras.callbacks.Callback):
+    """Sets the optimiser's rate before each step, by epoch and step: a resumed training goes on as it would have."""
+
+    def __init__(self, largest: float, epochs: int, warm_up: float = WARM_UP):
+        super().__init__()
+        self.largest, self.epochs, self.warm_up, self.epoch = largest, epochs, warm_up, 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_begin(self, batch, logs=None):
+        share = (self.epoch + batch / self.params["steps"]) / self.epochs
+        self.model.optimizer.learning_rate = one_cycle(share, self.largest, self.warm_up)
+
+
 class StopFile(keras.callbacks.Callback):
     """Ends training after the current batch once the file is there; looks for it about twice a second."""
 
@@ -183,7 +211,7 @@ class ProgressReport(keras.callbacks.Callback):
         logs["seconds"] = time.perf_counter() - self.started
         past = [row["seconds"] for row in self.checkpoint.state["history"]] + [logs["seconds"]]
         left = int(np.median(past) * (self.epochs - epoch - 1))
-        loss, rate = logs.get("loss", nan), logs.get("learning_rate", nan)
+        loss, rate = logs.get("loss", math.nan), logs.get("learning_rate", math.nan)
         star = "*" if self.checkpoint.is_better(logs[self.metric]) else " "
         rest = "" if self.model.stop_training else f"  at most {left // 60}:{left % 60:02d} left"
         self.run_folder.log(

@@ -26,7 +26,7 @@ from projects.image_classification.data import labelled, load_data, pictures_of
 from projects.image_classification.evaluate import baselines, by_class, features
 from projects.image_classification.model import LADDER, build_model
 from projects.image_classification.predict import as_digit, border, classify_folder
-from projects.image_classification.schedule import OneCycle, TiesByLoss, rate
+from projects.image_classification.ties import TiesByLoss
 from tests.browser import browser, executable, served, settle
 from tests.conftest import ROOT
 
@@ -199,27 +199,6 @@ def test_mixed_precision_keeps_weights_and_answers_in_float32():
     pixels = noise(4, 28, 28, 1).astype("float32")
     model.train_on_batch(pixels, np.array([0, 1, 2, 3]))
     assert np.asarray(model(pixels)).dtype == np.float32
-
-
-def test_one_cycle_goes_up_and_down(tmp_path):
-    shares = np.linspace(0, 1, 101)
-    rates = np.array([rate(share, 0.1) for share in shares])
-    top = int(rates.argmax())
-    assert rates[top] == pytest.approx(0.1) and 10 <= top <= 20
-    assert (np.diff(rates[: top + 1]) > 0).all() and (np.diff(rates[top:]) < 0).all() and rates[-1] < 1e-6
-    inputs = keras.Input((2,))
-    model = keras.Model(inputs, keras.layers.Dense(1)(inputs))
-    model.compile("sgd", "mse")
-    seen = []
-
-    class Watch(keras.callbacks.Callback):
-        def on_train_batch_begin(self, batch, logs=None):
-            seen.append(float(self.model.optimizer.learning_rate))
-
-    model.fit(
-        np.zeros((8, 2)), np.zeros(8), 2, epochs=4, initial_epoch=2, callbacks=[OneCycle(0.1, 4), Watch()], verbose=0
-    )
-    np.testing.assert_allclose(seen, [rate(step / 16, 0.1) for step in range(8, 16)], rtol=1e-5)
 
 
 def test_equal_accuracies_are_decided_by_the_loss():

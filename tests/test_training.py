@@ -262,3 +262,30 @@ def test_tensorboard_logs_are_written(tmp_path):
 
 def test_history_without_an_epoch_is_empty(tmp_path):
     assert toy_run(tmp_path).history == []
+
+
+def test_one_cycle_goes_up_and_down():
+    shares = np.linspace(0, 1, 101)
+    rates = np.array([training.one_cycle(share, 0.1) for share in shares])
+    top = int(rates.argmax())
+    assert rates[top] == pytest.approx(0.1) and 10 <= top <= 20
+    assert (np.diff(rates[: top + 1]) > 0).all() and (np.diff(rates[top:]) < 0).all() and rates[-1] < 1e-6
+    inputs = keras.Input((2,))
+    model = keras.Model(inputs, keras.layers.Dense(1)(inputs))
+    model.compile("sgd", "mse")
+    seen = []
+
+    class Watch(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            seen.append(float(self.model.optimizer.learning_rate))
+
+    model.fit(
+        np.zeros((8, 2)),
+        np.zeros(8),
+        2,
+        epochs=4,
+        initial_epoch=2,
+        callbacks=[training.OneCycle(0.1, 4), Watch()],
+        verbose=0,
+    )
+    np.testing.assert_allclose(seen, [training.one_cycle(step / 16, 0.1) for step in range(8, 16)], rtol=1e-5)

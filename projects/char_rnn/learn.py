@@ -1,6 +1,5 @@
-"""What training reads and when: many places of a text in parallel, and the learning rate's rise and fall."""
+"""What training reads and when: many places of a text in parallel; and the validation figures of a whole text."""
 
-import math
 from typing import Any
 
 import keras
@@ -50,23 +49,6 @@ class Pieces(keras.utils.PyDataset):
 
     def on_epoch_end(self) -> None:
         self.epoch += 1
-
-
-class LearningRate(keras.callbacks.Callback):
-    """Rises to the knob's value, then falls to zero along a cosine (Loshchilov & Hutter 2017), a step at a time."""
-
-    def __init__(self, config: Config, pieces: Pieces):
-        super().__init__()
-        self.highest, self.total, self.steps = config.learning_rate, config.epochs * len(pieces), len(pieces)
-        self.epoch = 0
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.epoch = epoch
-
-    def on_train_batch_begin(self, batch, logs=None):
-        done = (self.epoch * self.steps + batch + 1) / self.total
-        falling = 0.5 * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP)))
-        self.model.optimizer.learning_rate = self.highest * (done / WARM_UP if done < WARM_UP else falling)
 
 
 class Validate(keras.callbacks.Callback):

@@ -7,9 +7,9 @@ from projects.char_rnn.config import Config
 
 def train(config: Config, run: Run, callbacks=()) -> None:
     """Load, build, fit on the training part with the state carried along, choose the epoch on validation, save."""
-    from common.training import fit
+    from common.training import OneCycle, fit
     from projects.char_rnn.data import load_data
-    from projects.char_rnn.learn import LearningRate, Pieces, Validate
+    from projects.char_rnn.learn import WARM_UP, Pieces, Validate
     from projects.char_rnn.model import build_model
     from projects.char_rnn.predict import Predictor, choose_examples
 
@@ -18,14 +18,8 @@ def train(config: Config, run: Run, callbacks=()) -> None:
     pieces = Pieces(splits.train.inputs, config, epoch=len(run.history))
     model = build_model(config, splits.meta, pieces.batch, pieces.sequence)
     predictor = Predictor({"model": model.network}, {**splits.meta, "window": config.window})
-    fit(
-        model,
-        pieces,
-        None,
-        config,
-        run,
-        (Validate(predictor, splits.validation.inputs), LearningRate(config, pieces), *callbacks),
-    )
+    watch = [Validate(predictor, splits.validation.inputs), OneCycle(config.learning_rate, config.epochs, WARM_UP)]
+    fit(model, pieces, None, config, run, [*watch, *callbacks])
     predictor.meta["examples"] = choose_examples(splits.validation.inputs, predictor)
     run.save(predictor)
 

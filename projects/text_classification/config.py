@@ -25,10 +25,10 @@ class Config:
     bag_learning_rate: Annotated[float, Bounds(least=1e-8), Search(0.5, 8.0, log=True)] = 2.0  # SGD's step a text (bag)
 
     learning_rate: Annotated[float, Bounds(least=1e-8), Search(3e-4, 3e-3, log=True)] = 1e-3  # Adam's step (networks)
-    dropout: Annotated[float, Bounds(least=0, most=0.9), Search(0.1, 0.6)] = 0.4  # of embeddings and of what is pooled
+    dropout: Annotated[float, Bounds(least=0, most=0.9), Search(0.1, 0.6)] = 0.5  # of whole words and of what is pooled
     units: Annotated[int, Bounds(least=1), Search(32, 256, log=True)] = 64  # filters a width, or cells a direction
-    embedding: Annotated[int, Bounds(least=1), Search(32, 256, log=True)] = 96  # numbers a word or character
-    vocabulary: Annotated[int, Bounds(least=10)] = 30_000  # words or characters that networks know; others are unknown
+    embedding: Annotated[int, Bounds(least=1), Search(32, 256, log=True)] = 64  # numbers a word or character
+    vocabulary: Annotated[int, Bounds(least=10)] = 10_000  # words or characters that networks know; others are unknown
     most_units: Annotated[int, Bounds(least=8)] = 400  # longer texts lose their middle (networks; the bag sees all)
 
 

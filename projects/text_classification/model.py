@@ -46,43 +46,54 @@ def bag(config: Config, meta: dict) -> keras.Model:
 def network(config: Config, meta: dict, kind: str) -> keras.Model:
     """A convolutional or recurrent network over embeddings learnt from nothing.
 
-    Input: numbers of words or characters (batch, any), 0 is padding. Output: log-odds (batch, classes).
+    Input: numbers of words or characters (batch, any), 0 is padding. Output: log-odds (batch, classes). In training
+    whole words are left out at random, so that no text is known by a name of a person or a film that it alone holds.
     """
     sequence = keras.Input((None,), dtype="int32", name="sequence")
-    x = layers.Embedding(len(meta["vocabulary"]) + 2, config.embedding, mask_zero=True, name="embedding")(sequence)
-    x = layers.SpatialDropout1D(config.dropout, name="embedding_dropout")(x)
-    x = convolutions(x, sequence, config) if kind == "cnn" else recurrent(x, sequence, kind, config)
+    x = layers.Embedding(len(meta["vocabulary"]) + 2, config.embedding, name="embedding")(sequence)
+    x = layers.Dropout(config.dropout, noise_shape=(None, None, 1), name="word_dropout")(x)
+    there = ops.expand_dims(ops.cast(ops.not_equal(sequence, 0), "float32"), -1)
+    x = layers.Multiply(name="masked")([x, there])
+    x = convolutions(x, there, config) if kind == "cnn" else recurrent(x, there, kind, config)
     x = layers.Dropout(config.dropout, name="pooled_dropout")(x)
     x = layers.Dense(columns(meta), name="log_odds")(x)
     model = keras.Model(sequence, log_odds(x), name=kind)
     return compiled(model, blocks.optimizer("adam", config.learning_rate))
 
 
-def convolutions(x, sequence, config: Config):
+def convolutions(x, there, config: Config):
     """Kim's network (2014): filters over 3, 4 and 5 words or characters, each kept where it fires most.
 
-    x: (batch, time, features); sequence: (batch, time), 0 where there is padding. Returns (batch, 3 units). Padding is
-    zero before the filters and after them, so it changes nothing: of rectified values the greatest is never below 0.
+    x: (batch, time, features), zero where there is padding; there: (batch, time, 1), 0 at padding. Returns (batch, 3
+    units). What filters see of padding alone is set to zero: of rectified values the greatest is never below 0.
     """
-    mask = ops.expand_dims(ops.cast(ops.not_equal(sequence, 0), "float32"), -1)
-    x = layers.Multiply(name="masked")([x, mask])
-    pooled = []
-    for width in (3, 4, 5):
-        y = layers.Conv1D(config.units, width, padding="same", activation="relu", name=f"filters_{width}")(x)
-        y = layers.Multiply(name=f"masked_{width}")([y, mask])
-        pooled.append(layers.GlobalMaxPooling1D(name=f"strongest_{width}")(y))
+    pooled = [
+        layers.GlobalMaxPooling1D(name=f"strongest_{width}")(filters(x, there, width, config.units))
+        for width in (3, 4, 5)
+    ]
     return layers.Concatenate(name="pooled")(pooled)
 
 
-def recurrent(x, sequence, cell: str, config: Config):
-    """A bidirectional SimpleRNN, GRU or LSTM, its states pooled over time: the mean and the greatest of each.
+def filters(x, there, width: int, count: int):
+    """Rectified filters over `width` words or characters, zero at padding: (batch, time, count)."""
+    x = layers.Conv1D(count, width, padding="same", activation="relu", name=f"filters_{width}")(x)
+    return layers.Multiply(name=f"masked_{width}")([x, there])
 
-    x: (batch, time, features) with a mask. Returns (batch, 4 units). Pooling lets the first word reach the answer as
-    directly as the last one.
+
+def recurrent(x, there, cell: str, config: Config):
+    """A bidirectional SimpleRNN, GRU or LSTM over the strongest of every four places of filters over five words or
+    characters (as C-LSTM, Zhou et al. 2015), its states pooled over time: the mean and the greatest of each.
+
+    x, there: as above. Returns (batch, 4 units). Filters read phrases, so the recurrent layer has a quarter of the
+    steps and each says more. Pooling lets the first word reach the answer as directly as the last one.
     """
+    x = layers.Concatenate(name="and_where")([filters(x, there, 5, 2 * config.units), there])
+    # Filled up at the end alone: `padding="same"` shifts the places by how much padding a text happens to have.
+    x = layers.MaxPooling1D(4, name="strongest")(layers.ZeroPadding1D((0, 3), name="filled_up")(x))
+    there = x[:, :, -1:]
+    x = layers.Masking(name="mask")(x)  # what is zero in every column, the one that says where text is included
     x = blocks.recurrent_stack(x, cell, [config.units], bidirectional=True, name=cell)
-    there = ops.expand_dims(ops.not_equal(sequence, 0), -1)
-    greatest = ops.max(ops.where(there, x, -1.0), axis=1)  # states lie between -1 and 1
+    greatest = ops.max(ops.where(there > 0, x, -1.0), axis=1)  # states lie between -1 and 1
     mean = layers.GlobalAveragePooling1D(name="mean")(x)
     return layers.Concatenate(name="pooled")([mean, greatest])
 

@@ -7,7 +7,7 @@ from projects.text_classification.config import Config
 
 def train(config: Config, run: Run, callbacks=()) -> None:
     """Load, build, fit on the training split, choose epoch, mixes and temperature on validation, save into the run."""
-    from common.training import fit
+    from common.training import OneCycle, fit
     from projects.text_classification.data import load_data
     from projects.text_classification.evaluate import accuracy_of
     from projects.text_classification.model import build_models, interpolate, start_from_naive_bayes
@@ -21,7 +21,8 @@ def train(config: Config, run: Run, callbacks=()) -> None:
         train, validation = (predictor.encode_split(split, name) for split in (splits.train, splits.validation))
         start_from_naive_bayes(model, train)
         batches = train.shuffled(config.batch_size, config.seed)
-        fit(model, batches, validation, config, run, callbacks, score=accuracy_of(validation), part=name)
+        rate = [] if name == "bag" else [OneCycle(config.learning_rate, config.epochs)]
+        fit(model, batches, validation, config, run, [*rate, *callbacks], accuracy_of(validation), name)
         interpolate(model, validation)
     predictor.calibrate(splits.validation)
     predictor.choose_examples(splits.validation)
