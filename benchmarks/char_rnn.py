@@ -27,7 +27,7 @@ def ours(units: int, layers: int, batch: int) -> Callable[[int], None]:
     from projects.char_rnn.generate import make_loop, write
     from projects.char_rnn.model import build_network
 
-    network = accelerate(build_network(Config(units=units, layers=layers), {"vocabulary": "." * SYMBOLS}))
+    network = accelerate(build_network(Config(model="lstm", units=units, layers=layers), {"vocabulary": "." * SYMBOLS}))
     loop = make_loop(network, filtered=False)
     prompt = np.zeros((batch, 1), "int32")
     return lambda length: [None for _ in write(network, loop, prompt, length, TEMPERATURE)] and None
