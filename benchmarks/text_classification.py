@@ -44,11 +44,13 @@ def speed(data: str, data_dir: Path, texts: int) -> None:
 
     config = Config(model="ensemble", partner="lstm")
     splits = load_data(config, data, data_dir)
+    # Spread over the file, which may hold one class after the other.
+    chosen = np.unique(np.linspace(0, len(splits.train) - 1, texts).astype(int))
     split = dataclasses.replace(
         splits.train,
-        inputs=splits.train.inputs[:texts],
-        targets=np.asarray(splits.train.targets[:texts]),
-        weights=np.ones(min(texts, len(splits.train))),
+        inputs=[splits.train.inputs[i] for i in chosen],
+        targets=np.asarray(splits.train.targets)[chosen],
+        weights=np.ones(len(chosen)),
         units=None,
     )
     rows, unit = len(split), splits.meta["unit"]
