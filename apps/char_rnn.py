@@ -100,7 +100,7 @@ def _next_characters(predictor, text: str) -> None:
         .mark_bar(cornerRadius=3, color="#0072B2")
         .encode(
             x=alt.X("probability", title=t("probability", "확률"), axis=alt.Axis(format="%")),
-            y=alt.Y("character", sort=None, title=None),
+            y=alt.Y("character", sort=None, title=None, axis=alt.Axis(labelOverlap=False)),
             tooltip=["character", alt.Tooltip("probability", format=".2%")],
         )
     )
