@@ -22,7 +22,8 @@ def train(config: Config, run: Run, callbacks=()) -> None:
         start_from_naive_bayes(model, train)
         batches = train.shuffled(config.batch_size, config.seed)
         rate = [] if name == "bag" else [OneCycle(config.learning_rate, config.epochs)]
-        fit(model, batches, validation, config, run, [*rate, *callbacks], accuracy_of(validation), name)
+        score = accuracy_of(validation)
+        fit(model, batches, validation, config, run, [*rate, *callbacks], score=score, part=name)
         interpolate(model, validation)
     predictor.calibrate(splits.validation)
     predictor.choose_examples(splits.validation)
