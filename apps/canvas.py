@@ -11,7 +11,7 @@ import numpy as np
 import streamlit as st
 
 from common.errors import UserError
-from common.images import picture_bytes, read_picture
+from common.inputs.images import picture_bytes, read_picture
 
 MOST_CHARACTERS = 400_000  # of a drawing as text; a canvas of 280 × 280 needs a few thousand
 

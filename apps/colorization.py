@@ -8,7 +8,7 @@ import streamlit as st
 from apps import shared
 from apps.i18n import t
 from common import runs
-from common.images import picture_bytes
+from common.inputs.images import picture_bytes
 from common.runs import Run
 from projects.colorization.data import load_data, middle, shrunk
 from projects.colorization.lab import to_lab, to_rgb

@@ -10,8 +10,7 @@ import streamlit as st
 from apps import shared
 from apps.i18n import language, t, term
 from common import report
-from common.compare import pair
-from common.report import COLOURS
+from common.report import COLOURS, pair
 from common.runs import Run
 from projects.fraud_detection.predict import checked, probability, score_file
 

@@ -9,7 +9,7 @@ import streamlit as st
 
 from apps import canvas, shared
 from apps.i18n import language, t, term
-from common.images import MAX_PIXELS, text_picture
+from common.inputs.images import MAX_PIXELS, text_picture
 from common.runs import Run
 from projects.image_classification.predict import SHOWN
 
@@ -108,7 +108,7 @@ def _bars(predictor: Any, shares: dict[str, float]) -> None:
 
 def _heat(predictor: Any, raw: dict, answer: dict) -> None:
     """What the network got, and where it looked, for a class of the visitor's choice."""
-    from common import explain
+    from common.layers import explain
 
     model = predictor.networks["model"]
     methods = {
@@ -151,7 +151,7 @@ def _two_models(run: Run) -> None:
     second = shared.second_run(run)
     if second is None:
         return
-    from common import explain
+    from common.layers import explain
 
     left, right = st.columns([1, 2])
     with left:
@@ -253,7 +253,7 @@ def _row(pictures: list[np.ndarray], places: int = 12) -> np.ndarray:
 
 
 def inside(run: Run) -> None:
-    from common import explain
+    from common.layers import explain
 
     predictor = shared.predictor(run)
     model = predictor.networks["model"]
@@ -277,7 +277,7 @@ def inside(run: Run) -> None:
 
 def _to_a_number(predictor: Any, model: Any, names: list[str]) -> None:
     """Feature maps of a layer; click on one, click into it, and see how that number comes about."""
-    from common import explain
+    from common.layers import explain
 
     left, middle = st.columns(2)
     number = left.select_slider(
@@ -331,7 +331,7 @@ def _arithmetic(parts: dict[str, Any]) -> None:
 
 
 def _first_kernels(model: Any, name: str) -> None:
-    from common import explain
+    from common.layers import explain
 
     found = explain.kernels(model, name)
     if found.shape[2] == 3:

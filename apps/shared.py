@@ -117,7 +117,7 @@ def picture_upload(label: str, max_pixels: int, key: str | None = None) -> tuple
     )
     if uploaded is None:
         return None, ""
-    from common.images import read_picture
+    from common.inputs.images import read_picture
 
     return read_picture(uploaded.getvalue(), max_pixels, uploaded.name), uploaded.name.rpartition(".")[0]
 
@@ -452,8 +452,8 @@ def _knob_inputs(config_class: type) -> dict[str, Any]:
                 value = column.number_input(
                     label,
                     value=knob.default,
-                    min_value=None if bounds.least is None else knob.kind(bounds.least),
-                    max_value=None if bounds.most is None else knob.kind(bounds.most),
+                    min_value=None if bounds.min is None else knob.kind(bounds.min),
+                    max_value=None if bounds.max is None else knob.kind(bounds.max),
                     format="%d" if knob.kind is int else "%g",
                     step=1 if knob.kind is int else 10.0**-4,
                     help=knob.help,

@@ -10,7 +10,7 @@ import streamlit as st
 
 from apps import shared
 from apps.i18n import t
-from common.images import picture_bytes
+from common.inputs.images import picture_bytes
 from common.runs import Run
 from projects.super_resolution.blur import resolve_kernel
 from projects.super_resolution.config import RECIPES, Config

@@ -22,7 +22,7 @@ SYMBOLS, WINDOW, TEMPERATURE = 65, 256, 0.8
 
 def ours(units: int, layers: int, batch: int) -> Callable[[int], None]:
     """A function that writes so many characters in each of `batch` texts."""
-    from common.recurrent import accelerate
+    from common.layers.recurrent import accelerate
     from projects.char_rnn.config import Config
     from projects.char_rnn.generate import make_loop, write
     from projects.char_rnn.model import build_network

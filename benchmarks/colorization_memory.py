@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from common.images import find_pictures
+from common.inputs.images import find_pictures
 
 # ru_maxrss of its own, in kilobytes on Linux; of all children together the largest would hide the smaller ones.
 TRAIN = """

@@ -138,7 +138,7 @@ def keras_calls(config: Any, meta: dict, pictures: np.ndarray, targets: np.ndarr
 
 def our_calls(config: Any, meta: dict, pictures: np.ndarray, targets: np.ndarray) -> dict[str, Callable[[], object]]:
     """The same four, as the project does them; one picture from RGB pixels to the answer with its probabilities."""
-    from common.normalization import fuse
+    from common.layers.normalization import fuse
     from common.training import OneCycle
     from projects.image_classification.model import build_model
     from projects.image_classification.predict import Predictor, in_colour

@@ -2,7 +2,8 @@
 
     python -m benchmarks.memory [--repeats 3]
 
-Two networks: 2 layers of 256 LSTM units, batch 32 x 64 steps, made fast by `common.recurrent`, and a convolutional one.
+Two networks: 2 layers of 256 LSTM units, batch 32 x 64 steps, made fast by
+`common.layers.recurrent`, and a convolutional one.
 """
 
 import argparse
@@ -20,7 +21,7 @@ if sys.argv[1] == "without":
 cli.start_keras()
 import keras
 from keras import layers
-from common.recurrent import accelerate
+from common.layers.recurrent import accelerate
 
 random = np.random.default_rng(0)
 if sys.argv[2] == "lstm":

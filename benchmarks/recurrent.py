@@ -31,8 +31,8 @@ def keras_step(contender: str, cell: str, depth: int, units: int, inputs: np.nda
     cli.start_keras()
     import keras
 
-    from common.blocks import recurrent_stack
-    from common.recurrent import accelerate
+    from common.layers.blocks import recurrent_stack
+    from common.layers.recurrent import accelerate
 
     start = keras.Input((inputs.shape[1],), dtype="int32")
     x = keras.layers.Embedding(VOCABULARY, EMBEDDING)(start)

@@ -20,8 +20,8 @@ import numpy as np
 from rich.console import Console
 
 from common import cli, report, runs
-from common import search as searching
 from common.project import Project
+from common.tools import search as searching
 
 STRATEGIES = ("grid", "random", "coarse_to_fine")
 

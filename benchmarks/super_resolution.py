@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from common import cli
-from common.images import write_picture
+from common.inputs.images import write_picture
 from projects.super_resolution.blur import resolve_kernel
 from projects.super_resolution.config import Config
 from projects.super_resolution.data import assumed_kernel, degraded, list_folder

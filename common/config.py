@@ -2,7 +2,7 @@
 
     @dataclass(frozen=True)
     class Config:
-        learning_rate: Annotated[float, Search(1e-4, 1e-2, log=True), Bounds(least=1e-8)] = 1e-3  # Adam's step size
+        learning_rate: Annotated[float, Search(1e-4, 1e-2, log=True), Bounds(min=1e-8)] = 1e-3  # Adam's step size
 
 The comment on the line is the help text, on the command line (tyro reads it) and on the page alike.
 """
@@ -33,8 +33,8 @@ class Search:
 class Bounds:
     """The values a number may take at all; outside them a run is refused before anything is loaded."""
 
-    least: float | None = None
-    most: float | None = None
+    min: float | None = None
+    max: float | None = None
 
 
 @dataclass(frozen=True)
@@ -102,13 +102,13 @@ def check(config: Any) -> None:
         if knob.choices and value not in knob.choices:
             raise UserError(f"{flag} is {value!r}; expected one of {', '.join(map(str, knob.choices))}.")
         if knob.kind in (int, float):
-            least, most = knob.bounds.least, knob.bounds.most
+            smallest, largest = knob.bounds.min, knob.bounds.max
             if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
                 raise UserError(f"{flag} is {value!r}; expected a number.")
-            if least is not None and value < least:
-                raise UserError(f"{flag} is {value}; the least it may be is {least}.")
-            if most is not None and value > most:
-                raise UserError(f"{flag} is {value}; the most it may be is {most}.")
+            if smallest is not None and value < smallest:
+                raise UserError(f"{flag} is {value}; the least it may be is {smallest}.")
+            if largest is not None and value > largest:
+                raise UserError(f"{flag} is {value}; the most it may be is {largest}.")
 
 
 C = TypeVar("C")

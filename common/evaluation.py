@@ -35,7 +35,7 @@ def score_table(
     Returns {"units", "model", "baselines", "comparison"} as in report.json. A verdict is "better" or "worse" only when
     the interval of the difference excludes zero, else "not distinguishable" ("undefined" where a metric is).
     With enough units also "draws", which names the resamples, and "resampled", the model's figures on each of them: two
-    runs with the same draws can be paired later (`common.compare`).
+    runs with the same draws can be paired later (`common.tools.compare`).
     """
     models = {"model": model, **baselines}
     values = {name: figures(weights) for name, figures in models.items()}

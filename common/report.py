@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from common.data import Source
+from common.evaluation import paired
 from common.files import replacing, write_json, write_text
 from common.runs import Run
 
@@ -144,6 +145,30 @@ def number(value: float | None) -> str:
     if value is None or math.isnan(value):
         return "–"
     return f"{value:z,.{3 if abs(value) < 10 else 2 if abs(value) < 100 else 1 if abs(value) < 1000 else 0}f}"
+
+
+def pair(model: Run, other: Run) -> dict[str, Any]:
+    """{"difference", "low", "high", "verdict"} of METRIC on the resamples that two runs share.
+
+    The verdict is "too few units" where the reports have no intervals.
+    """
+    metric, way = model.metric
+    first, second = model.report["test"], other.report["test"]
+    values = [test["model"][metric]["value"] for test in (first, second)]
+    difference = None if None in values else values[0] - values[1]
+    import pandas as pd  # here, because the gallery reads reports and does without
+
+    files = [run.path / "resampled.csv" for run in (model, other)]
+    if "draws" not in first or first["draws"] != second.get("draws") or not all(file.exists() for file in files):
+        few = first["model"][metric].get("low") is None
+        return {
+            "difference": difference,
+            "low": None,
+            "high": None,
+            "verdict": "too few units" if few else "not paired",
+        }
+    own, others = (pd.read_csv(file)[metric].to_numpy(float) for file in files)
+    return {"difference": difference, **plain(paired(own, others, way))}
 
 
 def print_scores(content: dict[str, Any]) -> None:

@@ -56,9 +56,9 @@ class NoProjectYet:
 @app.command(name="list")
 def list_projects(where: Where) -> None:
     """Every project: its data, how many runs it has, and the best of them beside the best baseline."""
-    from common import overview
+    from common.tools.list import print_projects
 
-    overview.print_projects(where.runs_dir)
+    print_projects(where.runs_dir)
 
 
 @app.command
@@ -80,7 +80,7 @@ def export(
         size: LiteRT only: what free dimensions (time, height, width) are fixed to.
     """
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # an LSTM traced on a GPU holds an operation that ONNX lacks
-    from common import export
+    from common.tools import export
 
     export.check(Project(name), format)
     found = runs.find(Project(name), run, where.runs_dir)
@@ -104,7 +104,7 @@ def fork(
         title: what the page and the README are called; left out, the project's own title.
         run: carry a run along, so that the page works at once when deployed: an id, best (by validation) or latest.
     """
-    from common.fork import fork
+    from common.tools.fork import fork
 
     project = Project(name)
     found = runs.find(project, run, where.runs_dir) if run else None
@@ -123,7 +123,7 @@ def notebook(name: Positional[str], output: Path | None = None) -> None:
         name: the project.
         output: the new file; left out, NAME.ipynb here.
     """
-    from common import notebook
+    from common.tools import notebook
 
     output = output or Path(f"{name}.ipynb")
     notebook.write(Project(name), output)
@@ -134,7 +134,7 @@ def notebook(name: Positional[str], output: Path | None = None) -> None:
 def compare(name: Positional[str], options: CompareOptions, on: On, config: Any) -> None:
     """Train the models of a project on the same split, over several seeds: one table, one picture, paired verdicts."""
     project = Project(name)
-    from common import compare as comparing
+    from common.tools import compare as comparing
 
     models = tuple(word for word in options.models.replace(" ", "").split(",") if word)
     comparison = comparing.open_comparison(project, config, models, options.seeds, on.data, on.data_dir, on.runs_dir)
@@ -148,7 +148,7 @@ def compare(name: Positional[str], options: CompareOptions, on: On, config: Any)
 def search(name: Positional[str], options: SearchOptions, on: On, config: Any) -> None:
     """Search a project's knobs by validation alone. Ctrl-C stops it, the same command goes on, or joins in."""
     project = Project(name)
-    from common import search as searching
+    from common.tools import search as searching
 
     names = tuple(word for word in options.knobs.replace("-", "_").replace(" ", "").split(",") if word)
     asked = searching.open_search(

@@ -17,10 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
-from common import cli, runs, text
+from common import cli, runs
 from common.errors import UserError
+from common.inputs import text
+from common.layers.recurrent import accelerate
 from common.project import Project
-from common.recurrent import accelerate
 from projects.char_rnn import data as data_module
 from projects.char_rnn.config import HELLO, TOY, Config
 from projects.char_rnn.data import BLOCK, SHARES, Stream, load_data, read_labelled

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from common import blocks, cli, images, runs, training
+from common import cli, runs, training
 from common.errors import UserError
+from common.inputs import images
+from common.layers import blocks
 from common.project import Project
 from common.runs import Run
 from projects.colorization import evaluate, lab, model, scores, stream, watch

@@ -13,11 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common import blocks, config, report, runs
+from common import config, report, runs
 from common.config import Bounds, Search
 from common.data import Source, Split, Splits, split_rows
 from common.errors import UserError
 from common.files import read_json, replacing, write_json
+from common.layers import blocks
 from common.project import Project
 from tests.conftest import PROJECTS
 
@@ -25,15 +26,15 @@ from tests.conftest import PROJECTS
 @dataclass(frozen=True)
 class Config:
     model: Literal["small", "large"] = "small"  # which rung
-    rate: Annotated[float, Search(1e-4, 1e-1, log=True), Bounds(least=0)] = 1e-3  # step size, "# quoted"
-    layers: Annotated[int, Bounds(least=1, most=4)] = 2  # depth
+    rate: Annotated[float, Search(1e-4, 1e-1, log=True), Bounds(min=0)] = 1e-3  # step size, "# quoted"
+    layers: Annotated[int, Bounds(min=1, max=4)] = 2  # depth
     column: str | None = None  # optional name
 
 
 def test_knobs_are_read_from_the_dataclass():
     model, rate, layers, column = config.knobs(Config)
     assert model.choices == ("small", "large") and model.kind is str and model.help == "which rung"
-    assert rate.search == Search(1e-4, 1e-1, log=True) and rate.kind is float and rate.bounds.least == 0
+    assert rate.search == Search(1e-4, 1e-1, log=True) and rate.kind is float and rate.bounds.min == 0
     assert layers.kind is int and layers.bounds == Bounds(1, 4)
     assert column.optional and column.kind is str and column.default is None
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from keras import layers
 
-from common import export, runs
+from common import runs
 from common.errors import UserError
 from common.project import Project
+from common.tools import export
 from tests.conftest import PROJECTS, ROOT
 
 EXPORTED = [name for name in PROJECTS if not hasattr(Project(name).card, "NO_EXPORT")]

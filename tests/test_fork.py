@@ -11,11 +11,11 @@ import tomllib
 
 import pytest
 
-from common import fork as forking
 from common import runs
 from common.errors import UserError
-from common.fork import fork
 from common.project import Project
+from common.tools import fork as forking
+from common.tools.fork import fork
 from tests.conftest import PROJECTS, ROOT, one_now_others_slow
 
 every_project = pytest.mark.parametrize("name", PROJECTS)

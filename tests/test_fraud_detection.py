@@ -267,7 +267,7 @@ def test_scoring_a_file(trained, tmp_path):
 
 def test_a_failed_scoring_leaves_nothing(trained, tmp_path, monkeypatch):
     """The mistake is in the second chunk, when the first has been written already."""
-    from common import tables
+    from common.inputs import tables
 
     predictor = trained(NAME).load()
     rows = pd.DataFrame(predictor.examples * 4).astype({"TX_AMOUNT": object})

@@ -193,7 +193,7 @@ def trained_on(table, tmp_path, finish=cli.train_run, **knobs) -> runs.Run:
 
 
 def test_a_history_changes_what_the_gru_says_and_a_file_is_scored_in_pieces(table, tmp_path, monkeypatch):
-    from common import tables
+    from common.inputs import tables
 
     frame = card_table()
     predictor = trained_on(table(frame), tmp_path, lambda run: Project(NAME).train(run.config, run), model="gru").load()

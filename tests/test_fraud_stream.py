@@ -7,9 +7,10 @@ import pandas as pd
 import pyarrow
 import pytest
 
-from common import cli, runs, tables
+from common import cli, runs
 from common.errors import UserError
 from common.evaluation import score_table
+from common.inputs import tables
 from common.project import Project
 from projects.fraud_detection import data, stream
 from projects.fraud_detection.config import TOY, Config

@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from common import blocks, cli, explain, images, runs
+from common import cli, runs
 from common.errors import UserError
 from common.evaluation import best_temperature, probabilities
-from common.normalization import fuse
+from common.inputs import images
+from common.layers import blocks, explain
+from common.layers.normalization import fuse
 from common.project import Project
 from projects.image_classification import standard, stream
 from projects.image_classification.config import RECIPE, TOY, Config, effective
@@ -419,7 +421,7 @@ def test_other_refusals(folder, tmp_path, predictor):
 
 
 def test_kinds_of_pictures_become_one_kind(tmp_path):
-    """Transparent, 16-bit grey and turned pictures, as the rules of common.images say."""
+    """Transparent, 16-bit grey and turned pictures, as the rules of common.inputs.images say."""
     clear = np.zeros((20, 20, 4), np.uint8)
     clear[:, :10] = [200, 0, 0, 255]
     Image.fromarray(clear).save(tmp_path / "clear.png")

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common import blocks
-from common.normalization import fuse
+from common.layers import blocks
+from common.layers.normalization import fuse
 
 
 def network(**options) -> keras.Model:

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from common import notebook
 from common.errors import UserError
 from common.project import Project
+from common.tools import notebook
 from tests.conftest import PROJECTS, ROOT, one_now_others_slow
 
 nbformat = pytest.importorskip("nbformat", reason='python -m pip install -e ".[test]"')

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers
 
-from common import blocks, recurrent
-from common.recurrent import accelerate
+from common.layers import blocks, recurrent
+from common.layers.recurrent import accelerate
 from tests.conftest import ROOT
 
 CELLS = {"simple_rnn": layers.SimpleRNN, "gru": layers.GRU, "lstm": layers.LSTM}

@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
 from common import cli, runs
-from common import search as searching
 from common.data import Source, Split, Splits, load_once
 from common.errors import UserError
 from common.files import locked
 from common.project import Project
+from common.tools import search as searching
 from tests.conftest import PROJECTS, ROOT, one_now_others_slow, refused
 
 NAME = "fraud_detection"

@@ -13,8 +13,9 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from common import cli, images, runs
+from common import cli, runs
 from common.errors import UserError
+from common.inputs import images
 from common.project import Project
 from projects.super_resolution import blur, learn, predict, resize
 from projects.super_resolution.config import TOY, Config, recipe

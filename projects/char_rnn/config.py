@@ -11,20 +11,20 @@ class Config:
     """Knobs of the science; a search tries those that have a range."""
 
     model: Literal["simple_rnn", "gru", "lstm"] = "gru"  # rung of the ladder
-    seed: Annotated[int, Bounds(least=0)] = 0  # same seed, same figures
+    seed: Annotated[int, Bounds(min=0)] = 0  # same seed, same figures
     jamo: bool = False  # take Hangul syllables apart: 67 symbols instead of some thousand
-    characters: Annotated[int | None, Bounds(least=1000)] = None  # read at most so much of the text; None: all of it
-    layers: Annotated[int, Bounds(least=1, most=6), Search(1, 3)] = 1  # recurrent layers, one on the other
-    units: Annotated[int, Bounds(least=1, most=4096), Search(64, 512, log=True)] = 384  # width of each layer
-    embedding: Annotated[int, Bounds(least=0, most=4096)] = 0  # 0: one-hot input; else numbers learnt per character
+    characters: Annotated[int | None, Bounds(min=1000)] = None  # read at most so much of the text; None: all of it
+    layers: Annotated[int, Bounds(min=1, max=6), Search(1, 3)] = 1  # recurrent layers, one on the other
+    units: Annotated[int, Bounds(min=1, max=4096), Search(64, 512, log=True)] = 384  # width of each layer
+    embedding: Annotated[int, Bounds(min=0, max=4096)] = 0  # 0: one-hot input; else numbers learnt per character
 
-    epochs: Annotated[int, Bounds(least=1)] = 8  # passes over the text; the learning rate falls to zero at the last
-    batch_size: Annotated[int, Bounds(least=1), Search(8, 128, log=True)] = 16  # places of the text read in parallel
-    sequence: Annotated[int, Bounds(least=2), Search(32, 256, log=True)] = 64  # characters until the gradient is cut
-    learning_rate: Annotated[float, Bounds(least=1e-8), Search(5e-4, 1e-2, log=True)] = 4e-3  # Adam's highest step size
-    dropout: Annotated[float, Bounds(least=0, most=0.9), Search(0.0, 0.6)] = 0.1  # after each layer
-    patience: Annotated[int, Bounds(least=1)] = 6  # epochs without a better validation value before stopping
-    window: Annotated[int, Bounds(least=2)] = 256  # characters of a window in the fixed-window figure
+    epochs: Annotated[int, Bounds(min=1)] = 8  # passes over the text; the learning rate falls to zero at the last
+    batch_size: Annotated[int, Bounds(min=1), Search(8, 128, log=True)] = 16  # places of the text read in parallel
+    sequence: Annotated[int, Bounds(min=2), Search(32, 256, log=True)] = 64  # characters until the gradient is cut
+    learning_rate: Annotated[float, Bounds(min=1e-8), Search(5e-4, 1e-2, log=True)] = 4e-3  # Adam's highest step size
+    dropout: Annotated[float, Bounds(min=0, max=0.9), Search(0.0, 0.6)] = 0.1  # after each layer
+    patience: Annotated[int, Bounds(min=1)] = 6  # epochs without a better validation value before stopping
+    window: Annotated[int, Bounds(min=2)] = 256  # characters of a window in the fixed-window figure
 
 
 # The smallest setting that still learns something: what the tests use.

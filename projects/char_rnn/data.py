@@ -13,7 +13,7 @@ import numpy as np
 
 from common.data import Source, Split, Splits, download, load_once
 from common.errors import UserError
-from common.text import Encoder, read_text, to_jamo
+from common.inputs.text import Encoder, read_text, to_jamo
 from projects.char_rnn.config import Config
 
 # In the order of the text. The test follows the training part, as in the usual 90/10 split: whoever speaks in the last

@@ -5,8 +5,8 @@ from itertools import chain
 import keras
 from keras import layers
 
-from common import blocks
-from common.recurrent import accelerate
+from common.layers import blocks
+from common.layers.recurrent import accelerate
 from projects.char_rnn.config import Config
 
 BLANK = 0.05  # share of the characters that are blanked out in training

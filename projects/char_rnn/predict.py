@@ -10,7 +10,7 @@ import numpy as np
 
 from common import cli, runs
 from common.errors import UserError
-from common.text import Encoder, decode, from_jamo, settled, to_jamo
+from common.inputs.text import Encoder, decode, from_jamo, settled, to_jamo
 
 LANES, STEPS = 64, 64  # a long text is read in 64 places at once, 64 characters a call
 WARM_UP = 512  # characters that each place reads before those that it is scored on
@@ -26,7 +26,7 @@ class Predictor:
     """
 
     def __init__(self, networks: dict[str, Any], meta: dict[str, Any]):
-        from common.recurrent import accelerate
+        from common.layers.recurrent import accelerate
 
         self.networks = {name: accelerate(network) for name, network in networks.items()}
         self.meta = meta

@@ -11,8 +11,8 @@ import numpy as np
 
 from common.data import Source, Split, Splits, load_once, split_rows
 from common.errors import UserError
-from common.images import find_pictures, packaged_photograph, picture_header, read_picture
-from common.tables import file_sha256
+from common.inputs.images import find_pictures, packaged_photograph, picture_header, read_picture
+from common.inputs.tables import file_sha256
 from projects.colorization.config import Config
 
 LEAST_SIDE = 16  # pixels: less shows nothing to colour

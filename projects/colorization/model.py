@@ -3,7 +3,7 @@
 import keras
 from keras import layers, ops
 
-from common import blocks
+from common.layers import blocks
 from projects.colorization.config import Config
 
 MOST_CHANNELS = 8  # times the width: the deepest levels grow no further

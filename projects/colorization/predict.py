@@ -10,7 +10,7 @@ import numpy as np
 from common import cli, runs
 from common.data import Split
 from common.errors import UserError
-from common.images import picture_text, text_picture
+from common.inputs.images import picture_text, text_picture
 
 MAX_PIXELS = 8_000_000  # of the picture to be coloured
 LEAST_SIDE = 16  # pixels: less shows nothing to colour
@@ -110,7 +110,7 @@ class Options:
 
 def colour_file(predictor: Predictor, source: Path, target: Path) -> tuple[int, int]:
     """Colour `source` into `target`; returns (width, height)."""
-    from common.images import SUFFIXES, read_picture, write_picture
+    from common.inputs.images import SUFFIXES, read_picture, write_picture
 
     if target.suffix.lower() not in SUFFIXES:
         raise UserError(f"--output {target} must end in one of {', '.join(SUFFIXES)}.")

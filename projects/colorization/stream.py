@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from common.errors import UserError
-from common.images import Kept
+from common.inputs.images import Kept
 from projects.colorization.data import Picture, middle, resized, shrunk
 from projects.colorization.lab import AB_SCALE, L_SCALE, to_lab
 

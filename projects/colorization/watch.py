@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from common import report
-from common.images import read_picture, write_picture
+from common.inputs.images import read_picture, write_picture
 from common.runs import Run
 from projects.colorization.data import Picture, middle, shrunk
 from projects.colorization.lab import AB_SCALE, to_lab, to_rgb

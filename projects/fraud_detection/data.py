@@ -10,7 +10,7 @@ import pandas as pd
 from common.data import SHARES, Source, Split, Splits, load_once, split_rows
 from common.errors import UserError
 from common.files import replacing
-from common.tables import (
+from common.inputs.tables import (
     ahead,
     as_categories,
     check_columns,

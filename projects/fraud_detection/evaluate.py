@@ -15,9 +15,9 @@ from common.cli import evaluate_command
 from common.data import Source, Splits
 from common.errors import UserError
 from common.evaluation import best_f1_threshold, ranking_figures, score_table
+from common.inputs.tables import file_sha256
 from common.report import Report
 from common.runs import Run
-from common.tables import file_sha256
 from projects.fraud_detection.cards import SECONDS_PER_DAY, card_precision
 from projects.fraud_detection.config import Config
 from projects.fraud_detection.data import labelled, load_data

@@ -12,7 +12,7 @@ from common import cli, runs
 from common.data import Split
 from common.errors import UserError
 from common.evaluation import best_f1_threshold
-from common.tables import as_categories, check_columns, check_numbers, score_table_file
+from common.inputs.tables import as_categories, check_columns, check_numbers, score_table_file
 from projects.fraud_detection.cards import SECONDS_PER_HOUR, histories, relations
 from projects.fraud_detection.stream import Spool
 
@@ -66,7 +66,7 @@ class Predictor:
     def __init__(self, networks: dict[str, Any], meta: dict[str, Any]):
         self.networks, self.meta = networks, meta
         if self.history:
-            from common.recurrent import accelerate
+            from common.layers.recurrent import accelerate
 
             for network in networks.values():
                 accelerate(network)

@@ -12,20 +12,20 @@ class Config:
 
     model: Literal["mlp", "lenet", "alexnet", "vgg", "googlenet", "resnet"] = "resnet"  # rung of the ladder
     recipe: Literal["one_cycle", "alexnet"] = "one_cycle"  # alexnet: the 2012 paper's; it sets what RECIPE lists
-    seed: Annotated[int, Bounds(least=0)] = 0  # same seed, same figures; it draws the random splits too
+    seed: Annotated[int, Bounds(min=0)] = 0  # same seed, same figures; it draws the random splits too
 
-    width: Annotated[int, Bounds(least=1), Search(8, 32, log=True)] = 16  # channels of the first stage (not lenet's)
-    depth: Annotated[int, Bounds(least=1, most=9), Search(1, 3)] = 1  # residual or inception stages at each size
+    width: Annotated[int, Bounds(min=1), Search(8, 32, log=True)] = 16  # channels of the first stage (not lenet's)
+    depth: Annotated[int, Bounds(min=1, max=9), Search(1, 3)] = 1  # residual or inception stages at each size
     stride_stem: bool = True  # googlenet, resnet: the first convolution steps by two, as theirs; without: slower, finer
-    size: Annotated[int, Bounds(least=8, most=256)] = 32  # side in pixels that a folder's pictures are shrunk to
+    size: Annotated[int, Bounds(min=8, max=256)] = 32  # side in pixels that a folder's pictures are shrunk to
     augment: Literal["auto", "none", "strokes", "objects"] = "auto"  # strokes: turned, scaled; objects: mirrored too
 
-    epochs: Annotated[int, Bounds(least=1)] = 30  # passes over the training pictures
-    batch_size: Annotated[int, Bounds(least=1), Search(32, 256, log=True)] = 64  # pictures a step
-    learning_rate: Annotated[float, Bounds(least=1e-8), Search(1e-3, 1e-2, log=True)] = 4e-3  # AdamW's largest step
-    weight_decay: Annotated[float, Bounds(least=0), Search(1e-3, 0.1, log=True)] = 0.02  # AdamW's, decoupled
-    dropout: Annotated[float, Bounds(least=0, most=0.9), Search(0.0, 0.5)] = 0.2  # before the last layers
-    patience: Annotated[int, Bounds(least=1)] = 1000  # epochs without a better accuracy before it stops: never
+    epochs: Annotated[int, Bounds(min=1)] = 30  # passes over the training pictures
+    batch_size: Annotated[int, Bounds(min=1), Search(32, 256, log=True)] = 64  # pictures a step
+    learning_rate: Annotated[float, Bounds(min=1e-8), Search(1e-3, 1e-2, log=True)] = 4e-3  # AdamW's largest step
+    weight_decay: Annotated[float, Bounds(min=0), Search(1e-3, 0.1, log=True)] = 0.02  # AdamW's, decoupled
+    dropout: Annotated[float, Bounds(min=0, max=0.9), Search(0.0, 0.5)] = 0.2  # before the last layers
+    patience: Annotated[int, Bounds(min=1)] = 1000  # epochs without a better accuracy before it stops: never
     mixed_precision: Literal["auto", "on", "off"] = "auto"  # bfloat16 inside the network; auto: where there is a GPU
 
 

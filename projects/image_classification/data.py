@@ -11,8 +11,8 @@ import numpy as np
 
 from common.data import SHARES, Source, Split, Splits, load_once, split_rows
 from common.errors import UserError
-from common.images import SUFFIXES, check_picture
-from common.tables import file_sha256
+from common.inputs.images import SUFFIXES, check_picture
+from common.inputs.tables import file_sha256
 from projects.image_classification import standard
 from projects.image_classification.config import Config
 

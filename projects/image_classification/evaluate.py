@@ -16,7 +16,7 @@ from common import report
 from common.cli import evaluate_command
 from common.data import Source, Split, Splits
 from common.evaluation import best_temperature, classification_figures, probabilities, score_table
-from common.images import picture_text
+from common.inputs.images import picture_text
 from common.report import Report
 from common.runs import Run
 from projects.image_classification.data import Inputs, fingerprint, labelled, load_data
@@ -247,7 +247,7 @@ def recall_figure(split: Split, answers: np.ndarray, classes: list[str]) -> Any:
 
 def errors_figure(wrong: pd.DataFrame) -> Any:
     """The most confident errors as pictures: truth, answer and how sure it was."""
-    from common.images import text_picture
+    from common.inputs.images import text_picture
 
     rows, columns = GRID
     rows = min(rows, -(-len(wrong) // columns))

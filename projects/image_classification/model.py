@@ -5,7 +5,7 @@ import contextlib
 import keras
 from keras import layers
 
-from common import blocks
+from common.layers import blocks
 from projects.image_classification.config import Config, effective
 
 SMALL = 20  # pixels a side: below it LeNet pads and a stem does not step

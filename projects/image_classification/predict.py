@@ -13,7 +13,7 @@ from common import cli, runs
 from common.data import Split
 from common.errors import UserError
 from common.evaluation import best_temperature, probabilities
-from common.images import MAX_PIXELS, picture_text, text_picture
+from common.inputs.images import MAX_PIXELS, picture_text, text_picture
 from projects.image_classification.config import Config
 
 BATCH = 256  # pictures that are answered at once
@@ -89,7 +89,7 @@ class Predictor:
 
         method: `grad_cam`, `cam` (networks that end in a mean over the picture) or `saliency` (any network).
         """
-        from common import explain
+        from common.layers import explain
 
         inputs = self.encode(raw)
         k = self.classes.index(label or self.predict(raw)["label"])
@@ -189,7 +189,7 @@ def classify_folder(predictor: Predictor, folder: Path, target: Path) -> tuple[i
     A file that is no picture, damaged or too large is named on stderr and left out.
     """
     from common.files import replacing
-    from common.images import find_pictures, read_picture
+    from common.inputs.images import find_pictures, read_picture
 
     rows = left_out = 0
     paths = find_pictures(folder)
@@ -239,7 +239,7 @@ if __name__ == "__main__":
             rows, left_out = classify_folder(run.load(), options.input, options.output)
             print(f"{rows:,} pictures, {left_out:,} files left out, by run {run.id}; written to {options.output}")
         else:
-            from common.images import read_picture
+            from common.inputs.images import read_picture
 
             answer = run.load().predict({"picture": read_picture(options.input)})
             print(f"{answer['label']}  {answer['probability']:.1%}")

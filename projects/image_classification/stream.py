@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from common.errors import UserError
-from common.images import Kept, picture_header, read_picture
+from common.inputs.images import Kept, picture_header, read_picture
 from projects.image_classification.data import MAX_PIXELS, Inputs
 
 KNOTS = 4  # a side: where a picture is bent; between them the displacement is interpolated

@@ -7,7 +7,7 @@ from projects.image_classification.config import Config, effective
 
 def train(config: Config, run: Run, callbacks=()) -> None:
     """Load, build, fit on the training pictures, choose epoch and temperature on validation, save into the run."""
-    from common.normalization import fuse
+    from common.layers.normalization import fuse
     from common.training import OneCycle, fit, problems_said
     from projects.image_classification.data import load_data
     from projects.image_classification.model import build_model

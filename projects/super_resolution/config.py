@@ -12,27 +12,27 @@ class Config:
 
     quality: Literal["fast", "default", "best"] = "default"  # how long to learn: see RECIPES below
     scale: Literal[2, 3, 4] = 2  # how many times wider and higher
-    seed: Annotated[int, Bounds(least=0)] = 0  # same seed, same picture
+    seed: Annotated[int, Bounds(min=0)] = 0  # same seed, same picture
 
     kernel: Literal["bicubic", "gaussian"] = "bicubic"  # how the ground truth is shrunk
-    blur_along: Annotated[float, Bounds(least=0.1, most=8)] = 2.0  # gaussian: its longer sigma, in large pixels
-    blur_across: Annotated[float, Bounds(least=0.1, most=8)] = 1.0  # gaussian: its shorter sigma, in large pixels
-    blur_angle: Annotated[float, Bounds(least=0, most=180)] = 35.0  # gaussian: where the longer axis points, in degrees
+    blur_along: Annotated[float, Bounds(min=0.1, max=8)] = 2.0  # gaussian: its longer sigma, in large pixels
+    blur_across: Annotated[float, Bounds(min=0.1, max=8)] = 1.0  # gaussian: its shorter sigma, in large pixels
+    blur_angle: Annotated[float, Bounds(min=0, max=180)] = 35.0  # gaussian: where the longer axis points, in degrees
     assume: Literal["true", "bicubic", "estimate"] = "true"  # the kernel to undo; estimate: read off each small picture
 
     stages: Literal["auto", "one", "two"] = "auto"  # auto: ×4 by way of ×2; ×2, ×3 and a gaussian kernel at once
     schedule: Literal["cosine", "slope"] = "cosine"  # slope: the paper's, a tenth when the error's fitted line is flat
-    learning_rate: Annotated[float, Bounds(least=1e-8), Search(5e-4, 4e-3, log=True)] = 2e-3  # Adam's highest step size
+    learning_rate: Annotated[float, Bounds(min=1e-8), Search(5e-4, 4e-3, log=True)] = 2e-3  # Adam's highest step size
     # None: as the quality's recipe below says.
-    steps: Annotated[int | None, Bounds(least=1)] = None  # crops that each network learns from, one a step
-    networks: Annotated[int | None, Bounds(least=1, most=16)] = None  # seeds averaged in the last round
-    rounds: Annotated[int | None, Bounds(least=1, most=8)] = None  # later ones learn from the last answer too
-    width: Annotated[int | None, Bounds(least=1)] = None  # channels of each convolution
-    blocks: Annotated[int | None, Bounds(least=1, most=20)] = None  # residual blocks, two convolutions each
-    crop: Annotated[int | None, Bounds(least=8)] = None  # side of a crop, in large pixels
+    steps: Annotated[int | None, Bounds(min=1)] = None  # crops that each network learns from, one a step
+    networks: Annotated[int | None, Bounds(min=1, max=16)] = None  # seeds averaged in the last round
+    rounds: Annotated[int | None, Bounds(min=1, max=8)] = None  # later ones learn from the last answer too
+    width: Annotated[int | None, Bounds(min=1)] = None  # channels of each convolution
+    blocks: Annotated[int | None, Bounds(min=1, max=20)] = None  # residual blocks, two convolutions each
+    crop: Annotated[int | None, Bounds(min=8)] = None  # side of a crop, in large pixels
 
-    pictures: Annotated[int | None, Bounds(least=1)] = None  # the most in each of validation and test; else all
-    window: Annotated[int, Bounds(least=64, most=300)] = 256  # builtin: side of the window cut from each photograph
+    pictures: Annotated[int | None, Bounds(min=1)] = None  # the most in each of validation and test; else all
+    window: Annotated[int, Bounds(min=64, max=300)] = 256  # builtin: side of the window cut from each photograph
 
 
 # What each quality means. Measured choices: README.md, "What was tried".

@@ -8,7 +8,7 @@ import numpy as np
 
 from common.data import Source, Split, Splits, load_once
 from common.errors import UserError
-from common.images import find_pictures, packaged_photograph, read_picture
+from common.inputs.images import find_pictures, packaged_photograph, read_picture
 from projects.super_resolution.config import Config
 from projects.super_resolution.resize import as_uint8, gaussian_kernel, shrink
 

@@ -18,7 +18,7 @@ from common.cli import evaluate_command
 from common.data import Split
 from common.evaluation import score_table
 from common.files import read_json, replacing, write_json
-from common.images import read_picture, write_picture
+from common.inputs.images import read_picture, write_picture
 from common.report import Report
 from common.runs import Run
 from projects.super_resolution.blur import resolve_kernel

@@ -3,7 +3,7 @@
 import keras
 from keras import layers, ops
 
-from common import blocks
+from common.layers import blocks
 from projects.super_resolution.config import Config, recipe
 
 CHROMA = 0.3  # weight of an error in colour beside one in brightness: the eye and the benchmark look at brightness

@@ -13,7 +13,7 @@ import numpy as np
 from common import cli, runs
 from common.config import from_dict
 from common.errors import UserError
-from common.images import picture_text, text_picture
+from common.inputs.images import picture_text, text_picture
 from projects.super_resolution.config import Config
 
 MAX_PIXELS = 2_000_000  # of the picture to be enlarged
@@ -159,7 +159,7 @@ class Options:
 
 def enlarge_file(predictor: Predictor, options: Options) -> dict[str, Any]:
     """Enlarge `options.input` into `options.output`, saying how far it is; returns the answer."""
-    from common.images import SUFFIXES, read_picture, write_picture
+    from common.inputs.images import SUFFIXES, read_picture, write_picture
 
     if options.output.suffix.lower() not in SUFFIXES:
         raise UserError(f"--output {options.output} must end in one of {', '.join(SUFFIXES)}.")

@@ -10,7 +10,7 @@ import pandas as pd
 
 from common.data import SHARES, Source, Split, Splits, load_once, split_rows
 from common.errors import UserError
-from common.tables import as_categories, check_columns, file_sha256, read_header, read_table
+from common.inputs.tables import as_categories, check_columns, file_sha256, read_header, read_table
 from projects.text_classification import download
 from projects.text_classification.config import Config
 from projects.text_classification.ngrams import normalise

@@ -15,9 +15,9 @@ from common import report
 from common.cli import evaluate_command
 from common.data import Source, Split, Splits
 from common.evaluation import best_temperature, classification_figures, probabilities, score_table
+from common.inputs.tables import file_sha256
 from common.report import Report
 from common.runs import Run
-from common.tables import file_sha256
 from projects.text_classification.data import labelled, load_data
 from projects.text_classification.ngrams import EVERY, bags, normalise, spelled
 from projects.text_classification.predict import Predictor, encode

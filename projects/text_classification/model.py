@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from common import blocks
+from common.layers import blocks
 from projects.text_classification.batches import Batches
 from projects.text_classification.config import Config
 from projects.text_classification.ngrams import EVERY

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from common.text import Encoder, from_jamo, to_jamo
+from common.inputs.text import Encoder, from_jamo, to_jamo
 
 EVERY = 1  # the bucket that every text has: a constant input
 AT_ONCE = 10_000  # texts

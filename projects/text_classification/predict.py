@@ -14,7 +14,7 @@ from common import cli, runs
 from common.data import Split
 from common.errors import UserError
 from common.evaluation import best_temperature, probabilities
-from common.tables import check_columns, score_table_file
+from common.inputs.tables import check_columns, score_table_file
 from projects.text_classification.config import Config
 from projects.text_classification.ngrams import Ragged, bags, normalise, sequences, vocabulary_of
 
@@ -41,7 +41,7 @@ class Predictor:
     def __init__(self, networks: dict[str, Any], meta: dict[str, Any]):
         self.networks, self.meta = networks, meta
         if set(networks) & {"simple_rnn", "gru", "lstm"}:
-            from common.recurrent import accelerate
+            from common.layers.recurrent import accelerate
 
             for network in networks.values():
                 accelerate(network)

@@ -26,7 +26,6 @@ import pandas as pd
 from common import config as config_module
 from common import report, runs
 from common.errors import UserError
-from common.evaluation import paired
 from common.files import locked, read_json, replacing, write_json, write_text
 from common.project import Project
 from common.runs import Run
@@ -174,7 +173,12 @@ def summary(comparison: Comparison, found: dict[tuple[str, int], Run]) -> dict[s
         for model in comparison.models:
             if model != first:
                 pairs.append(
-                    {"seed": seed, "model": first, "other": model, **pair(found[first, seed], found[model, seed])}
+                    {
+                        "seed": seed,
+                        "model": first,
+                        "other": model,
+                        **report.pair(found[first, seed], found[model, seed]),
+                    }
                 )
         for name, compared in reports[first, seed]["test"]["comparison"].items():
             pairs.append({"seed": seed, "model": first, "other": name, **compared[metric]})
@@ -227,31 +231,6 @@ def overall(verdicts: list[str]) -> str:
     if not verdicts:
         return ""
     return verdicts[0] if len(set(verdicts)) == 1 else "not distinguishable"
-
-
-def pair(model: Run, other: Run) -> dict[str, Any]:
-    """{"difference", "low", "high", "verdict"} of METRIC on the resamples that two runs share.
-
-    The verdict is "too few units" where the reports have no intervals.
-    """
-    metric, way = model.metric
-    first, second = model.report["test"], other.report["test"]
-    difference = _minus(first["model"][metric]["value"], second["model"][metric]["value"])
-    files = [run.path / "resampled.csv" for run in (model, other)]
-    if "draws" not in first or first["draws"] != second.get("draws") or not all(file.exists() for file in files):
-        few = first["model"][metric].get("low") is None
-        return {
-            "difference": difference,
-            "low": None,
-            "high": None,
-            "verdict": "too few units" if few else "not paired",
-        }
-    own, others = (pd.read_csv(file)[metric].to_numpy(float) for file in files)
-    return {"difference": difference, **report.plain(paired(own, others, way))}
-
-
-def _minus(value: float | None, other: float | None) -> float | None:
-    return None if value is None or other is None else value - other
 
 
 def _test_splits(comparison: Comparison) -> dict[str, str]:

@@ -26,7 +26,7 @@ from common.files import new_folder, read_json, write_json, write_text
 from common.project import Project, project_names
 from common.runs import Run
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 MAX_RUN_MB = 50  # GitHub warns of files above it, and a page should open at once
 LEFT_OUT_OF_A_RUN = ("checkpoint", "tensorboard", "evaluations", "log.txt", "stop")
 GENERAL_TESTS = ("__init__.py", "conftest.py", "test_contract.py", "test_structure.py")  # they ask whatever is there

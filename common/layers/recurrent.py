@@ -72,7 +72,7 @@ def _usable() -> bool:
     with tf.init_scope():
         if wrong := _differences():
             warnings.warn(
-                f"Keras {keras.__version__} computes {', '.join(wrong)} otherwise than common/recurrent.py expects: "
+                f"Keras {keras.__version__} computes {', '.join(wrong)} otherwise than this file expects: "
                 "recurrent layers run at Keras' own speed.",
                 stacklevel=3,
             )

@@ -16,7 +16,7 @@ from common.errors import UserError
 from common.files import write_json
 from common.project import Project
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def write(project: Project, output: Path) -> None:
@@ -172,7 +172,7 @@ if not here:
         subprocess.run(["git", "clone", "--quiet", "--depth", "1", REPOSITORY, "project"], check=True)
     else:
         raise SystemExit("Fill in REPOSITORY above, or upload the repository as project.zip.")
-    here = [found.parents[1] for found in Path("project").resolve().glob("**/projects/{name}")]
+    here = [found.parents[2] for found in Path("project").resolve().glob("**/projects/{name}")]
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "-e", str(here[0])], check=True)
 os.chdir(here[0])
 sys.path.insert(0, str(here[0]))
@@ -184,7 +184,7 @@ from IPython.display import Code, Image, display
 
 import common.config
 from common import cli, report, runs
-from common.notebook import show
+from common.tools.notebook import show
 from common.project import Project
 
 cli.start_keras()

@@ -1,0 +1,1 @@
+"""What works on any project: list, compare, search, export, fork, notebook. Nothing outside imports these."""
