@@ -172,7 +172,7 @@ if not here:
         subprocess.run(["git", "clone", "--quiet", "--depth", "1", REPOSITORY, "project"], check=True)
     else:
         raise SystemExit("Fill in REPOSITORY above, or upload the repository as project.zip.")
-    here = [found.parents[2] for found in Path("project").resolve().glob("**/projects/{name}")]
+    here = [found.parents[1] for found in Path("project").resolve().glob("**/projects/{name}")]
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "-e", str(here[0])], check=True)
 os.chdir(here[0])
 sys.path.insert(0, str(here[0]))
