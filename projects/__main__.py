@@ -148,19 +148,20 @@ def compare(name: Positional[str], options: CompareOptions, on: On, config: Any)
 def search(name: Positional[str], options: SearchOptions, on: On, config: Any) -> None:
     """Search a project's knobs by validation alone. Ctrl-C stops it, the same command goes on, or joins in."""
     project = Project(name)
-    from common.tools import search as searching
+    from common.tools.search import figures, space
+    from common.tools.search import run as running
 
     names = tuple(word for word in options.knobs.replace("-", "_").replace(" ", "").split(",") if word)
-    asked = searching.open_search(
+    opened = space.open_search(
         project, config, on.data, on.data_dir, on.runs_dir, options.strategy, options.trials, names
     )
     try:
-        searching.run_search(asked, options.trials)
-    except searching.Stopped:
+        running.run_search(opened, options.trials)
+    except running.Stopped:
         stopped()
     finally:
-        if asked.folder.exists():
-            searching.print_result(asked)
+        if opened.folder.exists():
+            figures.print_result(opened)
 
 
 def stopped() -> None:
