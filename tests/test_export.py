@@ -144,6 +144,13 @@ def test_a_run_is_exported_whole(name, form, trained, tmp_path, capfd):
         export.export(run, form, output)
 
 
+def test_a_tensorflow_that_moved_its_error_is_named(tmp_path, monkeypatch):
+    assert issubclass(export.converter_error(), Exception)
+    monkeypatch.setitem(sys.modules, "tensorflow.lite.python.convert_phase", None)
+    with pytest.raises(RuntimeError, match=r"TensorFlow .* has moved .*ConverterError"):
+        export.convert(dense(), "litert", tmp_path / "network.tflite")
+
+
 def without_this_code(source, monkeypatch):
     """The module that a source makes where nothing of this code base can be imported."""
     really = builtins.__import__

@@ -12,6 +12,7 @@ import time
 import types
 
 import numpy as np
+import optuna
 import pytest
 import tyro
 from hypothesis import given, settings
@@ -258,6 +259,17 @@ def test_two_processes_share_a_search_and_a_killed_one_is_replaced(tmp_path, mon
     assert [[row[name] for name in search.space] for row in rows] == [
         [row[name] for name in alone.space] for row in alone_rows
     ]
+
+
+def test_an_optuna_that_keeps_its_ids_elsewhere_is_named():
+    study = optuna.create_study()
+    first, second = study.ask(), study.ask()
+    running = study.get_trials(deepcopy=False)
+    assert sampler.resume_trial(study, running[1]).number == second.number
+    for changed in (types.SimpleNamespace(number=0), types.SimpleNamespace(number=0, _trial_id=running[1]._trial_id)):
+        with pytest.raises(RuntimeError, match=r"Optuna .* does not keep .* FrozenTrial._trial_id, .* trial 0"):
+            sampler.resume_trial(study, changed)
+    assert sampler.resume_trial(study, running[0]).number == first.number
 
 
 def test_a_lock_ends_with_its_process(tmp_path):

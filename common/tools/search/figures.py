@@ -189,7 +189,8 @@ def importance_figure(search: Search, study: optuna.Study) -> Any:
 
     PED-ANOVA measures how far the values of the better trials differ from those of all trials.
     """
-    importances = optuna.importance.get_param_importances(study)
+    evaluator = optuna.importance.PedAnovaImportanceEvaluator()
+    importances = optuna.importance.get_param_importances(study, evaluator=evaluator)
     names = sorted(search.space, key=lambda name: importances.get(name, 0.0))
     figure, axis = report.new_figure(width=6.0, height=0.6 + 0.5 * max(3, len(names)))
     axis.barh([name.replace("_", " ") for name in names], [importances.get(name, 0.0) for name in names], height=0.6)
