@@ -139,7 +139,8 @@ def print_next_steps(run: Run) -> None:
 
 def data_names(project: Project) -> str:
     """What `--data` takes, one line a set, for `--help`."""
-    return "--data:\n" + "\n".join(f"  {name:<10} {text}" for name, text in project.card.DATA.items())
+    sets = {**project.data_names, "PATH": project.card.DATA["PATH"]}
+    return "--data:\n" + "\n".join(f"  {name:<10} {text}" for name, text in sets.items())
 
 
 @contextmanager

@@ -159,7 +159,7 @@ def start(project: Project, config: Any, data: str, data_dir: Path, runs_dir: Pa
 
 def checked_data(project: Project, data: str) -> str:
     """`data` as a run keeps it: a name on the project's card, or the whole path of what exists; else a UserError."""
-    names = [name for name in project.card.DATA if name != "PATH"]
+    names = project.data_names
     if data in names:
         return data
     if not Path(data).exists():
