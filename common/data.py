@@ -1,4 +1,4 @@
-"""Splits: who is trained on, who chooses, who is scored once."""
+"""The three splits of a data set: training, validation, and a test split that is opened once."""
 
 import csv
 import dataclasses
@@ -23,11 +23,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Split:
-    """Raw inputs and what is known of them.
+    """Raw inputs with their targets.
 
-    inputs: a data frame, a list of texts or paths, or arrays: whatever the project's Predictor encodes.
-    targets: what is to be predicted, one for each input. weights: how many real cases a row stands for; left out, one.
-    units: for each row, which independent unit it belongs to (terminal, document, photograph …); None: each row is one.
+    inputs: a data frame, a list of texts or paths, or arrays: what the project's Predictor encodes.
+    targets: what is to be predicted, one for each input.
+    weights: (rows,) how many real cases each row stands for; 1 unless given.
+    units: (rows,) the independent unit that each row belongs to (terminal, document, photograph …). None: each row is
+    a unit of its own.
     """
 
     inputs: Any
@@ -45,7 +47,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Source:
-    """Where the data came from, for report.json."""
+    """The origin of the data, for report.json."""
 
     name: str
     source: str
@@ -56,9 +58,9 @@ class Source:
 
 @dataclass(frozen=True)
 class Splits:
-    """The three splits, `meta` (fitted on train alone) and where the data came from.
+    """The three splits, `meta` (fitted on the training split alone) and the origin of the data.
 
-    The test split is not an attribute that one reads by the way: `open_test` hands it out and counts the look.
+    Read the test split through `open_test` only: it counts how often that split has been looked at.
     """
 
     train: Split
@@ -72,15 +74,14 @@ class Splits:
         return {"train": len(self.train), "validation": len(self.validation), "test": len(self.sealed_test)}
 
     def open_test(self, run: Run) -> tuple[Split, int]:
-        """The test split, and how many times it has been looked at under this runs folder, this time included.
+        """The test split, and how often it has been opened under this runs folder, this time included.
 
-        Every look is a line of `runs/<project>/looks.csv`. Only `evaluate` calls this.
+        Each time is a line of `runs/<project>/looks.csv`. Only `evaluate` calls this.
         """
-        targets = np.asarray(
-            self.sealed_test.targets
-        ).tolist()  # Python's own values: NumPy's print as its version likes
-        content = json.dumps([self.source.sha256, self.sizes, targets])
-        fingerprint = hashlib.sha256(content.encode()).hexdigest()[:16]
+        # As JSON, because NumPy's numbers print differently from version to version.
+        content = [self.source.sha256, self.sizes, list(self.sealed_test.targets)]
+        text = json.dumps(content, default=lambda value: value.tolist())
+        fingerprint = hashlib.sha256(text.encode()).hexdigest()[:16]
         ledger = run.path.parent / "looks.csv"
         with ledger.open("a", newline="", encoding="utf-8") as file:
             csv.writer(file).writerow([fingerprint, run.id, time.strftime("%Y-%m-%dT%H:%M:%S%z")])
@@ -135,12 +136,12 @@ def once_per_splits(function: Callable[[Splits], T]) -> Callable[[Splits], T]:
 
 
 def _watched(config: Any, read: set[str]) -> Any:
-    """A copy of a Config that notes in `read` the name of each knob that is looked at."""
+    """A copy of a Config that adds the name of each knob that is read to `read`."""
     names = {field.name for field in dataclasses.fields(config)}
 
     class Watched(type(config)):  # type: ignore[misc]
         def __getattribute__(self, name: str) -> Any:
-            read.update({name} & names if name != "__dict__" else names)  # vars(config) looks at all of them
+            read.update({name} & names if name != "__dict__" else names)  # vars(config) reads them all
             return super().__getattribute__(name)
 
     copy = object.__new__(Watched)
