@@ -1,4 +1,4 @@
-"""The commands of every project: train, evaluate, predict. Nothing here imports TensorFlow before it must."""
+"""The commands of every project: train, evaluate, predict. TensorFlow is imported only when it is needed."""
 
 import ctypes
 import os
@@ -15,10 +15,11 @@ import tyro
 
 from common import runs
 from common.errors import UserError
+from common.files import folder_name
 from common.project import Project
 from common.runs import Run, data_dir, runs_dir
 
-STYLE = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)  # --epochs, not --model.epochs; --x or no --x
+STYLE = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)  # --epochs, not --model.epochs; --x without --no-x
 INTERRUPTED = 130  # the shell's exit status for Ctrl-C
 
 
@@ -29,7 +30,7 @@ class TrainOptions:
     data: str = "builtin"  # builtin (needs no network), the name of a standard set, or the path of your own file
     data_dir: Path = field(default_factory=data_dir)  # where standard sets are looked for and kept
     runs_dir: Path = field(default_factory=runs_dir)  # where run folders are written
-    resume: str | None = None  # id of an unfinished run: go on where it stopped, with its own data and knobs
+    resume: str | None = None  # id of an unfinished run: go on where it stopped, with the run's data and knobs
     tensorboard: bool = False  # write logs for TensorBoard into the run folder
 
 
@@ -89,7 +90,7 @@ def evaluate_command(package: str) -> None:
         from common import report
 
         result = evaluate_on_one_thread(project, run, options.data)
-        folder = run.path if options.data is None else run.path / "evaluations" / Path(options.data).name
+        folder = run.path if options.data is None else run.path / "evaluations" / folder_name(Path(options.data))
         timing = run.report["timing"] if run.finished else {}
         content = report.write(run, result, timing, folder)
         report.print_scores(content)
@@ -97,8 +98,11 @@ def evaluate_command(package: str) -> None:
 
 
 def evaluate_on_one_thread(project: Project, run: Run, data: str | None = None) -> Any:
-    """The project's `evaluate` with one BLAS thread: on tables this small the threads of scikit-learn's linear models
-    spend their time waiting for each other, on a busy machine a hundred times as long as they compute."""
+    """The project's `evaluate` with one BLAS thread.
+
+    The tables are small. The threads of scikit-learn's linear models would wait for each other, on a busy machine a
+    hundred times as long as they compute.
+    """
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1, user_api="blas"):
@@ -106,13 +110,13 @@ def evaluate_on_one_thread(project: Project, run: Run, data: str | None = None) 
 
 
 def train_run(run: Run, callbacks: tuple = ()) -> dict[str, Any]:
-    """Train a started (or interrupted) run to its end and finish it with report.json; returns the report's content.
+    """Train a new or an interrupted run to its end and write report.json. Returns the report's content.
 
-    The project's `train` chooses by validation; `evaluate` then opens the test split once.
+    The project's `train` chooses by validation. `evaluate` then opens the test split once.
     """
     began = time.perf_counter()
     run.stop_file.unlink(missing_ok=True)
-    run.log(f"run {run.path}")  # from this line on a stop file counts, while Keras is still being imported too
+    run.log(f"run {run.path}")  # from here on a stop file counts, also while Keras is still being imported
     start_keras()
     import keras
 
@@ -134,7 +138,7 @@ def train_run(run: Run, callbacks: tuple = ()) -> dict[str, Any]:
 
 
 def print_next_steps(run: Run) -> None:
-    """The two commands that one wants next."""
+    """Print where the run is, and the two commands that a user needs next."""
     name = run.project.name
     print(f"\nsaved in {run.path}\n")
     print(f"  explore it:     python -m streamlit run apps/{name}.py")
@@ -142,13 +146,14 @@ def print_next_steps(run: Run) -> None:
 
 
 def data_names(project: Project) -> str:
-    """What `--data` takes, one line a set, for `--help`."""
-    return "--data:\n" + "\n".join(f"  {name:<10} {text}" for name, text in project.card.DATA.items())
+    """What `--data` takes, for `--help`: one line for each data set."""
+    sets = {**project.data_names, "PATH": project.card.DATA["PATH"]}
+    return "--data:\n" + "\n".join(f"  {name:<10} {text}" for name, text in sets.items())
 
 
 @contextmanager
 def user_errors():
-    """A `UserError` becomes one sentence on stderr and exit status 2; Ctrl-C becomes a sentence and status 130."""
+    """Turn a `UserError` into one sentence on stderr and exit status 2, and Ctrl-C into a sentence and status 130."""
     try:
         yield
     except UserError as error:
@@ -160,12 +165,12 @@ def user_errors():
 
 
 def start_keras() -> None:
-    """Import Keras and its backend without their start-up noise; real errors still come through."""
+    """Import Keras and its backend without their start-up messages. Errors are still shown."""
     if "keras" in sys.modules:
         return
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    # scikit-learn's OpenMP threads would spin while they wait, and on a busy machine steal the time they wait for.
+    # Without this, scikit-learn's OpenMP threads spin while they wait, and take processor time from the others.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if sys.stderr.isatty():
         print(f"starting {os.environ['KERAS_BACKEND']} …", file=sys.stderr, flush=True)
@@ -173,18 +178,18 @@ def start_keras() -> None:
     with quiet_stderr():
         import keras
 
-        keras.ops.zeros(1)  # the first operation starts the device, which is the noisiest moment
+        keras.ops.zeros(1)  # the first operation starts the device, which prints the most
 
 
 def keep_freed_memory() -> None:
-    """Have glibc keep large freed blocks for the next request instead of returning them to the system at once.
+    """Have glibc keep large freed blocks for the next request, instead of returning them to the system at once.
 
-    A training step frees and asks for the same arrays again, and the system must zero every page that it hands out: in
-    two LSTM layers of 256, batch 64 x 100, up to 56,000 page faults and 79 ms of system time a step, with these
-    settings under 30 faults and 3 ms. Set before the backend starts, because what its threads have taken by then stays
-    as it was: set after it, they change nothing. `python -m benchmarks.memory` times two smaller networks with and
-    without, where it hardly matters. The numbers are from glibc's malloc.h: M_MMAP_THRESHOLD (older versions take 32
-    MiB at most), M_TRIM_THRESHOLD and M_TOP_PAD.
+    A training step frees the same arrays and asks for them again, and the system must zero every page that it hands
+    out. In two LSTM layers of 256 units, batch 64 x 100, this cost up to 56,000 page faults and 79 ms of system time a
+    step; with these settings it is under 30 faults and 3 ms. In small networks it hardly matters
+    (`python -m benchmarks.memory`). The settings must come before the backend starts: its threads keep the memory that
+    they already have as it is. The numbers are from glibc's malloc.h: M_MMAP_THRESHOLD (older versions accept 32 MiB at
+    most), M_TRIM_THRESHOLD and M_TOP_PAD.
     """
     if mallopt := _of_glibc("mallopt"):
         mallopt(-3, 1 << 30) or mallopt(-3, 32 << 20)
@@ -199,9 +204,9 @@ def _of_glibc(name: str) -> Any:
 
 @contextmanager
 def quiet_stderr():
-    """Keep back what is written to file descriptor 2, and show it only if the block fails.
+    """Hold back what is written to file descriptor 2. It is shown only if the block fails.
 
-    TensorFlow's C++ code writes some lines there before any setting is read.
+    TensorFlow's C++ code writes some lines there before it reads any setting.
     """
     import tempfile
 
@@ -220,15 +225,15 @@ def quiet_stderr():
 
 
 def fresh_session() -> None:
-    """Between two trainings in one process: let go of the first one's network."""
+    """Free the memory of the first network between two trainings in one process."""
     import logging
 
     import keras
 
-    keras.utils.clear_session()  # collects garbage too
+    keras.utils.clear_session()  # also collects garbage
     if trim := _of_glibc("malloc_trim"):
-        trim(0)  # what `keep_freed_memory` has kept: the next network asks for other sizes
-    # TensorFlow takes the functions of several networks in turn for one that is traced over and over.
+        trim(0)  # give back what `keep_freed_memory` has kept, because the next network needs arrays of other sizes
+    # TensorFlow warns of a function that is traced again and again; here it is a new network each time.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
@@ -246,8 +251,9 @@ def _parse(main: Callable, project: Project, command: str, epilogue: str = "") -
 def predict_command(options_class: type, package: str) -> Iterator[tuple[Any, Run | None]]:
     """`python -m projects.<name>.predict`: (options, the run they name), with Keras started.
 
-    options_class: a dataclass with `run` and `runs_dir`; where it has `input`, that file must exist. What its
-    `__post_init__` refuses with a UserError is said before anything is loaded. No run where `run` is None.
+    options_class: a dataclass with `run` and `runs_dir`. Where it has `input`, that file must exist. Its
+    `__post_init__` may refuse a value with a UserError; that comes before anything is loaded. Where `run` is None, the
+    second value is None.
     """
     project = Project(package.rpartition(".")[2])
     with user_errors():

@@ -1,4 +1,4 @@
-"""A project's knobs: a frozen dataclass, with the search range and the legal bounds beside each default.
+"""A project's knobs: a frozen dataclass. Beside each default stand its search range and its legal bounds.
 
     @dataclass(frozen=True)
     class Config:
@@ -22,7 +22,7 @@ from common.errors import UserError
 
 @dataclass(frozen=True)
 class Search:
-    """The range in which a search tries a number; `log` spaces it by ratio (learning rates, widths)."""
+    """The range in which a search tries a number. `log`: tried values are spaced by ratio (learning rates, widths)."""
 
     low: float
     high: float
@@ -31,7 +31,7 @@ class Search:
 
 @dataclass(frozen=True)
 class Bounds:
-    """The values a number may take at all; outside them a run is refused before anything is loaded."""
+    """The values that a number may take. A run with another value is refused before anything is loaded."""
 
     min: float | None = None
     max: float | None = None
@@ -39,7 +39,7 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Knob:
-    """One field of a Config, taken apart for the page and the search."""
+    """One field of a Config, as the page and the search need it."""
 
     name: str
     kind: type
@@ -68,7 +68,7 @@ def knobs(config_class: Callable) -> tuple[Knob, ...]:
     """The fields of a Config dataclass, in order, with type, default, help, choices, search range and bounds."""
     hints = typing.get_type_hints(config_class, include_extras=True)
     comments = _line_comments(config_class)
-    found = []
+    result = []
     for field in dataclasses.fields(config_class):  # type: ignore[arg-type]
         hint = hints[field.name]
         extras: list[Any] = []
@@ -78,7 +78,7 @@ def knobs(config_class: Callable) -> tuple[Knob, ...]:
         if optional:
             hint = next(part for part in typing.get_args(hint) if part is not type(None))
         choices = typing.get_args(hint) if typing.get_origin(hint) is Literal else None
-        found.append(
+        result.append(
             Knob(
                 name=field.name,
                 kind=type(choices[0]) if choices else hint,
@@ -90,7 +90,7 @@ def knobs(config_class: Callable) -> tuple[Knob, ...]:
                 bounds=next((extra for extra in extras if isinstance(extra, Bounds)), Bounds()),
             )
         )
-    return tuple(found)
+    return tuple(result)
 
 
 def check(config: Any) -> None:
@@ -115,7 +115,7 @@ C = TypeVar("C")
 
 
 def from_dict(config_class: Callable[..., C], values: dict[str, Any]) -> C:
-    """Build a Config from `config.json`; a knob that this version does not know is a `UserError`."""
+    """A Config from the content of `config.json`. Raises UserError for a knob that this version does not know."""
     known = {field.name for field in dataclasses.fields(config_class)}  # type: ignore[arg-type]
     if unknown := sorted(set(values) - known):
         raise UserError(f"The run's config.json has knobs that this version does not know: {', '.join(unknown)}.")

@@ -1,31 +1,35 @@
-"""Splits: who is trained on, who chooses, who is scored once."""
+"""The three splits of a data set: training, validation, and a test split that is opened once."""
 
 import csv
 import dataclasses
 import functools
 import hashlib
+import json
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from common.errors import UserError
 from common.runs import Run
 
-SHARES = (0.60, 0.15, 0.25)  # train, validation, test
+SHARES = (0.60, 0.15, 0.25)  # fractions of train, validation and test
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Split:
-    """Raw inputs and what is known of them.
+    """Raw inputs with their targets.
 
-    inputs: a data frame, a list of texts or paths, or arrays: whatever the project's Predictor encodes.
-    targets: what is to be predicted, one for each input. weights: how many real cases a row stands for; left out, one.
-    units: for each row, which independent unit it belongs to (terminal, document, photograph …); None: each row is one.
+    inputs: a data frame, a list of texts or paths, or arrays: what the project's Predictor encodes.
+    targets: what is to be predicted, one for each input.
+    weights: (rows,) how many real cases each row stands for; 1 unless given.
+    units: (rows,) the independent unit that each row belongs to (terminal, document, photograph …). None: each row is
+    a unit of its own.
     """
 
     inputs: Any
@@ -43,7 +47,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Source:
-    """Where the data came from, for report.json."""
+    """The origin of the data, for report.json."""
 
     name: str
     source: str
@@ -54,9 +58,9 @@ class Source:
 
 @dataclass(frozen=True)
 class Splits:
-    """The three splits, `meta` (fitted on train alone) and where the data came from.
+    """The three splits, `meta` (fitted on the training split alone) and the origin of the data.
 
-    The test split is not an attribute that one reads by the way: `open_test` hands it out and counts the look.
+    Read the test split through `open_test` only: it counts how often that split has been looked at.
     """
 
     train: Split
@@ -70,12 +74,14 @@ class Splits:
         return {"train": len(self.train), "validation": len(self.validation), "test": len(self.sealed_test)}
 
     def open_test(self, run: Run) -> tuple[Split, int]:
-        """The test split, and how many times it has been looked at under this runs folder, this time included.
+        """The test split, and how often it has been opened under this runs folder, this time included.
 
-        Every look is a line of `runs/<project>/looks.csv`. Only `evaluate` calls this.
+        Each time is a line of `runs/<project>/looks.csv`. Only `evaluate` calls this.
         """
-        targets = list(self.sealed_test.targets)
-        fingerprint = hashlib.sha256(repr((self.source.sha256, self.sizes, targets)).encode()).hexdigest()[:16]
+        # As JSON, because NumPy's numbers print differently from version to version.
+        content = [self.source.sha256, self.sizes, list(self.sealed_test.targets)]
+        text = json.dumps(content, default=lambda value: value.tolist())
+        fingerprint = hashlib.sha256(text.encode()).hexdigest()[:16]
         ledger = run.path.parent / "looks.csv"
         with ledger.open("a", newline="", encoding="utf-8") as file:
             csv.writer(file).writerow([fingerprint, run.id, time.strftime("%Y-%m-%dT%H:%M:%S%z")])
@@ -83,47 +89,74 @@ class Splits:
             return self.sealed_test, sum(row[:1] == [fingerprint] for row in csv.reader(file))
 
 
-def load_once(load_data: Callable[[Any, str, Path], Splits]) -> Callable[[Any, str, Path], Splits]:
-    """Decorator of a project's `load_data(config, data, data_dir)`: keep the last splits.
+_last: dict[str, Any] = {}  # the splits that were loaded last, and what they depend on
+_lock = threading.Lock()  # a page has a thread for each visitor
 
-    They are given again while `data`, `data_dir` and every knob that loading them has read are the same. So training
-    and evaluation of a run read the data once, and so does a search, which changes the learning rate from trial to
-    trial. Which knobs are read is watched and not declared, so no list of them can go out of date.
+
+def load_splits(config: Any, run: Run) -> Splits:
+    """The splits of a run's data, by its project's `load_data`. The last ones are kept.
+
+    They are given again while data, files on disk and every knob that loading has read are the same. So training and
+    evaluation of a run read the data once, and so does a search that changes the learning rate from trial to trial.
+    Which knobs are read is watched and not declared, so no list of them can go out of date.
     """
-    kept: dict[str, Any] = {}
-    lock = threading.Lock()  # a page has a thread for each visitor
+    with _lock:
+        place = (run.project, type(config), run.data, run.data_dir, _stamps(run))
+        if _last.get("place") == place and all(
+            getattr(config, name) == getattr(_last["config"], name) for name in _last["read"]
+        ):
+            return _last["splits"]
+        _last.clear()
+        read: set[str] = set()
+        splits = run.project.load_data(run.data)(_watched(config, read), run.data, run.data_dir)
+        _last.update(place=(*place[:-1], _stamps(run)), config=config, read=read, splits=splits)
+        return splits
 
-    @functools.wraps(load_data)
-    def load(config: Any, data: str, data_dir: Path) -> Splits:
-        with lock:
-            place = (type(config), data, data_dir)
-            if kept.get("place") == place and all(
-                getattr(config, name) == getattr(kept["config"], name) for name in kept["read"]
-            ):
-                return kept["splits"]
-            kept.clear()
-            read: set[str] = set()
-            splits = load_data(_watched(config, read), data, data_dir)
-            kept.update(place=place, config=config, read=read, splits=splits)
-            return splits
 
-    load.cache_clear = kept.clear  # type: ignore[attr-defined]  # as functools' caches have it
-    return load
+def _stamps(run: Run) -> tuple:
+    """Path, time and size of each file that the run's data may be read from: a replaced file is read again."""
+    path, files = Path(run.data), []
+    if run.data in run.project.data_names:
+        path, files = run.data_dir / run.data, list(run.data_dir.glob("*"))
+    files += [path, *path.rglob("*")] if path.is_dir() else [path]
+    return tuple((str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in sorted(files) if file.is_file())
+
+
+def once_per_splits(function: Callable[[Splits], T]) -> Callable[[Splits], T]:
+    """Decorator: keep what `function` gave for the last splits. `compare` asks for the same baselines once a model."""
+    last: list[Any] = []
+
+    @functools.wraps(function)
+    def kept(splits: Splits) -> T:
+        if not (last and last[0] is splits):
+            last[:] = splits, function(splits)
+        return last[1]
+
+    return kept
 
 
 def _watched(config: Any, read: set[str]) -> Any:
-    """A copy of a Config that notes in `read` the name of each knob that is looked at."""
+    """A copy of a Config that adds the name of each knob that is read to `read`."""
     names = {field.name for field in dataclasses.fields(config)}
 
     class Watched(type(config)):  # type: ignore[misc]
         def __getattribute__(self, name: str) -> Any:
-            read.update({name} & names if name != "__dict__" else names)  # vars(config) looks at all of them
+            read.update({name} & names if name != "__dict__" else names)  # vars(config) reads them all
             return super().__getattribute__(name)
 
     copy = object.__new__(Watched)
     for name in names:
         object.__setattr__(copy, name, getattr(config, name))  # a Config is frozen
     return copy
+
+
+def hold_out_tenth(targets: Sequence, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Sorted row numbers of training and of a tenth for validation, with the same fraction of each class."""
+    from sklearn.model_selection import StratifiedShuffleSplit
+
+    parts = StratifiedShuffleSplit(1, test_size=0.1, random_state=seed).split(targets, targets)
+    train, validation = next(parts)
+    return np.sort(train), np.sort(validation)
 
 
 def split_rows(
@@ -168,25 +201,3 @@ def split_rows(
     if not (len(train) and len(validation) and len(test)):
         raise UserError(f"The {len(rows)} rows cannot be split in three: a part would be empty.")
     return train, validation, test
-
-
-def download(url: str, path: Path, sha256: str) -> Path:
-    """The file at `path`; where there is none, it is fetched from `url`. Either way it must have this SHA-256.
-
-    What arrives is moved into place only when its checksum is right. Raises UserError, which says which file to put
-    where, when the home cannot be reached or the file is another one.
-    """
-    import pooch
-
-    if path.exists():
-        if pooch.file_hash(str(path)) != sha256:
-            raise UserError(f"{path} is not the file of {url}: its SHA-256 is not {sha256}.")
-        return path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        pooch.retrieve(url, f"sha256:{sha256}", path.name, path.parent)
-    except (OSError, ValueError) as error:  # no network or a refusal; a wrong checksum
-        raise UserError(
-            f"{path} is not there and cannot be downloaded ({error}). Download {url} and put it there."
-        ) from None
-    return path

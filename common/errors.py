@@ -2,8 +2,8 @@
 
 
 class UserError(Exception):
-    """Something the user can mend: a wrong file, value or name.
+    """Something that the user can mend: a wrong file, value or name.
 
-    The message is one sentence that names the file, column and row (or the flag) and what was expected. The command
-    line prints it and exits with status 2; a page shows it in a red box.
+    The message is one sentence. It names the file, column and row, or the flag, and says what was expected. The
+    command line prints the message and exits with status 2. A page shows it in a red box.
     """

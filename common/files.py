@@ -1,7 +1,9 @@
-"""Writing files so that nobody ever meets a half-written one."""
+"""Files and folders: written beside and renamed, so that nobody ever reads a half-written one; names; locks."""
 
+import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -14,7 +16,7 @@ from common.errors import UserError
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path in the same folder; move it over `path` when the block ends well, else delete it.
+    """Yield a temporary path in the same folder. It is moved over `path` when the block ends well, else deleted.
 
     The temporary name keeps the suffix of `path`, because Keras and pandas choose the format by it.
     """
@@ -31,9 +33,9 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside `path`; it becomes `path` when the block ends well, else it is deleted.
+    """Yield a temporary folder beside `path`. It becomes `path` when the block ends well, else it is deleted.
 
-    `path` may be an empty folder; its parents are made. Raises UserError where they cannot be.
+    `path` may be an empty folder. Missing parents are made. Raises UserError when the folder cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
@@ -48,6 +50,15 @@ def new_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def folder_name(source: Path) -> str:
+    """A name for the folder of results on `source`: its own name, and a digest of its whole path.
+
+    So two files of one name have two folders, and no name leads out of the folder above.
+    """
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", source.name).strip(".-") or "data"
+    return f"{plain[:60]}-{hashlib.sha256(str(source.resolve()).encode()).hexdigest()[:8]}"
+
+
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text beside `path`, then rename."""
     with replacing(path) as temporary:
@@ -60,7 +71,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read JSON; a missing or damaged file is a `UserError` that names it."""
+    """The content of a JSON file. Raises UserError, which names the file, when it is missing or damaged."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -71,9 +82,10 @@ def read_json(path: Path) -> Any:
 
 @contextmanager
 def locked(path: Path, wait: bool = True) -> Iterator[bool]:
-    """Hold the operating system's lock on `path`; it ends with the process, even by `kill -9`.
+    """Hold the operating system's lock on `path`. The lock ends with the process, even by `kill -9`.
 
-    Yields True when the lock is held; with `wait=False`, False when another process holds it. The file stays.
+    Yields True when the lock is held. With `wait=False` it yields False when another process holds the lock. The lock
+    file stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+b") as file:

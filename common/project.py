@@ -3,6 +3,7 @@
     projects/<name>/__init__.py   the card (TITLE, PROBLEM, METRIC, …): imports no Keras
     projects/<name>/config.py     Config, and TOY, its smallest setting
     projects/<name>/data.py       load_data(config, data, data_dir) -> Splits
+    projects/<name>/standard.py   the same for the sets that the card's STANDARD names, where a project has any
     projects/<name>/train.py      train(config, run, callbacks=()) -> None
     projects/<name>/evaluate.py   evaluate(run, data=None) -> Report
     projects/<name>/predict.py    Predictor(networks, meta)
@@ -32,8 +33,8 @@ class Project:
         if self.name not in (known := project_names()):
             raise UserError(f"There is no project {self.name!r}; there are: {', '.join(known)}.")
 
-    def _module(self, room: str = "") -> Any:
-        return importlib.import_module(f"{PACKAGE}.{self.name}{room and '.' + room}")
+    def _module(self, file: str = "") -> Any:
+        return importlib.import_module(f"{PACKAGE}.{self.name}{file and '.' + file}")
 
     @property
     def card(self) -> Any:
@@ -49,8 +50,15 @@ class Project:
         return self._module("config").TOY
 
     @property
-    def load_data(self) -> Callable[..., Any]:
-        return self._module("data").load_data
+    def data_names(self) -> dict[str, str]:
+        """What `--data` takes besides a path: {name: sentence}. A fork may have left the standard sets out."""
+        standard = getattr(self.card, "STANDARD", {}) if (self.folder / "standard.py").exists() else {}
+        return {name: text for name, text in {**self.card.DATA, **standard}.items() if name != "PATH"}
+
+    def load_data(self, data: str) -> Callable[..., Any]:
+        """The function `load_data(config, data, data_dir)` for the set of this name, or for a path."""
+        standard = data in self.data_names and data not in self.card.DATA
+        return self._module("standard" if standard else "data").load_data
 
     @property
     def train(self) -> Callable[..., None]:

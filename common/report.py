@@ -1,4 +1,4 @@
-"""What a finished run says of itself: report.json, MODEL_CARD.md, figures and the score table in the terminal."""
+"""The results of a finished run: report.json, MODEL_CARD.md, figures, and the score table in the terminal."""
 
 import functools
 import hashlib
@@ -17,13 +17,13 @@ from common.evaluation import paired
 from common.files import replacing, write_json, write_text
 from common.runs import Run
 
-# Okabe & Ito's colours, told apart by colour-blind readers too; they hold on white and on dark grey.
+# Okabe & Ito's colours: colour-blind readers can tell them apart. They are visible on white and on dark grey.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 
 
 @dataclass
 class Report:
-    """What a project's `evaluate` found.
+    """The results of a project's `evaluate`.
 
     validation: {metric: value}. test: {"unit", "looks", "units", "model", "baselines", "comparison"}, mostly from
     `evaluation.score_table`, whose "resampled" goes into resampled.csv and not into report.json.
@@ -46,7 +46,7 @@ class Report:
 
 
 def throughput(score: Any, rows: int, seconds: float = 0.5) -> float:
-    """Rows a second of `score()`, which scores `rows` rows; the first call is a warm-up."""
+    """Rows per second of `score()`, which scores `rows` rows. The first call is a warm-up and not counted."""
     score()
     calls, start = 0, time.perf_counter()
     while (spent := time.perf_counter() - start) < seconds:
@@ -56,7 +56,7 @@ def throughput(score: Any, rows: int, seconds: float = 0.5) -> float:
 
 
 def as_dict(run: Run, report: Report, timing: dict[str, float]) -> dict[str, Any]:
-    """report.json as the design fixes it."""
+    """The content of report.json."""
     import keras
 
     return plain(
@@ -89,9 +89,10 @@ def as_dict(run: Run, report: Report, timing: dict[str, float]) -> dict[str, Any
 
 
 def write(run: Run, report: Report, timing: dict[str, float], folder: Path | None = None) -> dict[str, Any]:
-    """Write figures, tables and MODEL_CARD.md, and report.json last: with it the run is finished. Returns its content.
+    """Write figures, tables and MODEL_CARD.md, and report.json last. Returns the content of report.json.
 
-    folder: where to write instead of the run's own folder (an evaluation on other data leaves the run as it is).
+    folder: where to write. Left out, the run's folder, and the run is then finished. An evaluation on other data has a
+    folder of its own and leaves the run as it is.
     """
     folder = folder or run.path
     if history := run.history:
@@ -100,7 +101,7 @@ def write(run: Run, report: Report, timing: dict[str, float], folder: Path | Non
         save_figure(figure, folder / "figures" / f"{name}.png")
     tables = dict(report.tables)
     if "resampled" in report.test:
-        import pandas as pd  # here, because the gallery reads reports and does without
+        import pandas as pd  # imported here, because the gallery reads reports and does not need it
 
         tables["resampled"] = pd.DataFrame(report.test["resampled"])
     for name, table in tables.items():
@@ -113,7 +114,7 @@ def write(run: Run, report: Report, timing: dict[str, float], folder: Path | Non
 
 
 def measured_on(content: dict[str, Any]) -> str:
-    """One sentence: how many rows and independent units the test has, and how often it has been looked at."""
+    """One sentence: the rows and independent units of the test split, and how often it has been looked at."""
     test = content["test"]
     units = f"{test['units']:,} independent units ({test['unit']})"
     intervals = f"95 % bootstrap intervals over {units}" if test["comparison"] else f"{units}, too few for intervals"
@@ -122,7 +123,7 @@ def measured_on(content: dict[str, Any]) -> str:
 
 
 def rows(content: dict[str, Any]) -> list[list[str]]:
-    """The score table as text: a header, the model, then each baseline with its verdict on the first metric."""
+    """The score table as text: a header, the model, then each baseline with the verdict on the first metric."""
     test, metrics = content["test"], list(content["directions"])
     table = [["", *(metric.replace("_", " ") for metric in metrics), "the network is"]]
     for name, figures in {content["model"]: test["model"], **test["baselines"]}.items():
@@ -132,7 +133,7 @@ def rows(content: dict[str, Any]) -> list[list[str]]:
 
 
 def cell(figure: dict[str, Any] | None) -> str:
-    """`0.868 [0.801, 0.921]`, or the value alone where there is no interval."""
+    """`0.868 [0.801, 0.921]`, or the value alone when there is no interval."""
     if figure is None:
         return ""
     if figure.get("low") is None:
@@ -141,7 +142,7 @@ def cell(figure: dict[str, Any] | None) -> str:
 
 
 def number(value: float | None) -> str:
-    """Three decimals below 10, two below 100, one below 1000, else none: about four digits; never -0."""
+    """About four digits: three decimals below 10, two below 100, one below 1000, else none. Never -0."""
     if value is None or math.isnan(value):
         return "–"
     return f"{value:z,.{3 if abs(value) < 10 else 2 if abs(value) < 100 else 1 if abs(value) < 1000 else 0}f}"
@@ -172,7 +173,7 @@ def pair(model: Run, other: Run) -> dict[str, Any]:
 
 
 def print_scores(content: dict[str, Any]) -> None:
-    """The score table in the terminal, with what it was measured on."""
+    """Print the score table, and what it was measured on."""
     from rich.console import Console
     from rich.table import Table
 
@@ -189,14 +190,14 @@ def print_scores(content: dict[str, Any]) -> None:
     for i, line in enumerate(body):
         table.add_row(*line, style="bold" if i == 0 else None)
     console = Console()
-    # In a pipe there is no width to fit: wide enough that no figure is broken over two lines.
+    # A pipe has no width. 160 columns are enough to keep each figure on one line.
     console = console if console.is_terminal else Console(width=160)
     console.print(measured_on(content))
     console.print(table)
 
 
 def model_card(run: Run, content: dict[str, Any], notes: Sequence[str]) -> str:
-    """MODEL_CARD.md after Mitchell et al. 2019: what it is, data, figures beside baselines, limits, failures."""
+    """The text of MODEL_CARD.md (after Mitchell et al. 2019): model, data, figures and baselines, limits, failures."""
     card, data = run.project.card, content["data"]
     lines = [
         f"# {card.TITLE['en']}: {content['model']}",
@@ -237,14 +238,14 @@ def model_card(run: Run, content: dict[str, Any], notes: Sequence[str]) -> str:
 
 
 def markdown_table(table: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a Markdown table; the first row is the header, the first column is text and the others are figures."""
+    """The lines of a Markdown table. The first row is the header; the first column is text, the others are figures."""
     header, *body = [[str(c).replace("|", "\\|").replace("\n", " ") for c in row] for row in table]
     rule = ["---"] + ["---:"] * (len(header) - 1)
     return ["| " + " | ".join(row) + " |" for row in [header, rule, *body]]
 
 
 def new_figure(columns: int = 1, rows: int = 1, width: float = 6.0, height: float = 4.0) -> tuple[Any, Any]:
-    """A matplotlib figure and its axes in the suite's style: light grid, no frame on the right and top, any Hangul."""
+    """A matplotlib figure and its axes in the suite's style: light grid, no frame on the right and top, Hangul."""
     from matplotlib.figure import Figure
 
     _hangul()
@@ -259,7 +260,7 @@ def new_figure(columns: int = 1, rows: int = 1, width: float = 6.0, height: floa
 
 @functools.cache
 def _hangul() -> None:
-    """Let matplotlib take the glyphs that its own font lacks from the bundled Korean one, instead of drawing boxes."""
+    """Let matplotlib draw Hangul with the bundled Korean font, because its own font has none."""
     from matplotlib import font_manager, rcParams
 
     file = str(Path(__file__).parent / "fonts" / "Hangul.ttf")
@@ -273,7 +274,7 @@ def save_figure(figure: Any, path: Path) -> None:
 
 
 def history_figure(history: list[dict[str, float]], metric: str) -> Any:
-    """Loss (train, validation) and the validation METRIC over the epochs."""
+    """Training and validation loss, and the validation METRIC, over the epochs."""
     figure, (left, right) = new_figure(columns=2, width=5.0, height=3.6)
     epochs = [row["epoch"] for row in history]
     for key, label in (("loss", "train"), ("val_loss", "validation")):
@@ -287,38 +288,38 @@ def history_figure(history: list[dict[str, float]], metric: str) -> Any:
 
 
 def reliability_figure(targets: np.ndarray, probabilities: dict[str, np.ndarray], bins: int = 15) -> Any:
-    """How often an answer of each probability is right (reliability diagram), and how many answers are that sure.
+    """Reliability diagram: how often answers of each probability are right, and how many answers there are.
 
-    targets: (n,) class numbers. probabilities: {model: (n, classes)}; the first model is drawn thickest.
+    targets: (n,) class numbers. probabilities: {model: (n, classes)}. The first model has the thickest line.
     """
     figure, (above, below) = new_figure(rows=2, width=5.5, height=2.6)
     edges = np.linspace(0, 1, bins + 1)
     above.plot([0, 1], [0, 1], color="0.6", linestyle=":")
-    for i, (name, shares) in enumerate(probabilities.items()):
-        sure, right = shares.max(axis=1), (shares.argmax(axis=1) == targets).astype(float)
-        counts, _ = np.histogram(sure, edges)
+    for i, (name, values) in enumerate(probabilities.items()):
+        confidence, correct = values.max(axis=1), (values.argmax(axis=1) == targets).astype(float)
+        counts, _ = np.histogram(confidence, edges)
         with np.errstate(invalid="ignore"):
-            means = [np.histogram(sure, edges, weights=values)[0] / counts for values in (sure, right)]
+            means = [np.histogram(confidence, edges, weights=part)[0] / counts for part in (confidence, correct)]
         style = {"color": COLOURS[i % len(COLOURS)], "linewidth": 2 if i == 0 else 1.2}
         above.plot(*(mean[counts > 0] for mean in means), marker=".", label=name.replace("_", " "), **style)
         below.stairs(counts, edges, **style)
-    above.set(xlabel="probability of the answer", ylabel="share that is right", xlim=(0, 1), ylim=(0, 1))
+    above.set(xlabel="probability of the answer", ylabel="fraction that is right", xlim=(0, 1), ylim=(0, 1))
     below.set(xlabel="probability of the answer", ylabel="answers", xlim=(0, 1), yscale="log")
     above.legend(frameon=False, fontsize=8)
     return figure
 
 
 def confusion_figure(targets: np.ndarray, answers: np.ndarray, classes: Sequence[str]) -> Any:
-    """The confusion matrix in shares of each true class; figures in the cells where there are few classes.
+    """The confusion matrix, as fractions of each true class. With at most 12 classes the cells show the counts.
 
     targets, answers: (n,) class numbers.
     """
     count = len(classes)
     table = np.bincount(targets * count + answers, minlength=count * count).reshape(count, count)
-    shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
+    fractions = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
     side = float(np.clip(0.32 * count, 4.0, 12.0))
     figure, axis = new_figure(width=side + 1, height=side)
-    image = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    image = axis.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
     axis.grid(False)
     axis.set_xticks(range(count), classes, rotation=90 if count > 6 else 0, fontsize=8)
     axis.set_yticks(range(count), classes, fontsize=8)
@@ -326,9 +327,9 @@ def confusion_figure(targets: np.ndarray, answers: np.ndarray, classes: Sequence
     if count <= 12:
         for i, j in np.ndindex(count, count):
             if table[i, j]:
-                colour = "white" if shares[i, j] > 0.5 else "black"
+                colour = "white" if fractions[i, j] > 0.5 else "black"
                 axis.text(j, i, f"{table[i, j]:,}", ha="center", va="center", fontsize=8, color=colour)
-    figure.colorbar(image, ax=axis, shrink=0.8, label="share of the true class")
+    figure.colorbar(image, ax=axis, shrink=0.8, label="fraction of the true class")
     return figure
 
 
@@ -343,9 +344,9 @@ def _devices() -> list[dict[str, str]]:
 
 
 def plain(value: Any) -> Any:
-    """NumPy values as Python's own and NaN as null, so that any JSON reader can open them.
+    """NumPy values as Python's own, and NaN as null, so that any JSON reader can open them.
 
-    An array (a picture, say) becomes its shape and a digest of its values: enough to tell whether two are the same.
+    An array (a picture, for example) becomes its shape and a digest of its values. Two arrays can be compared by them.
     """
     if isinstance(value, np.ndarray):
         digest = hashlib.sha256(value.tobytes()).hexdigest()

@@ -1,4 +1,4 @@
-"""The run folder `runs/<project>/<id>/`: the only thing that passes between training and everything else.
+"""The run folder `runs/<project>/<id>/`: all that passes between training and the rest of the suite.
 
     run.json       what was asked: data, data folder, when        config.json   every knob
     meta.json      what prediction needs besides the networks     <network>.keras
@@ -6,7 +6,7 @@
     checkpoint/    where a killed training goes on                figures/*.png
     report.json, MODEL_CARD.md
 
-`report.json` is written last and by one rename: a run is finished when it is there, and not before.
+`report.json` is written last and by one rename. A run is finished when this file exists.
 """
 
 import csv
@@ -42,7 +42,7 @@ RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 @dataclass(frozen=True)
 class Run:
-    """A run folder that exists, and how this process was asked to use it."""
+    """A run folder that exists, and the options with which this process uses it."""
 
     path: Path
     tensorboard: bool = False
@@ -95,7 +95,7 @@ class Run:
 
     @property
     def stop_file(self) -> Path:
-        """A training that finds this file ends after the current batch, as by Ctrl-C."""
+        """A training that finds this file ends after the current batch, as it does by Ctrl-C."""
         return self.path / "stop"
 
     def log(self, message: str) -> None:
@@ -112,7 +112,7 @@ class Run:
         write_json(self.path / "meta.json", predictor.meta)
 
     def networks(self) -> dict[str, Any]:
-        """The Keras models of this run by name. Only `.keras` files of the runs folder are opened."""
+        """{name: Keras model} of this run. Only `.keras` files in its folder are opened."""
         import keras
 
         if not (self.path / "meta.json").exists():
@@ -132,9 +132,10 @@ class Run:
 
 
 def start(project: Project, config: Any, data: str, data_dir: Path, runs_dir: Path, tensorboard: bool = False) -> Run:
-    """Make a new run folder and write down what was asked. The id is the time, the model and the seed.
+    """Make a new run folder and write run.json and config.json. The id is made of time, model and seed.
 
-    data: a name on the project's card, or the path of a file or folder; anything else is a UserError.
+    data: the name of one of the project's data sets, or the path of a file or folder. Raises UserError for anything
+    else.
     """
     config_module.check(config)
     data = checked_data(project, data)
@@ -158,8 +159,8 @@ def start(project: Project, config: Any, data: str, data_dir: Path, runs_dir: Pa
 
 
 def checked_data(project: Project, data: str) -> str:
-    """`data` as a run keeps it: a name on the project's card, or the whole path of what exists; else a UserError."""
-    names = [name for name in project.card.DATA if name != "PATH"]
+    """`data` as a run keeps it: the name of a data set, or an absolute path. Raises UserError for anything else."""
+    names = project.data_names
     if data in names:
         return data
     if not Path(data).exists():
@@ -168,18 +169,18 @@ def checked_data(project: Project, data: str) -> str:
 
 
 def find(project: Project, which: str, runs_dir: Path) -> Run:
-    """A run by id, or the `best` or `latest` finished one; `UserError` when there is none.
+    """A run by its id, or the `best` or `latest` finished one. Raises UserError when there is none.
 
-    `best` is by validation, among the runs on the same data as the latest finished run: figures on different data
-    sets say nothing about each other.
+    `best` is the best by validation among the runs on the same data as the latest finished run. Figures on different
+    data cannot be compared.
     """
     if which not in ("best", "latest"):
         if not RUN_NAME.fullmatch(which):
             raise UserError(f"{which!r} is not the name of a run.")
         path = runs_dir / project.name / which
         if not (path / "run.json").is_file():
-            there = ", ".join(entry["run"].id for entry in list_runs(project, runs_dir)[:5]) or "none"
-            raise UserError(f"There is no run {which} under {path.parent}; the latest there: {there}.")
+            latest = ", ".join(entry["run"].id for entry in list_runs(project, runs_dir)[:5]) or "none"
+            raise UserError(f"There is no run {which} under {path.parent}; the latest there: {latest}.")
         return Run(path)
     finished = [entry for entry in list_runs(project, runs_dir) if entry["status"] == "finished"]
     if not finished:
@@ -199,8 +200,8 @@ def best(project: Project, entries: list[dict[str, Any]]) -> dict[str, Any]:
     choose: Callable = max if mode == "max" else min
 
     def value(entry: dict[str, Any]) -> float:
-        found = entry["report"].get("validation", {}).get(name)
-        return worst if found is None else found
+        figure = entry["report"].get("validation", {}).get(name)
+        return worst if figure is None else figure
 
     return choose(entries, key=value)
 
@@ -208,8 +209,8 @@ def best(project: Project, entries: list[dict[str, Any]]) -> dict[str, Any]:
 def list_runs(project: Project, runs_dir: Path) -> list[dict[str, Any]]:
     """Every run of a project, newest first: {run, status, data, created, report}.
 
-    status is `finished`, `unfinished` (still training, stopped or killed: `--resume` goes on) or `damaged`. A folder
-    that cannot be read is listed as damaged and never raises. report holds the keys of LISTED.
+    status: `finished`, `unfinished` (it trains, was stopped or was killed; `--resume` goes on) or `damaged` (a file
+    of it cannot be read). report: the keys LISTED of report.json.
     """
     entries = []
     for path in (runs_dir / project.name).glob("*/run.json"):
@@ -220,22 +221,22 @@ def list_runs(project: Project, runs_dir: Path) -> list[dict[str, Any]]:
     return sorted(entries, key=lambda entry: (entry["created"], entry["run"].id), reverse=True)
 
 
-LISTED = ("model", "data", "validation", "test", "timing")  # what lists and pages show of every run's report
+LISTED = ("model", "data", "validation", "test", "timing")  # the keys of report.json that lists and pages show
 
 
 def _stamp(path: Path) -> tuple[int, int]:
-    """When a file was last written, and its size; zeros where there is none."""
+    """The time at which a file was last written, and its size; zeros where there is no file."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return 0, 0
-    return found.st_mtime_ns, found.st_size
+    return status.st_mtime_ns, status.st_size
 
 
-# A page lists runs at every click, and a folder may hold hundreds: each is read again only when its files have changed.
+# A page lists the runs at every click, and there may be hundreds. A run is read again only when its files have changed.
 @functools.lru_cache(maxsize=5000)
 def _listed(run: Run, metric: str, *stamps: tuple[int, int]) -> tuple[str, str, str, dict[str, Any]]:
-    """(status, data, created, report) of a run for `list_runs`; stamps: of its files, so that changed ones are read."""
+    """(status, data, created, report) of a run for `list_runs`. stamps: `_stamp` of its files, as the cache's key."""
     data, created = "?", ""
     try:
         request = run.request
@@ -244,7 +245,7 @@ def _listed(run: Run, metric: str, *stamps: tuple[int, int]) -> tuple[str, str, 
             return "unfinished", data, created, {}
         content = run.report
         report = {key: content[key] for key in LISTED}
-        # What is shown must be there: a report that lacks it counts as damaged.
+        # A report that lacks what lists show counts as damaged.
         _ = report["validation"][metric], report["data"]["sizes"], report["timing"]["total_seconds"]
         test = report["test"]
         _ = test["model"][metric]["value"], test["baselines"].items(), test["comparison"].items()

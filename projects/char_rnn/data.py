@@ -11,8 +11,9 @@ from typing import BinaryIO
 
 import numpy as np
 
-from common.data import Source, Split, Splits, download, load_once
+from common.data import Source, Split, Splits
 from common.errors import UserError
+from common.inputs.downloads import download
 from common.inputs.text import Encoder, read_text, to_jamo
 from projects.char_rnn.config import Config
 
@@ -61,7 +62,6 @@ class Stream:
         return self.read(block * BLOCK, (block + 1) * BLOCK)
 
 
-@load_once
 def load_data(config: Config, data: str, data_dir: Path) -> Splits:
     """Splits whose inputs are `Stream`s; their rows are blocks of 1,000 characters, which the bootstrap draws.
 

@@ -15,11 +15,11 @@ import pandas as pd
 
 from common import report
 from common.cli import evaluate_command
-from common.data import Source
+from common.data import Source, load_splits
 from common.evaluation import score_table
 from common.report import Report
 from common.runs import Run
-from projects.char_rnn.data import BLOCK, Stream, load_data, read_labelled
+from projects.char_rnn.data import BLOCK, Stream, read_labelled
 from projects.char_rnn.ngram import MOST_CHARACTERS, KneserNey, best_order
 from projects.char_rnn.predict import Predictor
 
@@ -38,7 +38,7 @@ Sums = dict[str, np.ndarray]
 def evaluate(run: Run, data: str | None = None) -> Report:
     """Score the run and its baselines on the test part, or on another text with the run's vocabulary."""
     config, predictor = run.config, run.load()
-    splits = load_data(config, run.data, run.data_dir)
+    splits = load_splits(config, run)
     train, validation = splits.train.inputs, splits.validation.inputs
     # The baselines are fitted, and the length of the contexts chosen, before the test part is opened.
     scorers, order = baselines(train, validation)

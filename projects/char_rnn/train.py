@@ -7,13 +7,13 @@ from projects.char_rnn.config import Config
 
 def train(config: Config, run: Run, callbacks=()) -> None:
     """Load, build, fit on the training part with the state carried along, choose the epoch on validation, save."""
+    from common.data import load_splits
     from common.training import OneCycle, fit
-    from projects.char_rnn.data import load_data
     from projects.char_rnn.learn import WARM_UP, Pieces, Validate
     from projects.char_rnn.model import build_model
     from projects.char_rnn.predict import Predictor, choose_examples
 
-    splits = load_data(config, run.data, run.data_dir)
+    splits = load_splits(config, run)
     run.log(f"{splits.source.source}\n{splits.sizes} blocks")
     pieces = Pieces(splits.train.inputs, config, epoch=len(run.history))
     model = build_model(config, splits.meta, pieces.batch, pieces.sequence)

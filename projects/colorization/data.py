@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from common.data import Source, Split, Splits, load_once, split_rows
+from common.data import Source, Split, Splits, split_rows
 from common.errors import UserError
 from common.inputs.images import find_pictures, packaged_photograph, picture_header, read_picture
 from common.inputs.tables import file_sha256
@@ -34,7 +34,6 @@ class Picture:
     box: tuple[int, int, int, int] | None = None
 
 
-@load_once
 def load_data(config: Config, data: str, data_dir: Path) -> Splits:
     """Splits of `Picture`s; targets are their names, because the colours are read from the picture itself.
 

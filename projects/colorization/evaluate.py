@@ -13,12 +13,12 @@ import pandas as pd
 
 from common import report
 from common.cli import evaluate_command
-from common.data import Split
+from common.data import Split, load_splits
 from common.errors import UserError
 from common.evaluation import score_table
 from common.report import Report
 from common.runs import Run
-from projects.colorization.data import Picture, load_data, middle, photographs, shrunk
+from projects.colorization.data import Picture, middle, photographs, shrunk
 from projects.colorization.lab import L_SCALE, to_lab, to_rgb
 from projects.colorization.scores import BIN, BINS, DIRECTIONS, corpus_figures, measure
 
@@ -124,7 +124,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     config = run.config
     size = config.size
     other = _other(Path(data)) if data else None
-    splits = load_data(config, run.data, run.data_dir)
+    splits = load_splits(config, run)
     predictor = run.load()
     network = painter_of(predictor)
     others = baselines(splits.train, splits.validation, size)

@@ -11,13 +11,13 @@ def train(config: Config, run: Run, callbacks=()) -> None:
     What differs from other projects: the pictures stream from disk, the model of `gan` holds two networks of which one
     is kept, and figures/ gets the sample pictures and the losses after every epoch.
     """
+    from common.data import load_splits
     from common.training import fit, problems_said
-    from projects.colorization.data import load_data
     from projects.colorization.model import build_model
     from projects.colorization.predict import Predictor
     from projects.colorization.watch import LinearDecay, Samples, WatchDiscriminator
 
-    splits = load_data(config, run.data, run.data_dir)
+    splits = load_splits(config, run)
     run.log(f"{splits.source.source}\n{splits.sizes}")
     model = build_model(config, splits.meta)
     predictor = Predictor({"model": model.averaged}, dict(splits.meta))

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from common.data import SHARES, Source, Split, Splits, load_once, split_rows
+from common.data import SHARES, Source, Split, Splits, split_rows
 from common.errors import UserError
 from common.files import replacing
 from common.inputs.tables import (
@@ -38,7 +38,6 @@ CURRENCY = rf"\s*(?:-?{SIGN}\s?-?[\d.,' ]*\d|-?[\d.,' ]*\d\s?{SIGN})\s*"  # € 
 MAX_CATEGORIES = 50  # rarer values of a categorical column share one column, "other"
 
 
-@load_once
 def load_data(config: Config, data: str, data_dir: Path) -> Splits:
     """Splits of raw rows (data frames of feature columns) with 0/1 targets.
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from common import report
 from common.cli import evaluate_command
-from common.data import Source, Splits
+from common.data import Source, Splits, load_splits
 from common.errors import UserError
 from common.evaluation import best_f1_threshold, ranking_figures, score_table
 from common.inputs.tables import file_sha256
@@ -20,7 +20,7 @@ from common.report import Report
 from common.runs import Run
 from projects.fraud_detection.cards import SECONDS_PER_DAY, card_precision
 from projects.fraud_detection.config import Config
-from projects.fraud_detection.data import labelled, load_data
+from projects.fraud_detection.data import labelled
 from projects.fraud_detection.predict import Transactions, encode, probability
 
 DIRECTIONS = {"average_precision": "max", "roc_auc": "max", "recall_at_precision": "max", "f1": "max", "cost": "min"}
@@ -45,7 +45,7 @@ def ranking(split: Transactions, config: Config) -> Callable[[np.ndarray], dict[
 def evaluate(run: Run, data: str | None = None) -> Report:
     """Score the run and its baselines on the test split, or on new labelled data with the run's columns."""
     config, predictor = run.config, run.load()
-    splits = load_data(config, run.data, run.data_dir)
+    splits = load_splits(config, run)
     # The baselines are fitted and their thresholds chosen before the test split is opened.
     scorers = {name: (score, _threshold(score, splits.validation)) for name, score in baselines(splits).items()}
     source = splits.source

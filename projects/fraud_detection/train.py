@@ -7,13 +7,13 @@ from projects.fraud_detection.config import Config
 
 def train(config: Config, run: Run, callbacks=()) -> None:
     """Load, build, fit on the training split, choose epoch and threshold on validation, save into the run."""
+    from common.data import load_splits
     from common.training import fit
-    from projects.fraud_detection.data import load_data
     from projects.fraud_detection.evaluate import ranking
     from projects.fraud_detection.model import build_models, schedule, treated
     from projects.fraud_detection.predict import Predictor
 
-    splits = load_data(config, run.data, run.data_dir)
+    splits = load_splits(config, run)
     run.log(f"{splits.source.source}\n{splits.sizes}")
     built = build_models(config, splits.meta)  # one network, or those of the ensemble, each with its own seed
     predictor = Predictor({name: model for name, (model, _) in built.items()}, dict(splits.meta))

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from common.data import SHARES, Source, Split, Splits, load_once, split_rows
+from common.data import SHARES, Source, Split, Splits, split_rows
 from common.errors import UserError
 from common.inputs.images import SUFFIXES, check_picture
 from common.inputs.tables import file_sha256
@@ -25,7 +25,6 @@ HANDWRITTEN = ("builtin", "mnist", "digits")
 Inputs = np.ndarray | list[Path]  # pictures (n, height, width, channels) uint8, or files that are read when needed
 
 
-@load_once
 def load_data(config: Config, data: str, data_dir: Path) -> Splits:
     """Splits of pictures with class numbers; `meta` names the classes and says what the network's input is.
 

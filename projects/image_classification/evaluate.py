@@ -14,12 +14,12 @@ import pandas as pd
 
 from common import report
 from common.cli import evaluate_command
-from common.data import Source, Split, Splits
+from common.data import Source, Split, Splits, load_splits
 from common.evaluation import best_temperature, classification_figures, probabilities, score_table
 from common.inputs.images import picture_text
 from common.report import Report
 from common.runs import Run
-from projects.image_classification.data import Inputs, fingerprint, labelled, load_data
+from projects.image_classification.data import Inputs, fingerprint, labelled
 from projects.image_classification.predict import BATCH, Predictor, in_colour
 
 DIRECTIONS = {"accuracy": "max", "macro_f1": "max", "mcc": "max", "ece": "min"}
@@ -37,7 +37,7 @@ Scorer = Callable[[Inputs], np.ndarray]  # pictures -> probabilities (n, classes
 def evaluate(run: Run, data: str | None = None) -> Report:
     """Score the run and its baselines on the test split, or on a folder of new pictures with the run's classes."""
     config, predictor = run.config, run.load()
-    splits = load_data(config, run.data, run.data_dir)
+    splits = load_splits(config, run)
     scorers = baselines(splits)  # fitted and tuned before the test split is opened
     source, notes = (
         splits.source,

@@ -7,14 +7,14 @@ from projects.image_classification.config import Config, effective
 
 def train(config: Config, run: Run, callbacks=()) -> None:
     """Load, build, fit on the training pictures, choose epoch and temperature on validation, save into the run."""
+    from common.data import load_splits
     from common.layers.normalization import fuse
     from common.training import OneCycle, fit, problems_said
-    from projects.image_classification.data import load_data
     from projects.image_classification.model import build_model
     from projects.image_classification.predict import Predictor
     from projects.image_classification.ties import TiesByLoss
 
-    splits = load_data(config, run.data, run.data_dir)
+    splits = load_splits(config, run)
     run.log(
         f"{splits.source.source}\n{splits.sizes}, pictures of {splits.meta['shape']}, "
         f"changed as {splits.meta['augment']}"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from common.data import Source, Split, Splits, load_once
+from common.data import Source, Split, Splits
 from common.errors import UserError
 from common.inputs.images import find_pictures, packaged_photograph, read_picture
 from projects.super_resolution.config import Config
@@ -34,7 +34,6 @@ class Picture:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-@load_once
 def load_data(config: Config, data: str, data_dir: Path) -> Splits:
     """Splits of `Picture`s. There is no training split: each network learns from the very picture it enlarges.
 

@@ -15,7 +15,7 @@ import pandas as pd
 
 from common import report
 from common.cli import evaluate_command
-from common.data import Split
+from common.data import Split, load_splits
 from common.evaluation import score_table
 from common.files import read_json, replacing, write_json
 from common.inputs.images import read_picture, write_picture
@@ -23,7 +23,7 @@ from common.report import Report
 from common.runs import Run
 from projects.super_resolution.blur import resolve_kernel
 from projects.super_resolution.config import Config, recipe
-from projects.super_resolution.data import Picture, as_split, assumed_kernel, degraded, list_folder, load_data
+from projects.super_resolution.data import Picture, as_split, assumed_kernel, degraded, list_folder
 from projects.super_resolution.predict import Predictor, show_progress
 from projects.super_resolution.resize import as_uint8, imresize, to_ycbcr
 
@@ -141,7 +141,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     """Enlarge and score the test pictures, or all pictures of another folder; baselines by the same code."""
     config = run.config
     predictor = Predictor({}, {"config": vars(config)})
-    splits = load_data(config, run.data, run.data_dir)
+    splits = load_splits(config, run)
     if data:
         test, looks = as_split(list_folder(Path(data), config.scale)), 1
         folder = run.path / "evaluations" / Path(data).stem / "pictures"

@@ -13,11 +13,12 @@ def train(config: Config, run: Run, callbacks=()) -> None:
     """
     from dataclasses import asdict
 
-    from projects.super_resolution.data import degraded, load_data
+    from common.data import load_splits
+    from projects.super_resolution.data import degraded
     from projects.super_resolution.evaluate import enlarge_all, kept_picture
     from projects.super_resolution.predict import Predictor
 
-    splits = load_data(config, run.data, run.data_dir)
+    splits = load_splits(config, run)
     run.log(f"{splits.source.source}\n{splits.sizes}")
     predictor = Predictor({}, {"config": asdict(config)})
     folder = run.path / "pictures" / "validation"

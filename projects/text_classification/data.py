@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from common.data import SHARES, Source, Split, Splits, load_once, split_rows
+from common.data import SHARES, Source, Split, Splits, split_rows
 from common.errors import UserError
 from common.inputs.tables import as_categories, check_columns, file_sha256, read_header, read_table
 from projects.text_classification import download
@@ -36,7 +36,6 @@ SECONDS = {
 MOST_CLASSES = 200
 
 
-@load_once
 def load_data(config: Config, data: str, data_dir: Path) -> Splits:
     """Splits of texts (lists of str) with class numbers; `meta` names the classes and describes the encoding.
 

@@ -13,12 +13,12 @@ import pandas as pd
 
 from common import report
 from common.cli import evaluate_command
-from common.data import Source, Split, Splits
+from common.data import Source, Split, Splits, load_splits
 from common.evaluation import best_temperature, classification_figures, probabilities, score_table
 from common.inputs.tables import file_sha256
 from common.report import Report
 from common.runs import Run
-from projects.text_classification.data import labelled, load_data
+from projects.text_classification.data import labelled
 from projects.text_classification.ngrams import EVERY, bags, normalise, spelled
 from projects.text_classification.predict import Predictor, encode
 
@@ -39,7 +39,7 @@ def accuracy_of(validation) -> Callable[[np.ndarray], dict[str, float]]:
 def evaluate(run: Run, data: str | None = None) -> Report:
     """Score the run and its baselines on the test split, or on new labelled texts with the run's classes."""
     config, predictor = run.config, run.load()
-    splits = load_data(config, run.data, run.data_dir)
+    splits = load_splits(config, run)
     scorers = baselines(splits)  # fitted and tuned before the test split is opened
     source = splits.source
     if data:

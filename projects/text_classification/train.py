@@ -7,13 +7,13 @@ from projects.text_classification.config import Config
 
 def train(config: Config, run: Run, callbacks=()) -> None:
     """Load, build, fit on the training split, choose epoch, mixes and temperature on validation, save into the run."""
+    from common.data import load_splits
     from common.training import OneCycle, fit
-    from projects.text_classification.data import load_data
     from projects.text_classification.evaluate import accuracy_of
     from projects.text_classification.model import build_models, interpolate, start_from_naive_bayes
     from projects.text_classification.predict import Predictor
 
-    splits = load_data(config, run.data, run.data_dir)
+    splits = load_splits(config, run)
     run.log(f"{splits.source.source}\n{splits.sizes}, unit: {splits.meta['unit']}")
     models = build_models(config, splits.meta)
     predictor = Predictor(models, dict(splits.meta))

@@ -1,0 +1,17 @@
+"""Folders of files: which files are copies of each other."""
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from common.inputs.tables import file_sha256
+
+
+def content_keys(paths: Iterable[Path]) -> dict[Path, str]:
+    """A key for the content of each file: files with equal keys are copies of each other, byte for byte.
+
+    Only files of one size can be copies, so few files are read.
+    """
+    sizes = {path: path.stat().st_size for path in paths}
+    count = Counter(sizes.values())
+    return {path: file_sha256(path) if count[size] > 1 else str(path) for path, size in sizes.items()}
