@@ -189,7 +189,7 @@ def test_the_exported_code_encodes_without_this_code(name, model, words, trained
     about = export.write_preprocessing(project, tmp_path)
     assert "encode" in about["functions"] and set(about["packages"]) <= {"numpy", "pandas"}
     exported = without_this_code((tmp_path / about["file"]).read_text(encoding="utf-8"), monkeypatch)
-    splits = project.load_data(dataclasses.replace(project.toy, model=model), "builtin", tmp_path)
+    splits = project.load_data("builtin")(dataclasses.replace(project.toy, model=model), "builtin", tmp_path)
     raw, predictor.meta = splits.validation.inputs[:50], json.loads(json.dumps(splits.meta))
     expected = arrays(predictor.encode(raw, *words))
     answers = arrays(exported.encode(raw, predictor.meta, *words))
