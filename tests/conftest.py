@@ -24,33 +24,48 @@ QUICK = "text_classification" if "text_classification" in PROJECTS else PROJECTS
 one_now_others_slow = pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[pytest.mark.slow] if name != QUICK else []) for name in PROJECTS]
 )
+ONE_SERVER = ("test_browser",)  # files whose tests share a server for all projects
 TOY_BUDGET = 8  # seconds for the whole toy training of a project
 toy_seconds: dict[str, float] = {}  # project -> seconds, of the toy runs that this process has trained
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Group the tests for pytest-xdist, which gives a group to one worker.
+def group(nodeid: str) -> str:
+    """The tests of one group run in one process.
 
     A project's own tests and what the other files ask of it are a group, because they use the same run and the same
-    networks. Every other file is a group. The projects come first: they take longest, so the workers end together.
+    networks. Every other file is a group.
     """
-    for item in items:
-        if not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(_project_of(item) or item.path.stem))
+    file, _, rest = nodeid.partition("::")
+    stem = Path(file).stem
+    if stem not in ONE_SERVER:
+        parameters = rest.partition("[")[2].rstrip("]").split("-")
+        for name in PROJECTS:
+            if name in parameters or f"{stem}_".startswith(f"test_{name}_"):
+                return name
+    return stem
 
-    def place(item: pytest.Item) -> tuple[bool, str]:
-        group = item.get_closest_marker("xdist_group").args[0]
-        return group not in PROJECTS, group
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest comes first, so the processes end at about the same time: long tests, then the projects."""
+
+    def place(item: pytest.Item) -> tuple[bool, bool, str]:
+        has_long_timeout = item.get_closest_marker("timeout") is not None
+        return not has_long_timeout, group(item.nodeid) not in PROJECTS, group(item.nodeid)
 
     items.sort(key=place)
 
 
-def _project_of(item: pytest.Item) -> str | None:
-    """The project that a test is about: its parameter `name`, or the one that its file is named after."""
-    parameters = item.callspec.params if hasattr(item, "callspec") else {}
-    if parameters.get("name") in PROJECTS:
-        return parameters["name"]
-    return next((name for name in PROJECTS if f"{item.path.stem}_".startswith(f"test_{name}_")), None)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Distribute whole groups. pytest-xdist's own `loadgroup` has no effect with pytest 9.2, which ignores its marks."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group(nodeid)
+
+    assert hasattr(LoadScopeScheduling, "_split_scope"), "pytest-xdist has another name for it"
+    return ByGroup(config, log)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -10,12 +10,9 @@ from common.project import Project
 from tests.browser import browser, executable, served, settle
 from tests.conftest import PROJECTS, copy_run, one_now_others_slow
 
-pytestmark = [
-    pytest.mark.skipif(
-        executable() is None, reason="no Chromium: install one, or run `python -m playwright install chromium`"
-    ),
-    pytest.mark.xdist_group("test_browser"),  # the pages of all projects come from one server
-]
+pytestmark = pytest.mark.skipif(
+    executable() is None, reason="no Chromium: install one, or run `python -m playwright install chromium`"
+)
 SLOW = 120_000  # milliseconds that a busy machine may take, with a server that loads TensorFlow
 
 
