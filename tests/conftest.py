@@ -1,5 +1,6 @@
 """Fixtures, and which tests run on one worker: a toy run for each project, trained once and shared by all workers."""
 
+import functools
 import os
 import shutil
 import time
@@ -137,7 +138,7 @@ def copy_run(run: runs.Run, runs_dir: Path) -> runs.Run:
 @pytest.fixture
 def copied(trained, tmp_path) -> Callable[[str], runs.Run]:
     """name -> the toy run of that project, alone in a runs folder that the test may change ($KERAS_PORTFOLIO_RUNS)."""
-    return lambda name: copy_run(trained(name), tmp_path / "runs")
+    return functools.cache(lambda name: copy_run(trained(name), tmp_path / "runs"))
 
 
 @pytest.fixture(scope="session")

@@ -74,6 +74,12 @@ def test_help_and_refusal_come_before_tensorflow(name, command):
     assert refused.returncode == 2 and "Traceback" not in refused.stderr, refused.stderr
 
 
+def test_a_command_that_loads_a_heavy_package_is_noticed():
+    with pytest.raises(AssertionError, match="has imported sklearn"):
+        ask("sklearn")
+    assert ask("projects", "--help").returncode == 0, "the next command has another child"
+
+
 @every_project
 def test_splits_share_nothing(name, trained, tmp_path):
     """No input of one split is in another."""

@@ -102,17 +102,17 @@ def test_a_resumed_training_ends_with_the_same_weights(tmp_path):
 def test_counters_of_stop_and_plateau_survive(tmp_path):
     """Nothing can improve at learning rate 0, so the stop comes after exactly `patience` epochs, resumed or not."""
 
-    def still():
+    def motionless():
         model = toy_model()
         model.compile(keras.optimizers.SGD(0.0), "mse")
         return model
 
     run = toy_run(tmp_path)
     with pytest.raises(RuntimeError):
-        fit(still(), run, [At(4, crash)], epochs=50, patience=5)
+        fit(motionless(), run, [At(4, crash)], epochs=50, patience=5)
     state = json.loads((tmp_path / "checkpoint" / "00003" / "state.json").read_text())
     assert state["counters"]["early_stopping"]["wait"] == 2
-    fit(still(), run, epochs=50, patience=5)
+    fit(motionless(), run, epochs=50, patience=5)
     assert len(run.history) == 6
 
 
@@ -219,7 +219,7 @@ def test_ctrl_c_keeps_the_best_epoch(tmp_path):
     assert model.evaluate(X, Y, verbose=0) == pytest.approx(min(row["val_loss"] for row in run.history), rel=1e-5)
 
 
-def test_ctrl_c_before_anything_was_learnt_is_passed_on(tmp_path):
+def test_ctrl_c_before_the_first_epoch_has_ended_is_passed_on(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         fit(toy_model(), toy_run(tmp_path), [At(1, interrupt)])
 
@@ -331,8 +331,7 @@ def test_history_without_an_epoch_is_empty(tmp_path):
 
 
 def test_one_cycle_goes_up_and_down():
-    shares = np.linspace(0, 1, 101)
-    rates = np.array([training.one_cycle(share, 0.1) for share in shares])
+    rates = np.array([training.one_cycle(done, 0.1) for done in np.linspace(0, 1, 101)])
     top = int(rates.argmax())
     assert rates[top] == pytest.approx(0.1) and 10 <= top <= 20
     assert (np.diff(rates[: top + 1]) > 0).all() and (np.diff(rates[top:]) < 0).all() and rates[-1] < 1e-6
