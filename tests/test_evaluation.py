@@ -1,4 +1,4 @@
-"""Figures equal scikit-learn's, and intervals cover the truth as often as they claim."""
+"""Figures against scikit-learn, intervals against what they claim."""
 
 import numpy as np
 import pytest
@@ -22,18 +22,16 @@ def test_ranking_figures_equal_scikit_learn(rows, seed, decimals, weighted):
     weights = random.integers(0, 4, rows).astype(float) if weighted else np.ones(rows)
     weights[:2] = 1
     threshold = float(random.choice(scores))
-    figures = ranking_figures(targets, scores, threshold, 0.5, 10.0, 1.0)(weights)
-    assert figures["average_precision"] == pytest.approx(
-        average_precision_score(targets, scores, sample_weight=weights)
-    )
-    assert figures["roc_auc"] == pytest.approx(roc_auc_score(targets, scores, sample_weight=weights))
+    found = ranking_figures(targets, scores, threshold, 0.5, 10.0, 1.0)(weights)
+    assert found["average_precision"] == pytest.approx(average_precision_score(targets, scores, sample_weight=weights))
+    assert found["roc_auc"] == pytest.approx(roc_auc_score(targets, scores, sample_weight=weights))
     alarms = scores >= threshold
-    assert figures["f1"] == pytest.approx(f1_score(targets, alarms, sample_weight=weights, zero_division=0))
+    assert found["f1"] == pytest.approx(f1_score(targets, alarms, sample_weight=weights, zero_division=0))
     kept = weights > 0
     precision, recall, _ = precision_recall_curve(targets[kept], scores[kept], sample_weight=weights[kept])
-    assert figures["recall_at_precision"] == pytest.approx(recall[precision >= 0.5].max())
+    assert found["recall_at_precision"] == pytest.approx(recall[precision >= 0.5].max())
     missed, false = weights[(targets == 1) & ~alarms].sum(), weights[(targets == 0) & alarms].sum()
-    assert figures["cost"] == pytest.approx(1000 * (10 * missed + false) / weights.sum())
+    assert found["cost"] == pytest.approx(1000 * (10 * missed + false) / weights.sum())
 
 
 def test_one_class_only_has_no_figures():
@@ -54,10 +52,10 @@ def test_verdicts():
     assert table["comparison"]["poor"]["average_precision"]["verdict"] == "better"
     assert table["comparison"]["poor"]["cost"]["verdict"] == "better"
     assert table["comparison"]["alike"]["average_precision"]["verdict"] == "not distinguishable"
-    reverse = score_table(
+    turned = score_table(
         scored(poor, targets), {"good": scored(good, targets)}, DIRECTIONS, np.ones(2000), resamples=300
     )
-    assert {entry["verdict"] for entry in reverse["comparison"]["good"].values()} == {"worse"}
+    assert {entry["verdict"] for entry in turned["comparison"]["good"].values()} == {"worse"}
     value = table["model"]["average_precision"]
     assert value["low"] < value["value"] < value["high"]
 
@@ -77,7 +75,7 @@ def test_intervals_cover_the_truth_at_the_stated_rate():
 
 
 def test_rows_that_depend_on_each_other_widen_the_interval():
-    """Twenty copies of each of fifty values hold no more than the fifty: the interval is about sqrt(20) times as wide."""
+    """Twenty copies of each of fifty values are fifty values: by unit the interval is about sqrt(20) times as wide."""
     values = np.repeat(np.random.default_rng(2).normal(size=50), 20)
     by_row = score_table(mean_of(values), {}, {}, np.ones(1000))["model"]["mean"]
     by_unit = score_table(mean_of(values), {}, {}, np.ones(1000), np.repeat(np.arange(50), 20))["model"]["mean"]
@@ -99,8 +97,8 @@ def test_same_seed_same_intervals():
 
 
 def test_threshold_holds_on_the_next_sample():
-    """A threshold from 70 positives, on a new sample: better than the argmax of F1, and near the best possible one."""
-    gains, losses = [], []
+    """From 70 positives: better than the argmax of F1 on them, and near the best there is, on a sample of its own."""
+    gained, lost = [], []
     for seed in range(20):
         random = np.random.default_rng(seed)
 
@@ -115,12 +113,12 @@ def test_threshold_holds_on_the_next_sample():
             f1_score(test[0], test[1] >= threshold, sample_weight=test[2])
             for threshold in (best_f1_threshold(*validation), naive, best_f1_threshold(*test))
         ]
-        gains.append(f1[0] - f1[1])
-        losses.append(f1[2] - f1[0])
-    assert np.mean(gains) > 0 and np.mean(losses) < 0.1
+        gained.append(f1[0] - f1[1])
+        lost.append(f1[2] - f1[0])
+    assert np.mean(gained) > 0 and np.mean(lost) < 0.1
 
 
-def test_a_threshold_lies_between_two_separate_classes():
+def test_threshold_separates_what_can_be_separated():
     targets, scores = np.repeat([0, 1], 50), np.concatenate([np.linspace(0, 1, 50), np.linspace(9, 10, 50)])
     assert 1 < best_f1_threshold(targets, scores, np.ones(100)) < 9
 
@@ -136,23 +134,23 @@ def test_classification_figures_equal_scikit_learn(classes, weighted):
 
     random = np.random.default_rng(classes)
     targets = random.integers(classes, size=400)
-    probabilities = random.dirichlet(np.ones(classes), 400) + np.eye(classes)[targets] * 0.3
-    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    shares = random.dirichlet(np.ones(classes), 400) + np.eye(classes)[targets] * 0.3
+    shares /= shares.sum(axis=1, keepdims=True)
     weights = random.integers(0, 4, 400).astype(float) if weighted else np.ones(400)
-    figures = classification_figures(targets, probabilities)(weights)
-    answers = probabilities.argmax(axis=1)
-    assert figures["accuracy"] == pytest.approx(accuracy_score(targets, answers, sample_weight=weights))
-    assert figures["macro_f1"] == pytest.approx(f1_score(targets, answers, average="macro", sample_weight=weights))
-    assert figures["mcc"] == pytest.approx(matthews_corrcoef(targets, answers, sample_weight=weights))
+    found = classification_figures(targets, shares)(weights)
+    answers = shares.argmax(axis=1)
+    assert found["accuracy"] == pytest.approx(accuracy_score(targets, answers, sample_weight=weights))
+    assert found["macro_f1"] == pytest.approx(f1_score(targets, answers, average="macro", sample_weight=weights))
+    assert found["mcc"] == pytest.approx(matthews_corrcoef(targets, answers, sample_weight=weights))
 
 
 def test_calibration_error_by_hand():
     """Four answers of 0.9, three of them right; two of 0.6, both right: (4 · 0.15 + 2 · 0.4) / 6."""
-    probabilities = np.array([[0.9, 0.1]] * 4 + [[0.4, 0.6]] * 2)
+    shares = np.array([[0.9, 0.1]] * 4 + [[0.4, 0.6]] * 2)
     targets = np.array([0, 0, 0, 1, 1, 1])
-    assert classification_figures(targets, probabilities)(np.ones(6))["ece"] == pytest.approx((4 * 0.15 + 2 * 0.4) / 6)
-    certain = np.array([[1.0, 0.0], [0.0, 1.0]])
-    assert classification_figures(np.array([0, 1]), certain)(np.ones(2))["ece"] == 0
+    assert classification_figures(targets, shares)(np.ones(6))["ece"] == pytest.approx((4 * 0.15 + 2 * 0.4) / 6)
+    sure = np.array([[1.0, 0.0], [0.0, 1.0]])
+    assert classification_figures(np.array([0, 1]), sure)(np.ones(2))["ece"] == 0
 
 
 def test_a_class_that_nobody_has_does_not_count():
