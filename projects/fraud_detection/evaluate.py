@@ -132,7 +132,6 @@ def _fit_baselines(splits: Splits) -> dict[str, Scorer]:
     def fitted(model, limit: float = 5.0) -> Scorer:
         model.fit(encode(train.inputs, meta, limit), train.targets)  # unweighted, as the network; see `encode_split`
         if isinstance(model, RandomForestClassifier):
-            model.set_params(n_jobs=1)  # several threads would add the trees' votes in another order each time
             return lambda frame: model.predict_proba(encode(frame, meta, limit))[:, 1]
         return lambda frame: model.decision_function(encode(frame, meta, limit))
 
