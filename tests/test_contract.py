@@ -186,7 +186,11 @@ def _history(run: runs.Run) -> list:
 def _report(run: runs.Run) -> dict:
     """The report without what differs between two runs with the same figures: times, the run's id, the looks."""
     content = {key: value for key, value in run.report.items() if key not in ("timing", "run")}
-    return content | {"test": {key: value for key, value in content["test"].items() if key != "looks"}}
+    content["test"] = {key: value for key, value in content["test"].items() if key != "looks"}
+    content["failures"] = [
+        {key: value for key, value in failure.items() if key != "seconds"} for failure in content["failures"]
+    ]
+    return content
 
 
 @every_project
