@@ -21,6 +21,16 @@ from tests.conftest import PROJECTS, ROOT
 EXPORTED = [name for name in PROJECTS if not hasattr(Project(name).card, "NO_EXPORT")]
 
 
+# Formats whose packages are not among the dependencies: skipped without them, and selected by `-m export`.
+every_format = pytest.mark.parametrize(
+    "form",
+    [
+        pytest.param(form, marks=[pytest.mark.export] if about.packages else [])
+        for form, about in export.FORMATS.items()
+    ],
+)
+
+
 def needs(form: str) -> None:
     for module in export.FORMATS[form].packages:
         pytest.importorskip(module, reason='python -m pip install -e ".[export]"')
@@ -76,7 +86,7 @@ MODELS = {
 }
 
 
-@pytest.mark.parametrize("form", export.FORMATS)
+@every_format
 @pytest.mark.parametrize("model", MODELS)
 def test_every_kind_of_network_answers_as_in_keras(form, model, tmp_path):
     needs(form)
@@ -120,7 +130,7 @@ def test_a_network_that_answers_otherwise_is_refused(tmp_path, monkeypatch):
         export.export_network("network", dense(), "savedmodel", tmp_path, None)
 
 
-@pytest.mark.parametrize("form", export.FORMATS)
+@every_format
 @pytest.mark.parametrize("name", EXPORTED)
 def test_a_run_is_exported_whole(name, form, trained, tmp_path, capfd):
     needs(form)
