@@ -180,7 +180,7 @@ def without_this_code(source, monkeypatch):
 
 
 def calls_of_encode(project, raw, predictor, monkeypatch):
-    """(arguments, result) of each call of the project's `encode` while the Predictor answers."""
+    """(arguments, result) of each call of the project's `encode` while the Predictor answers, or encodes the prompt."""
     encoding, predict = (importlib.import_module(f"projects.{project.name}.{file}") for file in ("encoding", "predict"))
     calls, encode = [], encoding.encode
 
@@ -192,6 +192,8 @@ def calls_of_encode(project, raw, predictor, monkeypatch):
         if getattr(module, "encode", None) is encode:
             monkeypatch.setattr(module, "encode", recording)
     predictor.predict(raw)
+    if not calls:
+        predictor.encode(raw["prompt"])
     return calls
 
 
