@@ -306,8 +306,8 @@ def test_the_gradients_of_an_ngram_are_added_up_in_one_order():
     random = np.random.default_rng(0)
     values, rows = random.normal(size=(20_000, 30)).astype("float32"), random.integers(5000, size=20_000)
     steps = []
-    for _ in range(20):
-        weights, optimizer = keras.Variable(np.zeros((5000, 30))), reproducible(keras.optimizers.SGD(1.0))
+    for _ in range(60):
+        weights, optimizer = keras.Variable(np.zeros((5000, 30), "float32")), reproducible(keras.optimizers.SGD(1.0))
         optimizer.apply([tf.IndexedSlices(values, rows, (5000, 30))], [weights])
         steps.append(keras.ops.convert_to_numpy(weights))
     expected = np.zeros((5000, 30))
