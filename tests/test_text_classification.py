@@ -64,15 +64,6 @@ def test_a_bucket_is_spelled_as_an_ngram_that_falls_into_it(unit):
     assert {"good", "was good", "the film was"} <= set(names.values()) if unit == "word" else "goo" in names.values()
 
 
-def test_padding_keeps_every_id():
-    ragged = bags(TEXTS, {"char": (1, 2)}, 1000)
-    rows = np.array([4, 2, 0])
-    padded = ragged.padded(rows, 50)
-    assert padded.shape == (3, 50)
-    for row, line in zip(rows, padded, strict=True):
-        np.testing.assert_array_equal(line[line > 0], ragged[row])
-
-
 def test_normalise():
     assert normalise("A <br /> B\n\t C") == "a b c"
     assert normalise(unicodedata.normalize("NFD", "한국")) == "한국"

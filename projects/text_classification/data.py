@@ -24,8 +24,7 @@ LANGUAGES = {
     "de": "German", "nl": "Dutch", "fr": "French", "it": "Italian", "ro": "Romanian", "pl": "Polish",
     "hu": "Hungarian", "is": "Icelandic", "tr": "Turkish", "vi": "Vietnamese", "ja": "Japanese", "zh": "Chinese",
 }  # fmt: skip
-SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 604_800, "month": 2_629_800}
-SECONDS["year"] = 12 * SECONDS["month"]
+SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800, "month": 2629800, "year": 31557600}
 MAX_CLASSES = 200
 MIN_TEXTS = 5  # of each class, so that every split has some
 
