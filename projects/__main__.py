@@ -4,9 +4,9 @@ import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 from tyro.extras import SubcommandApp
 
 from common import cli, runs
@@ -95,6 +95,7 @@ def fork(
     where: Where,
     title: str | None = None,
     run: str | None = None,
+    extras: Annotated[str, arg(name="with")] = "",
 ) -> None:
     """Make a new repository out of one project: its page, tests, README, CI workflow and a first commit.
 
@@ -103,12 +104,13 @@ def fork(
         directory: the new folder; it must not exist, or be empty.
         title: what the page and the README are called; left out, the project's own title.
         run: carry a run along, so that the page works at once when deployed: an id, best (by validation) or latest.
+        extras: tools to take along, such as search,export,compare; and standard, for the standard data sets.
     """
     from common.tools.fork import fork
 
     project = Project(name)
     found = runs.find(project, run, where.runs_dir) if run else None
-    files = fork(project, directory, title, found)
+    files = fork(project, directory, title, found, [word for word in extras.replace(" ", "").split(",") if word])
     if found and found.data != "builtin":
         print(f"Note: the run holds samples of {found.data}: publish it only if you may.")
     print(f"{len(files)} files and a first commit in {directory}. Go on there:\n\n  cd {directory}")
