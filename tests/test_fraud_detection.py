@@ -344,10 +344,10 @@ def test_training_from_the_page(trained, tmp_path):
     start.click().run()
     assert not app.exception
     (entry,) = runs.list_runs(Project(NAME), runs.runs_dir())
-    from apps import shared
+    from apps import training
 
-    process = shared._processes()[str(entry["run"].path)]
-    assert process.wait(120) == 0, shared._console(entry["run"]).read_text()
+    process = training._processes()[str(entry["run"].path)]
+    assert process.wait(120) == 0, training._console(entry["run"]).read_text()
     app.run()
     assert entry["run"].finished and any(entry["run"].id in success.value for success in app.success)
 
