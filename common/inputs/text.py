@@ -82,11 +82,6 @@ class Encoder:
         return [symbol for symbol in dict.fromkeys(text) if self._table[ord(symbol)] < 0]
 
 
-def decode(ids: Iterable[int], vocabulary: Sequence[str], unknown: str = "\ufffd") -> str:
-    """Ids back to text; an id outside the vocabulary becomes `unknown`."""
-    return "".join(vocabulary[i] if i < len(vocabulary) else unknown for i in ids)
-
-
 def to_jamo(text: str) -> str:
     """Each Hangul syllable as its two or three conjoining jamo; everything else stays.
 
