@@ -20,13 +20,13 @@ from tests.conftest import ROOT
 CELLS = {"simple_rnn": layers.SimpleRNN, "gru": layers.GRU, "lstm": layers.LSTM}
 
 
-REAL_SMALLEST, REAL_RECURRENCE = recurrent.SMALLEST, recurrent._recurrence
+REAL_MIN_UNITS, REAL_RECURRENCE = recurrent.MIN_UNITS, recurrent._recurrence
 
 
 @pytest.fixture(autouse=True)
 def plain(monkeypatch):
     """Toy layers are accelerated too, without the seconds of XLA; `compiled` asks for both."""
-    monkeypatch.setattr(recurrent, "SMALLEST", 1)
+    monkeypatch.setattr(recurrent, "MIN_UNITS", 1)
     monkeypatch.setattr(recurrent, "_recurrence", lambda *settings: REAL_RECURRENCE(*settings[:-1], False))
 
 
@@ -230,9 +230,9 @@ def test_training_goes_as_with_keras_alone(cell, compiled, monkeypatch):
 
 
 def test_small_layers_are_left_to_keras(monkeypatch):
-    monkeypatch.setattr(recurrent, "SMALLEST", REAL_SMALLEST)
-    assert "inner_loop" not in vars(accelerate(layers.GRU(REAL_SMALLEST - 1)))
-    assert "inner_loop" in vars(accelerate(layers.GRU(REAL_SMALLEST)))
+    monkeypatch.setattr(recurrent, "MIN_UNITS", REAL_MIN_UNITS)
+    assert "inner_loop" not in vars(accelerate(layers.GRU(REAL_MIN_UNITS - 1)))
+    assert "inner_loop" in vars(accelerate(layers.GRU(REAL_MIN_UNITS)))
 
 
 def test_reaches_layers_in_wrappers_and_nested_models():
