@@ -151,11 +151,19 @@ def _watched(config: Any, read: set[str]) -> Any:
 
 
 def hold_out_tenth(targets: Sequence, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Sorted row numbers of training and of a tenth for validation, with the same fraction of each class."""
+    """Sorted row numbers of training and of a tenth for validation, with the same fraction of each class.
+
+    Raises UserError when a tenth of the rows would be fewer than the classes.
+    """
     from sklearn.model_selection import StratifiedShuffleSplit
 
-    parts = StratifiedShuffleSplit(1, test_size=0.1, random_state=seed).split(targets, targets)
-    train, validation = next(parts)
+    splitter = StratifiedShuffleSplit(1, test_size=0.1, random_state=seed)
+    try:
+        train, validation = next(splitter.split(targets, targets))
+    except ValueError:  # scikit-learn's own words speak of its parameters
+        raise UserError(
+            f"{len(targets)} training rows are too few: a tenth of them is validation, and needs some of each class."
+        ) from None
     return np.sort(train), np.sort(validation)
 
 

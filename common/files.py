@@ -59,6 +59,12 @@ def folder_name(source: Path) -> str:
     return f"{plain[:60]}-{hashlib.sha256(str(source.resolve()).encode()).hexdigest()[:8]}"
 
 
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file's content, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text beside `path`, then rename."""
     with replacing(path) as temporary:
