@@ -117,7 +117,7 @@ def _differences() -> list[str]:
             same = calls and all(np.allclose(a, b, atol=1e-5) for a, b in zip(result, expected, strict=True))
             reason = ""
         except Exception as error:  # whatever an unknown Keras raises here, its own layers still work
-            same, reason = False, f" ({type(error).__name__}: {error})"
+            same, reason = False, f" ({type(error).__name__}: {' '.join(str(error).split())})"
         if not same:
             different.append(make.__name__ + reason)
     return different
