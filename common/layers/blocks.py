@@ -75,9 +75,9 @@ def residual(x, filters: int, strides: int = 1, dropout: float = 0.0, name: str 
     """
     shortcut = x
     if strides > 1:
-        # The pixels are picked before the convolution instead of by its strides. The result is the same. In the gradient
-        # of a 1 × 1 convolution with strides, TensorFlow 2.21 with oneDNN on a CPU writes beyond its memory and may crash
-        # (8 channels, an odd number of pictures).
+        # The pixels are picked before the convolution instead of by its strides. The result is the same. TensorFlow 2.21
+        # with oneDNN on a CPU writes beyond its memory, and may crash, in the gradient of a 1 × 1 convolution with
+        # strides (8 channels, an odd number of pictures).
         shortcut = layers.MaxPooling2D(1, strides, "same", name=f"{name}_picked")(x)
     if strides > 1 or x.shape[-1] != filters:
         shortcut = conv(shortcut, filters, 1, norm="batch", activation=None, name=f"{name}_shortcut")
@@ -120,7 +120,7 @@ def recurrent_stack(
     name: str = "recurrent",
     **options,
 ):
-    """One SimpleRNN, GRU or LSTM layer for each entry of `units`, named `name_1`, `name_2`, …, each followed by dropout.
+    """One SimpleRNN, GRU or LSTM layer for each entry of `units`, named `name_1`, `name_2`, …; dropout after each.
 
     x: tensor (batch, time, features). Every layer uses its mask (of `Embedding(mask_zero=True)` or `Masking`). Masked
     steps change no state, so sequences of different length can share a batch.
