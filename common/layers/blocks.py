@@ -75,7 +75,7 @@ def residual(x, filters: int, strides: int = 1, dropout: float = 0.0, name: str 
     """
     shortcut = x
     if strides > 1:
-        # The pixels are picked before the convolution instead of by its strides. The result is the same. TensorFlow 2.21
+        # The pixels are picked before the convolution and not by its strides. The result is the same. TensorFlow 2.21
         # with oneDNN on a CPU writes beyond its memory, and may crash, in the gradient of a 1 × 1 convolution with
         # strides (8 channels, an odd number of pictures).
         shortcut = layers.MaxPooling2D(1, strides, "same", name=f"{name}_picked")(x)
