@@ -354,31 +354,31 @@ def test_training_on_a_folder(folder, tmp_path):
     assert result.sizes["test"] == 6 and any("notes.txt" in note for note in result.notes)
 
 
-class Killed(keras.callbacks.Callback):
-    """Ends the training in the middle of its second epoch."""
+class Kill(keras.callbacks.Callback):
+    """Copies the run folder in the middle of the second epoch: what a kill would leave behind."""
+
+    def __init__(self, run, copy):
+        super().__init__()
+        self.run_folder, self.copy = run.path, copy
 
     def on_train_batch_begin(self, batch, logs=None):
         if batch == 2 and self.model.optimizer.iterations > self.params["steps"]:
-            raise RuntimeError("killed")
+            shutil.copytree(self.run_folder, self.copy)
 
 
 @pytest.mark.parametrize("knobs", [{"model": "lenet", "recipe": "alexnet"}, {"model": "resnet", "width": 8}])
 def test_a_resumed_training_ends_as_one_that_was_not_interrupted(knobs, tmp_path):
     """Dropout, shuffling, random changes, moving averages and learning rates: the same to the last digit."""
-    config = replace(TOY, **knobs)
-    started = [runs.start(PROJECT, config, "digits", tmp_path, tmp_path / name) for name in ("whole", "killed")]
-    for run, callbacks in zip(started, ((), (Killed(),)), strict=True):
-        keras.utils.set_random_seed(config.seed)
-        try:
-            PROJECT.train(config, run, callbacks)
-        except RuntimeError:
-            assert len(run.history) == 1
-            keras.utils.set_random_seed(config.seed)
-            PROJECT.train(config, run)
-    whole, resumed = ([{**row, "seconds": 0} for row in run.history] for run in started)
+    run = runs.start(PROJECT, replace(TOY, **knobs), "digits", tmp_path, tmp_path / "runs")
+    PROJECT.train(run.config, run, (Kill(run, tmp_path / "killed" / PROJECT.name / run.id),))
+    killed = runs.Run(tmp_path / "killed" / PROJECT.name / run.id)
+    assert len(killed.history) == 1
+    PROJECT.train(killed.config, killed)
+    whole, resumed = ([{**row, "seconds": 0} for row in one.history] for one in (run, killed))
     assert len(whole) == 2 and whole == resumed
-    for one, two in zip(*(run.load().networks["model"].get_weights() for run in started), strict=True):
-        np.testing.assert_array_equal(one, two)
+    weights = [one.load().networks["model"].get_weights() for one in (run, killed)]
+    for a, b in zip(*weights, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 # Prediction
