@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,19 +47,11 @@ def train_command(package: str) -> None:
     """`python -m projects.<name>.train`: train, evaluate once, print the score table and what to do next."""
     project = Project(package.rpartition(".")[2])
 
-    def main(run: TrainOptions, model: Any) -> Run:
-        if run.resume:
-            resumed = runs.find(project, run.resume, run.runs_dir)
-            if resumed.finished:
-                raise UserError(f"The run {resumed.id} is finished; leave out --resume to start a new one.")
-            if model != project.config_class():
-                raise UserError("--resume goes on with the run's own knobs; leave the other flags out.")
-            return Run(resumed.path, run.tensorboard)
-        return runs.start(project, model, run.data, run.data_dir, run.runs_dir, run.tensorboard)
-
-    main.__annotations__["model"] = project.config_class
+    # The flags are those of both classes; of the second, the project's Config, nothing is known before it is named.
+    Request = make_dataclass("Request", [("run", TrainOptions), ("model", project.config_class)])
     with user_errors():
-        run = _parse(main, project, "train", data_names(project))
+        request: Any = _parse(Request, project, "train", data_names(project))
+        run = asked_run(project, request.run, request.model)
         new = not any(run.path.glob("log.txt"))
         try:
             train_run(run)
@@ -68,6 +60,18 @@ def train_command(package: str) -> None:
                 shutil.rmtree(run.path)  # nothing was learnt, and the same mistake would end it again
             raise
         print_next_steps(run)
+
+
+def asked_run(project: Project, options: TrainOptions, config: Any) -> Run:
+    """The run that `train` was asked for: a new one, or the unfinished one that --resume names."""
+    if not options.resume:
+        return runs.start(project, config, options.data, options.data_dir, options.runs_dir, options.tensorboard)
+    run = runs.find(project, options.resume, options.runs_dir)
+    if run.finished:
+        raise UserError(f"The run {run.id} is finished; leave out --resume to start a new one.")
+    if config != project.config_class():
+        raise UserError("--resume goes on with the run's own knobs; leave the other flags out.")
+    return Run(run.path, options.tensorboard)
 
 
 def evaluate_command(package: str) -> None:

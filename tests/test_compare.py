@@ -9,11 +9,12 @@ from streamlit.testing.v1 import AppTest
 from apps.i18n import ACRONYMS, TERMS
 from common import cli, runs
 from common.errors import UserError
-from common.evaluation import paired, ranking_figures, score_table
+from common.evaluation import paired, score_table
 from common.files import read_json, write_json
 from common.project import Project
 from common.tools import compare
 from common.tools import list as overview
+from projects.fraud_detection.metrics import ranking_figures
 from tests.conftest import PROJECTS, ROOT, refused
 
 NAME = "fraud_detection"

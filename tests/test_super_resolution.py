@@ -2,8 +2,6 @@
 
 import io
 import json
-import subprocess
-import sys
 from dataclasses import asdict, replace
 from fractions import Fraction
 
@@ -17,12 +15,15 @@ from common import cli, runs
 from common.errors import UserError
 from common.inputs import images
 from common.project import Project
-from projects.super_resolution import blur, learn, predict, resize
+from projects.super_resolution import blur, encoding, learn, predict, resize
 from projects.super_resolution.config import TOY, Config, recipe
 from projects.super_resolution.data import degraded, list_folder, load_data
-from projects.super_resolution.evaluate import baseline, scores
+from projects.super_resolution.metrics import scores
 from projects.super_resolution.model import build_model
+from projects.super_resolution.pairs import Pairs
 from projects.super_resolution.predict import Predictor
+from projects.super_resolution.resize import baseline
+from tests.commands import run_here
 from tests.conftest import ROOT
 
 QUICK = replace(TOY, steps=8)
@@ -86,22 +87,22 @@ def test_kernel_is_centred(scale, shape):
 def test_back_projection_makes_it_consistent(kernel, example):
     low = example[0].astype(float)
     shape = (2 * low.shape[0], 2 * low.shape[1])
-    off = [
+    errors = [
         np.abs(resize.shrink(resize.enlarge(low, 2, shape, kernel, times), 2, kernel) - low).mean()
         for times in (0, 1, 4, 16)
     ]
-    assert off == sorted(off, reverse=True) and off[-1] < 0.25 * off[0]
+    assert errors == sorted(errors, reverse=True) and errors[-1] < 0.25 * errors[0]
 
 
 @pytest.mark.slow
 def test_bicubic_on_set5_is_the_published_one(datasets):
     """33.66 dB in every paper; ± 0.05 because of how Y is rounded."""
     pictures = list_folder(datasets / "super_resolution" / "Set5", 2)
-    found = []
+    psnr = []
     for picture in pictures:
         low, truth = degraded(picture, Config())
-        found.append(scores(baseline(low, 2, "bicubic"), truth, 2)["psnr"])
-    assert len(found) == 5 and np.mean(found) == pytest.approx(33.66, abs=0.05)
+        psnr.append(scores(baseline(low, 2, "bicubic"), truth, 2)["psnr"])
+    assert len(psnr) == 5 and np.mean(psnr) == pytest.approx(33.66, abs=0.05)
 
 
 # Learning
@@ -110,14 +111,14 @@ def test_bicubic_on_set5_is_the_published_one(datasets):
 @pytest.mark.parametrize("fold", [2, 3, 4])
 def test_folding_is_undone(fold):
     picture = np.random.default_rng(0).normal(size=(fold * 5, fold * 7, 3))
-    np.testing.assert_array_equal(learn.fold_out(learn.fold_in(picture, fold), fold), picture)
+    np.testing.assert_array_equal(encoding.fold_out(encoding.fold_in(picture, fold), fold), picture)
 
 
 def test_turning_is_undone():
     picture = np.random.default_rng(0).normal(size=(4, 6, 3))
     for turns in range(4):
         for mirrored in range(2):
-            back = learn.turned_back(learn.turned(picture, turns, mirrored), turns, mirrored)
+            back = encoding.turned_back(encoding.turned(picture, turns, mirrored), turns, mirrored)
             np.testing.assert_array_equal(back, picture)
 
 
@@ -134,11 +135,11 @@ def test_self_ensemble_turns_with_the_picture(random_network):
     base = np.random.default_rng(1).uniform(0, 255, (24, 40, 3))
     answer = learn.correction(random_network, base, 2)
     for view in [(1, 0), (2, 0), (0, 1), (3, 1)]:
-        seen = learn.correction(random_network, learn.turned(base, *view), 2)
-        np.testing.assert_allclose(seen, learn.turned(answer, *view), atol=1e-2)
-    alone = learn.correction(random_network, learn.turned(base, 1, 0), 2, ensemble=False)
+        seen = learn.correction(random_network, encoding.turned(base, *view), 2)
+        np.testing.assert_allclose(seen, encoding.turned(answer, *view), atol=1e-2)
+    alone = learn.correction(random_network, encoding.turned(base, 1, 0), 2, ensemble=False)
     plain = learn.correction(random_network, base, 2, ensemble=False)
-    assert np.abs(alone - learn.turned(plain, 1, 0)).max() > 1, "one view alone should not turn with the picture"
+    assert np.abs(alone - encoding.turned(plain, 1, 0)).max() > 1, "one view alone should not turn with the picture"
 
 
 def test_tiles_change_nothing(random_network, monkeypatch):
@@ -150,10 +151,10 @@ def test_tiles_change_nothing(random_network, monkeypatch):
 
 def test_pairs_hold_what_was_lost(example):
     source = resize.to_ycbcr(example[0].astype(float))
-    pairs = learn.Pairs([source], Fraction(2), 16, None, np.random.default_rng(0))
-    question, lacking = pairs.pairs[0]
-    np.testing.assert_allclose(255 * (question + 0.5 + lacking), source, atol=1e-3)
-    assert pairs.shares.sum() == pytest.approx(1)
+    pairs = Pairs([source], Fraction(2), 16, None, np.random.default_rng(0))
+    question, correction = pairs.pairs[0]
+    np.testing.assert_allclose(255 * (question + 0.5 + correction), source, atol=1e-3)
+    assert pairs.probabilities.sum() == pytest.approx(1)
     folded, target = pairs.draw()
     assert folded.shape == target.shape == (1, 8, 8, 12)
 
@@ -183,8 +184,8 @@ def test_previews_do_not_change_the_answer(example):
 
 def test_closing_the_stream_ends_the_learning(example, monkeypatch):
     steps = []
-    draw = learn.Pairs.draw
-    monkeypatch.setattr(learn.Pairs, "draw", lambda self: steps.append(1) or draw(self))
+    draw = Pairs.draw
+    monkeypatch.setattr(Pairs, "draw", lambda self: steps.append(1) or draw(self))
     stream = predictor(replace(QUICK, steps=1000)).stream({"picture": example[0]})
     next(stream), next(stream)
     stream.close()
@@ -203,7 +204,7 @@ def test_closing_the_stream_ends_the_learning(example, monkeypatch):
         (4, {"networks": 2, "rounds": 2}),
     ],
 )
-def test_every_scale_and_way(scale, how, example):
+def test_every_scale_and_recipe(scale, how, example):
     answer = predictor(replace(QUICK, scale=scale, steps=3, **how)).predict({"picture": example[0][:33, :38]})
     assert answer["picture"].shape == (33 * scale, 38 * scale, 3) and answer["picture"].dtype == np.uint8
 
@@ -234,17 +235,17 @@ def test_the_blur_is_found(shape):
     if shape:
         config = replace(config, kernel="gaussian", blur_along=shape[0], blur_across=shape[1], blur_angle=shape[2])
     splits = load_data(config, "builtin", ROOT)
-    found = [
+    estimates = [
         blur.estimate_blur(degraded(picture, config)[0], 2)
         for picture in (*splits.validation.inputs, *splits.sealed_test.inputs)
     ]
     if shape is None:
-        assert found == [None] * 7
+        assert estimates == [None] * 7
         return
-    found = np.array(found)
-    np.testing.assert_allclose(found[:, :2], np.tile(shape[:2], (7, 1)), rtol=0.25)
+    estimates = np.array(estimates)
+    np.testing.assert_allclose(estimates[:, :2], np.tile(shape[:2], (7, 1)), rtol=0.25)
     if shape[0] > shape[1]:
-        assert np.abs(found[:, 2] - shape[2]).max() < 15
+        assert np.abs(estimates[:, 2] - shape[2]).max() < 15
 
 
 @pytest.mark.parametrize("picture", [np.zeros((64, 64, 3)), np.full((900, 33, 3), 200), np.ones((16, 900, 3))])
@@ -290,15 +291,15 @@ def test_finished_pictures_are_not_done_again(tmp_path, monkeypatch):
     project = Project("super_resolution")
     run = runs.start(project, QUICK, "builtin", tmp_path, tmp_path / "runs")
     began = []
-    stream = Predictor.stream
+    super_resolve = learn.super_resolve
 
-    def counted(self, raw, previews=True):
+    def counted(*args, **keywords):
         began.append(1)
         if len(began) == 2:
             run.stop_file.touch()
-        return stream(self, raw, previews)
+        return super_resolve(*args, **keywords)
 
-    monkeypatch.setattr(Predictor, "stream", counted)
+    monkeypatch.setattr(learn, "super_resolve", counted)
     with pytest.raises(KeyboardInterrupt):
         cli.train_run(run)
     assert len(began) == 2 and not run.finished and len(run.history) == 1
@@ -336,11 +337,11 @@ def test_folder_layouts(tmp_path):
     picture = np.zeros((64, 64, 3), np.uint8)
     for name in ("img_001_SRF_2_HR", "img_001_SRF_2_LR", "img_002_SRF_2_HR"):
         images.write_picture(picture, tmp_path / "Set5" / "image_SRF_2" / f"{name}.png")
-    assert [found.name for found in list_folder(tmp_path / "Set5", 2)] == ["img_001_SRF_2_HR", "img_002_SRF_2_HR"]
+    assert [picture.name for picture in list_folder(tmp_path / "Set5", 2)] == ["img_001_SRF_2_HR", "img_002_SRF_2_HR"]
     images.write_picture(picture, tmp_path / "Set14" / "GTmod12" / "baboon.png")
-    assert [found.name for found in list_folder(tmp_path / "Set14", 3)] == ["baboon"]
+    assert [picture.name for picture in list_folder(tmp_path / "Set14", 3)] == ["baboon"]
     images.write_picture(picture, tmp_path / "Set14" / "GTmod12" / "baboon.jpg")
-    assert [found.name for found in list_folder(tmp_path / "Set14", 3)] == ["baboon.jpg", "baboon.png"]
+    assert [picture.name for picture in list_folder(tmp_path / "Set14", 3)] == ["baboon.jpg", "baboon.png"]
     for number in range(6):
         images.write_picture(picture, tmp_path / "BSD68" / f"{number}.jpg")
     (tmp_path / "BSD68" / "readme.txt").write_text("not a picture")
@@ -450,9 +451,8 @@ def test_a_file_instead_of_a_folder(tmp_path):
         load_data(QUICK, str(tmp_path / "one.png"), tmp_path)
 
 
-def enlarge(*arguments) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "projects.super_resolution.predict", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+def enlarge(*arguments):
+    return run_here("projects.super_resolution.predict", *arguments)
 
 
 def test_command(trained, tmp_path, example):
