@@ -2,6 +2,8 @@
 
 import builtins
 import dataclasses
+import importlib
+import inspect
 import json
 import subprocess
 import sys
@@ -141,7 +143,8 @@ def test_a_run_is_exported_whole(name, form, trained, tmp_path, capfd):
     assert all(limit in printed for limit in export.FORMATS[form].limits)
     assert json.loads((output / "preprocessing.json").read_text(encoding="utf-8")) == json.loads(json.dumps(content))
     assert set(content["networks"]) == {file.stem for file in run.path.glob("*.keras")}
-    assert content["encode"], "Predictor.encode has no docstring"
+    assert all(content["code"]["functions"].values()), "encode or decode has no docstring"
+    assert inspect.getdoc(run.project.predictor_class.encode), "Predictor.encode has no docstring"
     assert all(about["file"] in (output / "README.md").read_text() for about in content["networks"].values())
     # Where neither Keras nor this code can be imported from.
     child = subprocess.run([sys.executable, "example.py"], cwd=output, capture_output=True, text=True)
@@ -176,37 +179,58 @@ def without_this_code(source, monkeypatch):
     return module
 
 
+def calls_of_encode(project, raw, predictor, monkeypatch):
+    """(arguments, result) of each call of the project's `encode` while the Predictor answers, or encodes the prompt."""
+    encoding, predict = (importlib.import_module(f"projects.{project.name}.{file}") for file in ("encoding", "predict"))
+    calls, encode = [], encoding.encode
+
+    def recording(*arguments):
+        calls.append((arguments, encode(*arguments)))
+        return calls[-1][1]
+
+    for module in (encoding, predict):
+        if getattr(module, "encode", None) is encode:
+            monkeypatch.setattr(module, "encode", recording)
+    predictor.predict(raw)
+    if not calls:
+        predictor.encode(raw["prompt"])
+    return calls
+
+
 def arrays(encoded):
-    """The arrays of what was encoded, also in batches of rows or as rows of different length."""
-    encoded = getattr(encoded, "rows", encoded)
+    """The arrays of what was encoded: one, or rows of different length."""
     return [encoded] if isinstance(encoded, np.ndarray) else list(vars(encoded).values())
 
 
-@pytest.mark.parametrize(
-    ("name", "model", "words"),
-    [
-        pytest.param(*case, marks=pytest.mark.skipif(case[0] not in PROJECTS, reason=f"a fork without {case[0]}"))
-        for case in (
-            ("fraud_detection", "mlp", ()),
-            ("text_classification", "bag", ("bag",)),
-            ("text_classification", "gru", ("gru",)),
-        )
-    ],
-)
-def test_the_exported_code_encodes_without_this_code(name, model, words, trained, tmp_path, monkeypatch):
-    """words: what `encode` is given besides the raw inputs and meta."""
+@pytest.mark.parametrize("name", EXPORTED)
+def test_the_exported_code_encodes_without_this_code(name, trained, tmp_path, monkeypatch):
     project, predictor = Project(name), trained(name).load()
     about = export.write_preprocessing(project, tmp_path)
-    assert "encode" in about["functions"] and set(about["packages"]) <= {"numpy", "pandas"}
+    assert {"encode", "decode"} <= set(about["functions"])
+    assert not {"keras", "tensorflow", "streamlit", "tyro"} & set(about["packages"])
     exported = without_this_code((tmp_path / about["file"]).read_text(encoding="utf-8"), monkeypatch)
-    splits = project.load_data("builtin")(dataclasses.replace(project.toy, model=model), "builtin", tmp_path)
-    raw, predictor.meta = splits.validation.inputs[:50], json.loads(json.dumps(splits.meta))
-    expected = arrays(predictor.encode(raw, *words))
-    answers = arrays(exported.encode(raw, predictor.meta, *words))
-    assert len(expected) == len(answers) and sum(array.size for array in expected) > 100
-    for answer, wanted in zip(answers, expected, strict=True):
-        assert answer.dtype == wanted.dtype
-        np.testing.assert_array_equal(answer, wanted)
+
+    def of_the_export(value):
+        """An argument as it is; an object of this code base as one of the exported class of its name."""
+        if type(value).__module__.split(".")[0] not in sources.PACKAGES:
+            return value
+        copy = object.__new__(getattr(exported, type(value).__name__))
+        vars(copy).update(vars(value))
+        return copy
+
+    calls = calls_of_encode(project, predictor.examples[0], predictor, monkeypatch)
+    encode = importlib.import_module(f"projects.{name}.encoding").encode
+    if {"meta", "name"} <= set(inspect.signature(encode).parameters):  # networks of other kinds have other inputs
+        config = dataclasses.replace(project.toy, model="gru")
+        splits = project.load_data("builtin")(config, "builtin", tmp_path)
+        calls.append((arguments := (splits.validation.inputs[:50], splits.meta, "gru"), encode(*arguments)))
+    assert calls
+    for arguments, encoded in calls:
+        expected, answers = arrays(encoded), arrays(exported.encode(*map(of_the_export, arguments)))
+        assert len(expected) == len(answers) and sum(array.size for array in expected)
+        for answer, wanted in zip(answers, expected, strict=True):
+            assert answer.dtype == wanted.dtype
+            np.testing.assert_array_equal(answer, wanted)
 
 
 SAMPLE = {
@@ -234,6 +258,14 @@ def decode(row):
     return f"{row}: {os.path.basename('a/b')}"
 
 
+class Column:
+    pass
+
+
+class Table:
+    pass
+
+
 def round(value):
     return LIMIT
 
@@ -243,12 +275,12 @@ def unused():
 """,
     "sample/encoding.py": """
 from sample import tables
-from sample.tables import LIMIT as MOST
+from sample.tables import LIMIT as MOST, Column
 
 SIZE = 100
 
 
-def encode(values, unused=None):
+def encode(values: tables.Table | list[Column], unused: Unknown = None) -> Nothing:
     '''크기.'''
     from sample.tables import Row
 
@@ -284,6 +316,7 @@ def test_functions_are_copied_with_all_that_they_use(tmp_path, monkeypatch):
     write_package(SAMPLE, tmp_path, monkeypatch)
     source, packages = sources.standalone("sample.encoding", ["encode", "decode"])
     assert packages == [] and "# 크기: the comment above" in source and "class Row" in source
+    assert "class Column" in source and "class Table" in source, "a parameter may be one"
     assert "def unused" not in source and source.count("LIMIT, UNUSED = 3, 4") == 1
     exported = without_this_code(source, monkeypatch)
     assert exported.encode([2.6, 9.5]) == ([(2, 100, 3, "local", 3, 3), (4, 100, 3, "local", 10, 3)], "3: b")

@@ -3,10 +3,8 @@
 import codecs
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-
-import numpy as np
 
 from common.errors import UserError
 
@@ -47,35 +45,6 @@ def read_text(path: Path) -> Iterator[str]:
                     return
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}.") from None
-
-
-class Encoder:
-    """Characters to ids in the order of first appearance: a text of any size is encoded in one pass.
-
-    A symbol that is first met after the training part has a higher id than all of the training part, so the vocabulary
-    of any beginning of the text is a beginning of `symbols`.
-    """
-
-    def __init__(self, symbols: Sequence[str] = ()):
-        self.symbols = list(symbols)
-        self._table = np.full(0x110000, -1, np.int32)  # code point -> id
-        self._table[[ord(symbol) for symbol in self.symbols]] = np.arange(len(self.symbols))
-
-    def encode(self, text: str, learn: bool = False) -> np.ndarray:
-        """Ids (characters,) int32; an unknown character is learnt, or gets the id `len(symbols)`."""
-        codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-        ids = self._table[codes]
-        if learn and (ids < 0).any():
-            new, first = np.unique(codes[ids < 0], return_index=True)
-            for code in new[np.argsort(first)]:
-                self._table[code] = len(self.symbols)
-                self.symbols.append(chr(code))
-            ids = self._table[codes]
-        return np.where(ids < 0, len(self.symbols), ids)
-
-    def unknown(self, text: str) -> list[str]:
-        """The different characters of a text that have no id, in order."""
-        return [symbol for symbol in dict.fromkeys(text) if self._table[ord(symbol)] < 0]
 
 
 def to_jamo(text: str) -> str:

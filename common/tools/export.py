@@ -12,6 +12,7 @@ sizes and the times are printed and kept. An export folder holds
 The folder is written under a temporary name and renamed when it is complete.
 """
 
+import importlib
 import importlib.metadata
 import importlib.util
 import inspect
@@ -153,7 +154,6 @@ def export(run: Run, form: str, output: Path, size: int | None = None) -> dict[s
             raise UserError(f"The network {name} cannot be exported as {form}: {reason}")
     for limit in FORMATS[form].limits:
         print(limit)
-    predictor: Any = run.project.predictor_class
     with new_folder(output) as folder:
         content = {
             "project": run.project.name,
@@ -162,8 +162,6 @@ def export(run: Run, form: str, output: Path, size: int | None = None) -> dict[s
             "limits": list(FORMATS[form].limits),
             "networks": {name: export_network(name, network, form, folder, size) for name, network in networks.items()},
             "tried_on": f"{TRIAL_ROWS} rows of standard normal numbers; whole numbers from the embedding's vocabulary",
-            "encode": inspect.getdoc(predictor.encode) or "",
-            "decode": inspect.getdoc(predictor.decode) or "",
             "code": write_preprocessing(run.project, folder),
             "meta": {key: value for key, value in read_json(run.path / "meta.json").items() if key != "examples"},
             "versions": versions(form),
@@ -176,19 +174,19 @@ def export(run: Run, form: str, output: Path, size: int | None = None) -> dict[s
 
 
 def write_preprocessing(project: Project, folder: Path) -> dict[str, Any]:
-    """Write preprocessing.py and describe it: {"file", "functions", "packages": what it needs}.
+    """Write preprocessing.py and describe it: {"file", "functions": {name: docstring}, "packages": what it needs}.
 
-    It holds the functions `encode`, `encode_…`, `decode` and `decode_…` of the project's encoding.py (of a project that
-    has none: of its predict.py), with everything that they use; see `common.tools.sources`.
+    It holds the functions `encode`, `encode_…`, `decode` and `decode_…` of the project's encoding.py, with everything
+    that they use; see `common.tools.sources`.
     """
-    file = "encoding" if (project.folder / "encoding.py").exists() else "predict"
-    module = f"projects.{project.name}.{file}"
+    module = f"projects.{project.name}.encoding"
     names = [name for name in functions(module) if re.fullmatch(r"(en|de)code(_\w+)?", name)]
     source, packages = standalone(module, names)
-    words = {"names": ", ".join(names) or "(none)", "packages": ", ".join(packages) or "Python alone"}
+    words = {"names": ", ".join(names), "packages": ", ".join(packages) or "Python alone"}
     text = PREPROCESSING.format(**words, project=project.name, source=source)
     write_text(folder / "preprocessing.py", text)
-    return {"file": "preprocessing.py", "functions": names, "packages": packages}
+    docstrings = {name: inspect.getdoc(getattr(importlib.import_module(module), name)) or "" for name in names}
+    return {"file": "preprocessing.py", "functions": docstrings, "packages": packages}
 
 
 def obstacle(network: Any, form: str, size: int | None) -> str:
@@ -434,10 +432,9 @@ def readme(run: Run, content: dict[str, Any]) -> str:
         *(f"- {limit}" for limit in content["limits"]),
         "",
         f"- `python example.py` runs the networks. It needs NumPy and {FORMATS[content['format']].runtime}.",
-        "- `preprocessing.json` has the inputs and outputs of each network, in words how raw inputs are encoded and "
-        "outputs are decoded, and the run's `meta`.",
-        f"- `{code['file']}` has the functions {', '.join(f'`{name}`' for name in code['functions']) or '(none)'}, "
-        "copied from the project with every function, class and constant of its code base that they use. "
+        "- `preprocessing.json` has the inputs and outputs of each network and the run's `meta`.",
+        f"- `{code['file']}` has the functions {', '.join(f'`{name}`' for name in code['functions'])}, copied from the "
+        "project with every function, class and constant of its code base that they use. "
         f"It needs: {', '.join(code['packages']) or 'Python alone'}.",
     ]
     return "\n".join(lines) + "\n"

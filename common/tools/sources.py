@@ -7,7 +7,8 @@ through others, and the imports of other packages that all of these need. It is 
   this code base is looked up in the module it comes from. Imports inside functions and `module.name` count too.
 - A name's definition is every statement at the top of its module that assigns it. A statement that only changes an
   object (`TABLE["x"] = 1`) is not found, nor a name that is looked up when the code runs (`getattr(module, name)`).
-- The file does not evaluate annotations, so what is used in annotations alone is left out.
+- The file does not evaluate annotations. What is used in annotations alone is left out, but for the classes that the
+  parameters of the functions themselves name, so that a caller can make such a parameter.
 - A name that two modules define is renamed in one of them, to `<module>_<name>`.
 """
 
@@ -78,6 +79,8 @@ def standalone(module: str, names: list[str]) -> tuple[str, list[str]]:
     closure = Closure()
     for entry in entries:
         _collect(entry, closure)
+        for target in _parameter_types(entry):
+            _collect(target, closure)
     imports = [target for target in closure.targets if isinstance(target, Import)]
     definitions = [target for target in closure.targets if isinstance(target, Definition)]
     new_names = _new_names([*entries, *imports, *definitions], closure.hidden)
@@ -127,6 +130,15 @@ def _collect(definition: Definition, closure: Closure) -> None:
             else:
                 closure.targets[target] = None
     closure.targets[definition] = None
+
+
+def _parameter_types(function: Definition) -> list[Definition]:
+    """The definitions of this code base that the annotations of a function's parameters name."""
+    node = _module(function.module).statements[function.name][-1]
+    assert isinstance(node, ast.FunctionDef)
+    names = [part for part in ast.walk(node.args) if isinstance(part, ast.Name)]
+    targets = [target for target, _ in _meanings(function.module, node, names)]
+    return [target for target in targets if isinstance(target, Definition)]
 
 
 def _new_names(
@@ -222,17 +234,23 @@ def _member(module: str, name: str) -> Definition | Import | str | None:
 
 def _uses(module: str, statement: ast.stmt) -> Iterator[tuple[Definition | Import, ast.expr]]:
     """Each definition or import that a statement uses, and the expression that uses it: `name` or `module.name`."""
-    nested = _module(module).nested.get(id(statement), {})
     places = set(_global_places(_code(statement)))
+    names = [node for node in ast.walk(statement) if isinstance(node, ast.Name)]
+    return _meanings(module, statement, [node for node in names if (node.lineno, node.col_offset) in places])
+
+
+def _meanings(
+    module: str, statement: ast.stmt, names: list[ast.Name]
+) -> Iterator[tuple[Definition | Import, ast.expr]]:
+    """What these names in a statement mean, with the expression: of the name of a module, `module.name`."""
+    nested = _module(module).nested.get(id(statement), {})
     attributes = {id(node.value): node for node in ast.walk(statement) if isinstance(node, ast.Attribute)}
-    for node in ast.walk(statement):
-        if not isinstance(node, ast.Name) or (node.lineno, node.col_offset) not in places:
-            continue
-        expression: ast.expr = node
-        target = _resolved(module, node.id, nested)
+    for name in names:
+        expression: ast.expr = name
+        target = _resolved(module, name.id, nested)
         while isinstance(target, str):
             if id(expression) not in attributes:
-                raise RuntimeError(f"{module}, line {node.lineno}: the module {target} is used as a value")
+                raise RuntimeError(f"{module}, line {name.lineno}: the module {target} is used as a value")
             attribute = attributes[id(expression)]
             expression, target = attribute, _member(target, attribute.attr)
         if target is not None:

@@ -114,19 +114,10 @@ def _tools_in(text: str) -> set[str]:
 def _tests(name: str, chosen: set[str], sources: dict[str, str], files: set[str]) -> list[str]:
     """The tests of the project, of its chosen tools, and those that ask what any project must hold.
 
-    A test file that imports what the fork does not hold stays behind. So does a tool's test that names another project.
+    A test file that imports what the fork does not hold stays behind.
     """
-    others = set(project_names()) - {name}
-    longer = [other for other in others if other.startswith(f"{name}_")]
-    tests = []
-    for subject in ("contract", "structure", name, *chosen):
-        for path in sources:
-            if not re.fullmatch(rf"tests/test_{subject}(_\w+)?\.py", path):
-                continue
-            if subject == name and any(re.match(rf"tests/test_{other}[_.]", path) for other in longer):
-                continue
-            if subject in chosen and any(repr(other) in ast.unparse(ast.parse(sources[path])) for other in others):
-                continue
-            if {file for file in reached([path], sources) if not file.startswith("tests/")} <= files:
-                tests.append(path)
-    return tests
+    subjects = "|".join(["contract", "structure", name, *chosen])
+    longer = "|".join(other for other in project_names() if other.startswith(f"{name}_"))  # their tests begin alike
+    tests = [path for path in sources if re.match(rf"tests/test_({subjects})(_\w+)?\.py", path)]
+    tests = [path for path in tests if not (longer and re.match(rf"tests/test_({longer})[_.]", path))]
+    return [path for path in tests if {file for file in reached([path], sources) if "tests/" not in file} <= files]

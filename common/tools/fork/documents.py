@@ -4,6 +4,7 @@ In all functions `files` are the paths of what the fork holds, and `run` is the 
 """
 
 import ast
+import functools
 import importlib.metadata
 import json
 import posixpath
@@ -136,8 +137,8 @@ def _in_order(folder: str, sources: dict[str, str]) -> list[str]:
                 visit(other)
             order.append(path)
 
-    for file in CONTRACT:
-        visit(f"{folder}/{file}.py")
+    for path in [*(f"{folder}/{file}.py" for file in CONTRACT), *sorted(sources)]:
+        visit(path)
     return order
 
 
@@ -179,19 +180,27 @@ def pyproject(project: Project, directory: str, title: str | None, sources: dict
 def unneeded_packages(text: str, sources: dict[str, str]) -> set[str]:
     """The packages that a pyproject.toml lists, the suite's code imports and the fork's code does not.
 
-    A package that no code imports by its name (a plug-in, a backend) stays on the list: nobody can see who needs it.
+    A package that no code imports by its name, such as a plug-in, stays on the list: nobody can see who needs it. So
+    does TensorFlow, Keras' backend.
     """
     folders = ("common", "projects", "apps", "tests", "benchmarks", "docs")
     suite = [path.read_text(encoding="utf-8") for folder in folders for path in (ROOT / folder).rglob("*.py")]
     needed, known = _packages_in(sources.values()), _packages_in(suite)
+    lists = tomllib.loads(text)["project"]
+    listed = sum(lists["optional-dependencies"].values(), lists["dependencies"])
+    names = {re.split(r"[^\w.-]", line)[0] for line in listed}
+    provided = {name: _modules_by_package().get(_normal(name), set()) for name in names - {"tensorflow"}}
+    return {name for name, modules in provided.items() if modules & known and not modules & needed}
+
+
+@functools.cache
+def _modules_by_package() -> dict[str, set[str]]:
+    """{package: the names that it offers to import} of all packages that are installed here."""
     modules: dict[str, set[str]] = {}
     for module, packages in importlib.metadata.packages_distributions().items():
         for package in packages:
             modules.setdefault(_normal(package), set()).add(module)
-    lists = tomllib.loads(text)["project"]
-    listed = sum(lists["optional-dependencies"].values(), lists["dependencies"])
-    names = {re.split(r"[^\w.-]", line)[0] for line in listed}
-    return {name for name in names if (provides := modules.get(_normal(name), set())) & known and not provides & needed}
+    return modules
 
 
 def _packages_in(texts: Iterable[str]) -> set[str]:

@@ -5,6 +5,7 @@ stays: as a variable, as an attribute of anything, or as a word in a string. So 
 """
 
 import ast
+import functools
 import re
 from dataclasses import dataclass, field
 
@@ -43,6 +44,7 @@ def without(text: str, names: set[str]) -> str:
     return _joined(text, every, {part for part in every if part.node and _defined(part.node) & names})
 
 
+@functools.cache
 def parts(text: str, path: str = "") -> list[Part]:
     """The top-level statements of a Python file, in order, with the comments between them."""
     lines, statements = text.splitlines(), ast.parse(text).body
@@ -68,7 +70,8 @@ def _defined(node: ast.stmt) -> set[str]:
     if isinstance(node, (ast.Assign, ast.AnnAssign)):
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         names = [name for target in targets for name in (target.elts if isinstance(target, ast.Tuple) else [target])]
-        return {name.id for name in names if isinstance(name, ast.Name)}
+        variables = {name.id for name in names if isinstance(name, ast.Name)}
+        return variables if len(variables) == len(names) else set()
     if isinstance(node, ast.If):  # such as a function for Windows and one for the other systems
         inner = [_defined(child) for child in (*node.body, *node.orelse) if not isinstance(child, IMPORT)]
         return set().union(*inner) if all(inner) else set()
@@ -130,7 +133,7 @@ def _joined(text: str, every: list[Part], gone: set[Part]) -> str:
         if own:
             if isinstance(last, IMPORT) and isinstance(part.node, (ast.Assign, ast.AnnAssign)):
                 blank = min(blank, 1)  # as the formatter has it
-            written += [""] * blank + own
+            written += [""] * (blank if written else 0) + own
             blank, last = 0, part.node
     return "\n".join(written) + "\n"
 
@@ -159,7 +162,8 @@ def _with_fewer_names(node: ast.Import | ast.ImportFrom, unused: set[str], own: 
     if not names:
         return []
     line = ast.unparse(ast.ImportFrom(node.module, names, 0) if isinstance(node, ast.ImportFrom) else ast.Import(names))
+    comments = [above for above in own if above.startswith("#")]
     if len(line) <= WIDTH:
-        return [line]
+        return [*comments, line]
     head, _, listed = line.partition(" import ")
-    return [f"{head} import (", *(f"    {name}," for name in listed.split(", ")), ")"]
+    return [*comments, f"{head} import (", *(f"    {name}," for name in listed.split(", ")), ")"]
