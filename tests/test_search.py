@@ -10,8 +10,6 @@ import subprocess
 import sys
 import time
 import types
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import optuna
@@ -22,7 +20,7 @@ from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
 from common import cli, runs
-from common.data import Source, Split, Splits, load_splits
+from common.data import Splits
 from common.errors import UserError
 from common.files import locked
 from common.project import Project
@@ -478,84 +476,3 @@ def test_the_same_request_is_the_same_search(tmp_path):
     assert opened(tmp_path, "grid").folder != opened(tmp_path, "grid", 40).folder, "a finer grid has other points"
     asked = json.loads((opened(tmp_path).folder / "search.json").read_text())
     assert asked["strategy"] == "coarse_to_fine" and asked["trials"] == 20
-
-
-# Data is loaded once.
-
-
-@dataclasses.dataclass(frozen=True)
-class Config:
-    rows: int = 3
-    learning_rate: float = 0.1
-    seed: int = 0
-
-
-@dataclasses.dataclass(frozen=True)
-class Loading:
-    """A project, and the run of one: `function` loads its data."""
-
-    function: Callable
-    data_names: tuple = ("builtin", "random")
-
-    def load_data(self, data):
-        return self.function
-
-    def __call__(self, config, data, data_dir):
-        return load_splits(config, types.SimpleNamespace(project=self, data=data, data_dir=data_dir))
-
-
-def test_data_is_loaded_again_only_for_the_knobs_that_it_reads(tmp_path):
-    loads = []
-
-    @Loading
-    def load_data(config, data, data_dir):
-        """Reads rows; the seed for one set only."""
-        loads.append(config.rows)
-        part = Split(list(range(config.rows)), list(range(config.rows)))
-        return Splits(part, part, part, {"seed": config.seed if data == "random" else 0}, Source("a", "a", "0", "row"))
-
-    first = load_data(Config(), "builtin", tmp_path)
-    assert load_data(Config(learning_rate=0.2, seed=1), "builtin", tmp_path) is first and loads == [3]
-    assert len(load_data(Config(rows=4), "builtin", tmp_path).train) == 4 and loads == [3, 4]
-    assert load_data(Config(rows=4, seed=1), "random", tmp_path).meta == {"seed": 1}
-    assert load_data(Config(rows=4, seed=2), "random", tmp_path).meta == {"seed": 2} and len(loads) == 4
-    assert load_data(Config(rows=4, seed=2), "random", tmp_path / "elsewhere") and len(loads) == 5
-
-
-def test_a_file_that_was_replaced_is_loaded_again(tmp_path):
-    load_data = Loading(lambda config, data, data_dir: types.SimpleNamespace(text=Path(data).read_text()))
-    file = tmp_path / "data.csv"
-    file.write_text("first")
-    assert load_data(Config(), str(file), tmp_path).text == "first"
-    file.write_text("second")
-    assert load_data(Config(), str(file), tmp_path).text == "second"
-
-
-@pytest.mark.parametrize("look", [vars, dataclasses.asdict, hash, lambda config: dataclasses.replace(config, rows=1)])
-def test_what_looks_at_the_whole_config_depends_on_all_of_it(look, tmp_path):
-    loads = []
-
-    @Loading
-    def load_data(config, data, data_dir):
-        loads.append(look(config))
-        assert isinstance(config, Config)
-        return types.SimpleNamespace()
-
-    for rate in (0.1, 0.1, 0.2):
-        load_data(Config(learning_rate=rate), "builtin", tmp_path)
-    assert len(loads) == 2
-
-
-def test_a_load_that_fails_is_not_kept(tmp_path):
-    outcomes = [UserError("wrong"), types.SimpleNamespace()]
-
-    @Loading
-    def load_data(config, data, data_dir):
-        outcome = outcomes.pop(0)
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
-
-    with pytest.raises(UserError):
-        load_data(Config(), "builtin", tmp_path)
-    assert load_data(Config(), "builtin", tmp_path)
