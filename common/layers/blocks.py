@@ -1,7 +1,7 @@
-"""What the lectures draw, as functions that apply plain Keras layers.
+"""The blocks of the lectures, as functions that apply plain Keras layers.
 
-A block never hides a layer that a reader would look for: each one is the two or three lines that one would write by
-hand, so `model.summary()` lists exactly the layers named here.
+A block hides no layer: it is the two or three lines that one would write by hand, and `model.summary()` lists exactly
+the layers that are named here.
 """
 
 from collections.abc import Sequence
@@ -27,9 +27,9 @@ def dense_stack(x, units: Sequence[int], activation: str = "relu", dropout: floa
 
 
 NORMS = {
-    # Keras' own momentum of 0.99 needs several hundred steps before its averages fit; here some epochs have ten.
+    # With Keras' default momentum of 0.99 the averages need several hundred steps; some epochs here have ten.
     "batch": lambda name: layers.BatchNormalization(momentum=0.9, name=name),
-    "instance": lambda name: layers.GroupNormalization(groups=-1, name=name),  # each channel of each picture by itself
+    "instance": lambda name: layers.GroupNormalization(groups=-1, name=name),  # each channel of each picture alone
 }
 POOLS = {"max": layers.MaxPooling2D, "average": layers.AveragePooling2D}
 
@@ -46,11 +46,11 @@ def conv(
     dropout: float = 0.0,
     name: str | None = None,
 ):
-    """A 2-D convolution, then what is asked for, in this order: normalisation, activation, 2 × 2 pooling, dropout.
+    """A 2-D convolution, then, where given, normalisation, activation, 2 × 2 pooling and dropout, in this order.
 
-    x: tensor (batch, height, width, channels). norm: `batch`, `instance` or None; the convolution has a bias only
-    without one, because a normalisation would take it away again. pool: `max`, `average` or None, which halves height
-    and width. Returns a tensor (batch, height', width', filters).
+    x: tensor (batch, height, width, channels). norm: `batch`, `instance` or None. With a normalisation the convolution
+    has no bias, because the normalisation would remove it. pool: `max`, `average` or None; it halves height and width.
+    Returns a tensor (batch, height', width', filters).
     """
 
     def part(kind: str) -> str | None:
@@ -66,15 +66,15 @@ def conv(
 def residual(x, filters: int, strides: int = 1, dropout: float = 0.0, name: str = "residual"):
     """A residual stage of two 3 × 3 convolutions with batch normalisation: relu(x + F(x)) (He et al. 2016, figure 2).
 
-    Where the shape changes (`strides`, or another number of filters) the shortcut is a 1 × 1 convolution, of every
+    Where `strides` or the number of filters changes the shape, the shortcut is a 1 × 1 convolution of every
     `strides`-th pixel in both directions. Dropout acts between the two convolutions (Zagoruyko & Komodakis 2016).
     x: tensor (batch, height, width, channels). Returns (batch, height / strides, width / strides, filters).
     """
     shortcut = x
     if strides > 1:
-        # The pixels are picked before the convolution and not by its strides, which is the same: TensorFlow 2.21 with
-        # oneDNN on a CPU writes beyond its memory, and may crash, in the gradient of a 1 × 1 convolution with strides
-        # (8 channels, an odd number of pictures).
+        # The pixels are picked before the convolution and not by its strides. The result is the same. But TensorFlow
+        # 2.21 with oneDNN on a CPU writes beyond its memory in the gradient of a 1 × 1 convolution with strides (8
+        # channels, an odd number of pictures), and may crash.
         shortcut = layers.MaxPooling2D(1, strides, "same", name=f"{name}_picked")(x)
     if strides > 1 or x.shape[-1] != filters:
         shortcut = conv(shortcut, filters, 1, norm="batch", activation=None, name=f"{name}_shortcut")
@@ -84,10 +84,10 @@ def residual(x, filters: int, strides: int = 1, dropout: float = 0.0, name: str 
 
 
 def inception(x, filters: Sequence[int], norm: str | None = None, name: str = "inception"):
-    """An inception stage: four ways to look at the same place, side by side (Szegedy et al. 2015, figure 2b).
+    """An inception block: four branches side by side (Szegedy et al. 2015, figure 2b).
 
-    filters: of the 1 × 1 branch, of the 3 × 3 branch's reduction and convolution, of the 5 × 5 branch's reduction and
-    convolution, and of the projection after 3 × 3 max pooling: six numbers, as in the paper's table 1.
+    filters: six numbers, as in the paper's table 1: of the 1 × 1 branch; of the reduction and the convolution in the
+    3 × 3 branch; the same two in the 5 × 5 branch; of the projection after 3 × 3 max pooling.
     x: tensor (batch, height, width, channels). Returns (batch, height, width, sum of the four branches).
     """
     one, reduce_3, three, reduce_5, five, projected = filters
@@ -119,8 +119,8 @@ def recurrent_stack(
 ):
     """One SimpleRNN, GRU or LSTM layer for each entry of `units`, named `name_1`, `name_2`, …; dropout after each.
 
-    x: tensor (batch, time, features). A mask that comes with it (`Embedding(mask_zero=True)`, `Masking`) is used by
-    every layer: steps that it leaves out change no state, so sequences of different length share a batch.
+    x: tensor (batch, time, features). Every layer uses the mask that comes with it (`Embedding(mask_zero=True)`,
+    `Masking`): masked steps change no state, so sequences of different length share a batch.
     cell: "simple_rnn", "gru" or "lstm". Dropout acts between layers and after the last, not from step to step
     (Zaremba et al. 2014). options: passed on to each Keras layer, such as `stateful` or `recurrent_dropout`.
     Returns a tensor (batch, time, units), or (batch, units), the last output, without `return_sequences`; twice the
@@ -150,12 +150,12 @@ def recurrent_stack(
 
 
 def step_model(model: keras.Model) -> keras.Model:
-    """The same layers with their states as inputs and outputs, for text written step by step and state carried along.
+    """The same layers with their states as inputs and outputs, for text that is written step by step.
 
     model: a functional model, one layer after the other, whose recurrent layers were made with `return_states=True`.
-    Returns a model `[input, *states] -> [output, *states]` that shares its weights; the states, each (batch, units),
-    are in the order of the layers, and zeros begin. A sequence may be cut anywhere: its parts, one after the other
-    with the states handed on, give the outputs of the whole. Raises ValueError where that cannot be.
+    Returns a model `[input, *states] -> [output, *states]` that shares its weights. The states, each (batch, units),
+    are in the order of the layers; the first ones are zeros. A sequence may be cut anywhere: its parts, read one after
+    the other with the states passed on, give the outputs of the whole. Raises ValueError for another kind of model.
     """
     x = start = keras.Input(batch_shape=model.input.shape, dtype=model.input.dtype)
     before, after = [], []
@@ -184,8 +184,8 @@ OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop", "adagrad")
 def optimizer(name: str = "adam", learning_rate: float = 1e-3, weight_decay: float = 0.0) -> keras.optimizers.Optimizer:
     """One of the optimisers that the lectures compare, by name.
 
-    `sgd` has Nesterov momentum 0.9. Weight decay is decoupled (Loshchilov & Hutter 2019) and reaches the kernels
-    only: pulling biases and normalisation scales towards zero costs accuracy and regularises nothing.
+    `sgd` has Nesterov momentum 0.9. Weight decay is decoupled (Loshchilov & Hutter 2019) and acts on the kernels only.
+    Decay of biases and of normalisation scales costs accuracy and regularises nothing.
     Raises ValueError for an unknown name.
     """
     classes = {
