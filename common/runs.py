@@ -24,6 +24,7 @@ from typing import Any
 from common import config as config_module
 from common.errors import UserError
 from common.files import read_json, replacing, write_json
+from common.layers.speed import speed_up
 from common.project import Project
 
 
@@ -123,7 +124,7 @@ class Run:
                 continue
             if not zipfile.is_zipfile(file):
                 raise UserError(f"{file} is damaged.")
-            networks[file.stem] = keras.saving.load_model(file, compile=False, safe_mode=True)
+            networks[file.stem] = speed_up(keras.saving.load_model(file, compile=False, safe_mode=True))
         return networks
 
     def load(self) -> Any:

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from common.checkpoint import Checkpoint
 from common.config import TrainingKnobs
+from common.layers.speed import speed_up
 from common.runs import Run
 from common.stream import Stream, array_stream, reraise_stream_errors
 
@@ -51,7 +52,7 @@ def fit(
         metric, factor=0.5, patience=max(1, config.patience // 2), mode=mode, min_lr=1e-6
     )
     checkpoint = Checkpoint(run, metric, mode, {"early_stopping": stopping, "plateau": plateau}, part)
-    checkpoint.restore(model)
+    checkpoint.restore(speed_up(model))
     if checkpoint.state["done"]:
         run.log(f"This training had ended after epoch {checkpoint.state['epoch']}; nothing is left to train.")
     else:

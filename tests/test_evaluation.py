@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from common.evaluation import classification_figures, score_table
+from common.evaluation import best_temperature, classification_figures, probabilities, score_table
 from projects.fraud_detection.metrics import ranking_figures
 
 DIRECTIONS = {"average_precision": "max", "cost": "min"}
@@ -97,3 +97,11 @@ def test_a_class_that_nobody_has_does_not_count():
     figures = classification_figures(np.array([0, 1]), np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]]))(np.ones(2))
     assert figures["macro_f1"] == 1 and figures["mcc"] == 1
     assert classification_figures(np.array([0, 0]), np.array([[0.9, 0.1]] * 2))(np.ones(2))["mcc"] == 0
+
+
+def test_perfect_validation_does_not_make_it_certain():
+    """All 90 right: the temperature stays where one error in 92 would not surprise."""
+    logits = np.full((90, 10), -3.0)
+    logits[:, 0] = 3.0
+    temperature = best_temperature(logits, np.zeros(90, int))
+    assert 0.9 < probabilities(logits / temperature).max() < 0.995
