@@ -22,6 +22,8 @@ def load_network(file: Path) -> Any:
     """
     import keras
 
+    if not zipfile.is_zipfile(file):
+        raise UserError(f"{file} is damaged.")
     try:
         _check_sizes(file)
         return keras.saving.load_model(file, compile=False, safe_mode=True)
