@@ -1,4 +1,4 @@
-"""The standard sets of image classification: from files as their homes publish them, and what is refused."""
+"""The standard sets of image classification: from files as their homes publish them, what is refused, and real ones."""
 
 import gzip
 import tarfile
@@ -11,6 +11,7 @@ from common.errors import UserError
 from common.project import Project
 from projects.image_classification import standard
 from projects.image_classification.config import Config
+from projects.image_classification.data import load_data
 
 PROJECT = Project("image_classification")
 
@@ -103,3 +104,9 @@ def test_real_mnist(datasets):
     assert splits.sizes == {"train": 54_000, "validation": 6_000, "test": 10_000}
     assert splits.meta["mean"][0] == pytest.approx(33.3, abs=0.1)
     assert splits.meta["augment"] == "strokes" and splits.meta["strokes"]
+
+
+def test_real_folder(datasets):
+    splits = load_data(Config(), str(datasets / "cifar10_folder"), datasets)
+    assert sum(splits.sizes.values()) == 6000 and splits.sizes["test"] == 1000
+    assert splits.meta["shape"] == [32, 32, 3]

@@ -41,7 +41,13 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     splits = load_splits(config, run)
     scorers = baselines(splits)  # fitted and tuned before the test split is opened
     source, temperature = splits.source, predictor.meta["temperature"]
-    notes = [f"Logits are divided by {temperature:.2f}, chosen on validation.", *_baseline_notes(splits)]
+    notes = [f"Logits are divided by {temperature:.2f}, chosen on validation."]
+    total, count = len(splits.train), baseline_pictures(splits)
+    if (few := min(count, SVC_PICTURES)) < total:
+        notes.append(
+            f"Of {total:,} training pictures the baselines learnt from {count:,}, drawn at random, the support vector "
+            f"machine from {few:,}."
+        )
     if data:
         test, left_out = load_labelled(Path(data), predictor.meta)
         looks, about = 1, f"Scored on {data}; trained on: {source.source}"
@@ -56,10 +62,10 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     table = score_table(model, named, DIRECTIONS, test.weights, test.units, seed=config.seed)
     validation = probabilities(predictor.score(splits.validation.inputs))
     classes, answers = predictor.classes, scores[config.model].argmax(axis=1)
-    errors = errors_table(test, scores[config.model], predictor)
+    errors, by_class = errors_table(test, scores[config.model], predictor), classes_table(test, answers, classes)
     figures = {
         "confusion": report.confusion_figure(test.targets, answers, classes),
-        "recall": recall_figure(test, answers, classes),
+        "recall": recall_figure(by_class),
         "reliability": report.reliability_figure(
             test.targets, {name: values for name, values in scores.items() if name != "majority"}
         ),
@@ -77,20 +83,21 @@ def evaluate(run: Run, data: str | None = None) -> Report:
         figures=figures | ({"errors": errors_figure(errors)} if len(errors) else {}),
         tables={
             "errors": errors,
-            "classes": classes_table(test, answers, classes),
+            "classes": by_class,
             "sample": sample_table(splits.train, predictor),
         },
         notes=notes,
     )
 
 
-def features(inputs: Inputs, shape: list[int]) -> np.ndarray:
+def features(inputs: Inputs, shape: list[int], rows: np.ndarray | None = None) -> np.ndarray:
     """Pictures as the baselines see them: (n, numbers) float32, 0 … 1. Larger ones are averaged to BASELINE_SIDE."""
+    rows = np.arange(len(inputs)) if rows is None else rows
     block = -(-shape[0] // BASELINE_SIDE)
     side, parts = shape[0] // block, []
-    for start in range(0, len(inputs), BATCH):
-        rows = range(start, min(start + BATCH, len(inputs)))
-        x = pixels(inputs, rows, shape)[:, : side * block, : side * block].astype("float32") / 255
+    for start in range(0, len(rows), BATCH):
+        x = pixels(inputs, rows[start : start + BATCH], shape)[:, : side * block, : side * block]
+        x = x.astype("float32") / 255
         x = x.reshape(len(x), side, block, side, block, shape[2]).mean(axis=(2, 4))
         parts.append(x.reshape(len(x), -1))
     return np.concatenate(parts)
@@ -110,10 +117,10 @@ def baselines(splits: Splits) -> dict[str, Scorer]:
     from sklearn.svm import SVC
 
     shape, classes = splits.meta["shape"], len(splits.meta["classes"])
-    targets, inputs = np.asarray(splits.train.targets), splits.train.inputs
+    targets = np.asarray(splits.train.targets)
     frequencies = np.bincount(targets, minlength=classes) / len(targets)
     rows = np.random.default_rng(0).permutation(len(targets))[: baseline_pictures(splits)]
-    x, y = features(inputs[rows] if isinstance(inputs, np.ndarray) else [inputs[i] for i in rows], shape), targets[rows]
+    x, y = features(splits.train.inputs, shape, rows), targets[rows]
     pca = PCA(min(COMPONENTS, *x.shape), random_state=0).fit(x)
     reduced = pca.transform(x)
     x_validation, y_validation = features(splits.validation.inputs, shape), np.asarray(splits.validation.targets)
@@ -152,16 +159,6 @@ def baseline_pictures(splits: Splits) -> int:
     height, _, channels = splits.meta["shape"]
     side = height // -(-height // BASELINE_SIDE)
     return min(len(splits.train), BASELINE_NUMBERS // (side * side * channels))
-
-
-def _baseline_notes(splits: Splits) -> list[str]:
-    count, total = baseline_pictures(splits), len(splits.train)
-    if min(count, SVC_PICTURES) == total:
-        return []
-    return [
-        f"Of {total:,} training pictures the baselines learnt from {count:,}, drawn at random, the support vector "
-        f"machine from {min(count, SVC_PICTURES):,}."
-    ]
 
 
 def errors_table(split: Split, scores: np.ndarray, predictor: Predictor) -> pd.DataFrame:
@@ -217,9 +214,9 @@ def _picture_texts(split: Split, rows: np.ndarray, predictor: Predictor) -> list
     return [picture_text(in_colour(pixels(split.inputs, [row], shape)[0])) for row in rows]
 
 
-def recall_figure(split: Split, answers: np.ndarray, classes: list[str]) -> Any:
-    """The recall of each class, the lowest first."""
-    table = classes_table(split, answers, classes).dropna(subset="recall").sort_values("recall", ascending=False)
+def recall_figure(table: pd.DataFrame) -> Any:
+    """The recall of each class in a `classes_table`, the lowest first."""
+    table = table.dropna(subset="recall").sort_values("recall", ascending=False)
     figure, axis = report.new_figure(width=5.5, height=float(np.clip(0.3 * len(table) + 1, 3, 12)))
     bars = axis.barh(table["class"], table["recall"], color=report.COLOURS[0])
     axis.bar_label(bars, [f"{value:.3f}" for value in table["recall"]], padding=3, fontsize=8)
