@@ -111,7 +111,7 @@ def test_a_fork_holds_its_project_and_no_more(name, forked):
         assert not (folder / missing).exists(), missing
     assert not (folder / f"projects/{name}/standard.py").exists()
     assert "STANDARD =" not in (folder / f"projects/{name}/__init__.py").read_text(encoding="utf-8")
-    general = {"test_contract.py", "test_structure.py"}
+    general = {"test_contract.py"}
     tests = {path.name for path in (folder / "tests").glob("test_*.py")}
     assert general <= tests and all(re.match(rf"test_{name}[_.]", test) for test in tests - general)
     sizes = {str(path.relative_to(folder)): text.count("\n") for path, text in texts(folder, ".py").items()}
@@ -226,15 +226,17 @@ def test_an_unresolved_name_is_noticed(forked, tmp_path):
 WITH_STANDARD = next((name for name in PROJECTS if (ROOT / "projects" / name / "standard.py").exists()), None)
 TAKEN = [(PROJECTS[0], tool) for tool in tools()] + [(PROJECTS[0], *tools())]
 TAKEN += [(WITH_STANDARD, "standard")] if WITH_STANDARD else []
+TAKEN += [(PROJECTS[0], "speed")]
 
 
 @pytest.mark.parametrize("taken", TAKEN, ids="+".join)
 def test_what_is_taken_along_is_whole(taken, forked):
     """A tool's files, its part of the page, its tests, and a `projects/__main__.py` with its command and no other."""
     name, *extras = taken
-    folder, chosen = forked(*taken), set(extras) - {"standard"}
+    folder, chosen = forked(*taken), set(extras) - {"standard", "speed"}
     assert not unresolved(folder)
     assert (folder / f"projects/{name}/standard.py").exists() == ("standard" in extras)
+    assert (folder / "common/layers/recurrent.py").exists() == ("speed" in extras)
     assert (folder / "common/tools").exists() == (folder / "projects/__main__.py").exists() == bool(chosen)
     for tool in chosen:
         assert list((folder / "common/tools").glob(f"{tool}*"))
@@ -267,9 +269,11 @@ def test_the_linter_passes_in_every_fork(forked):
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_structure_test_passes_in_a_fork(forked):
+def test_the_structure_test_passes_in_a_fork(forked, tmp_path):
     command = ["pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "tests/test_structure.py"]
-    done = alone(forked(PROJECTS[-1]), "-m", *command)
+    shutil.copytree(forked(PROJECTS[-1]), tmp_path / "fork")
+    shutil.copy(ROOT / "tests" / "test_structure.py", tmp_path / "fork" / "tests")
+    done = alone(tmp_path / "fork", "-m", *command)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -1,7 +1,7 @@
 """Which Python files a fork holds: the project, its page, its tests, and whatever these reach by their imports.
 
-What is imported inside a function counts. What is opened by a name that only exists while the code runs does not: so
-`standard.py`, which `common.project` looks for, stays behind with the loaders of the standard sets.
+What is imported inside a function counts. What is opened by a name that only exists while the code runs does not: see
+OPTIONAL.
 """
 
 import ast
@@ -16,7 +16,9 @@ from common.tools.fork.prune import pruned, without
 
 ROOT = Path(__file__).parents[3]
 CONTRACT = ("__init__", "config", "encoding", "data", "model", "predict", "evaluate", "train")
-COMMANDS = "projects/__main__.py"
+COMMANDS, TERMS = "projects/__main__.py", "apps/i18n.py"
+# What is opened by name while the code runs: the standard data sets, and what makes recurrent layers faster.
+OPTIONAL = {"standard": "projects/{name}/standard.py", "speed": "common/layers/recurrent.py"}
 
 
 def suite() -> dict[str, str]:
@@ -33,16 +35,15 @@ def tools() -> list[str]:
 def code_of_fork(name: str, extras: Iterable[str] = ()) -> dict[str, str]:
     """{path: text} of the Python files of a fork of the project, without the definitions that nothing in it names.
 
-    extras: the tools to take along, and "standard" for the project's standard sets. Raises UserError for others.
+    extras: the tools to take along, and any of OPTIONAL. Raises UserError for others.
     """
     extras, sources, card = set(extras), suite(), f"projects/{name}/__init__.py"
     check_extras(name, extras)
     roots = [f"projects/{name}/{file}.py" for file in CONTRACT] + [f"apps/{name}.py", "tests/conftest.py"]
-    if "standard" in extras:
-        roots.append(f"projects/{name}/standard.py")
-    else:
+    roots += [OPTIONAL[extra].format(name=name) for extra in extras & set(OPTIONAL)]
+    if "standard" not in extras:
         sources[card] = without(sources[card], {"STANDARD"})
-    chosen = extras - {"standard"}
+    chosen = extras - set(OPTIONAL)
     for tool in chosen:
         roots += [path for path in sources if re.match(rf"common/tools/{tool}(/|\.py)|apps/{tool}_results\.py", path)]
     if chosen:
@@ -53,12 +54,19 @@ def code_of_fork(name: str, extras: Iterable[str] = ()) -> dict[str, str]:
     while files != sources:  # what is pruned away may have been all that reached a file
         files = {path: sources[path] for path in reached(roots, sources)}
         sources = pruned(files)
-    return files
+    return {path: terms(text, files) if path == TERMS else text for path, text in files.items()}
+
+
+def terms(text: str, files: dict[str, str]) -> str:
+    """`apps/i18n.py` with the terms alone that another file of the fork names."""
+    words = set().union(*(re.findall(r"\w+", other) for path, other in files.items() if path != TERMS))
+    entry = re.compile(r'    "(\w+)": "[^"]*",\n')
+    return entry.sub(lambda line: line[0] if line[1] in words | {"en", "ko"} else "", text)
 
 
 def check_extras(name: str, extras: set[str]) -> None:
     """Raise UserError for what cannot be taken along."""
-    known = [*tools(), "standard"]
+    known = [*tools(), *OPTIONAL]
     if unknown := extras - set(known):
         raise UserError(f"--with takes {', '.join(known)}, with commas between; not {', '.join(sorted(unknown))}.")
     if "standard" in extras and not (ROOT / "projects" / name / "standard.py").is_file():
@@ -112,11 +120,11 @@ def _tools_in(text: str) -> set[str]:
 
 
 def _tests(name: str, chosen: set[str], sources: dict[str, str], files: set[str]) -> list[str]:
-    """The tests of the project, of its chosen tools, and those that ask what any project must hold.
+    """The tests of the project and of its chosen tools, and the contract test.
 
     A test file that imports what the fork does not hold stays behind.
     """
-    subjects = "|".join(["contract", "structure", name, *chosen])
+    subjects = "|".join(["contract", name, *chosen])
     longer = "|".join(other for other in project_names() if other.startswith(f"{name}_"))  # their tests begin alike
     tests = [path for path in sources if re.match(rf"tests/test_({subjects})(_\w+)?\.py", path)]
     tests = [path for path in tests if not (longer and re.match(rf"tests/test_({longer})[_.]", path))]
