@@ -86,3 +86,20 @@ def test_inception_stage_puts_its_branches_side_by_side():
     assert sizes == {
         "i_1x1": 1, "i_3x3_reduce": 1, "i_3x3": 3, "i_5x5_reduce": 1, "i_5x5": 5, "i_projected": 1,
     }  # fmt: skip
+
+
+def test_convolution_block():
+    inputs = keras.Input((8, 8, 3))
+    x = blocks.conv(inputs, 5, 4, strides=2, norm="batch", activation="leaky_relu", dropout=0.5, name="down")
+    built = keras.Model(inputs, blocks.conv(x, 7, padding="valid", pool="max", name="out"))
+    names = [layer.name for layer in built.layers[1:]]
+    assert names == ["down", "down_norm", "down_leaky_relu", "down_dropout", "out", "out_relu", "out_pool"]
+    assert not built.get_layer("down").use_bias and built.get_layer("out").use_bias
+    assert built.output_shape == (None, 1, 1, 7)
+    instance = keras.Model(inputs, blocks.conv(inputs, 4, norm="instance", activation=None))
+    outputs = instance.predict(np.random.default_rng(0).normal(5, 3, (2, 8, 8, 3)), verbose=0)
+    np.testing.assert_allclose(outputs.mean(axis=(1, 2)), 0, atol=1e-4)
+    average = keras.Model(inputs, blocks.conv(inputs, 4, 1, activation=None, pool="average", name="c"))
+    plain = keras.Model(inputs, average.get_layer("c").output)
+    x = np.random.default_rng(0).normal(size=(1, 8, 8, 3)).astype("float32")
+    np.testing.assert_allclose(average(x)[0, 0, 0], np.mean(plain(x)[0, :2, :2], axis=(0, 1)), atol=1e-5)

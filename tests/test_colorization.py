@@ -16,7 +16,6 @@ from common import cli, runs, stream
 from common.checkpoint import Checkpoint
 from common.errors import UserError
 from common.inputs import images
-from common.layers import blocks
 from common.project import Project
 from common.runs import Run
 from projects.colorization import evaluate, lab, metrics, model, watch
@@ -66,9 +65,7 @@ def gradient(number: int, height: int = 30, width: int = 24) -> np.ndarray:
 @given(st.binary(min_size=3, max_size=600))
 def test_lab_and_back_is_within_one_level(content):
     picture = np.frombuffer(content[: len(content) // 3 * 3], np.uint8).reshape(1, -1, 3)
-    lightness, ab = lab.to_lab(picture)
-    back = lab.to_rgb(lightness, ab)
-    assert np.abs(back.astype(int) - picture).max() <= 1
+    assert np.abs(lab.to_rgb(*lab.to_lab(picture)).astype(int) - picture).max() <= 1
     inputs, targets = inputs_and_targets(picture)
     assert np.abs(inputs).max() <= 1.0001 and np.abs(targets).max() <= 1
     assert inputs.dtype == targets.dtype == np.float32
@@ -77,13 +74,11 @@ def test_lab_and_back_is_within_one_level(content):
 def test_lab_of_every_corner_and_of_a_grid():
     levels = np.array([0, 1, 2, 3, 5, 8, 16, 32, 64, 127, 128, 200, 254, 255], np.uint8)
     picture = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(14, -1, 3)
-    lightness, ab = lab.to_lab(picture)
-    assert np.abs(lab.to_rgb(lightness, ab).astype(int) - picture).max() <= 1
+    assert np.abs(lab.to_rgb(*lab.to_lab(picture)).astype(int) - picture).max() <= 1
 
 
 def test_no_ab_is_grey():
-    lightness, ab = lab.to_lab(noise(9, 9, 3))
-    assert np.ptp(lab.to_rgb(lightness, 0 * ab), axis=-1).max() <= 1
+    assert np.ptp(lab.grey(noise(9, 9, 3)), axis=-1).max() <= 1
 
 
 def test_enlarging_colours():
@@ -163,23 +158,6 @@ def test_baselines_learn_what_there_is_to_learn(folder):
 
 
 # Networks
-
-
-def test_convolution_block():
-    inputs = keras.Input((8, 8, 3))
-    x = blocks.conv(inputs, 5, 4, strides=2, norm="batch", activation="leaky_relu", dropout=0.5, name="down")
-    built = keras.Model(inputs, blocks.conv(x, 7, padding="valid", pool="max", name="out"))
-    names = [layer.name for layer in built.layers[1:]]
-    assert names == ["down", "down_norm", "down_leaky_relu", "down_dropout", "out", "out_relu", "out_pool"]
-    assert not built.get_layer("down").use_bias and built.get_layer("out").use_bias
-    assert built.output_shape == (None, 1, 1, 7)
-    instance = keras.Model(inputs, blocks.conv(inputs, 4, norm="instance", activation=None))
-    outputs = instance.predict(np.random.default_rng(0).normal(5, 3, (2, 8, 8, 3)), verbose=0)
-    np.testing.assert_allclose(outputs.mean(axis=(1, 2)), 0, atol=1e-4)
-    average = keras.Model(inputs, blocks.conv(inputs, 4, 1, activation=None, pool="average", name="c"))
-    plain = keras.Model(inputs, average.get_layer("c").output)
-    x = np.random.default_rng(0).normal(size=(1, 8, 8, 3)).astype("float32")
-    np.testing.assert_allclose(average(x)[0, 0, 0], np.mean(plain(x)[0, :2, :2], axis=(0, 1)), atol=1e-5)
 
 
 def test_generator_is_small_and_of_any_size():
@@ -269,12 +247,9 @@ def resumed(many, tmp_path_factory):
 def test_resume_restores_both_networks_and_both_optimizers(resumed):
     run, restored = resumed
     fresh = model.build_model(run.config, {}).discriminator.get_weights()
-    steps = 4 * 48 // run.config.batch_size
-    for optimizer, network in (
-        (restored.optimizer, restored.generator),
-        (restored.discriminator_optimizer, restored.discriminator),
-    ):
-        assert int(optimizer.iterations.numpy()) == steps
+    optimizers = (restored.optimizer, restored.discriminator_optimizer)
+    for optimizer, network in zip(optimizers, (restored.generator, restored.discriminator), strict=True):
+        assert int(optimizer.iterations.numpy()) == 4 * 48 // run.config.batch_size
         assert len(optimizer.variables) > 2 * len(network.trainable_variables)
         assert any(np.abs(variable.numpy()).sum() > 0 for variable in optimizer.variables[2:])
     assert any(np.abs(a - b).max() > 0 for a, b in zip(fresh, restored.discriminator.get_weights(), strict=True))
@@ -350,16 +325,11 @@ def test_regions_do_not_touch():
     assert set(splits.sealed_test.units) == {picture.name.split()[0] for picture in splits.train.inputs}
 
 
-@pytest.mark.parametrize(
-    ("train", "test"),
-    [
-        ("train", "val"),
-        ("train2017", "val2017"),
-        ("images/train", "images/val"),
-        ("data/images/train", "data/images/val"),
-    ],
-)
-def test_layouts_with_their_own_test(train, test, tmp_path):
+LAYOUTS = ["train val", "train2017 val2017", "images/train images/val", "data/images/train data/images/val"]
+
+
+@pytest.mark.parametrize(("train", "test"), [layout.split() for layout in LAYOUTS])
+def test_layouts_with_a_test_set(train, test, tmp_path):
     for number in range(10):
         images.write_picture(gradient(number), tmp_path / train / f"{number}.jpg")
     for number in (9, 20, 21):  # 9 is a copy of a training photograph
@@ -416,20 +386,11 @@ def test_stream_of_batches(folder, monkeypatch):
     np.testing.assert_array_equal(drawn[1][0], resumed[1][0])
     assert not np.array_equal(picture_stream(pictures, 16, 3, zoom=2.0, seed=1)[0][0], first)
     caches = []
-    monkeypatch.setattr(stream.Cache, "__init__", _small(stream.Cache.__init__, caches))
+    cache = stream.Cache
+    monkeypatch.setattr(stream, "Cache", lambda make: caches.append(cache(make, 5000)) or caches[0])
     tight = picture_stream(pictures, 16, 8)
     np.testing.assert_array_equal(tight[0][0], np.concatenate([inputs for inputs, _ in batches]))
     assert 0 < caches[0].bytes <= 5000 and len(caches[0]) < 8
-
-
-def _small(initialise, caches):
-    """A Cache's __init__ with room for 5,000 bytes; the caches that it makes are added to a list."""
-
-    def small(self, make):
-        initialise(self, make, 5000)
-        caches.append(self)
-
-    return small
 
 
 def test_shrinking_a_box(tmp_path):
@@ -492,11 +453,9 @@ def test_only_lightness_is_looked_at(trained):
     """A picture and its grey version get nearly the same colours, and the answer keeps the lightness."""
     predictor = trained("colorization").load()
     picture = predictor.examples[0]["picture"]
-    lightness, ab = lab.to_lab(picture)
-    grey = lab.to_rgb(lightness, 0 * ab)
-    answers = [predictor.predict({"picture": part})["picture"] for part in (picture, grey)]
+    answers = [predictor.predict({"picture": part})["picture"] for part in (picture, lab.grey(picture))]
     assert np.abs(answers[0].astype(int) - answers[1]).mean() < 3
-    assert np.abs(lab.to_lab(answers[0])[0] - lightness).mean() < 2
+    assert np.abs(lab.to_lab(answers[0])[0] - lab.to_lab(picture)[0]).mean() < 2
 
 
 def test_a_square_is_answered_as_it_is_scored(trained):

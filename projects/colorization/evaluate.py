@@ -20,7 +20,7 @@ from common.report import Report
 from common.runs import Run
 from projects.colorization.data import Picture, as_split, photographs, shrunk
 from projects.colorization.encoding import L_SCALE, inputs_and_targets, middle
-from projects.colorization.figures import grid_figure, histograms_figure
+from projects.colorization.figures import grid_figure, histograms_figure, losses_figure
 from projects.colorization.lab import to_lab, to_rgb
 from projects.colorization.metrics import DIRECTIONS, mean_figures, measure
 
@@ -145,8 +145,6 @@ def _other_test(folder: Path) -> Split:
 
 def evaluate(run: Run, data: str | None = None) -> Report:
     """Colour and score the test squares, or all photographs of another folder. The baselines are scored alike."""
-    from projects.colorization.watch import collapse
-
     size, other = run.config.size, _other_test(Path(data)) if data else None
     splits, predictor = load_splits(run.config, run), run.load()
     methods = {"network": network_method(predictor), **baselines(splits)}
@@ -163,14 +161,13 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     count = min(GRID, len(table) // 2)
     chosen = {"worst": order[:count], "best": order[::-1][:count]} if count else {}
     x, _ = inputs_and_targets(next(squares(pictures, size)))
+    training_figures, training_notes = _training(run, splits.validation.inputs)
     notes = [
         f"The originals' colourfulness is {table['colourfulness original'].mean():.2f}: more than that is not better.",
         "PSNR and SSIM are on RGB; the intersections are of the whole test's histograms of a and of b.",
     ]
     if not coloured.all():
         notes.append(f"{int((~coloured).sum())} test photographs without colour are left out.")
-    if sentence := collapse(run.history):
-        notes.append(f"In this training {sentence}")
     return Report(
         source=splits.source,
         sizes={**splits.sizes, "test": len(test)},
@@ -183,10 +180,21 @@ def evaluate(run: Run, data: str | None = None) -> Report:
         figures={
             **{name: _grid([pictures[i] for i in few], size, methods) for name, few in chosen.items()},
             "histograms": histograms_figure(rows, test.weights[coloured]),
+            **training_figures,
         },
         tables={"pictures": table},
-        notes=notes,
+        notes=notes + training_notes,
     )
+
+
+def _training(run: Run, validation: Sequence[Picture]) -> tuple[dict[str, Any], list[str]]:
+    """(figures, notes) about the training: losses, sample pictures, a collapsed discriminator."""
+    from projects.colorization.watch import collapse, sample_pictures, samples_figure
+
+    samples = samples_figure(run, sample_pictures(validation, run.config.size))
+    sentence = collapse(run.history)
+    notes = [f"In this training {sentence}"] if sentence else []
+    return {"losses": losses_figure(run.history), "samples": samples}, notes
 
 
 def _compared(rows: dict[str, list[dict[str, Any]]], test: Split, coloured: np.ndarray) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Callbacks of the training: the learning rate's schedule, sample pictures, a warning of a collapsed discriminator."""
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,19 +7,17 @@ from typing import Any
 import keras
 import numpy as np
 
-from common import report
 from common.inputs.images import read_picture, write_picture
 from common.runs import Run
 from projects.colorization.data import Picture, evenly, shrunk
 from projects.colorization.encoding import AB_SCALE, inputs_and_targets, middle
-from projects.colorization.figures import grid_figure, losses_figure
+from projects.colorization.figures import grid_figure
 from projects.colorization.lab import grey, to_lab, to_rgb
 
 SAMPLES = 8  # pictures of the validation split, the same in every epoch
 SHOWN_EPOCHS = 6  # rows of figures/samples.png
 COLLAPSE_EPOCHS = 3  # consecutive epochs before a collapse is reported
 PINNED = 0.005  # an accuracy this near to 0 or 1, or a loss this near to 0, teaches nothing
-DRAWN_EVERY = 10.0  # seconds between two drawings; drawing takes longer than an epoch of a small network
 
 
 class LinearDecay(keras.callbacks.Callback):
@@ -45,16 +42,10 @@ class WatchDiscriminator(keras.callbacks.Callback):
         super().__init__()
         self.run_folder = run
 
-    def on_train_begin(self, logs=None):
-        self.history: list[dict[str, float]] = list(self.run_folder.history)
-        self.reported = bool(collapse(self.history))
-
     def on_epoch_end(self, epoch, logs=None):
-        self.history.append(dict(logs))
-        sentence = collapse(self.history)
-        if sentence and not self.reported:
+        history = self.run_folder.history  # the epochs before this one
+        if not collapse(history) and (sentence := collapse([*history, logs])):
             self.run_folder.log(f"warning: {sentence}")
-            self.reported = True
 
 
 def collapse(history: Sequence[dict[str, float]]) -> str | None:
@@ -80,48 +71,33 @@ def collapse(history: Sequence[dict[str, float]]) -> str | None:
 
 
 class Samples(keras.callbacks.Callback):
-    """Saves the sample pictures after every epoch in figures/samples/, and draws figures/samples.png and losses.png.
-
-    The two figures are drawn every DRAWN_EVERY seconds and at the end.
-    """
+    """Saves the network's answers for the sample pictures after every epoch, side by side."""
 
     def __init__(self, run: Run, pictures: Sequence[Picture], size: int):
         super().__init__()
-        self.run_folder = run
-        self.truth = np.stack([middle(shrunk(pictures[i], size), size) for i in evenly(len(pictures), SAMPLES)])
+        self.run_folder, self.truth = run, sample_pictures(pictures, size)
         self.inputs, _ = inputs_and_targets(self.truth)
-
-    def on_train_begin(self, logs=None):
-        self.history: list[dict[str, float]] = list(self.run_folder.history)
-        self.drawn = time.monotonic()
 
     def on_epoch_end(self, epoch, logs=None):
         ab = AB_SCALE * keras.ops.convert_to_numpy(self.model(self.inputs, training=False))
         answers = to_rgb(to_lab(self.truth)[0], ab)
-        write_picture(np.concatenate(answers, axis=1), self._strip(epoch + 1))
-        self.history.append({"epoch": epoch + 1, **logs})
-        if time.monotonic() - self.drawn > DRAWN_EVERY:
-            self._draw()
+        write_picture(np.concatenate(answers, axis=1), _strip(self.run_folder, epoch + 1))
 
-    def on_train_end(self, logs=None):
-        self._draw()
 
-    def _draw(self):
-        folder = self.run_folder.path / "figures"
-        if self.history:
-            report.save_figure(self._grid(int(self.history[-1]["epoch"])), folder / "samples.png")
-            report.save_figure(losses_figure(self.history), folder / "losses.png")
-        self.drawn = time.monotonic()
+def sample_pictures(pictures: Sequence[Picture], size: int) -> np.ndarray:
+    """The middle squares (n, size, size, 3) uint8 of at most SAMPLES of the pictures."""
+    return np.stack([middle(shrunk(pictures[i], size), size) for i in evenly(len(pictures), SAMPLES)])
 
-    def _grid(self, last: int) -> Any:
-        """Rows of pictures: grey, a few epochs from the first to the last, and the originals."""
-        rows = {"grey": list(grey(self.truth))}
-        for epoch in np.unique(np.geomspace(1, last, SHOWN_EPOCHS).round().astype(int)):
-            if (path := self._strip(epoch)).exists():
-                rows[f"epoch {epoch}"] = np.split(read_picture(path), len(self.truth), axis=1)
-        rows["original"] = list(self.truth)
-        return grid_figure(list(rows.values()), list(rows), [])
 
-    def _strip(self, epoch: int) -> Path:
-        """The file with the answers after an epoch, counted from 1, side by side."""
-        return self.run_folder.path / "figures" / "samples" / f"epoch-{epoch:03d}.png"
+def samples_figure(run: Run, truth: np.ndarray) -> Any:
+    """Rows of pictures: grey, the answers after a few epochs from the first to the last, and the originals `truth`."""
+    rows = {"grey": list(grey(truth))}
+    for epoch in np.unique(np.geomspace(1, len(run.history), SHOWN_EPOCHS).round().astype(int)):
+        rows[f"epoch {epoch}"] = np.split(read_picture(_strip(run, epoch)), len(truth), axis=1)
+    rows["original"] = list(truth)
+    return grid_figure(list(rows.values()), list(rows), [])
+
+
+def _strip(run: Run, epoch: int) -> Path:
+    """The file with the answers after an epoch, counted from 1."""
+    return run.path / "figures" / "samples" / f"epoch-{epoch:03d}.png"
