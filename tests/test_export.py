@@ -2,6 +2,7 @@
 
 import builtins
 import dataclasses
+import functools
 import importlib
 import inspect
 import json
@@ -37,6 +38,45 @@ every_format = pytest.mark.parametrize(
 def needs(form: str) -> None:
     for module in export.FORMATS[form].packages:
         pytest.importorskip(module, reason='python -m pip install -e ".[export]"')
+
+
+@pytest.fixture(autouse=True)
+def timed_by_one_call(monkeypatch):
+    """The times that an export tells are of no interest here."""
+    monkeypatch.setattr(export, "milliseconds", functools.partial(export.milliseconds, seconds=1e-9))
+
+
+# A process that runs the example.py of each folder that a line of its input names. It imports TensorFlow once.
+EXAMPLES = """
+import contextlib, io, json, runpy, sys, traceback
+for line in sys.stdin:
+    out, error = io.StringIO(), ""
+    try:
+        with contextlib.redirect_stdout(out):
+            runpy.run_path(json.loads(line) + "/example.py", run_name="__main__")
+    except BaseException:
+        error = traceback.format_exc()
+    ours = [name for name in sys.modules if name.split(".")[0] in ("common", "projects", "apps")]
+    print(json.dumps({"stdout": out.getvalue(), "error": error, "ours": ours}), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def run_example(tmp_path_factory):
+    """folder -> what its example.py prints where neither Keras nor this code can be imported from."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "encoding": "utf-8"}
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    with subprocess.Popen([sys.executable, "-c", EXAMPLES], cwd=elsewhere, **pipes) as child:
+
+        def run(folder):
+            child.stdin.write(json.dumps(str(folder)) + "\n")
+            child.stdin.flush()
+            answer = json.loads(child.stdout.readline())
+            assert not answer["error"] and not answer["ours"], answer["error"] or answer["ours"]
+            return answer["stdout"]
+
+        yield run
+        child.stdin.close()
 
 
 def dense() -> keras.Model:
@@ -135,7 +175,7 @@ def test_a_network_that_answers_otherwise_is_refused(tmp_path, monkeypatch):
 
 @every_format
 @pytest.mark.parametrize("name", EXPORTED)
-def test_a_run_is_exported_whole(name, form, trained, tmp_path, capfd):
+def test_a_run_is_exported_whole(name, form, trained, run_example, tmp_path, capfd):
     needs(form)
     run, output = trained(name), tmp_path / "exported"
     size = 16 if form == "litert" and any(None in part.shape[1:] for n in run.networks().values() for part in n.inputs) else None  # fmt: skip
@@ -147,10 +187,7 @@ def test_a_run_is_exported_whole(name, form, trained, tmp_path, capfd):
     assert all(content["code"]["functions"].values()), "encode or decode has no docstring"
     assert inspect.getdoc(run.project.predictor_class.encode), "Predictor.encode has no docstring"
     assert all(about["file"] in (output / "README.md").read_text() for about in content["networks"].values())
-    # Where neither Keras nor this code can be imported from.
-    child = subprocess.run([sys.executable, "example.py"], cwd=output, capture_output=True, text=True)
-    assert child.returncode == 0, child.stderr
-    differences = [float(line.rpartition(" ")[2]) for line in child.stdout.splitlines()]
+    differences = [float(line.rpartition(" ")[2]) for line in run_example(output).splitlines()]
     assert len(differences) == sum(len(about["outputs"]) for about in content["networks"].values())
     scale = max(1e-6, *(about["largest_output"] for about in content["networks"].values()))
     assert max(differences) < export.TOLERANCE * scale

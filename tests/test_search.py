@@ -243,7 +243,7 @@ def workers(folder, count, trials, pause):
 @needs_its_knobs
 def test_two_processes_share_a_search_and_a_killed_one_is_replaced(tmp_path, monkeypatch, nothing_is_trained):
     shared = tmp_path / "shared"
-    one, other = workers(shared, 2, 5, 0.3)
+    one, other = workers(shared, 2, 5, 0.2)
     search = opened(shared, "random", 5)
     trials = search.folder / NAME
     deadline = time.monotonic() + 120
