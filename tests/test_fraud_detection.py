@@ -141,30 +141,6 @@ def test_bad_table(case, table, tmp_path):
         load(table(frame), tmp_path, **knobs)
 
 
-FILES = {
-    "empty file": (b"", "empty"),
-    "wrong encoding": ("betrag,klasse\nfünf,1\n".encode("utf-16"), "UTF-8"),
-    "wrong encoding late": (b"a,Class\n" + b"1,0\n" * 9000 + "é,1\n".encode("latin-1"), "UTF-8"),
-    "duplicate column": (b"a,a,Class\n1,2,0\n", "'a' more than once"),
-    "ragged": (b"a,Class\n1,0\n1,2,3,4\n", "line 3"),
-    "binary": (b"\x00\x01\x02\xff\xfe", "UTF-8"),
-}
-
-
-@pytest.mark.parametrize("case", FILES)
-def test_bad_file(case, tmp_path):
-    content, message = FILES[case]
-    (tmp_path / "bad.csv").write_bytes(content)
-    with pytest.raises(UserError, match=message):
-        load(tmp_path / "bad.csv", tmp_path, target="Class")
-
-
-def test_not_a_parquet_file(tmp_path):
-    (tmp_path / "bad.parquet").write_bytes(b"PAR?")
-    with pytest.raises(UserError, match="not a Parquet file"):
-        load(tmp_path / "bad.parquet", tmp_path, target="Class")
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
