@@ -111,7 +111,7 @@ def fork(
         directory: the new folder; it must not exist, or be empty.
         title: the title of the page and the README; without it, the project's own title.
         run: take a run along, so that the page works at once when deployed: an id, best (by validation) or latest.
-        extras: tools to take along, such as search,export,compare; and standard, for the standard data sets.
+        extras: what else to take along, separated by commas: tools such as search; standard for the standard sets.
     """
     from common.tools.fork import fork
 

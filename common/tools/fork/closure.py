@@ -1,7 +1,7 @@
 """Which Python files a fork holds: the project, its page, its tests, and whatever these reach by their imports.
 
-What is imported inside a function counts. What is opened by a name that only exists while the code runs does not: so
-`standard.py`, which `common.project` looks for, stays behind with the loaders of the standard sets.
+An import inside a function counts. A file that the code finds by its name while it runs does not. So `standard.py` stays
+behind, with the loaders of the standard sets.
 """
 
 import ast
@@ -16,7 +16,7 @@ from common.tools.fork.prune import pruned, without
 
 ROOT = Path(__file__).parents[3]
 CONTRACT = ("__init__", "config", "encoding", "data", "model", "predict", "evaluate", "train")
-COMMANDS = "projects/__main__.py"
+COMMANDS, CONFTEST, TERMS = "projects/__main__.py", "tests/conftest.py", "apps/i18n.py"
 
 
 def suite() -> dict[str, str]:
@@ -33,16 +33,22 @@ def tools() -> list[str]:
 def code_of_fork(name: str, extras: Iterable[str] = ()) -> dict[str, str]:
     """{path: text} of the Python files of a fork of the project, without the definitions that nothing in it names.
 
-    extras: the tools to take along, and "standard" for the project's standard sets. Raises UserError for others.
+    extras: what else to take along: tools, and files of the project that nothing imports, such as "standard", the
+    loaders of standard sets. Raises UserError for anything else.
     """
-    extras, sources, card = set(extras), suite(), f"projects/{name}/__init__.py"
-    check_extras(name, extras)
-    roots = [f"projects/{name}/{file}.py" for file in CONTRACT] + [f"apps/{name}.py", "tests/conftest.py"]
-    if "standard" in extras:
-        roots.append(f"projects/{name}/standard.py")
-    else:
-        sources[card] = without(sources[card], {"STANDARD"})
-    chosen = extras - {"standard"}
+    folder, sources = f"projects/{name}", suite()
+    roots = [f"{folder}/{file}.py" for file in CONTRACT] + [f"apps/{name}.py", CONFTEST]
+    optional = {path for path in sources if path.startswith(f"{folder}/")} - reached(roots, sources)
+    own = {path.removeprefix(f"{folder}/").removesuffix(".py"): path for path in optional}
+    if unknown := set(extras) - {*tools(), *own}:
+        known = ", ".join([*tools(), *sorted(own)])
+        raise UserError(f"--with takes {known}, with commas between; not {', '.join(sorted(unknown))}.")
+    roots += [path for extra, path in own.items() if extra in extras]
+    if "standard" not in extras:
+        sources[f"{folder}/__init__.py"] = without(sources[f"{folder}/__init__.py"], {"STANDARD"})
+    # pytest's hooks group the tests of many projects for its processes. One project needs no groups.
+    sources[CONFTEST] = without(sources[CONFTEST], set(re.findall(r"def (pytest_\w+|group)\b", sources[CONFTEST])))
+    chosen = set(extras) - set(own)
     for tool in chosen:
         roots += [path for path in sources if re.match(rf"common/tools/{tool}(/|\.py)|apps/{tool}_results\.py", path)]
     if chosen:
@@ -53,16 +59,7 @@ def code_of_fork(name: str, extras: Iterable[str] = ()) -> dict[str, str]:
     while files != sources:  # what is pruned away may have been all that reached a file
         files = {path: sources[path] for path in reached(roots, sources)}
         sources = pruned(files)
-    return files
-
-
-def check_extras(name: str, extras: set[str]) -> None:
-    """Raise UserError for what cannot be taken along."""
-    known = [*tools(), "standard"]
-    if unknown := extras - set(known):
-        raise UserError(f"--with takes {', '.join(known)}, with commas between; not {', '.join(sorted(unknown))}.")
-    if "standard" in extras and not (ROOT / "projects" / name / "standard.py").is_file():
-        raise UserError(f"--with standard: {name} has no standard sets.")
+    return {**files, TERMS: _terms(files[TERMS], [text for path, text in files.items() if path != TERMS])}
 
 
 def reached(roots: Iterable[str], sources: dict[str, str]) -> set[str]:
@@ -100,10 +97,14 @@ def commands(text: str, chosen: set[str]) -> str:
     """`projects/__main__.py` with the commands of the chosen tools alone."""
     functions = [node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)]
     gone = {node.name for node in functions if _tools_in(ast.unparse(node)) - chosen}
-    text = without(text, gone)
-    for name in gone:  # also as the entry of a dict, such as {"search": search}
-        text = re.sub(rf',? *"\w+": {name}\b', "", text).replace("{, ", "{")
-    return text
+    return without(text, gone)
+
+
+def _terms(text: str, others: list[str]) -> str:
+    """apps/i18n.py without the terms whose words no other file has. Each term is a line of its own."""
+    words = {word.strip("_") for other in others for word in re.findall(r"\w+", other)}
+    known = {key for key in re.findall(r'(?m)^    "(\w+)": ".*",$', text) if words.issuperset(key.split("_"))}
+    return re.sub(r'(?m)^    "(\w+)": ".*",\n', lambda line: line[0] if {line[1]} & (known | words) else "", text)
 
 
 def _tools_in(text: str) -> set[str]:
@@ -112,11 +113,8 @@ def _tools_in(text: str) -> set[str]:
 
 
 def _tests(name: str, chosen: set[str], sources: dict[str, str], files: set[str]) -> list[str]:
-    """The tests of the project, of its chosen tools, and those that ask what any project must hold.
-
-    A test file that imports what the fork does not hold stays behind.
-    """
-    subjects = "|".join(["contract", "structure", name, *chosen])
+    """The contract test, the tests of the project and of its tools; not those that import what stays behind."""
+    subjects = "|".join(["contract", name, *chosen])
     longer = "|".join(other for other in project_names() if other.startswith(f"{name}_"))  # their tests begin alike
     tests = [path for path in sources if re.match(rf"tests/test_({subjects})(_\w+)?\.py", path)]
     tests = [path for path in tests if not (longer and re.match(rf"tests/test_({longer})[_.]", path))]

@@ -171,6 +171,7 @@ def pyproject(project: Project, directory: str, title: str | None, sources: dict
     for file in re.findall(r'(?m)^"([\w/]+\.py)" = ', text):
         if file not in sources:
             text = re.sub(rf'(?m)^"{re.escape(file)}" = .*\n', "", text)
+    text = re.sub(r"(?m)^addopts = .*", templates.ADDOPTS, text)
     text = re.sub(r"(?ms)^\[tool\.setuptools.*?(?=^\[(?!tool\.setuptools)|\Z)", templates.NO_PACKAGES, text)
     if tomllib.loads(text)["tool"]["setuptools"] != {"packages": []}:
         raise RuntimeError("the sections [tool.setuptools…] of pyproject.toml must stand together")
