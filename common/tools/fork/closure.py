@@ -1,7 +1,7 @@
 """Which Python files a fork holds: the project, its page, its tests, and whatever these reach by their imports.
 
-An import inside a function counts. A file that the code finds by its name while it runs does not. So `standard.py` stays
-behind, with the loaders of the standard sets.
+An import inside a function counts. A file that the code finds by its name while it runs does not. So `standard.py`
+stays behind, with the loaders of the standard sets.
 """
 
 import ast
