@@ -85,8 +85,9 @@ class Splits:
         ledger = run.path.parent / "looks.csv"
         with ledger.open("a", newline="", encoding="utf-8") as file:
             csv.writer(file).writerow([fingerprint, run.id, time.strftime("%Y-%m-%dT%H:%M:%S%z")])
-        with ledger.open(newline="", encoding="utf-8") as file:
-            return self.sealed_test, sum(row[:1] == [fingerprint] for row in csv.reader(file))
+        with ledger.open(newline="", encoding="utf-8", errors="replace") as file:
+            lines = [line for line in file if "\0" not in line]  # a damaged line counts for nothing
+            return self.sealed_test, sum(line.partition(",")[0] == fingerprint for line in lines)
 
 
 _last: dict[str, Any] = {}  # the splits that were loaded last, and what they depend on
@@ -100,6 +101,12 @@ def load_splits(config: Any, run: Run) -> Splits:
     evaluation of a run read the data once, and so does a search that changes the learning rate from trial to trial.
     Which knobs are read is watched and not declared, so no list of them can go out of date.
     """
+    splits = _load_once(config, run)
+    run.check_data(splits.source.sha256)
+    return splits
+
+
+def _load_once(config: Any, run: Run) -> Splits:
     with _lock:
         place = (run.project, type(config), run.data, run.data_dir, _stamps(run))
         if _last.get("place") == place and all(

@@ -8,7 +8,7 @@ import runpy
 import subprocess
 import sys
 import tracemalloc
-from collections import Counter, defaultdict
+from collections import Counter
 from pathlib import Path
 
 import keras
@@ -22,7 +22,7 @@ from common import cli, runs
 from common.errors import UserError
 from common.inputs.text import settled, to_jamo
 from common.inputs.vocabulary import UNKNOWN, Vocabulary
-from common.layers.recurrent import accelerate
+from common.layers.speed import speed_up
 from common.project import Project
 from projects.char_rnn import batches as batches_module
 from projects.char_rnn import data as data_module
@@ -182,7 +182,7 @@ def test_stdlib_is_python_source():
 def test_network_is_the_recurrence_of_the_lecture(kind, layers):
     """Against NumPy, step by step: logits, states and losses; an unknown character is all zeros."""
     keras.utils.set_random_seed(1)
-    network = accelerate(build_network(Config(model=kind, layers=layers, units=7, dropout=0.4), META))
+    network = speed_up(build_network(Config(model=kind, layers=layers, units=7, dropout=0.4), META))
     random = np.random.default_rng(0)
     for weight in network.weights:
         weight.assign(random.normal(size=weight.shape))
@@ -290,59 +290,38 @@ def test_figures_are_means_over_characters(predictor, some_ids):
     assert nats.sum() == pytest.approx(windows["nats"].sum()) and counts.sum() == windows["characters"].sum()
 
 
-def kneser_ney_by_hand(training, context, symbols, discounts):
+def kneser_ney_by_hand(training, context, symbols, discounts, highest=True):
     """The textbook's recursion with dictionaries: the distribution after `context`."""
-
-    def distribution(context, highest):
-        length = len(context)
-        followers = Counter()
-        if highest:
-            for i in range(length, len(training)):
-                if training[i - length : i] == context:
-                    followers[training[i]] += 1
-        else:
-            before = defaultdict(set)
-            for i in range(length + 1, len(training)):
-                if training[i - length : i] == context:
-                    before[training[i]].add(training[i - length - 1])
-            followers = Counter({symbol: len(different) for symbol, different in before.items()})
-        lower = distribution(context[1:], False) if length else np.full(symbols, 1 / symbols)
-        total = sum(followers.values())
-        if not total:
-            return lower
-        taken = {symbol: min(count, discounts[min(count, 3)]) for symbol, count in followers.items()}
-        discounted = np.zeros(symbols)
-        for symbol, count in followers.items():
-            discounted[symbol] = (count - taken[symbol]) / total
-        return discounted + sum(taken.values()) / total * lower
-
-    return distribution(context, True)
+    length = len(context)
+    places = [i for i in range(length + (not highest), len(training)) if training[i - length : i] == context]
+    different = {(training[i], training[i - length - 1]) for i in places}
+    followers = Counter(training[i] for i in places) if highest else Counter(symbol for symbol, _ in different)
+    uniform = np.full(symbols, 1 / symbols)
+    lower = kneser_ney_by_hand(training, context[1:], symbols, discounts, False) if length else uniform
+    if not followers:
+        return lower
+    taken = {symbol: min(count, discounts[min(count, 3)]) for symbol, count in followers.items()}
+    result = sum(taken.values()) / followers.total() * lower
+    for symbol, count in followers.items():
+        result[symbol] += (count - taken[symbol]) / followers.total()
+    return result
 
 
 def test_kneser_ney_is_the_textbooks(monkeypatch):
     fixed = [0, 0.5, 0.8, 1.1]  # discounts, so that the recursion is compared and not their estimate
-
-    def discounted(keys, counts, rows, symbols):
-        context, following = np.divmod(keys, symbols)
-        taken = np.minimum(np.array(fixed)[np.minimum(counts, 3)], counts)
-        totals = np.bincount(context, counts, minlength=rows)
-        safe = np.where(totals, totals, 1)
-        table = ngram.sparse.csr_array(((counts - taken) / safe[context], (context, following)), shape=(rows, symbols))
-        return table, np.where(totals, np.bincount(context, taken, minlength=rows) / safe, 1.0)
-
-    monkeypatch.setattr(ngram, "_discounted", discounted)
+    monkeypatch.setattr(ngram, "_discounts", lambda counts: np.array(fixed))
     random = np.random.default_rng(0)
     training = random.integers(0, 4, 60)
     model = KneserNey(training, 4, longest=3)
     test = np.concatenate([training[:10], random.integers(-1, 4, 30)])  # -1 is unknown
     result = model.probabilities(test, 3, 3)
-    for place in range(3, len(test)):
-        context = tuple(test[place - 3 : place].tolist())
-        if not any(tuple(training[i : i + 3].tolist()) == context for i in range(len(training) - 3)):
-            continue  # shorter contexts use the lower tables, which the recursion reaches below
-        expected = kneser_ney_by_hand(tuple(training.tolist()), context, 4, fixed)
-        np.testing.assert_allclose(result[place - 3], expected, atol=1e-9)
     np.testing.assert_allclose(result.sum(axis=1), 1)
+    text = tuple(training.tolist())
+    occurring = {text[i : i + 3] for i in range(len(text) - 3)}  # a shorter one uses the tables that these reach below
+    contexts = [tuple(test[place - 3 : place].tolist()) for place in range(3, len(test))]
+    compared = [i for i, context in enumerate(contexts) if context in occurring]
+    expected = [kneser_ney_by_hand(text, contexts[i], 4, fixed) for i in compared]
+    np.testing.assert_allclose(result[compared], expected, atol=1e-9)
 
 
 def test_the_ngram_is_scored_as_the_network(some_ids, monkeypatch):
@@ -383,8 +362,11 @@ def test_baselines_know_more_the_more_they_count():
 # Writing
 
 
-def logits_of(probabilities):
-    return np.log(np.asarray([probabilities], "float32") + 1e-30)
+def draws(probabilities, uniform, temperature=1.0, top_k=0, top_p=1.0, filtered=False):
+    """One draw from these probabilities for each number of `uniform`."""
+    logits = np.log(np.asarray(probabilities, "float32") + 1e-30)
+    drawn = choose(np.tile(logits, (len(uniform), 1)), uniform, temperature, top_k, top_p, filtered)
+    return np.asarray(drawn)
 
 
 @pytest.mark.parametrize(
@@ -400,26 +382,23 @@ def logits_of(probabilities):
     ],
 )
 def test_only_allowed_characters_are_drawn(settings, allowed):
-    settings = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "filtered": False, **settings}
     uniform = np.linspace(0, 0.9999999, 101, dtype="float32")
-    drawn = choose(np.repeat(logits_of([0.1, 0.2, 0.4, 0.3]), 101, axis=0), uniform, **settings)
-    assert set(np.asarray(drawn).tolist()) == allowed
+    assert set(draws([0.1, 0.2, 0.4, 0.3], uniform, **settings).tolist()) == allowed
 
 
 def test_draws_have_the_distribution_that_temperature_makes():
     probabilities = np.array([0.1, 0.2, 0.4, 0.3])
-    logits = np.repeat(logits_of(probabilities), 10_000, axis=0)
     uniform = (np.arange(10_000, dtype="float32") + 0.5) / 10_000
     for temperature in (0.5, 1.0, 2.0):
         expected = probabilities ** (1 / temperature) / (probabilities ** (1 / temperature)).sum()
         for filtered in (False, True):
-            drawn = choose(logits, uniform, temperature, 0, 1.0, filtered)
-            np.testing.assert_allclose(np.bincount(np.asarray(drawn), minlength=4) / 10_000, expected, atol=1e-3)
+            drawn = draws(probabilities, uniform, temperature, filtered=filtered)
+            np.testing.assert_allclose(np.bincount(drawn, minlength=4) / 10_000, expected, atol=1e-3)
 
 
 def test_a_probability_of_zero_is_never_drawn():
-    for uniform in (0.0, 0.5, 0.99999994):
-        assert int(choose(logits_of([0.5, 0.5, 0.0, 0.0]), np.float32([uniform]), 1.0, 0, 1.0, False)[0]) in (0, 1)
+    drawn = draws([0.5, 0.5, 0.0, 0.0], np.float32([0.0, 0.5, 0.99999994]))
+    assert set(drawn.tolist()) <= {0, 1}
 
 
 @pytest.mark.parametrize("prompt", ["h", "hello world\n" * 12])

@@ -15,7 +15,7 @@ def test_shakespeare_is_the_usual_file_or_none(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="SHA-256"):
         load_data(TOY, "shakespeare", tmp_path)
     monkeypatch.setattr(standard, "URL", "http://127.0.0.1:9/input.txt")
-    with pytest.raises(UserError, match=r"other.tiny_shakespeare.input\.txt is not there .* put it there"):
+    with pytest.raises(UserError, match=r"input\.txt is not in .*other.tiny_shakespeare and .* put it there"):
         load_data(TOY, "shakespeare", tmp_path / "other")
     assert not [path for path in (tmp_path / "other").rglob("*") if path.is_file()]
 

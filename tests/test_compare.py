@@ -1,5 +1,8 @@
 """compare and list: paired verdicts, what is used again, what is refused; a table whatever lies in the folders."""
 
+import functools
+import importlib
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -35,8 +38,8 @@ def test_runs_paired_later_have_the_interval_of_runs_paired_at_once():
     at_once = score_table(good, {"other": poor}, directions, weights, units, seed=7)
     alone = [score_table(figures, {}, {}, weights, units, seed=7) for figures in (good, poor)]
     assert alone[0]["draws"] == alone[1]["draws"] == at_once["draws"]
-    for metric, way in directions.items():
-        later = paired(*(np.array(table["resampled"][metric]) for table in alone), way)
+    for metric, direction in directions.items():
+        later = paired(*(np.array(table["resampled"][metric]) for table in alone), direction)
         wanted = at_once["comparison"]["other"][metric]
         assert later == {key: wanted[key] for key in ("low", "high", "verdict")}
 
@@ -78,6 +81,7 @@ def compared(tmp_path_factory):
     """A comparison of both models on toy settings, whose second training crashed once; (comparison, content, folder)."""
     folder = tmp_path_factory.mktemp("compared")
     comparison, train_run, started = opened(folder), cli.train_run, []
+    evaluate = importlib.import_module(f"projects.{NAME}.evaluate")
 
     def crash_at_the_second(run, callbacks=()):
         started.append(run.id)
@@ -86,6 +90,8 @@ def compared(tmp_path_factory):
         return train_run(run, callbacks)
 
     with pytest.MonkeyPatch.context() as patch:
+        # An interval of a hundred resamples is as good to compare with as one of a thousand.
+        patch.setattr(evaluate, "score_table", functools.partial(score_table, resamples=100))
         patch.setattr(cli, "train_run", crash_at_the_second)
         with pytest.raises(RuntimeError, match="crash"):
             compare.compare(comparison)
@@ -134,17 +140,17 @@ def test_models_tested_on_different_rows_are_not_compared(compared, monkeypatch)
     with pytest.raises(UserError, match="different rows"):
         compare.compare(opened(folder))
     monkeypatch.undo()
-    found = {
+    finished = {
         (point["model"], point["seed"]): runs.Run(folder / "runs" / NAME / point["run"]) for point in content["points"]
     }
-    report = found["logistic", 0].path / "report.json"
-    kept = read_json(report)
+    report = finished["logistic", 0].path / "report.json"
+    before = read_json(report)
     try:
-        write_json(report, {**kept, "test": {**kept["test"], "draws": "of another seed"}})
-        pairs = compare.summary(comparison, found)["pairs"]
+        write_json(report, {**before, "test": {**before["test"], "draws": "of another seed"}})
+        pairs = compare.summary(comparison, finished)["pairs"]
         assert pairs[0]["verdict"] == "not paired" and pairs[0]["low"] is None
     finally:
-        write_json(report, kept)
+        write_json(report, before)
 
 
 @needs_a_ladder
@@ -155,13 +161,13 @@ def test_a_second_process_at_the_same_comparison_is_refused(compared):
 
 
 @needs_a_ladder
-@pytest.mark.parametrize(("language", "room"), [("en", "Results"), ("ko", "결과")])
-def test_the_page_shows_the_comparison(compared, monkeypatch, language, room):
+@pytest.mark.parametrize(("language", "tab"), [("en", "Results"), ("ko", "결과")])
+def test_the_page_shows_the_comparison(compared, monkeypatch, language, tab):
     _, content, folder = compared
     monkeypatch.setenv("KERAS_PORTFOLIO_RUNS", str(folder / "runs"))
     app = AppTest.from_file(str(ROOT / "apps" / f"{NAME}.py"), default_timeout=120)
     app.query_params["language"] = language
-    app.session_state[f"{NAME}-tab-{language}"] = room
+    app.session_state[f"{NAME}-tab-{language}"] = tab
     app.run()
     assert not app.exception and not app.error
     heading = {"en": "parameters", "ko": "파라미터"}[language]
@@ -208,9 +214,18 @@ def test_a_project_without_a_ladder_is_compared_over_seeds(tmp_path):
 # list
 
 
+@pytest.fixture
+def finished(request):
+    """A finished run: of the comparison where there is one, else a toy run."""
+    if NAME not in PROJECTS:
+        return request.getfixturevalue("trained")(PROJECTS[0])
+    comparison, _, folder = request.getfixturevalue("compared")
+    return runs.find(comparison.project, "best", folder / "runs")
+
+
 @pytest.mark.parametrize("width", [80, 200])
-def test_list_is_readable_at_any_width(trained, width):
-    run = trained(PROJECTS[0])
+def test_list_is_readable_at_any_width(finished, width):
+    run = finished
     console = Console(width=width, record=True, force_terminal=True, file=None, quiet=False)
     overview.print_projects(run.path.parents[1], console)
     text = console.export_text()

@@ -18,7 +18,8 @@ from common import runs
 from common.errors import UserError
 from common.project import Project
 from common.tools import export, sources
-from tests.conftest import PROJECTS, ROOT
+from tests.commands import ask
+from tests.conftest import PROJECTS
 
 EXPORTED = [name for name in PROJECTS if not hasattr(Project(name).card, "NO_EXPORT")]
 
@@ -374,22 +375,10 @@ def test_missing_packages_are_named(monkeypatch):
             export.check(Project(name), "onnx")
 
 
-def test_help_and_refusal_come_before_keras():
-    script = (
-        "import runpy, sys\n"
-        "sys.argv[0] = 'x'\n"
-        "try: runpy.run_module('projects', run_name='__main__', alter_sys=False)\n"
-        "except SystemExit as stop: code = stop.code\n"
-        "assert not {'tensorflow', 'keras', 'sklearn'} & set(sys.modules), 'a heavy package was imported'\n"
-        "sys.exit(code)"
-    )
-
-    def ask(*words: str) -> subprocess.CompletedProcess:
-        return subprocess.run([sys.executable, "-c", script, *words], cwd=ROOT, capture_output=True, text=True)
-
-    for command in ("export", "fork", "notebook"):
-        helped = ask(command, "--help")
-        assert helped.returncode == 0, helped.stderr
-        for words in ([command, "--no-such-flag"], [command, "no_such_project"]):
-            refused = ask(*words)
-            assert refused.returncode == 2 and "Traceback" not in refused.stderr, refused.stderr
+@pytest.mark.parametrize("command", ["export", "fork", "notebook"])
+def test_help_and_refusal_come_before_keras(command):
+    helped = ask("projects", command, "--help")
+    assert helped.returncode == 0, helped.stderr
+    for words in (["--no-such-flag"], ["no_such_project"]):
+        refused = ask("projects", command, *words)
+        assert refused.returncode == 2 and "Traceback" not in refused.stderr, refused.stderr

@@ -4,14 +4,13 @@ import dataclasses
 import functools
 import json
 import math
+import os
 import shlex
 import signal
 import subprocess
 import sys
 import time
 import types
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import optuna
@@ -22,12 +21,13 @@ from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
 from common import cli, runs
-from common.data import Source, Split, Splits, load_splits
+from common.data import Splits
 from common.errors import UserError
 from common.files import locked
 from common.project import Project
 from common.tools.search import figures, sampler, space
 from common.tools.search import run as running
+from tests.commands import ask
 from tests.conftest import PROJECTS, ROOT, one_now_others_slow, refused
 
 NAME = "fraud_detection"
@@ -129,13 +129,14 @@ def tried(search, study):
 
 
 @pytest.fixture
-def no_session(monkeypatch):
-    """Trainings that learn nothing leave no network; collecting garbage would cost more than they do."""
+def nothing_is_trained(monkeypatch):
+    """For `fake_training`: there is no network to let go of, and no test pulls the plug of the disk."""
     monkeypatch.setattr(cli, "fresh_session", lambda: None)
+    monkeypatch.setattr(os, "fsync", lambda file: None)
 
 
 @needs_its_knobs
-def test_coarse_to_fine_keeps_the_lectures_order(tmp_path, monkeypatch, no_session):
+def test_coarse_to_fine_keeps_the_lectures_order(tmp_path, monkeypatch, nothing_is_trained):
     monkeypatch.setattr(Project, "train", fake_training(hill))
     search = opened(tmp_path)
     study = running.run_search(search, 20)
@@ -158,7 +159,7 @@ def test_coarse_to_fine_keeps_the_lectures_order(tmp_path, monkeypatch, no_sessi
 
 @needs_its_knobs
 @pytest.mark.parametrize("strategy", space.STRATEGIES)
-def test_every_strategy_stays_in_its_ranges_and_spends_its_trials(strategy, tmp_path, monkeypatch, no_session):
+def test_every_strategy_stays_in_its_ranges_and_spends_its_trials(strategy, tmp_path, monkeypatch, nothing_is_trained):
     monkeypatch.setattr(Project, "train", fake_training(hill))
     search = opened(tmp_path, strategy, 12, ("learning_rate", "units", "model"))
     study = running.run_search(search, 12)
@@ -178,7 +179,8 @@ def test_every_strategy_stays_in_its_ranges_and_spends_its_trials(strategy, tmp_
 @pytest.mark.parametrize(
     ("strategy", "how"), [("coarse_to_fine", "Ctrl-C"), ("random", "stop file"), ("grid", "stop file")]
 )
-def test_a_stopped_search_goes_on_as_if_it_had_not_been(strategy, how, tmp_path, monkeypatch, no_session):
+def test_a_stopped_search_goes_on_as_if_it_had_not_been(strategy, how, tmp_path, monkeypatch, nothing_is_trained):
+    monkeypatch.setattr(running, "write_figures", lambda search, study: None)
     whole = opened(tmp_path / "whole", strategy, 10)
     monkeypatch.setattr(Project, "train", fake_training(hill))
     expected = tried(whole, running.run_search(whole, 10))
@@ -202,10 +204,14 @@ def test_a_stopped_search_goes_on_as_if_it_had_not_been(strategy, how, tmp_path,
     assert running.run_search(search, 10) and len(figures.rows(search, study)) == 10, "nothing is left to do"
 
 
-# A process that searches with a slow training which learns nothing and notes who it was.
+# A process that searches with a slow training, which learns nothing and notes its process. It needs of Keras two names.
 WORKER = """
-import os, sys, time
+import os, sys, time, types
 from pathlib import Path
+sys.modules["keras"] = types.SimpleNamespace(
+    callbacks=types.SimpleNamespace(LambdaCallback=types.SimpleNamespace),
+    utils=types.SimpleNamespace(set_random_seed=lambda seed: None),
+)
 from common.project import Project
 from tests import test_search
 folder, trials, pause = Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
@@ -235,9 +241,9 @@ def workers(folder, count, trials, pause):
 
 
 @needs_its_knobs
-def test_two_processes_share_a_search_and_a_killed_one_is_replaced(tmp_path, monkeypatch, no_session):
+def test_two_processes_share_a_search_and_a_killed_one_is_replaced(tmp_path, monkeypatch, nothing_is_trained):
     shared = tmp_path / "shared"
-    one, other = workers(shared, 2, 5, 0.6)
+    one, other = workers(shared, 2, 5, 0.3)
     search = opened(shared, "random", 5)
     trials = search.folder / NAME
     deadline = time.monotonic() + 120
@@ -287,7 +293,7 @@ def test_a_lock_ends_with_its_process(tmp_path):
 
 
 @needs_its_knobs
-def test_a_failed_trial_is_recorded_and_the_search_goes_on(tmp_path, monkeypatch, no_session):
+def test_a_failed_trial_is_recorded_and_the_search_goes_on(tmp_path, monkeypatch, nothing_is_trained):
     def fails_when_high(config, run, epoch):
         if config.learning_rate > 2e-3 and epoch == 1:
             raise RuntimeError("out of memory\nand more")
@@ -308,7 +314,7 @@ def test_a_failed_trial_is_recorded_and_the_search_goes_on(tmp_path, monkeypatch
 
 
 @needs_its_knobs
-def test_a_metric_that_is_not_a_number_fails_its_trial(tmp_path, monkeypatch, no_session):
+def test_a_metric_that_is_not_a_number_fails_its_trial(tmp_path, monkeypatch, nothing_is_trained):
     monkeypatch.setattr(
         Project, "train", fake_training(lambda config: [0.5, math.nan] if config.units < 100 else [0.5])
     )
@@ -329,7 +335,7 @@ def test_a_search_that_cannot_begin_leaves_nothing(tmp_path, capsys):
 
 
 @needs_its_knobs
-def test_weak_trials_are_pruned_and_never_the_best(tmp_path, monkeypatch, no_session):
+def test_weak_trials_are_pruned_and_never_the_best(tmp_path, monkeypatch, nothing_is_trained):
     def late(config):
         """Weak for three epochs, and the best of all if it were let go on."""
         return [0.1, 0.1, 0.1, 0.1, 0.99] if config.dropout > 0.25 else [0.5, 0.6, 0.7, 0.7, 0.8]
@@ -344,7 +350,7 @@ def test_weak_trials_are_pruned_and_never_the_best(tmp_path, monkeypatch, no_ses
 
 
 @needs_its_knobs
-def test_a_metric_that_should_be_small(tmp_path, monkeypatch, no_session):
+def test_a_metric_that_should_be_small(tmp_path, monkeypatch, nothing_is_trained):
     monkeypatch.setattr(Project(NAME).card, "METRIC", ("loss", "min"))
     monkeypatch.setattr(Project, "train", fake_training(lambda config: [config.units, config.units + 1.0]))
     search = opened(tmp_path, "random", 8)
@@ -398,10 +404,10 @@ def test_a_stopped_training_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
     )
     epoch_ended = running.TrialTraining.epoch_ended
 
-    def stop_after_the_second(watch, epoch, logs):
+    def stop_after_the_second(training, epoch, logs):
         if epoch == 1:
             signal.raise_signal(signal.SIGINT)
-        epoch_ended(watch, epoch, logs)
+        epoch_ended(training, epoch, logs)
 
     with monkeypatch.context() as patch:
         patch.setattr(running.TrialTraining, "epoch_ended", stop_after_the_second)
@@ -416,14 +422,9 @@ def test_a_stopped_training_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
 
 
 @needs_its_knobs
-def test_the_page_shows_the_search(trained, monkeypatch):
-    run = trained(NAME)
-    monkeypatch.setenv("KERAS_PORTFOLIO_RUNS", str(run.path.parents[1]))
+def test_the_page_shows_the_search(tmp_path, monkeypatch, nothing_is_trained):
     monkeypatch.setattr(Project, "train", fake_training(hill))
-    search = space.open_search(
-        run.project, run.config, "builtin", run.data_dir, run.path.parents[1], "random", 3, ("learning_rate",)
-    )
-    running.run_search(search, 3)
+    running.run_search(opened(tmp_path, "random", 3, ("learning_rate",)), 3)  # in the runs folder of the page
     app = AppTest.from_file(str(ROOT / "apps" / f"{NAME}.py"), default_timeout=120)
     app.session_state[f"{NAME}-tab-en"] = "Train"
     app.run()
@@ -455,8 +456,7 @@ def test_search_refuses_before_tensorflow(arguments, message, tmp_path):
 
 
 def test_help_lists_the_knobs_of_the_project():
-    command = [sys.executable, "-m", "projects", "search", PROJECTS[0], "--help"]
-    helped = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    helped = ask("projects", "search", PROJECTS[0], "--help")
     assert helped.returncode == 0 and "--trials" in helped.stdout and "--learning-rate" in helped.stdout
 
 
@@ -478,84 +478,3 @@ def test_the_same_request_is_the_same_search(tmp_path):
     assert opened(tmp_path, "grid").folder != opened(tmp_path, "grid", 40).folder, "a finer grid has other points"
     asked = json.loads((opened(tmp_path).folder / "search.json").read_text())
     assert asked["strategy"] == "coarse_to_fine" and asked["trials"] == 20
-
-
-# Data is loaded once.
-
-
-@dataclasses.dataclass(frozen=True)
-class Config:
-    rows: int = 3
-    learning_rate: float = 0.1
-    seed: int = 0
-
-
-@dataclasses.dataclass(frozen=True)
-class Loading:
-    """A project, and the run of one: `function` loads its data."""
-
-    function: Callable
-    data_names: tuple = ("builtin", "random")
-
-    def load_data(self, data):
-        return self.function
-
-    def __call__(self, config, data, data_dir):
-        return load_splits(config, types.SimpleNamespace(project=self, data=data, data_dir=data_dir))
-
-
-def test_data_is_loaded_again_only_for_the_knobs_that_it_reads(tmp_path):
-    loads = []
-
-    @Loading
-    def load_data(config, data, data_dir):
-        """Reads rows; the seed for one set only."""
-        loads.append(config.rows)
-        part = Split(list(range(config.rows)), list(range(config.rows)))
-        return Splits(part, part, part, {"seed": config.seed if data == "random" else 0}, Source("a", "a", "0", "row"))
-
-    first = load_data(Config(), "builtin", tmp_path)
-    assert load_data(Config(learning_rate=0.2, seed=1), "builtin", tmp_path) is first and loads == [3]
-    assert len(load_data(Config(rows=4), "builtin", tmp_path).train) == 4 and loads == [3, 4]
-    assert load_data(Config(rows=4, seed=1), "random", tmp_path).meta == {"seed": 1}
-    assert load_data(Config(rows=4, seed=2), "random", tmp_path).meta == {"seed": 2} and len(loads) == 4
-    assert load_data(Config(rows=4, seed=2), "random", tmp_path / "elsewhere") and len(loads) == 5
-
-
-def test_a_file_that_was_replaced_is_loaded_again(tmp_path):
-    load_data = Loading(lambda config, data, data_dir: types.SimpleNamespace(text=Path(data).read_text()))
-    file = tmp_path / "data.csv"
-    file.write_text("first")
-    assert load_data(Config(), str(file), tmp_path).text == "first"
-    file.write_text("second")
-    assert load_data(Config(), str(file), tmp_path).text == "second"
-
-
-@pytest.mark.parametrize("look", [vars, dataclasses.asdict, hash, lambda config: dataclasses.replace(config, rows=1)])
-def test_what_looks_at_the_whole_config_depends_on_all_of_it(look, tmp_path):
-    loads = []
-
-    @Loading
-    def load_data(config, data, data_dir):
-        loads.append(look(config))
-        assert isinstance(config, Config)
-        return types.SimpleNamespace()
-
-    for rate in (0.1, 0.1, 0.2):
-        load_data(Config(learning_rate=rate), "builtin", tmp_path)
-    assert len(loads) == 2
-
-
-def test_a_load_that_fails_is_not_kept(tmp_path):
-    outcomes = [UserError("wrong"), types.SimpleNamespace()]
-
-    @Loading
-    def load_data(config, data, data_dir):
-        outcome = outcomes.pop(0)
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
-
-    with pytest.raises(UserError):
-        load_data(Config(), "builtin", tmp_path)
-    assert load_data(Config(), "builtin", tmp_path)

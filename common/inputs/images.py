@@ -4,7 +4,7 @@ import base64
 import importlib.resources
 import io
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from common.files import replacing
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
 MAX_PIXELS = 16_000_000  # of a picture, unless the caller allows more
-KEPT_BYTES = 256 * 2**20  # of pictures that a stream has shrunk; what does not fit is decoded again in every epoch
 # Photographs inside the packages that are installed anyway: name -> package and file.
 PHOTOGRAPHS = {
     "astronaut": ("skimage", "data/astronaut.png"),
@@ -145,21 +144,6 @@ def write_picture(picture: np.ndarray, path: Path) -> None:
         raise UserError(f"{path} must end in one of {', '.join(SUFFIXES)}.")
     with replacing(path) as temporary:
         Image.fromarray(picture).save(temporary, quality=95)
-
-
-class Kept(dict):
-    """Pictures by number: `make(number)` gives an array when it is first asked for, kept while KEPT_BYTES have room."""
-
-    def __init__(self, make: Callable[[int], np.ndarray]):
-        super().__init__()
-        self.make, self.bytes = make, 0
-
-    def __missing__(self, number: int) -> np.ndarray:
-        picture = self.make(number)
-        if self.bytes + picture.nbytes <= KEPT_BYTES:
-            self[number] = picture
-            self.bytes += picture.nbytes
-        return picture
 
 
 def packaged_photograph(name: str) -> Path:

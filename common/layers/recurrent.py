@@ -37,10 +37,13 @@ def accelerate(model: Any) -> Any:
     Each new batch size and sequence length is compiled once, for about a second, so use few different lengths. A mask
     needs no compilation. There is no second derivative.
     """
-    if _usable():
-        for layer in model._flatten_layers(include_self=True, recursive=True):
-            if _has_fast_form(layer):
-                layer.inner_loop = types.MethodType(_inner_loop, layer)
+    if not hasattr(layers.Layer, "_flatten_layers"):
+        _usable()  # says so
+        return model
+    chosen = [layer for layer in model._flatten_layers(include_self=True, recursive=True) if _has_fast_form(layer)]
+    if chosen and _usable():
+        for layer in chosen:
+            layer.inner_loop = types.MethodType(_inner_loop, layer)
     return model
 
 

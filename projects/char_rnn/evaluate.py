@@ -5,7 +5,7 @@ python -m projects.char_rnn.evaluate --run best --data another.txt
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from common.report import Report
 from common.runs import Run
 from projects.char_rnn.data import BLOCK, TextPart, read_labelled
 from projects.char_rnn.encoding import FIRST, targets_of
-from projects.char_rnn.metrics import DIRECTIONS, Sums, figures, score, score_places
+from projects.char_rnn.metrics import DIRECTIONS, Scored, Sums, block_sums, figures, score, score_places
 from projects.char_rnn.ngram import MAX_CHARACTERS, KneserNey, best_order
 from projects.char_rnn.predict import Predictor
 from projects.char_rnn.units import reactions
@@ -56,20 +56,20 @@ def evaluate(run: Run, data: str | None = None) -> Report:
         np.ones(len(test)),
         seed=config.seed,
     )
-    validated = score(network, validation)
+    validated = figures(score(network, validation), score(network, validation, window))(np.ones(len(validation)))
     excerpt = predictor.decode_symbols(validation.read(0, EXCERPT))
     hidden = predictor.inside(excerpt)["hidden"]
     return Report(
         source=source,
         sizes={**splits.sizes, "test": len(test)},
-        validation=figures(validated, score(network, validation, window))(np.ones(len(validation))),
+        validation=validated,
         test={"unit": source.unit, "looks": looks, **table},
         directions=DIRECTIONS,
         parameters=network.count_params(),
         inference_per_second=len(test) / seconds,
         failures=surprises(predictor, predictor.decode_symbols(test.read(0, EXCERPT))),
         figures={
-            "position": _position_figure(validated, *score_places(network, validation, window)),
+            "position": _position_figure(validated["nats_per_character"], *score_places(network, validation, window)),
             "hidden": _hidden_figure(excerpt, hidden),
         },
         tables={
@@ -107,14 +107,15 @@ def baselines(splits: Splits) -> tuple[dict[str, Callable[[TextPart, int | None]
 def score_constant(probabilities: np.ndarray, part: TextPart, window: int | None) -> Sums:
     """As `metrics.score`, for a model that gives the same probabilities everywhere."""
     nats, correct = -np.log(probabilities), np.arange(len(probabilities)) == probabilities.argmax()
-    sums = {name: np.zeros(len(part)) for name in ("nats", "correct", "characters")}
-    for block, ids in enumerate(part):
-        targets = targets_of(ids if block else ids[1:])  # the first character of the text is not predicted
-        targets = targets[targets >= 0]
-        values = {"nats": nats[targets], "correct": correct[targets], "characters": np.ones(len(targets))}
-        for name, value in values.items():
-            sums[name][block] = value.sum()
-    return sums
+
+    def scored() -> Iterator[Scored]:
+        for block, ids in enumerate(part):
+            targets = targets_of(ids)
+            known = np.flatnonzero(targets >= 0)
+            known = known if block else known[known > 0]  # the first character of the text is not predicted
+            yield block * BLOCK + known, nats[targets[known]], correct[targets[known]]
+
+    return block_sums(part, scored())
 
 
 def samples(predictor: Predictor) -> pd.DataFrame:
@@ -155,11 +156,10 @@ def _frequencies(train: TextPart, symbols: list[str]) -> pd.DataFrame:
     return pd.DataFrame({"character": characters, "fraction": counts[order] / len(ids)})
 
 
-def _position_figure(carried: Sums, nats: np.ndarray, characters: np.ndarray):
+def _position_figure(mean: float, nats: np.ndarray, characters: np.ndarray):
     """What starting from zero costs: nats at each place of a window, on validation."""
     figure, axis = report.new_figure()
     places = np.flatnonzero(characters)
-    mean = carried["nats"].sum() / carried["characters"].sum()
     axis.plot(places + 1, nats[places] / characters[places], color=report.COLOURS[0], label="from zero at each window")
     axis.axhline(mean, color=report.COLOURS[1], label="state carried along, mean")
     axis.set(xlabel="characters read since the window began", ylabel="nats per character", xscale="log")

@@ -1,7 +1,7 @@
 """How well a network predicts a whole text: sums for each block of it, and the figures that follow from them."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -19,30 +19,29 @@ DIRECTIONS = {
 }
 
 Sums = dict[str, np.ndarray]  # "nats", "correct" and "characters", (blocks,) each
+Scored = tuple[np.ndarray, np.ndarray, np.ndarray]  # of some characters: place in the text, nats, correct
+
+
+def block_sums(part: TextPart, scored: Iterable[Scored]) -> Sums:
+    """Sums over each block of a text: of nats, of correct predictions and of the characters that were scored."""
+    sums = {name: np.zeros(len(part)) for name in ("nats", "correct", "characters")}
+    for places, nats, correct in scored:
+        for name, values in (("nats", nats), ("correct", correct), ("characters", None)):
+            sums[name] += np.bincount(places // BLOCK, values, minlength=len(part))
+    return sums
 
 
 def score(network: Any, part: TextPart, window: int | None = None) -> Sums:
-    """Sums over each block of a text: of nats, of correct predictions and of the characters that were scored.
-
-    window: the state is set to zero every so many characters. None: it is carried along. Then each of the 64 places
-    first reads the 512 characters before it; what the state holds of more distant ones does not show in the figures (a
-    test compares). Characters that are not in the vocabulary are read and not scored.
-    """
-    sums = {name: np.zeros(len(part)) for name in ("nats", "correct", "characters")}
-    for places, targets, logits, scored in _read(network, part, window):
-        nats, correct = surprise(logits, targets)
-        for name, values in (("nats", nats), ("correct", correct), ("characters", scored)):
-            sums[name] += np.bincount((places[scored] + 1) // BLOCK, values[scored], minlength=len(part))
-    return sums
+    """The sums of a network; see `score_characters`."""
+    return block_sums(part, score_characters(network, part, window))
 
 
 def score_places(network: Any, part: TextPart, window: int) -> tuple[np.ndarray, np.ndarray]:
     """(nats, characters) summed over all windows of a text, for each place in the window: (window,) each."""
     sums = np.zeros((2, window))
-    for places, targets, logits, scored in _read(network, part, window):
-        nats, _ = surprise(logits, targets)
-        for total, values in zip(sums, (nats, scored), strict=True):
-            total += np.bincount(places[scored] % window, values[scored], minlength=window)
+    for places, nats, _ in score_characters(network, part, window):
+        for total, values in zip(sums, (nats, None), strict=True):
+            total += np.bincount((places - 1) % window, values, minlength=window)
     return sums[0], sums[1]
 
 
@@ -86,11 +85,12 @@ def validation_callback(network: Any, part: TextPart) -> Any:
     return keras.callbacks.LambdaCallback(on_epoch_end=add_figures)
 
 
-def _read(network: Any, part: TextPart, window: int | None) -> Iterator[tuple[np.ndarray, ...]]:
-    """Run the network over a text: (places, targets, logits, scored), each (rows, steps, …).
+def score_characters(network: Any, part: TextPart, window: int | None = None) -> Iterator[Scored]:
+    """Run the network over a text, and score each character from the second on that is in the vocabulary.
 
-    Every call has the same shape, because each new shape is compiled. `scored` leaves out what is read only to warm the
-    state up, what lies beyond the end, and unknown characters.
+    window: the state is set to zero every so many characters. None: it is carried along. Then each of the 64 places
+    first reads the 512 characters before it; what the state holds of more distant ones does not show in the figures (a
+    test compares). Every call has the same shape, because each new shape is compiled.
     """
     characters = part.characters - 1  # the last character is only predicted
     rows, steps = (ROWS, STEPS) if characters >= ROWS * STEPS else (1, min(STEPS, characters))
@@ -115,4 +115,6 @@ def _read(network: Any, part: TextPart, window: int | None) -> Iterator[tuple[np
             logits, *states = network.predict_on_batch([ids, *states])
             states = [state * inside.any(axis=1)[:, None] for state in states]  # zero before the beginning of the text
             targets = targets_of(following)
-            yield places, targets, logits, inside & (offsets >= 0) & (offsets < length) & (targets >= 0)
+            scored = inside & (offsets >= 0) & (offsets < length) & (targets >= 0)
+            nats, correct = surprise(logits, targets)
+            yield places[scored] + 1, nats[scored], correct[scored]

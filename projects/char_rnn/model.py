@@ -6,7 +6,6 @@ import keras
 from keras import layers
 
 from common.layers import blocks
-from common.layers.recurrent import accelerate
 from projects.char_rnn.config import Config
 from projects.char_rnn.encoding import FIRST
 
@@ -77,4 +76,4 @@ def build_model(config: Config, meta: dict, shape: tuple[int, int]) -> Reader:
         optimizer=keras.optimizers.Adam(config.learning_rate, global_clipnorm=MAX_NORM),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
-    return accelerate(model)
+    return model

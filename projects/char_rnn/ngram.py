@@ -1,10 +1,13 @@
 """The classical model: character n-grams with interpolated, modified Kneser-Ney smoothing, vectorised."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from scipy import sparse
 
-from projects.char_rnn.data import BLOCK, TextPart
+from projects.char_rnn.data import TextPart
 from projects.char_rnn.encoding import targets_of
+from projects.char_rnn.metrics import Scored, Sums, block_sums
 
 PROBABILITIES = 4_000_000  # numbers in the distributions that are in memory at once
 MAX_CHARACTERS = 3_000_000  # at the end of the training text; the counts of more would not fit into memory
@@ -76,23 +79,22 @@ class KneserNey:
             result[mask] = table[rows].toarray() + left[rows, None] * result[mask]
         return result
 
-    def score(self, part: TextPart, order: int, window: int | None = None) -> dict[str, np.ndarray]:
-        """As `metrics.score`: sums for each block of a text, {"nats", "correct", "characters"}."""
-        sums = {name: np.zeros(len(part)) for name in ("nats", "correct", "characters")}
+    def score_characters(self, part: TextPart, order: int, window: int | None = None) -> Iterator[Scored]:
+        """As `metrics.score_characters`."""
         size = max(1, PROBABILITIES // self.symbols)
         for begin in range(1, part.characters, size):
             # Read what the contexts need of the text before this piece; with windows, from a window's beginning.
             back = min(begin, self.longest) if window is None else (begin - 1) % window + 1
             ids = targets_of(part.read(begin - back, begin + size))
             probabilities = self.probabilities(ids, back, order, window)
-            ids = ids[back:]
-            scored = ids >= 0
-            blocks = np.arange(begin, begin + len(ids)) // BLOCK
-            chosen = probabilities[np.arange(len(ids)), np.maximum(ids, 0)]
-            values = {"nats": -np.log(chosen), "correct": probabilities.argmax(axis=1) == ids, "characters": scored}
-            for name, value in values.items():
-                sums[name] += np.bincount(blocks[scored], value[scored], minlength=len(part))
-        return sums
+            scored = np.flatnonzero(ids[back:] >= 0)
+            targets, probabilities = ids[back:][scored], probabilities[scored]
+            chosen = probabilities[np.arange(len(scored)), targets]
+            yield begin + scored, -np.log(chosen), probabilities.argmax(axis=1) == targets
+
+    def score(self, part: TextPart, order: int, window: int | None = None) -> Sums:
+        """As `metrics.score`."""
+        return block_sums(part, self.score_characters(part, order, window))
 
 
 def _discounted(keys: np.ndarray, counts: np.ndarray, rows: int, symbols: int) -> tuple[sparse.csr_array, np.ndarray]:
@@ -100,18 +102,21 @@ def _discounted(keys: np.ndarray, counts: np.ndarray, rows: int, symbols: int) -
 
     keys: sorted context * symbols + next character.
     """
-    n1, n2, n3, n4 = (max(1, int((counts == i).sum())) for i in (1, 2, 3, 4))
-    y = n1 / (n1 + 2 * n2)
-    discounts = np.clip(
-        [0, 1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3], [0, 0.1, 0.1, 0.1], [0, 1, 2, 3]
-    )
-    taken = np.minimum(discounts[np.minimum(counts, 3)], counts)
+    taken = np.minimum(_discounts(counts)[np.minimum(counts, 3)], counts)
     context, following = np.divmod(keys, symbols)
     totals = np.bincount(context, counts, minlength=rows)
     empty = totals == 0  # a context that occurs only at the very beginning has no character before it
     totals[empty] = 1
     table = sparse.csr_array(((counts - taken) / totals[context], (context, following)), shape=(rows, symbols))
     return table, np.where(empty, 1.0, np.bincount(context, taken, minlength=rows) / totals)
+
+
+def _discounts(counts: np.ndarray) -> np.ndarray:
+    """What is taken from counts of 0, 1, 2, and 3 or more."""
+    n1, n2, n3, n4 = (max(1, int((counts == i).sum())) for i in (1, 2, 3, 4))
+    y = n1 / (n1 + 2 * n2)
+    estimates = [0, 1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3]
+    return np.clip(estimates, [0, 0.1, 0.1, 0.1], [0, 1, 2, 3])
 
 
 def best_order(model: KneserNey, part: TextPart) -> int:

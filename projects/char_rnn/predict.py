@@ -23,10 +23,7 @@ class Predictor:
     """
 
     def __init__(self, networks: dict[str, Any], meta: dict[str, Any]):
-        from common.layers.recurrent import accelerate
-
-        self.networks = {name: accelerate(network) for name, network in networks.items()}
-        self.meta = meta
+        self.networks, self.meta = networks, meta
         self.vocabulary, self.jamo = Vocabulary.from_json(meta["vocabulary"]), meta["jamo"]
         self._loops: dict[bool, Any] = {}
         self._inside: Any = None

@@ -13,7 +13,7 @@ def properties(text: str) -> dict[str, np.ndarray]:
 
     Karpathy et al. 2016 (arXiv:1506.02078) looked for units that react to them by eye.
     """
-    in_line, indentation, in_quotes, in_word, in_brackets = [], [], [], [], []
+    rows = []
     column = indent = quoted = length = depth = 0
     line_start = True  # nothing but spaces since the line began
     previous = ""
@@ -29,11 +29,8 @@ def properties(text: str) -> dict[str, np.ndarray]:
         depth = max(0, depth + (character in "([{") - (character in ")]}"))
         depth = 0 if character == previous == "\n" else depth  # a bracket that is never closed ends with its paragraph
         previous = character
-        in_line.append(column)
-        indentation.append(indent)
-        in_quotes.append(quoted)
-        in_word.append(length)
-        in_brackets.append(depth > 0)
+        rows.append((column, indent, quoted, length, depth > 0))
+    in_line, indentation, in_quotes, in_word, in_brackets = np.array(rows, float).reshape(-1, 5).T
     characters = np.array(list(text))
     result = {
         "place in the line": np.minimum(in_line, 100),

@@ -103,8 +103,6 @@ class Folder(NamedTuple):
 
 def _load_folder(config: Config, folder: Path) -> Splits:
     """A folder with one sub-folder a class, or with two folders of that kind, train and test (or val)."""
-    if not folder.is_dir():
-        raise UserError(f"{folder} is not a folder; expected one with a sub-folder for each class.")
     pairs = [(folder / train, folder / test) for train, test in LAYOUTS]
     pair = next(((train, test) for train, test in pairs if train.is_dir() and test.is_dir()), None)
     if pair:
@@ -135,8 +133,10 @@ def pictures_of(folder: Path, seen: Sequence[Path] = ()) -> Folder:
 
     Left out are files that are no pictures, are damaged or too large, and copies, byte for byte, of a file that is
     taken or is in `seen`. A file that lies in two classes has no right answer, so both copies are left out.
-    Raises UserError for a folder with fewer than two classes, or a class without a picture.
+    Raises UserError for what is not a folder, has fewer than two classes, or has a class without a picture.
     """
+    if not folder.is_dir():
+        raise UserError(f"{folder} is not a folder; expected one with a sub-folder for each class.")
     # Hidden folders, and those that a Mac's archive leaves behind, are not classes.
     places = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__")))
     if len(places) < 2:
@@ -144,7 +144,7 @@ def pictures_of(folder: Path, seen: Sequence[Path] = ()) -> Folder:
             f"{folder} has {len(places)} sub-folder{'' if len(places) == 1 else 's'}; expected one for each class, "
             "two or more."
         )
-    files: list[tuple[Path, int]] = []
+    files: dict[Path, int] = {}
     left_out: list[str] = []
     checked = 0
     for number, place in enumerate(places):
@@ -158,14 +158,13 @@ def pictures_of(folder: Path, seen: Sequence[Path] = ()) -> Folder:
             if fault := _fault(path):
                 left_out.append(f"{place.name}/{path.name} {fault}")
             else:
-                files.append((path, number))
+                files[path] = number
         if len(files) == before:
             raise UserError(f"{place} has no picture that can be read; fill it or remove it.")
     if checked >= 5000:
         print(file=sys.stderr)
     kept = _without_copies(files, seen, left_out)
-    labels = np.array([number for _, number in kept])
-    return Folder([path for path, _ in kept], labels, [place.name for place in places], left_out)
+    return Folder([*kept], np.array([*kept.values()]), [place.name for place in places], left_out)
 
 
 def _fault(path: Path) -> str:
@@ -179,20 +178,21 @@ def _fault(path: Path) -> str:
     return ""
 
 
-def _without_copies(files: list[tuple[Path, int]], seen: Sequence[Path], left_out: list[str]) -> list[tuple[Path, int]]:
-    keys = content_keys([*(path for path, _ in files), *seen])
+def _without_copies(files: dict[Path, int], seen: Sequence[Path], left_out: list[str]) -> dict[Path, int]:
+    """The files that are kept, with their class numbers. Adds a few words for each of the others to `left_out`."""
+    keys = content_keys([*files, *seen])
     classes = defaultdict(set)
-    for path, number in files:
+    for path, number in files.items():
         classes[keys[path]].add(number)
-    known, kept = {keys[path] for path in seen}, []
-    for path, number in files:
+    known, kept = {keys[path] for path in seen}, {}
+    for path, number in files.items():
         if len(classes[keys[path]]) > 1:
             left_out.append(f"{path.parent.name}/{path.name} is in two classes")
         elif keys[path] in known:
             left_out.append(f"{path.parent.name}/{path.name} is a copy of another")
         else:
             known.add(keys[path])
-            kept.append((path, number))
+            kept[path] = number
     return kept
 
 
@@ -208,8 +208,6 @@ def _check_counts(folder: Path, content: Folder) -> None:
 
 def load_labelled(folder: Path, meta: dict[str, Any]) -> tuple[Split, list[str]]:
     """New labelled pictures for a finished run, and what was left out. Raises UserError for an unknown class."""
-    if not folder.is_dir():
-        raise UserError(f"{folder} is not a folder; expected one with a sub-folder for each class.")
     content = pictures_of(folder)
     if unknown := sorted(set(content.classes) - set(meta["classes"])):
         raise UserError(

@@ -8,6 +8,7 @@ import numpy as np
 
 from common.data import Source, Split, Splits
 from common.errors import UserError
+from common.files import file_sha256
 from common.inputs.images import find_pictures, packaged_photograph, read_picture
 from projects.super_resolution.config import Config
 from projects.super_resolution.encoding import MIN_SIDE, check_pixels, kernel_name, true_kernel
@@ -31,8 +32,7 @@ class Picture:
 
     @property
     def sha256(self) -> str:
-        with self.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_sha256(self.path)
 
 
 def load_data(config: Config, data: str, data_dir: Path) -> Splits:

@@ -37,6 +37,7 @@ def build_model(config: Config, meta: dict) -> keras.Model:
         )
     # Without XLA, which makes small convolutions slower on a CPU.
     model.compile(blocks.optimizer("adam", rate), loss=weighted_error(meta["fold"]), jit_compile=False)
+    model.optimizer.build(model.trainable_variables)  # else Keras traces the training step twice
     return model
 
 

@@ -22,11 +22,9 @@ class Config:
     epochs: Annotated[int, Bounds(min=1)] = 12  # at most; early stopping usually ends training sooner
     batch_size: Annotated[int, Bounds(min=1), Search(32, 256, log=True)] = 128  # texts in a training step
     patience: Annotated[int, Bounds(min=1)] = 3  # epochs without a better validation value before stopping
-    bag_learning_rate: Annotated[float, Bounds(min=1e-8), Search(0.5, 8.0, log=True)] = (
-        2.0  # SGD's rate for a text (bag)
-    )
+    bag_learning_rate: Annotated[float, Bounds(min=1e-8), Search(0.5, 8.0, log=True)] = 2.0  # SGD's rate for each text
 
-    learning_rate: Annotated[float, Bounds(min=1e-8), Search(3e-4, 3e-3, log=True)] = 1e-3  # Adam's, at its peak
+    learning_rate: Annotated[float, Bounds(min=1e-8), Search(3e-4, 3e-3, log=True)] = 1e-3  # Adam's peak rate, networks
     dropout: Annotated[float, Bounds(min=0, max=0.9), Search(0.1, 0.6)] = 0.5  # of whole words, and of pooled features
     units: Annotated[int, Bounds(min=1), Search(32, 256, log=True)] = 64  # filters of each width, cells per direction
     embedding: Annotated[int, Bounds(min=1), Search(32, 256, log=True)] = 64  # numbers for each word or character

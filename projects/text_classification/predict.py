@@ -38,11 +38,6 @@ class Predictor:
 
     def __init__(self, networks: dict[str, Any], meta: dict[str, Any]):
         self.networks, self.meta = networks, meta
-        if set(networks) & {"simple_rnn", "gru", "lstm"}:
-            from common.layers.recurrent import accelerate
-
-            for network in networks.values():
-                accelerate(network)
 
     @property
     def examples(self) -> list[str]:

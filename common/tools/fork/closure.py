@@ -16,6 +16,7 @@ from common.tools.fork.prune import pruned, without
 
 ROOT = Path(__file__).parents[3]
 CONTRACT = ("__init__", "config", "encoding", "data", "model", "predict", "evaluate", "train")
+OPTIONAL = {"speed": "common/layers/recurrent.py"}  # found by its name; recurrent layers that train faster on a CPU
 COMMANDS, CONFTEST, TERMS = "projects/__main__.py", "tests/conftest.py", "apps/i18n.py"
 
 
@@ -33,22 +34,22 @@ def tools() -> list[str]:
 def code_of_fork(name: str, extras: Iterable[str] = ()) -> dict[str, str]:
     """{path: text} of the Python files of a fork of the project, without the definitions that nothing in it names.
 
-    extras: what else to take along: tools, and files of the project that nothing imports, such as "standard", the
-    loaders of standard sets. Raises UserError for anything else.
+    extras: what else to take along: tools, OPTIONAL, and files of the project that nothing imports, such as "standard",
+    the loaders of standard sets. Raises UserError for anything else.
     """
     folder, sources = f"projects/{name}", suite()
     roots = [f"{folder}/{file}.py" for file in CONTRACT] + [f"apps/{name}.py", CONFTEST]
-    optional = {path for path in sources if path.startswith(f"{folder}/")} - reached(roots, sources)
-    own = {path.removeprefix(f"{folder}/").removesuffix(".py"): path for path in optional}
-    if unknown := set(extras) - {*tools(), *own}:
-        known = ", ".join([*tools(), *sorted(own)])
+    unreached = {path for path in sources if path.startswith(f"{folder}/")} - reached(roots, sources)
+    optional = OPTIONAL | {Path(path).stem: path for path in sorted(unreached)}
+    if unknown := set(extras) - {*tools(), *optional}:
+        known = ", ".join([*tools(), *optional])
         raise UserError(f"--with takes {known}, with commas between; not {', '.join(sorted(unknown))}.")
-    roots += [path for extra, path in own.items() if extra in extras]
+    roots += [path for extra, path in optional.items() if extra in extras]
     if "standard" not in extras:
         sources[f"{folder}/__init__.py"] = without(sources[f"{folder}/__init__.py"], {"STANDARD"})
     # pytest's hooks group the tests of many projects for its processes. One project needs no groups.
     sources[CONFTEST] = without(sources[CONFTEST], set(re.findall(r"def (pytest_\w+|group)\b", sources[CONFTEST])))
-    chosen = set(extras) - set(own)
+    chosen = set(extras) - set(optional)
     for tool in chosen:
         roots += [path for path in sources if re.match(rf"common/tools/{tool}(/|\.py)|apps/{tool}_results\.py", path)]
     if chosen:
