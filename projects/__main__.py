@@ -111,8 +111,8 @@ def fork(
         directory: the new folder; it must not exist, or be empty.
         title: the title of the page and the README; without it, the project's own title.
         run: take a run along, so that the page works at once when deployed: an id, best (by validation) or latest.
-        extras: tools to take along, such as search,export,compare; standard, for the standard data sets; speed, for
-            faster recurrent layers on a CPU.
+        extras: what else to take along, separated by commas: tools such as search or export; standard for the standard
+            data sets; speed for recurrent layers that are faster on a CPU.
     """
     from common.tools.fork import fork
 

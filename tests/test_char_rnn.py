@@ -22,7 +22,7 @@ from common import cli, runs
 from common.errors import UserError
 from common.inputs.text import settled, to_jamo
 from common.inputs.vocabulary import UNKNOWN, Vocabulary
-from common.layers.recurrent import accelerate
+from common.layers.speed import speed_up
 from common.project import Project
 from projects.char_rnn import batches as batches_module
 from projects.char_rnn import data as data_module
@@ -182,7 +182,7 @@ def test_stdlib_is_python_source():
 def test_network_is_the_recurrence_of_the_lecture(kind, layers):
     """Against NumPy, step by step: logits, states and losses; an unknown character is all zeros."""
     keras.utils.set_random_seed(1)
-    network = accelerate(build_network(Config(model=kind, layers=layers, units=7, dropout=0.4), META))
+    network = speed_up(build_network(Config(model=kind, layers=layers, units=7, dropout=0.4), META))
     random = np.random.default_rng(0)
     for weight in network.weights:
         weight.assign(random.normal(size=weight.shape))

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 
@@ -111,9 +112,8 @@ def test_a_fork_holds_its_project_and_no_more(name, forked):
         assert not (folder / missing).exists(), missing
     assert not (folder / f"projects/{name}/standard.py").exists()
     assert "STANDARD =" not in (folder / f"projects/{name}/__init__.py").read_text(encoding="utf-8")
-    general = {"test_contract.py"}
-    tests = {path.name for path in (folder / "tests").glob("test_*.py")}
-    assert general <= tests and all(re.match(rf"test_{name}[_.]", test) for test in tests - general)
+    tests = {path.name for path in (folder / "tests").glob("test_*.py")} - {"test_contract.py"}
+    assert tests and all(re.match(rf"test_{name}[_.]", test) for test in tests)
     sizes = {str(path.relative_to(folder)): text.count("\n") for path, text in texts(folder, ".py").items()}
     lines, largest = sum(sizes.values()), sorted(sizes.items(), key=lambda size: -size[1])
     assert lines <= LINES.get(name, 5000), largest[:6]
@@ -223,10 +223,11 @@ def test_an_unresolved_name_is_noticed(forked, tmp_path):
     assert "common.files.nothing" in problems and "runs.nowhere" in problems and "common.errors" in problems
 
 
-WITH_STANDARD = next((name for name in PROJECTS if (ROOT / "projects" / name / "standard.py").exists()), None)
-TAKEN = [(PROJECTS[0], tool) for tool in tools()] + [(PROJECTS[0], *tools())]
-TAKEN += [(WITH_STANDARD, "standard")] if WITH_STANDARD else []
-TAKEN += [(PROJECTS[0], "speed")]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+FIRST = re.search(r"python -m projects\.(\w+)\.train", README)[1]  # the project that the tests of tools use
+TAKEN = [(FIRST, tool) for tool in tools()] + [(FIRST, *tools())]
+TAKEN += [(name, "standard") for name in PROJECTS if (ROOT / "projects" / name / "standard.py").exists()][:1]
+TAKEN += [(FIRST, "speed")]
 
 
 @pytest.mark.parametrize("taken", TAKEN, ids="+".join)
@@ -236,6 +237,8 @@ def test_what_is_taken_along_is_whole(taken, forked):
     folder, chosen = forked(*taken), set(extras) - {"standard", "speed"}
     assert not unresolved(folder)
     assert (folder / f"projects/{name}/standard.py").exists() == ("standard" in extras)
+    card = (folder / f"projects/{name}/__init__.py").read_text(encoding="utf-8")
+    assert ("STANDARD =" in card) == ("standard" in extras)
     assert (folder / "common/layers/recurrent.py").exists() == ("speed" in extras)
     assert (folder / "common/tools").exists() == (folder / "projects/__main__.py").exists() == bool(chosen)
     for tool in chosen:
@@ -250,7 +253,7 @@ def test_what_is_taken_along_is_whole(taken, forked):
 
 
 def test_the_commands_of_the_tools_that_were_taken_along(forked):
-    name = PROJECTS[0]
+    name = FIRST
     for extras in (["list"], tools()):
         helped = alone(forked(name, *extras), "-m", "projects", "--help")
         assert helped.returncode == 0 and set(re.findall(r"• (\w+)", helped.stdout)) == set(extras), helped.stderr
@@ -270,10 +273,11 @@ def test_the_linter_passes_in_every_fork(forked):
 
 
 def test_the_structure_test_passes_in_a_fork(forked, tmp_path):
-    command = ["pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "tests/test_structure.py"]
-    shutil.copytree(forked(PROJECTS[-1]), tmp_path / "fork")
-    shutil.copy(ROOT / "tests" / "test_structure.py", tmp_path / "fork" / "tests")
-    done = alone(tmp_path / "fork", "-m", *command)
+    """A fork does not hold this test, and keeps what it asks."""
+    folder = tmp_path / "fork"
+    shutil.copytree(forked(PROJECTS[-1]), folder)
+    shutil.copy(ROOT / "tests" / "test_structure.py", folder / "tests")
+    done = alone(folder, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "tests/test_structure.py")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -418,10 +422,8 @@ def test_a_carried_run_tells_nothing_of_this_machine(tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_the_two_commands_in_a_new_virtual_environment(tmp_path):
-    """As a stranger would: fork, new environment, both commands of the README; then the suite in the same environment."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    name = re.search(r"python -m projects\.(\w+)\.train", readme)[1]
-    folder, venv = tmp_path / "my-fork", tmp_path / "venv"
+    """As a stranger would: fork, new environment, both commands of the README, the page; then the suite beside it."""
+    name, folder, venv = FIRST, tmp_path / "my-fork", tmp_path / "venv"
     fork(Project(name), folder)
     subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
     binaries = venv / ("Scripts" if os.name == "nt" else "bin")
@@ -429,9 +431,13 @@ def test_the_two_commands_in_a_new_virtual_environment(tmp_path):
     environment = {key: value for key, value in os.environ.items() if key not in dropped}
     environment |= {"PATH": f"{binaries}{os.pathsep}{environment['PATH']}", "VIRTUAL_ENV": str(venv)}
 
-    def shell(command: str, root=folder) -> str:
-        done = subprocess.run(command, shell=True, cwd=root, env=environment, capture_output=True, text=True)
+    def shell(command: str, root=folder, **settings) -> str:
+        began = time.perf_counter()
+        done = subprocess.run(
+            command, shell=True, cwd=root, env=environment, capture_output=True, text=True, **settings
+        )
         assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        print(f"{time.perf_counter() - began:6.0f} s  {command}")
         return done.stdout
 
     commands = [line for line in (folder / "README.md").read_text(encoding="utf-8").splitlines() if line.startswith("python -m pip install")]  # fmt: skip
@@ -439,6 +445,8 @@ def test_the_two_commands_in_a_new_virtual_environment(tmp_path):
     for command in commands:
         shell(command)
     assert len(list((folder / "runs" / name).glob("*/report.json"))) == 1
+    page = json.loads(shell("python -", input=PAGE).splitlines()[-1])
+    assert page["answers"] == 1 and all(file.startswith(str(folder)) for file in page["files"])
     # The suite in the same environment: from its own root each runs its own code, from elsewhere there is the suite's.
     shell("python -m pip install -q --no-deps -e .", ROOT)
     where = 'python -c "import common, projects, apps; print(common.__file__, projects.__file__, apps.__file__)"'

@@ -25,7 +25,7 @@ from common.project import Project, project_names
 from common.runs import Run
 from common.tools.fork import documents, templates
 from common.tools.fork.carried_run import check_run, write_run
-from common.tools.fork.closure import ROOT, check_extras, code_of_fork
+from common.tools.fork.closure import ROOT, code_of_fork
 
 
 def fork(
@@ -38,12 +38,11 @@ def fork(
     """Make the repository `directory` out of a project. Returns its files. Where it fails, nothing stays behind.
 
     title: what the page and the README are called instead of the project's own title. run: a finished run to carry
-    along. extras: the tools to take along, and "standard" for the project's standard sets. Raises UserError; where
-    possible before anything is written.
+    along. extras: tools and optional files of the project to take along, such as "search" and "standard". Raises
+    UserError; where possible before anything is written.
     """
     directory, extras = directory.resolve(), set(extras)
     _check(directory, title)
-    check_extras(project.name, extras)
     if run:
         check_run(run)
     sources, copied = code_of_fork(project.name, extras), _copied(project.name)

@@ -1,7 +1,7 @@
 """Which Python files a fork holds: the project, its page, its tests, and whatever these reach by their imports.
 
-What is imported inside a function counts. What is opened by a name that only exists while the code runs does not: see
-OPTIONAL.
+An import inside a function counts. A file that the code finds by its name while it runs does not. So `standard.py`
+stays behind, with the loaders of the standard sets.
 """
 
 import ast
@@ -16,9 +16,8 @@ from common.tools.fork.prune import pruned, without
 
 ROOT = Path(__file__).parents[3]
 CONTRACT = ("__init__", "config", "encoding", "data", "model", "predict", "evaluate", "train")
-COMMANDS, TERMS = "projects/__main__.py", "apps/i18n.py"
-# What is opened by name while the code runs: the standard data sets, and what makes recurrent layers faster.
-OPTIONAL = {"standard": "projects/{name}/standard.py", "speed": "common/layers/recurrent.py"}
+OPTIONAL = {"speed": "common/layers/recurrent.py"}  # found by its name; recurrent layers that train faster on a CPU
+COMMANDS, CONFTEST, TERMS = "projects/__main__.py", "tests/conftest.py", "apps/i18n.py"
 
 
 def suite() -> dict[str, str]:
@@ -35,15 +34,22 @@ def tools() -> list[str]:
 def code_of_fork(name: str, extras: Iterable[str] = ()) -> dict[str, str]:
     """{path: text} of the Python files of a fork of the project, without the definitions that nothing in it names.
 
-    extras: the tools to take along, and any of OPTIONAL. Raises UserError for others.
+    extras: what else to take along: tools, OPTIONAL, and files of the project that nothing imports, such as "standard",
+    the loaders of standard sets. Raises UserError for anything else.
     """
-    extras, sources, card = set(extras), suite(), f"projects/{name}/__init__.py"
-    check_extras(name, extras)
-    roots = [f"projects/{name}/{file}.py" for file in CONTRACT] + [f"apps/{name}.py", "tests/conftest.py"]
-    roots += [OPTIONAL[extra].format(name=name) for extra in extras & set(OPTIONAL)]
+    folder, sources = f"projects/{name}", suite()
+    roots = [f"{folder}/{file}.py" for file in CONTRACT] + [f"apps/{name}.py", CONFTEST]
+    unreached = {path for path in sources if path.startswith(f"{folder}/")} - reached(roots, sources)
+    optional = OPTIONAL | {Path(path).stem: path for path in sorted(unreached)}
+    if unknown := set(extras) - {*tools(), *optional}:
+        known = ", ".join([*tools(), *optional])
+        raise UserError(f"--with takes {known}, with commas between; not {', '.join(sorted(unknown))}.")
+    roots += [path for extra, path in optional.items() if extra in extras]
     if "standard" not in extras:
-        sources[card] = without(sources[card], {"STANDARD"})
-    chosen = extras - set(OPTIONAL)
+        sources[f"{folder}/__init__.py"] = without(sources[f"{folder}/__init__.py"], {"STANDARD"})
+    # pytest's hooks group the tests of many projects for its processes. One project needs no groups.
+    sources[CONFTEST] = without(sources[CONFTEST], set(re.findall(r"def (pytest_\w+|group)\b", sources[CONFTEST])))
+    chosen = set(extras) - set(optional)
     for tool in chosen:
         roots += [path for path in sources if re.match(rf"common/tools/{tool}(/|\.py)|apps/{tool}_results\.py", path)]
     if chosen:
@@ -54,23 +60,7 @@ def code_of_fork(name: str, extras: Iterable[str] = ()) -> dict[str, str]:
     while files != sources:  # what is pruned away may have been all that reached a file
         files = {path: sources[path] for path in reached(roots, sources)}
         sources = pruned(files)
-    return {path: terms(text, files) if path == TERMS else text for path, text in files.items()}
-
-
-def terms(text: str, files: dict[str, str]) -> str:
-    """`apps/i18n.py` with the terms alone that another file of the fork names."""
-    words = set().union(*(re.findall(r"\w+", other) for path, other in files.items() if path != TERMS))
-    entry = re.compile(r'    "(\w+)": "[^"]*",\n')
-    return entry.sub(lambda line: line[0] if line[1] in words | {"en", "ko"} else "", text)
-
-
-def check_extras(name: str, extras: set[str]) -> None:
-    """Raise UserError for what cannot be taken along."""
-    known = [*tools(), *OPTIONAL]
-    if unknown := extras - set(known):
-        raise UserError(f"--with takes {', '.join(known)}, with commas between; not {', '.join(sorted(unknown))}.")
-    if "standard" in extras and not (ROOT / "projects" / name / "standard.py").is_file():
-        raise UserError(f"--with standard: {name} has no standard sets.")
+    return {**files, TERMS: _terms(files[TERMS], [text for path, text in files.items() if path != TERMS])}
 
 
 def reached(roots: Iterable[str], sources: dict[str, str]) -> set[str]:
@@ -108,10 +98,14 @@ def commands(text: str, chosen: set[str]) -> str:
     """`projects/__main__.py` with the commands of the chosen tools alone."""
     functions = [node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)]
     gone = {node.name for node in functions if _tools_in(ast.unparse(node)) - chosen}
-    text = without(text, gone)
-    for name in gone:  # also as the entry of a dict, such as {"search": search}
-        text = re.sub(rf',? *"\w+": {name}\b', "", text).replace("{, ", "{")
-    return text
+    return without(text, gone)
+
+
+def _terms(text: str, others: list[str]) -> str:
+    """apps/i18n.py without the terms whose words no other file has. Each term is a line of its own."""
+    words = {word.strip("_") for other in others for word in re.findall(r"\w+", other)}
+    known = {key for key in re.findall(r'(?m)^    "(\w+)": ".*",$', text) if words.issuperset(key.split("_"))}
+    return re.sub(r'(?m)^    "(\w+)": ".*",\n', lambda line: line[0] if {line[1]} & (known | words) else "", text)
 
 
 def _tools_in(text: str) -> set[str]:
@@ -120,10 +114,7 @@ def _tools_in(text: str) -> set[str]:
 
 
 def _tests(name: str, chosen: set[str], sources: dict[str, str], files: set[str]) -> list[str]:
-    """The tests of the project and of its chosen tools, and the contract test.
-
-    A test file that imports what the fork does not hold stays behind.
-    """
+    """The contract test, the tests of the project and of its tools; not those that import what stays behind."""
     subjects = "|".join(["contract", name, *chosen])
     longer = "|".join(other for other in project_names() if other.startswith(f"{name}_"))  # their tests begin alike
     tests = [path for path in sources if re.match(rf"tests/test_({subjects})(_\w+)?\.py", path)]

@@ -67,6 +67,8 @@ def _links(text: str) -> set[tuple[str, str]]:
 
 def left_behind(project: Project, study: str, files: set[str]) -> str:
     """A sentence on those commands of the case study that the fork does not hold; empty where it holds all."""
+    pages = [path for path in linked_files(project.name) if path.endswith(".md")]
+    study += "".join((ROOT / path).read_text(encoding="utf-8") for path in pages)
     commands = ["`python -m benchmarks.…`"] if "python -m benchmarks." in study else []
     for tool in tools():
         held = any(file.startswith((f"common/tools/{tool}/", f"common/tools/{tool}.py")) for file in files)
@@ -161,6 +163,7 @@ def pyproject(project: Project, directory: str, title: str | None, sources: dict
     for key, value in (("name", name), ("version", "0.1.0"), ("description", project.card.PROBLEM["en"])):
         line = f"{key} = {json.dumps(value, ensure_ascii=False)}"
         text = re.sub(rf"(?m)^{key} = .*$", lambda _, line=line: line, text, count=1)  # type: ignore[misc]
+    text = re.sub(r"(?m)^# .*\n", "", text)  # the comments on the suite's releases
     for optional in tomllib.loads(text)["project"]["optional-dependencies"]:
         if optional not in {"test", *extras}:
             text = re.sub(rf"(?m)^{optional} = .*\n", "", text)
@@ -171,6 +174,7 @@ def pyproject(project: Project, directory: str, title: str | None, sources: dict
     for file in re.findall(r'(?m)^"([\w/]+\.py)" = ', text):
         if file not in sources:
             text = re.sub(rf'(?m)^"{re.escape(file)}" = .*\n', "", text)
+    text = re.sub(r"(?m)^addopts = .*", templates.ADDOPTS, text)
     text = re.sub(r"(?ms)^\[tool\.setuptools.*?(?=^\[(?!tool\.setuptools)|\Z)", templates.NO_PACKAGES, text)
     if tomllib.loads(text)["tool"]["setuptools"] != {"packages": []}:
         raise RuntimeError("the sections [tool.setuptools…] of pyproject.toml must stand together")
@@ -180,8 +184,8 @@ def pyproject(project: Project, directory: str, title: str | None, sources: dict
 def unneeded_packages(text: str, sources: dict[str, str]) -> set[str]:
     """The packages that a pyproject.toml lists, the suite's code imports and the fork's code does not.
 
-    A package that no code imports by its name, such as a plug-in, stays on the list: nobody can see who needs it. So
-    does TensorFlow, Keras' backend.
+    A package that no code imports by its name stays on the list: nobody can see who needs it. So do Keras' backend and
+    the plug-ins of pytest, which the fork needs although it imports none of them.
     """
     folders = ("common", "projects", "apps", "tests", "benchmarks", "docs")
     suite = [path.read_text(encoding="utf-8") for folder in folders for path in (ROOT / folder).rglob("*.py")]
@@ -189,7 +193,11 @@ def unneeded_packages(text: str, sources: dict[str, str]) -> set[str]:
     lists = tomllib.loads(text)["project"]
     listed = sum(lists["optional-dependencies"].values(), lists["dependencies"])
     names = {re.split(r"[^\w.-]", line)[0] for line in listed}
-    provided = {name: _modules_by_package().get(_normal(name), set()) for name in names - {"tensorflow"}}
+    provided = {
+        name: _modules_by_package().get(_normal(name), set())
+        for name in names
+        if not re.match("tensorflow|pytest", name)
+    }
     return {name for name, modules in provided.items() if modules & known and not modules & needed}
 
 

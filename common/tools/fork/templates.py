@@ -7,6 +7,8 @@ packages = []
 
 """
 
+ADDOPTS = 'addopts = "-q --strict-markers -n 2"  # two processes; -n 0: one'
+
 STREAMLIT_APP = '''"""The page as a host starts it: `streamlit run streamlit_app.py`, with the code beside this file."""
 
 import runpy
