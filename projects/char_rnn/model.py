@@ -25,7 +25,8 @@ def build_network(config: Config, meta: dict) -> keras.Model:
     if config.embedding:
         x = layers.Embedding(FIRST + symbols, config.embedding, name="embedding")(ids)
     else:
-        x = keras.ops.one_hot(ids - FIRST, symbols)
+        # Padding and unknown characters are rows of zeros. Negative ids would count from the end in an ONNX export.
+        x = keras.ops.one_hot(ids, FIRST + symbols)[..., FIRST:]
     if config.dropout:  # drops whole characters, so that the network learns what to do about an unknown one
         x = layers.Dropout(BLANK, noise_shape=(None, None, 1), name="blank")(x)
     names = ("h", "c") if config.model == "lstm" else ("h",)
