@@ -50,12 +50,13 @@ def main() -> None:
     from sklearn.metrics import average_precision_score
 
     from common import runs, training
-    from common.evaluation import ranking_figures, score_table
+    from common.evaluation import score_table
     from common.project import Project
     from projects.fraud_detection.data import load_data
-    from projects.fraud_detection.evaluate import ranking
+    from projects.fraud_detection.encoding import encode
+    from projects.fraud_detection.metrics import ranking_figures, validation_score
     from projects.fraud_detection.model import build_model
-    from projects.fraud_detection.predict import Predictor, encode
+    from projects.fraud_detection.predict import Predictor
 
     print("| what | ours | beside | ratio (over 1: ours is faster) |\n|---|---:|---:|---:|")
 
@@ -90,7 +91,7 @@ def main() -> None:
     def fit_ours() -> None:
         with tempfile.TemporaryDirectory() as folder:
             run = runs.start(project, config, "builtin", Path(folder), Path(folder))
-            training.fit(ours, train, validation, config, run, score=ranking(splits.validation, config))
+            training.fit(ours, train, validation, config, run, score=validation_score(splits.validation, config))
 
     def fit_plain() -> None:
         plain.fit(*train, validation_data=validation, batch_size=config.batch_size, verbose=0)

@@ -1,13 +1,15 @@
-"""Fraud detection's speed and memory: beside scikit-learn's gradient boosting and a plain Keras script, and at size.
+"""Fraud detection's speed and memory: compared with gradient boosting and a plain Keras script, and on large files.
 
     python -m benchmarks.fraud                                                     # generation, training, scoring
     python -m benchmarks.fraud --table creditcard.csv --rows 10000000 --folder SCRATCH         # and ten million rows
 
-First part, one process, contenders in turn: the generated data; an epoch of the mlp through the project's `fit` and by
-a plain Keras script (StandardScaler, the same network, model.fit and model.predict); scikit-learn's histogram gradient
-boosting with its default settings; scoring by each. Second part: the rows of a table in ULB's layout are repeated
-into a CSV and a Parquet file; each is scored by `predict`'s own code, and trained on for an epoch, in a process of its
-own, whose greatest memory is its own too (resource.getrusage; not on Windows).
+The first part runs in one process, and the contenders take turns. It times the generation of the data, an epoch of the
+mlp by `fit` and by a plain Keras script (StandardScaler, the same network, model.fit and model.predict), the fit of
+scikit-learn's histogram gradient boosting with its default settings, and scoring by each of the three.
+
+The second part repeats the rows of a table in ULB's layout into a CSV and a Parquet file. It scores each by the code of
+`predict`, and trains on each for an epoch. Each task has its own process, so its peak memory is that of the task alone
+(resource.getrusage; not on Windows).
 """
 
 import argparse
@@ -32,8 +34,8 @@ def seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - begin
 
 
-def beside(repeats: int) -> None:
-    """The first part, as a table of medians."""
+def compare(repeats: int) -> None:
+    """Print the first part: a table of medians."""
     from common import cli
 
     cli.start_keras()
@@ -45,7 +47,7 @@ def beside(repeats: int) -> None:
     from common.project import Project
     from projects.fraud_detection import simulate
     from projects.fraud_detection.data import load_data
-    from projects.fraud_detection.evaluate import ranking
+    from projects.fraud_detection.metrics import validation_score
     from projects.fraud_detection.model import build_models
     from projects.fraud_detection.predict import Predictor
 
@@ -63,7 +65,7 @@ def beside(repeats: int) -> None:
         with tempfile.TemporaryDirectory() as folder:
             run = runs.start(project, config, "builtin", Path(folder), Path(folder))
             train, validation = predictor.encode_split(splits.train), predictor.encode_split(splits.validation)
-            training.fit(network, train, validation, config, run, score=ranking(splits.validation, config))
+            training.fit(network, train, validation, config, run, score=validation_score(splits.validation, config))
 
     scaler = StandardScaler().fit(frame)
     plain = keras.Sequential(
@@ -94,7 +96,7 @@ def beside(repeats: int) -> None:
     print(f"| their features | {with_features:.2f} s | | |")
     for what, contenders in calls.items():
         for call in contenders:
-            call()  # the first call of each builds its functions
+            call()  # the first call compiles
         times = np.array([[seconds(call) for call in contenders] for _ in range(repeats)])
         print(f"| {what} | " + " | ".join(f"{value:.2f} s" for value in np.median(times, axis=0)) + " |", flush=True)
 
@@ -121,7 +123,7 @@ def enlarged(table: Path, rows: int, folder: Path) -> list[Path]:
 
 
 def child(*arguments: str) -> dict:
-    """What this file prints when it is called with `--child`, as a dict."""
+    """Run this file with `--child` in a process of its own. Returns what it prints, as a dict."""
     command = [sys.executable, "-m", "benchmarks.fraud", "--child", *arguments]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
@@ -130,7 +132,7 @@ def child(*arguments: str) -> dict:
 
 
 def measured(task: str, path: str, other: str) -> None:
-    """In a process of its own: score or train, and print seconds and the process's greatest memory in MiB."""
+    """Score or train in this process. Prints the seconds, and the peak memory of the process in MiB."""
     from common import cli, runs
     from common.project import Project
 
@@ -153,6 +155,7 @@ def measured(task: str, path: str, other: str) -> None:
 
 
 def at_size(table: Path, rows: int, folder: Path) -> None:
+    """Print the second part: seconds, rows a second and peak memory of large files."""
     from common import cli, runs
     from common.project import Project
 
@@ -161,19 +164,19 @@ def at_size(table: Path, rows: int, folder: Path) -> None:
         runs_dir = Path(scratch) / "runs"
         run = runs.start(project, project.config_class(target="Class"), str(table), Path(scratch), runs_dir)
         cli.train_run(run)
-        print("\n| what | seconds | rows a second | greatest memory |\n|---|---:|---:|---:|", flush=True)
+        print("\n| what | seconds | rows a second | peak memory |\n|---|---:|---:|---:|", flush=True)
         for path in enlarged(table, rows, Path(scratch)):
             size = path.stat().st_size / 2**30
-            found = child("score", str(path), str(runs_dir))
+            result = child("score", str(path), str(runs_dir))
             what = f"score {rows:,} rows, {path.suffix[1:]} of {size:.1f} GiB"
             print(
-                f"| {what} | {found['seconds']:.0f} | {rows / found['seconds']:,.0f} | {found['peak']:,.0f} MiB |",
+                f"| {what} | {result['seconds']:.0f} | {rows / result['seconds']:,.0f} | {result['peak']:,.0f} MiB |",
                 flush=True,
             )
-            found = child("train", str(path), str(Path(scratch) / "more"))
-            what = f"train on {path.suffix[1:]}: check, spool and one epoch (of it {found['epoch']:.0f} s)"
+            result = child("train", str(path), str(Path(scratch) / "more"))
+            what = f"train on {path.suffix[1:]}: check, spool and one epoch ({result['epoch']:.0f} s of it)"
             print(
-                f"| {what} | {found['seconds']:.0f} | {rows / found['seconds']:,.0f} | {found['peak']:,.0f} MiB |",
+                f"| {what} | {result['seconds']:.0f} | {rows / result['seconds']:,.0f} | {result['peak']:,.0f} MiB |",
                 flush=True,
             )
 
@@ -185,9 +188,9 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--table", type=Path, help="creditcard.csv or a part of it, whose rows are repeated")
     parser.add_argument("--rows", type=int, default=10_000_000)
-    parser.add_argument("--folder", type=Path, help="where the large files are written; they are removed again")
+    parser.add_argument("--folder", type=Path, help="folder for the large files; they are removed at the end")
     args = parser.parse_args()
-    beside(args.repeats)
+    compare(args.repeats)
     if args.table:
         at_size(args.table, args.rows, args.folder or Path(tempfile.gettempdir()))
 

@@ -1,10 +1,9 @@
-"""Fraud detection on ULB over several seeds: each figure's mean and standard deviation, beside the baselines.
+"""Fraud detection on ULB's table over several seeds: mean and standard deviation of each figure, and the baselines'.
 
     python -m benchmarks.fraud_seeds --data PATH/TO/creditcard.csv [--seeds 0 1 2 3 4] [--batch-size 512]
 
-Each seed draws its own stratified split (60/15/25) and trains from the start through the project's own `train` and
-`evaluate`; nothing here scores anything by itself. Seeds 0 to 4 are scikit-learn's
-`StratifiedShuffleSplit(5, test_size=0.25, random_state=0)`.
+Each seed draws its own stratified split (60/15/25), and trains and scores by the project's `train` and `evaluate`.
+Seeds 0 to 4 are scikit-learn's `StratifiedShuffleSplit(5, test_size=0.25, random_state=0)`.
 """
 
 import argparse
@@ -28,7 +27,7 @@ def main() -> None:
     args = parser.parse_args()
 
     project = Project("fraud_detection")
-    found: dict[str, dict[str, list[float]]] = {}
+    values: dict[str, dict[str, list[float]]] = {}
     seconds = []
     with tempfile.TemporaryDirectory() as folder:
         for seed in args.seeds:
@@ -38,16 +37,16 @@ def main() -> None:
             seconds.append(content["timing"]["total_seconds"])
             for name, figures in {args.model: content["test"]["model"], **content["test"]["baselines"]}.items():
                 for figure in FIGURES:
-                    found.setdefault(name, {}).setdefault(figure, []).append(figures[figure]["value"])
+                    values.setdefault(name, {}).setdefault(figure, []).append(figures[figure]["value"])
 
     print(f"\nmean ± standard deviation over seeds {args.seeds}; median {np.median(seconds):.0f} s a seed\n")
     print("| model | " + " | ".join(figure.replace("_", " ") for figure in FIGURES) + " |")
     print("|---|" + "---:|" * len(FIGURES))
-    for name, figures in found.items():
+    for name, figures in values.items():
         cells = [f"{np.mean(figures[f]):.3f} ± {np.std(figures[f], ddof=1):.3f}" for f in FIGURES]
         print(f"| {name.replace('_', ' ')} | " + " | ".join(cells) + " |")
     print("\naverage precision by seed")
-    for name, figures in found.items():
+    for name, figures in values.items():
         print(f"  {name:<20}", *(f"{value:.3f}" for value in figures["average_precision"]))
 
 

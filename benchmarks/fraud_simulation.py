@@ -2,11 +2,12 @@
 
     python -m benchmarks.fraud_simulation PATH/TO/simulated_transformed.parquet [--seeds 4 0 1 2 3]
 
-The file is the Fraud Detection Handbook's simulated-data-transformed in one Parquet table. Both sides are cut to the
-dates in the file. KS is the Kolmogorov-Smirnov distance: the largest gap between the two cumulative distributions. With
-several seeds the table shows the first; a second table shows each seed's worst column, and how far two of our own
-seeds lie apart: the distance that chance alone makes, since each seed draws new customers, and 5,000 of them are few.
-The peak is the process's so far: with the first seed the file is not read yet, so that one is the simulation's own.
+The file is the Fraud Detection Handbook's simulated-data-transformed as one Parquet table. Both tables are cut to the
+dates in the file. KS is the Kolmogorov-Smirnov distance: the largest gap between the two cumulative distributions.
+
+The first table shows the first seed. With several seeds a second table shows the worst column of each, and the distance
+between two of our seeds. That distance is chance: each seed draws new customers, and 5,000 of them are few.
+The peak memory is that of the process so far. At the first seed the file is not yet read, so it is the simulation's.
 It comes from the resource module, which Windows does not have.
 """
 

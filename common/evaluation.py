@@ -1,8 +1,8 @@
-"""Figures with intervals: bootstrap over the independent unit, and paired comparison with every baseline.
+"""Figures with intervals: bootstrap over independent units, and a paired comparison with every baseline.
 
-Every metric here is a function of *row weights*: a bootstrap resample that draws a unit twice is the same as giving
-its rows double weight. So what can be computed once (sorting by score) is done once, and each of the thousand
-resamples is a few cumulative sums.
+Every metric here is a function of *row weights*. A resample that draws a unit twice is the same as one that gives its
+rows double weight. So whatever does not depend on the weights, such as sorting by score, is computed once, and each of
+the thousand resamples costs only a few sums.
 """
 
 import hashlib
@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-FEW_UNITS = 20  # below this an interval would be a guess: every value is listed instead and no verdict is given
+FEW_UNITS = 20  # with fewer units there is no interval: the figure of each unit is listed, and no verdict is given
+CONFIDENCE_BINS = 15  # of the calibration error
 
 Figures = Callable[[np.ndarray], dict[str, float]]
 
@@ -25,17 +26,17 @@ def score_table(
     resamples: int = 1000,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Every figure of the model and its baselines with a 95 % interval, and the paired comparison.
+    """Every figure of the model and of its baselines with a 95 % interval, and the paired comparison.
 
-    model, baselines: functions from row weights (n,) to {metric: value}, such as `ranking_figures` returns.
-    directions: {metric: "max" or "min"}: which way is better. weights: (n,) how many real cases each row stands for.
-    units: (n,) the independent unit of each row; None: each row is one. Percentile bootstrap (Efron & Tibshirani
-    1993, chapter 13); the same resamples serve every model, so a difference is paired.
+    model, baselines: functions from row weights (n,) to {metric: value}, such as `classification_figures` returns.
+    directions: {metric: "max" or "min"}, which of them is better. weights: (n,) how many real cases a row stands for.
+    units: (n,) the independent unit of each row; None: each row is one. The bootstrap takes percentiles (Efron &
+    Tibshirani 1993, chapter 13). All models meet the same resamples, so the differences are paired.
 
-    Returns {"units", "model", "baselines", "comparison"} as in report.json. A verdict is "better" or "worse" only when
-    the interval of the difference excludes zero, else "not distinguishable" ("undefined" where a metric is).
-    With enough units also "draws", which names the resamples, and "resampled", the model's figures on each of them: two
-    runs with the same draws can be paired later (`common.tools.compare`).
+    Returns {"units", "model", "baselines", "comparison"} as in report.json. A verdict is "better" or "worse" when the
+    interval of the difference excludes zero, otherwise "not distinguishable", or "undefined" where the metric is.
+    With at least FEW_UNITS units it also returns "draws", which identifies the resamples, and "resampled", the model's
+    figures on each of them. Two runs with the same draws can be paired later (`common.tools.compare`).
     """
     models = {"model": model, **baselines}
     values = {name: figures(weights) for name, figures in models.items()}
@@ -69,12 +70,12 @@ def score_table(
     comparison: dict[str, dict[str, Any]] = {}
     for name in baselines:
         comparison[name] = {}
-        for metric, way in directions.items():
+        for metric, direction in directions.items():
             if metric not in values[name]:
                 continue
             comparison[name][metric] = {
                 "difference": values["model"][metric] - values[name][metric],
-                **paired(samples("model", metric), samples(name, metric), way),
+                **paired(samples("model", metric), samples(name, metric), direction),
             }
     return {
         "units": count,
@@ -86,17 +87,17 @@ def score_table(
     }
 
 
-def paired(model: np.ndarray, other: np.ndarray, way: str) -> dict[str, Any]:
-    """{"low", "high", "verdict"} of the difference model - other, from their figures on the same resamples (n,).
+def paired(model: np.ndarray, other: np.ndarray, direction: str) -> dict[str, Any]:
+    """{"low", "high", "verdict"} of the difference model - other, from their figures (n,) on the same resamples.
 
-    way: "max" or "min", which is better.
+    direction: "max" or "min", which of them is better.
     """
     interval = _interval(model - other)
-    return {**interval, "verdict": _verdict(interval, way)}
+    return {**interval, "verdict": _verdict(interval, direction)}
 
 
 def _interval(samples: np.ndarray) -> dict[str, float]:
-    """The 2.5th and 97.5th percentile; resamples in which the metric is undefined are left out."""
+    """The 2.5th and the 97.5th percentile. Resamples in which the metric is undefined are left out."""
     defined = samples[~np.isnan(samples)]
     if not len(defined):
         return {"low": float("nan"), "high": float("nan")}
@@ -104,103 +105,43 @@ def _interval(samples: np.ndarray) -> dict[str, float]:
     return {"low": float(low), "high": float(high)}
 
 
-def _verdict(interval: dict[str, float], way: str) -> str:
+def _verdict(interval: dict[str, float], direction: str) -> str:
     low, high = interval["low"], interval["high"]
     if low != low:
         return "undefined"
     if low > 0:
-        return "better" if way == "max" else "worse"
+        return "better" if direction == "max" else "worse"
     if high < 0:
-        return "worse" if way == "max" else "better"
+        return "worse" if direction == "max" else "better"
     return "not distinguishable"
-
-
-def ranking_figures(
-    targets: np.ndarray,
-    scores: np.ndarray,
-    threshold: float,
-    min_precision: float,
-    cost_miss: float,
-    cost_alarm: float,
-) -> Figures:
-    """The figures of a two-class detector, as a function of row weights.
-
-    targets: (n,) 0 or 1. scores: (n,) higher is more suspicious. threshold: alarms are scores >= threshold.
-    Returns weights (n,) -> {average_precision, roc_auc, recall_at_precision, f1, cost}; undefined ones are nan.
-
-    `average_precision` and `roc_auc` equal scikit-learn's, ties included (a test holds it); sorting only once makes a
-    resample about thirty times faster than calling scikit-learn. `recall_at_precision` is the highest recall among the
-    thresholds whose precision is at least `min_precision`. `cost` is per 1,000 cases, in the unit of the unit costs.
-    """
-    order = np.argsort(-scores, kind="stable")
-    ranked, labels = scores[order], targets[order].astype(bool)
-    positives = np.flatnonzero(labels)
-    # A score is one threshold: rows that tie are let in together, up to the last of them.
-    last = np.searchsorted(-ranked, -ranked[positives], side="right") - 1
-    first = np.searchsorted(-ranked, -ranked[positives], side="left")
-    alarms = int(np.searchsorted(-ranked, -threshold, side="right"))
-    alarmed_positives = int(np.searchsorted(positives, alarms))
-    # How many positives lie at or before `last`: the index into their own cumulative sum.
-    caught_at = np.searchsorted(positives, last, side="right")
-
-    def figures(weights: np.ndarray) -> dict[str, float]:
-        ranked_weights = weights[order]
-        seen = np.concatenate([[0.0], np.cumsum(ranked_weights)])
-        own = ranked_weights[positives]
-        caught = np.concatenate([[0.0], np.cumsum(own)])
-        total, frauds = seen[-1], caught[-1]
-        normals = total - frauds
-        if frauds <= 0 or normals <= 0:
-            return dict.fromkeys(("average_precision", "roc_auc", "recall_at_precision", "f1", "cost"), float("nan"))
-        with np.errstate(invalid="ignore", divide="ignore"):
-            precision = np.nan_to_num(caught[caught_at] / seen[last + 1])
-        enough = precision >= min_precision
-        # Normals below a positive count whole, those that tie with it count half.
-        above_through_ties = seen[last + 1] - caught[caught_at]
-        above = seen[first] - caught[np.searchsorted(positives, first)]
-        outranked = normals - (above + above_through_ties) / 2
-        hits, false_alarms = caught[alarmed_positives], seen[alarms] - caught[alarmed_positives]
-        misses = frauds - hits
-        return {
-            "average_precision": float(own @ precision / frauds),
-            "roc_auc": float(own @ outranked / (frauds * normals)),
-            "recall_at_precision": float(caught[caught_at][enough].max() / frauds) if enough.any() else 0.0,
-            "f1": float(2 * hits / (2 * hits + false_alarms + misses)),
-            "cost": float(1000 * (cost_miss * misses + cost_alarm * false_alarms) / total),
-        }
-
-    return figures
-
-
-CONFIDENCE_BINS = 15
 
 
 def classification_figures(targets: np.ndarray, probabilities: np.ndarray) -> Figures:
     """The figures of a classifier, as a function of row weights.
 
-    targets: (n,) class numbers. probabilities: (n, classes), rows add up to 1; the answer is the likeliest class.
-    Returns weights (n,) -> {accuracy, macro_f1, mcc, ece}. The first three equal scikit-learn's (a test holds it):
-    macro F1 is the mean over the classes that occur, mcc is Matthews' correlation coefficient for any number of
-    classes (Gorodkin 2004). `ece` is the expected calibration error (Guo et al. 2017): how far the probability of the
-    answer is from its accuracy, in 15 bins of equal width, weighted by how many rows each holds.
+    targets: (n,) class numbers. probabilities: (n, classes), rows add up to 1. The answer is the most likely class.
+    Returns weights (n,) -> {accuracy, macro_f1, mcc, ece}. The first three equal scikit-learn's (a test holds it).
+    macro_f1 is the mean over the classes that occur. mcc is Matthews' correlation coefficient for any number of classes
+    (Gorodkin 2004). ece is the expected calibration error (Guo et al. 2017): the distance between the probability of
+    the answer and its accuracy, in 15 bins of equal width, weighted by the rows in each.
     """
     classes = probabilities.shape[1]
     answers = probabilities.argmax(axis=1)
-    sure = probabilities[np.arange(len(targets)), answers]
+    confidence = probabilities[np.arange(len(targets)), answers]
     cell = targets * classes + answers
-    bins = np.minimum((sure * CONFIDENCE_BINS).astype(int), CONFIDENCE_BINS - 1)
-    gap = (answers == targets) - sure
+    bins = np.minimum((confidence * CONFIDENCE_BINS).astype(int), CONFIDENCE_BINS - 1)
+    gap = (answers == targets) - confidence
 
     def figures(weights: np.ndarray) -> dict[str, float]:
-        table = np.bincount(cell, weights, classes * classes).reshape(classes, classes)
-        total, right = table.sum(), np.diag(table)
-        true, given = table.sum(axis=1), table.sum(axis=0)
-        there = true + given > 0
-        covariance = right.sum() * total - true @ given
-        spread = (total**2 - given @ given) * (total**2 - true @ true)
+        confusion = np.bincount(cell, weights, classes * classes).reshape(classes, classes)
+        total, correct = confusion.sum(), np.diag(confusion)
+        actual, predicted = confusion.sum(axis=1), confusion.sum(axis=0)
+        present = actual + predicted > 0
+        covariance = correct.sum() * total - actual @ predicted
+        spread = (total**2 - predicted @ predicted) * (total**2 - actual @ actual)
         return {
-            "accuracy": float(right.sum() / total),
-            "macro_f1": float(np.mean(2 * right[there] / (true + given)[there])),
+            "accuracy": float(correct.sum() / total),
+            "macro_f1": float(np.mean(2 * correct[present] / (actual + predicted)[present])),
             "mcc": float(covariance / np.sqrt(spread)) if spread > 0 else 0.0,
             "ece": float(np.abs(np.bincount(bins, weights * gap)).sum() / total),
         }
@@ -208,48 +149,28 @@ def classification_figures(targets: np.ndarray, probabilities: np.ndarray) -> Fi
     return figures
 
 
-def probabilities(log_odds: np.ndarray) -> np.ndarray:
+def probabilities(logits: np.ndarray) -> np.ndarray:
     """Softmax over the classes: (n, classes) -> (n, classes) float64."""
-    shares = np.exp(log_odds - log_odds.max(axis=1, keepdims=True), dtype=float)
-    return shares / shares.sum(axis=1, keepdims=True)
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True), dtype=float)
+    return exponentials / exponentials.sum(axis=1, keepdims=True)
 
 
-def best_temperature(log_odds: np.ndarray, targets: np.ndarray) -> float:
-    """What log-odds (n, classes) are to be divided by so that the class numbers (n,) are likeliest (Guo et al. 2017).
+def best_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
+    """The temperature that maximises the likelihood of the class numbers (n,) (Guo et al. 2017).
 
-    It changes no answer, only how sure the answers are. A right label counts as (n + 1) / (n + 2), the rest of it for
-    the other classes (Platt 1999): where all n answers are right, no temperature would be small enough otherwise.
+    logits: (n, classes); they are to be divided by it. It changes no answer, only the confidence. A target counts as
+    (n + 1) / (n + 2), and the other classes share the rest (Platt 1999). Otherwise no temperature would be small enough
+    where all n answers are right.
     """
     from scipy.optimize import minimize_scalar
 
-    log_odds, rows = log_odds.astype(float), np.arange(len(targets))
-    wrong = 1 / (len(targets) + 2)
+    logits, rows = logits.astype(float), np.arange(len(targets))
+    smoothing = 1 / (len(targets) + 2)
 
     def loss(log_temperature: float) -> float:
-        logs = np.log(probabilities(log_odds / np.exp(log_temperature)) + 1e-12)
-        right = logs[rows, targets]
-        others = (logs.sum(axis=1) - right) / (logs.shape[1] - 1)
-        return float(-((1 - wrong) * right + wrong * others).mean())
+        logs = np.log(probabilities(logits / np.exp(log_temperature)) + 1e-12)
+        target = logs[rows, targets]
+        others = (logs.sum(axis=1) - target) / (logs.shape[1] - 1)
+        return float(-((1 - smoothing) * target + smoothing * others).mean())
 
     return float(np.exp(minimize_scalar(loss, bounds=(-3, 3), method="bounded").x))
-
-
-def best_f1_threshold(targets: np.ndarray, scores: np.ndarray, weights: np.ndarray, bins: int = 2000) -> float:
-    """The threshold with the highest weighted F1, after smoothing the scores of the few rows that there are.
-
-    targets: (n,) 0 or 1; scores, weights: (n,). The threshold with the best F1 on the rows themselves lies just above
-    one normal row, and the next sample has a normal above it: where one false alarm stands for 35 of them, that costs
-    0.1 of F1. So every score is blurred by a Gaussian first, of the width of Silverman's rule of thumb (1986, eq. 3.28)
-    for the positives' scores, and F1 is that of the blurred counts, on a grid of `bins` thresholds.
-    """
-    from scipy.special import ndtr
-
-    positives = scores[targets == 1]
-    width = 1.06 * positives.std() * len(positives) ** -0.2 or 1e-9
-    edges = np.linspace(scores.min(), scores.max(), bins + 1)
-    centres = (edges[1:] + edges[:-1]) / 2
-    rows, _ = np.histogram(scores, edges, weights=weights)
-    hits, _ = np.histogram(positives, edges, weights=weights[targets == 1])
-    above = ndtr((centres[:, None] - edges) / width)  # the share of a blurred score that lies above each threshold
-    f1 = 2 * (hits @ above) / (rows @ above + hits.sum())
-    return float(edges[np.argmax(f1)])

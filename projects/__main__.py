@@ -102,6 +102,7 @@ def fork(
     where: Where,
     title: str | None = None,
     run: str | None = None,
+    extras: Annotated[str, arg(name="with")] = "",
 ) -> None:
     """Make a new repository out of one project: its page, tests, README, CI workflow and a first commit.
 
@@ -110,12 +111,14 @@ def fork(
         directory: the new folder; it must not exist, or be empty.
         title: the title of the page and the README; without it, the project's own title.
         run: take a run along, so that the page works at once when deployed: an id, best (by validation) or latest.
+        extras: what else to take along, separated by commas: tools such as search or export; standard for the standard
+            data sets; speed for recurrent layers that are faster on a CPU.
     """
     from common.tools.fork import fork
 
     project = Project(name)
     chosen = runs.find(project, run, where.runs_dir) if run else None
-    files = fork(project, directory, title, chosen)
+    files = fork(project, directory, title, chosen, [word for word in extras.replace(" ", "").split(",") if word])
     if chosen and chosen.data != "builtin":
         print(f"Note: the run holds samples of {chosen.data}: publish it only if you may.")
     print(f"{len(files)} files and a first commit in {directory}. Continue there:\n\n  cd {directory}")

@@ -1,4 +1,4 @@
-"""Fixtures, and which tests run on one worker: a toy run for each project, trained once and shared by all workers."""
+"""Fixtures, and which tests run in one process: a toy run for each project, trained once and shared by all processes."""
 
 import functools
 import os
@@ -58,7 +58,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Distribute whole groups. pytest-xdist's own `loadgroup` has no effect with pytest 9.2, which ignores its marks."""
+    """Give whole groups to the processes. The `loadgroup` of pytest-xdist 3.8 has no effect with pytest 9.2."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByGroup(LoadScopeScheduling):
@@ -76,7 +76,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node) -> None:
-    """A worker of pytest-xdist has ended: take over what it has timed."""
+    """A process of pytest-xdist has ended: keep what it has timed."""
     toy_seconds.update(getattr(node, "workeroutput", {}).get("toy_seconds", {}))
 
 
@@ -101,13 +101,16 @@ def own_runs_folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory) -> Callable[[str], runs.Run]:
+def trained(request, tmp_path_factory) -> Callable[[str], runs.Run]:
     """name -> a finished toy run of that project on its built-in data, for tests that only read it.
 
-    The first worker that asks trains it; each worker then has a copy. Keep what you add to a runs folder in `copied`.
+    The first process that asks trains it, and each process has a copy. A test that writes into a runs folder takes
+    `copied`.
     """
     base, finished = tmp_path_factory.getbasetemp(), {}
-    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "trained"
+    shared = (
+        base.parent if hasattr(request.config, "workerinput") else base
+    ) / "trained"  # beside all workers' folders
 
     def run(name: str) -> runs.Run:
         if name not in finished:

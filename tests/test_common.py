@@ -20,6 +20,7 @@ from common.errors import UserError
 from common.files import folder_name, read_json, replacing, write_json
 from common.layers import blocks
 from common.project import Project
+from tests import reports
 from tests.conftest import PROJECTS
 
 
@@ -92,13 +93,10 @@ def project():
 def finished(project, folder, data: str, value: float | None) -> runs.Run:
     """A finished run. A larger value makes it a better run, whatever METRIC's direction; None: METRIC is undefined."""
     run = runs.start(project, project.config_class(), data, folder, folder)
-    metric, mode = project.card.METRIC
+    _, mode = project.card.METRIC
     if mode == "min" and value is not None:
         value = -value
-    content = {"model": "x", "validation": {metric: value}, "data": {"sizes": {}}, "timing": {"total_seconds": 1.0}}
-    content["test"] = {"model": {metric: {"value": value}}, "baselines": {}, "comparison": {}}
-    write_json(run.path / "report.json", content)
-    return run
+    return reports.finish(run, value)
 
 
 def test_runs_are_found(project, tmp_path):
@@ -225,7 +223,7 @@ def test_run_folders_of_one_second_are_told_apart(project, tmp_path):
 
 def test_a_run_folder_that_cannot_be_made(project, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot be made"):
+    with pytest.raises(UserError, match="cannot be written"):
         runs.start(project, project.config_class(), "builtin", tmp_path, Path(tmp_path / "file"))
 
 

@@ -12,11 +12,13 @@ from streamlit.testing.v1 import AppTest
 from apps.i18n import ACRONYMS, TERMS
 from common import cli, runs
 from common.errors import UserError
-from common.evaluation import paired, ranking_figures, score_table
+from common.evaluation import paired, score_table
 from common.files import read_json, write_json
 from common.project import Project
 from common.tools import compare
 from common.tools import list as overview
+from projects.fraud_detection.metrics import ranking_figures
+from tests import reports
 from tests.conftest import PROJECTS, ROOT, refused
 
 NAME = "fraud_detection"
@@ -239,26 +241,23 @@ def test_list_is_readable_at_any_width(finished, width):
 def test_list_survives_what_lies_in_the_folder(tmp_path):
     project = Project(PROJECTS[0])
     assert overview.overview(project, tmp_path)["runs"] == 0
-    metric = project.card.METRIC[0]
 
-    def finished(report):
-        run = runs.start(project, project.config_class(), "builtin", tmp_path, tmp_path)
+    def started():
+        return runs.start(project, project.config_class(), "builtin", tmp_path, tmp_path)
+
+    metric, content = project.card.METRIC[0], reports.content(project, 0.5)
+    figure = {"value": 0.25, "low": 0.125, "high": 0.5}
+    timing = {**content["timing"], "total_seconds": 90}
+    good = reports.finish(started(), 0.5, test={**content["test"], "model": {metric: figure}}, timing=timing)
+    half = [started(), started(), started()]
+    for run, report in zip(
+        half, ({"validation": {metric: 0.9}}, {"validation": {metric: 0.8}, "test": []}, {}), strict=True
+    ):
         write_json(run.path / "report.json", report)
-        return run
-
-    good = finished(
-        {
-            "model": "x",
-            "data": {"sizes": {}},
-            "validation": {metric: 0.5},
-            "test": {"model": {metric: {"value": 0.25, "low": 0.125, "high": 0.5}}, "baselines": {}, "comparison": {}},
-            "timing": {"total_seconds": 90},
-        }
-    )
-    half = [finished({"validation": {metric: 0.9}}), finished({"validation": {metric: 0.8}, "test": []})]
-    broken = finished({})
+    broken = started()
     (broken.path / "report.json").write_text("{")
     row = overview.overview(project, tmp_path)
     assert row["best"] == good.id and "0.250 [0.125, 0.500]" in row["score"] and row["minutes"] == "1.5"
-    assert row["runs"] == 4 and set(row["damaged_runs"]) == {broken.id, *(run.id for run in half)}
+    assert row["runs"] == 5 and set(row["damaged"]) == {broken.id, *(run.id for run in half)}
+    assert all("is damaged" in reason for reason in row["damaged"].values())
     overview.print_projects(tmp_path, Console(width=80))

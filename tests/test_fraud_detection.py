@@ -1,37 +1,27 @@
 """What only fraud detection promises: its files, its baselines, scoring a file, and every kind of bad input."""
 
-import subprocess
+import runpy
 import sys
+import time
 from dataclasses import replace
 
-import keras
 import numpy as np
 import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from common import cli, runs
+from common import cli, report, runs
 from common.errors import UserError
 from common.evaluation import score_table
-from common.project import Project
+from common.project import Project, optional
 from projects.fraud_detection.config import TOY, Config
-from projects.fraud_detection.data import MAX_CATEGORIES, ULB_COLUMNS, ULB_NORMALS, load_data, two_classes
+from projects.fraud_detection.data import load_data, two_classes
+from projects.fraud_detection.encoding import MAX_CATEGORIES, encode, encoded_width
 from projects.fraud_detection.evaluate import spending_rule
-from projects.fraud_detection.predict import encode, encoded_width, score_file
+from projects.fraud_detection.predict import score_file
 from tests.conftest import ROOT
 
 NAME = "fraud_detection"
-
-
-def ulb(rows: int = 400, seed: int = 0) -> pd.DataFrame:
-    """A table with ULB's header: noise, and frauds that differ in V1 and Amount."""
-    random = np.random.default_rng(seed)
-    frame = pd.DataFrame(random.normal(size=(rows, 31)), columns=ULB_COLUMNS)
-    frame["Class"] = (np.arange(rows) % 8 == 0).astype(int)
-    frame["Time"] = np.arange(rows, dtype=float)
-    frame["V1"] += 3 * frame["Class"]
-    frame["Amount"] = (random.gamma(2, 40, rows) * (1 + frame["Class"])).round(2)
-    return frame
 
 
 def own(rows: int = 300, seed: int = 0) -> pd.DataFrame:
@@ -50,12 +40,6 @@ def own(rows: int = 300, seed: int = 0) -> pd.DataFrame:
 
 
 @pytest.fixture
-def few_resamples(monkeypatch):
-    """For tests that ask nothing of the intervals."""
-    monkeypatch.setattr(score_table, "__defaults__", (None, 20, 0))
-
-
-@pytest.fixture
 def table(tmp_path):
     """Write a frame as CSV (or Parquet) and return its path."""
 
@@ -69,55 +53,6 @@ def table(tmp_path):
 
 def load(path, tmp_path, **knobs):
     return load_data(Config(**knobs), str(path), tmp_path)
-
-
-def test_a_part_of_ulb_is_weighted_up_to_the_whole(table, tmp_path):
-    frame = ulb()
-    repeated = pd.concat([frame, frame.iloc[:5]])
-    splits = load(table(repeated, "creditcard.csv"), tmp_path)
-    assert sum(splits.sizes.values()) == 400, "exact repeats are removed"
-    parts = (splits.train, splits.validation, splits.sealed_test)
-    normals = sum(part.weights[part.targets == 0].sum() for part in parts)
-    assert normals == pytest.approx(ULB_NORMALS)
-    assert all((part.weights[part.targets == 1] == 1).all() for part in parts)
-    assert splits.source.weighted and "5 exact repeats removed" in splits.source.source
-    assert load_data(Config(), "ulb", tmp_path).source.sha256 == splits.source.sha256, (
-        "ulb finds the file in --data-dir"
-    )
-
-
-def test_ulb_by_time_trains_on_the_past(table, tmp_path):
-    splits = load(table(ulb()), tmp_path, split="time")
-    train, validation, test = (part.inputs["Time"] for part in (splits.train, splits.validation, splits.sealed_test))
-    assert train.max() < validation.min() and validation.max() < test.min()
-
-
-def test_without_a_network_the_message_says_which_file_goes_where(tmp_path, monkeypatch):
-    import sklearn.datasets
-
-    def unreachable(**_):
-        raise OSError("no route")
-
-    monkeypatch.setattr(sklearn.datasets, "fetch_openml", unreachable)
-    with pytest.raises(UserError, match=r"creditcard\.csv.*kaggle"):
-        load_data(Config(), "ulb", tmp_path)
-
-
-def test_openml_is_downloaded_once(tmp_path, monkeypatch):
-    """OpenML's copy lacks the column Time and has the class as text."""
-    import types
-
-    import sklearn.datasets
-
-    frame = ulb().drop(columns="Time").astype({"Class": str})
-    calls = []
-    monkeypatch.setattr(
-        sklearn.datasets, "fetch_openml", lambda **_: calls.append(1) or types.SimpleNamespace(frame=frame)
-    )
-    first = load_data(Config(seed=1), "ulb", tmp_path)
-    assert "Time" not in first.train.inputs
-    load_data(Config(seed=2), "ulb", tmp_path)
-    assert len(calls) == 1
 
 
 def test_own_file_by_group_and_by_time(table, tmp_path):
@@ -173,9 +108,9 @@ def test_the_positive_class(values, positive, tmp_path):
 
 
 def test_the_spending_rule_is_the_amount(table, tmp_path):
-    splits = load(table(ulb()), tmp_path)
+    splits = load(table(own().assign(AMOUNT_PAID=1.0, amount=own()["payment"])), tmp_path, target="fraud")
     frame = splits.train.inputs
-    assert (spending_rule(splits)(frame) == frame["Amount"]).all()
+    assert (spending_rule(splits)(frame) == frame["amount"]).all()
     without = load(table(own().drop(columns="card")), tmp_path, target="fraud")
     assert (np.abs(spending_rule(without)(without.train.inputs)) == without.train.inputs["payment"]).all()
 
@@ -206,30 +141,6 @@ def test_bad_table(case, table, tmp_path):
         load(table(frame), tmp_path, **knobs)
 
 
-FILES = {
-    "empty file": (b"", "empty"),
-    "wrong encoding": ("betrag,klasse\nfünf,1\n".encode("utf-16"), "UTF-8"),
-    "wrong encoding late": (b"a,Class\n" + b"1,0\n" * 9000 + "é,1\n".encode("latin-1"), "UTF-8"),
-    "duplicate column": (b"a,a,Class\n1,2,0\n", "'a' more than once"),
-    "ragged": (b"a,Class\n1,0\n1,2,3,4\n", "line 3"),
-    "binary": (b"\x00\x01\x02\xff\xfe", "UTF-8"),
-}
-
-
-@pytest.mark.parametrize("case", FILES)
-def test_bad_file(case, tmp_path):
-    content, message = FILES[case]
-    (tmp_path / "bad.csv").write_bytes(content)
-    with pytest.raises(UserError, match=message):
-        load(tmp_path / "bad.csv", tmp_path, target="Class")
-
-
-def test_not_a_parquet_file(tmp_path):
-    (tmp_path / "bad.parquet").write_bytes(b"PAR?")
-    with pytest.raises(UserError, match="not a Parquet file"):
-        load(tmp_path / "bad.parquet", tmp_path, target="Class")
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -241,16 +152,34 @@ def test_not_a_parquet_file(tmp_path):
         (["evaluate", "--run", "best"], "no finished run"),
     ],
 )
-def test_bad_command_line(arguments, message, tmp_path):
-    command = [sys.executable, "-m", f"projects.{NAME}.{arguments[0]}", *arguments[1:], "--runs-dir", str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 2, done.stderr
-    assert message in done.stderr and "Traceback" not in done.stderr
+def test_bad_command_line(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["x", *arguments[1:], "--runs-dir", str(tmp_path)])
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_module(f"projects.{NAME}.{arguments[0]}", run_name="__main__", alter_sys=False)
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert message in error and "Traceback" not in error
     assert not list(tmp_path.rglob("run.json")), "a run folder was left behind"
 
 
-def test_scoring_a_file(trained, tmp_path):
-    predictor = trained(NAME).load()
+def test_what_a_fork_leaves_out_is_named():
+    with pytest.raises(
+        UserError, match=r"^A table of dreams needs projects/fraud_detection/dreams\.py, which this copy"
+    ):
+        optional("projects.fraud_detection.dreams", "A table of dreams")
+    assert optional("projects.fraud_detection.config", "A table").Config is Config
+
+
+@pytest.fixture(scope="module")
+def predictor(tmp_path_factory):
+    """A network that was trained for an epoch on the built-in data of very few customers."""
+    folder, config = tmp_path_factory.mktemp("predictor"), replace(TOY, epochs=1)
+    run = runs.start(Project(NAME), config, "builtin", folder, folder)
+    Project(NAME).train(config, run)
+    return run.load()
+
+
+def test_scoring_a_file(predictor, tmp_path):
     rows = pd.DataFrame(predictor.examples * 50).assign(note="kept")
     rows.to_csv(tmp_path / "in.csv", index=False)
     rows.to_parquet(tmp_path / "in.parquet")
@@ -265,11 +194,10 @@ def test_scoring_a_file(trained, tmp_path):
         assert bool(result["is_fraud"][0]) == single["is_fraud"]
 
 
-def test_a_failed_scoring_leaves_nothing(trained, tmp_path, monkeypatch):
-    """The mistake is in the second chunk, when the first has been written already."""
+def test_a_failed_scoring_leaves_nothing(predictor, tmp_path, monkeypatch):
+    """The mistake is in the second piece. The first has been written by then."""
     from common.inputs import tables
 
-    predictor = trained(NAME).load()
     rows = pd.DataFrame(predictor.examples * 4).astype({"TX_AMOUNT": object})
     rows.loc[20, "TX_AMOUNT"] = "$12"
     rows.to_csv(tmp_path / "in.csv", index=False)
@@ -280,7 +208,7 @@ def test_a_failed_scoring_leaves_nothing(trained, tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"\.csv or \.parquet"):
         score_file(predictor, tmp_path / "in.csv", tmp_path / "out.xlsx")
     with pytest.raises(UserError, match="more than 15 rows"):
-        score_file(predictor, tmp_path / "in.csv", tmp_path / "out.csv", most=15)
+        score_file(predictor, tmp_path / "in.csv", tmp_path / "out.csv", max_rows=15)
     with pytest.raises(UserError, match="no column 'TX_AMOUNT'"):
         pd.DataFrame({"a": [1]}).to_csv(tmp_path / "other.csv", index=False)
         score_file(predictor, tmp_path / "other.csv", tmp_path / "out.csv")
@@ -288,10 +216,11 @@ def test_a_failed_scoring_leaves_nothing(trained, tmp_path, monkeypatch):
 
 
 def test_contributions_of_a_logistic_regression_are_its_terms(table, tmp_path):
-    """For one Dense unit the change of the log-odds is weight times distance from the median, exactly."""
+    """For one Dense unit the change of the logit is exactly weight times distance from the median."""
     project = Project(NAME)
-    config = Config(model="logistic", epochs=2)
-    run = runs.start(project, config, str(table(ulb())), tmp_path, tmp_path / "runs")
+    config = Config(model="logistic", epochs=2, target="fraud")
+    numbers = own().drop(columns=["country", "when"]).assign(hour=np.arange(300) % 24)
+    run = runs.start(project, config, str(table(numbers)), tmp_path, tmp_path / "runs")
     project.train(config, run)
     predictor = run.load()
     frame = pd.DataFrame(predictor.examples)
@@ -304,7 +233,9 @@ def test_contributions_of_a_logistic_regression_are_its_terms(table, tmp_path):
     np.testing.assert_allclose(predictor.contributions(frame), np.array(expected).T, atol=1e-4)
 
 
-def test_own_file_end_to_end_and_evaluated_on_new_data(few_resamples, table, tmp_path):
+def test_own_file_end_to_end_and_evaluated_on_new_data(table, tmp_path, monkeypatch):
+    monkeypatch.setattr(score_table, "__defaults__", (None, 20, 0))  # nothing is asked of the intervals
+    monkeypatch.setattr(report.throughput, "__defaults__", (0.01,))  # nor of the speed
     project = Project(NAME)
     config = Config(target="fraud", group="card", epochs=2, layers=1, units=8)
     run = runs.start(project, config, str(table(own(600))), tmp_path, tmp_path / "runs")
@@ -312,15 +243,41 @@ def test_own_file_end_to_end_and_evaluated_on_new_data(few_resamples, table, tmp
     assert run.report["data"]["name"] == "table.csv"
     before = run.report
     new = table(own(200, seed=5), "new.csv")
-    report = project.evaluate(run, str(new))
-    assert report.sizes["test"] == 200 and report.test["baselines"]
+    again = project.evaluate(run, str(new))
+    assert again.sizes["test"] == 200 and again.test["baselines"]
     assert run.report == before, "an evaluation on other data leaves the run as it is"
 
 
-def test_uploaded_file_with_a_mistake_is_named_on_the_page(trained, monkeypatch):
-    run = trained(NAME)
-    monkeypatch.setenv("KERAS_PORTFOLIO_RUNS", str(run.path.parents[1]))
-    app = AppTest.from_file(str(ROOT / "apps" / f"{NAME}.py"), default_timeout=60).run()
+def page() -> AppTest:
+    return AppTest.from_file(str(ROOT / "apps" / f"{NAME}.py"), default_timeout=60).run()
+
+
+def test_training_from_the_page_and_scoring_a_file_there(tmp_path):
+    """The button starts a process of its own. Stopped by hand, its run is finished and says so; the page shows it."""
+    app = page()
+    app.session_state[f"{NAME}-tab-en"] = app.tabs[4].label
+    app.run()
+    wanted = {"customers": 40, "epochs": 1000, "patience": 1000, "units": TOY.units, "layers": 1}
+    for widget in app.number_input:
+        if widget.label in wanted:
+            widget.set_value(wanted[widget.label])
+    start = next(button for button in app.button if "Start" in button.label)
+    start.click().run()
+    assert not app.exception
+    (entry,) = runs.list_runs(Project(NAME), runs.runs_dir())
+    from apps import training
+
+    run, process = entry["run"], training._processes()[str(entry["run"].path)]
+    while not run.history and process.poll() is None:
+        time.sleep(0.05)
+    run.stop_file.touch()
+    assert process.wait(120) == 0, training._console(run).read_text()
+    app.run()
+    assert run.finished and any(run.id in success.value for success in app.success)
+    assert len(run.history) < 1000
+    assert f"stopped by hand after {len(run.history)} epochs" in (run.path / "MODEL_CARD.md").read_text()
+
+    app = page()
     wrong = pd.DataFrame(run.load().examples).astype(object)
     wrong.loc[1, "TX_AMOUNT"] = "five"
     app.file_uploader[0].upload("my file.csv", wrong.to_csv(index=False).encode(), "text/csv").run()
@@ -329,32 +286,3 @@ def test_uploaded_file_with_a_mistake_is_named_on_the_page(trained, monkeypatch)
     right = pd.DataFrame(run.load().examples)
     app.file_uploader[0].upload("my file.csv", right.to_csv(index=False).encode(), "text/csv").run()
     assert not app.error and "6" in app.success[0].value
-
-
-def test_training_from_the_page(trained, tmp_path):
-    """The button starts a process of its own, whose run is listed when it has ended."""
-    app = AppTest.from_file(str(ROOT / "apps" / f"{NAME}.py"), default_timeout=60).run()
-    app.session_state[f"{NAME}-tab-en"] = app.tabs[4].label
-    app.run()
-    wanted = {"customers": TOY.customers, "epochs": 1, "units": TOY.units, "layers": 1}
-    for widget in app.number_input:
-        if widget.label in wanted:
-            widget.set_value(wanted[widget.label])
-    start = next(button for button in app.button if "Start" in button.label)
-    start.click().run()
-    assert not app.exception
-    (entry,) = runs.list_runs(Project(NAME), runs.runs_dir())
-    from apps import shared
-
-    process = shared._processes()[str(entry["run"].path)]
-    assert process.wait(120) == 0, shared._console(entry["run"]).read_text()
-    app.run()
-    assert entry["run"].finished and any(entry["run"].id in success.value for success in app.success)
-
-
-def test_a_run_that_was_stopped_by_hand_says_so(few_resamples, tmp_path):
-    run = runs.start(Project(NAME), replace(TOY, epochs=1000, patience=1000), "builtin", tmp_path, tmp_path / "runs")
-    stop = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: run.stop_file.touch())
-    cli.train_run(run, (stop,))
-    assert run.finished and len(run.history) < 1000
-    assert f"stopped by hand after {len(run.history)} epochs" in (run.path / "MODEL_CARD.md").read_text()

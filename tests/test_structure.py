@@ -32,7 +32,7 @@ def imported(path: Path) -> frozenset[str]:
 
 
 def module(path: Path) -> str:
-    """`common.runs` for common/runs.py, `projects.char_rnn` for its `__init__.py`."""
+    """`common.runs` for common/runs.py; a package for its `__init__.py`."""
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 

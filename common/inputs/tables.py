@@ -1,11 +1,10 @@
 """Reading a user's CSV, TSV or Parquet file.
 
-Whatever is wrong with a file is said in one sentence that names the file, the column and the row. Rows are counted as
-an editor shows them, the header being row 1, so a frame that has lost rows must keep its index.
+A mistake in a file is a UserError whose sentence names the file, the column and the row. Rows are counted as an editor
+shows them: the header is row 1. They are counted from the frame's index, so a frame that has lost rows keeps its index.
 """
 
 import csv
-import hashlib
 import sys
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +19,7 @@ from common.errors import UserError
 from common.files import replacing
 
 CHUNK_ROWS = 200_000
-ARROW_FROM = 1 << 24  # bytes of a CSV file: a smaller one is read as soon by pandas alone
+MIN_ARROW_BYTES = 1 << 24  # a smaller CSV file is read by pandas alone, which takes no longer
 
 
 def read_header(path: Path) -> list[str]:
@@ -44,13 +43,13 @@ def read_header(path: Path) -> list[str]:
     return header
 
 
-def read_table(path: Path, most: int | None = None) -> pd.DataFrame:
-    """A whole CSV, TSV or Parquet file with at least one row; with `most`, reading ends once there are more rows."""
+def read_table(path: Path, max_rows: int | None = None) -> pd.DataFrame:
+    """A whole CSV, TSV or Parquet file with at least one row. Reading ends once there are more than `max_rows` rows."""
     chunks, rows = [], 0
     for chunk in read_chunks(path):
         chunks.append(chunk)
         rows += len(chunk)
-        if most is not None and rows > most:
+        if max_rows is not None and rows > max_rows:
             break
     frame = pd.concat(chunks, ignore_index=True)
     if frame.empty:
@@ -59,14 +58,14 @@ def read_table(path: Path, most: int | None = None) -> pd.DataFrame:
 
 
 def read_chunks(path: Path, rows: int = CHUNK_ROWS) -> Iterator[pd.DataFrame]:
-    """The table in pieces of `rows`, so that a file of any size fits in memory."""
+    """The table in pieces of `rows` rows, so that a file of any size can be read."""
     header = read_header(path)
     if repeated := {name for name in header if header.count(name) > 1}:
         raise UserError(f"{path} has the column {min(repeated)!r} more than once.")
     if path.suffix == ".parquet":
         import pyarrow.parquet
 
-        # With pre_buffer, Arrow's default, every part of the file that has been read stays in memory to the end.
+        # With pre_buffer, Arrow's default, each part of the file that has been read stays in memory until the end.
         with pyarrow.parquet.ParquetFile(path, pre_buffer=False) as file:
             if file.metadata.num_rows == 0:
                 yield file.schema_arrow.empty_table().to_pandas()
@@ -87,7 +86,7 @@ def read_chunks(path: Path, rows: int = CHUNK_ROWS) -> Iterator[pd.DataFrame]:
 
 
 def ahead(pieces: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-    """The same pieces; while one is used, a thread reads the next."""
+    """The same pieces. While one is used, a thread reads the next one."""
     with ThreadPoolExecutor(1) as thread:
         following = thread.submit(next, pieces, None)
         while (piece := following.result()) is not None:
@@ -96,22 +95,22 @@ def ahead(pieces: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
 
 
 def _number_chunks(path: Path, header: list[str], rows: int) -> Generator[pd.DataFrame, None, tuple[int, bool]]:
-    """The pieces of a large CSV file whose columns all hold numbers; returns how many, and whether that was all.
+    """The pieces of a large CSV file of numbers. Returns how many there were, and whether the file was read to its end.
 
-    Arrow parses numbers on all cores, several times as fast as pandas. Where it meets anything that is not such a
-    number, this ends, and pandas reads on from there: it decides what that is, and says where it stands.
+    Arrow parses numbers on all cores, several times as fast as pandas. It stops at the first value that is no number,
+    and pandas reads on from that piece: pandas tells what the value is, and in which row.
     """
     import pyarrow
     import pyarrow.csv
 
-    if path.stat().st_size < ARROW_FROM:
+    if path.stat().st_size < MIN_ARROW_BYTES:
         return 0, False
     kinds = pd.read_csv(path, sep=_separator(path), nrows=1000, encoding="utf-8-sig").dtypes
     if not all(kind in ("int64", "float64") for kind in kinds):
         return 0, False
     types = {name: pyarrow.int64() if kind == "int64" else pyarrow.float64() for name, kind in kinds.items()}
     waiting: list[pyarrow.RecordBatch] = []
-    there = pieces = 0
+    waiting_rows = pieces = 0
 
     def frame(table: pyarrow.Table) -> pd.DataFrame:
         start = pieces * rows
@@ -120,22 +119,22 @@ def _number_chunks(path: Path, header: list[str], rows: int) -> Generator[pd.Dat
     try:
         reader = pyarrow.csv.open_csv(
             path,
-            # Blocks that fit the processor's cache: with 8 MiB a row costs twice the time.
+            # Blocks of 1 MiB fit the processor's cache. With blocks of 8 MiB a row costs twice the time.
             read_options=pyarrow.csv.ReadOptions(column_names=header, skip_rows=1, block_size=1 << 20),
             parse_options=pyarrow.csv.ParseOptions(delimiter=_separator(path)),
             convert_options=pyarrow.csv.ConvertOptions(column_types=types),
         )
         for batch in reader:
             waiting.append(batch)
-            there += batch.num_rows
-            while there >= rows:
+            waiting_rows += batch.num_rows
+            while waiting_rows >= rows:
                 table = pyarrow.Table.from_batches(waiting)
                 yield frame(table.slice(0, rows))
                 pieces += 1
-                waiting, there = table.slice(rows).to_batches(), there - rows
+                waiting, waiting_rows = table.slice(rows).to_batches(), waiting_rows - rows
     except pyarrow.ArrowInvalid:
         return pieces, False
-    if there:
+    if waiting_rows:
         yield frame(pyarrow.Table.from_batches(waiting))
     return pieces + 1, True
 
@@ -145,14 +144,14 @@ def _separator(path: Path) -> str:
 
 
 def check_columns(frame: pd.DataFrame, wanted: list[str], path: Path) -> None:
-    """Raise UserError for the first wanted column that is not there."""
+    """Raise UserError for the first wanted column that the frame lacks."""
     for column in wanted:
         if column not in frame:
             raise UserError(f"{path} has no column {column!r}; it has: {', '.join(map(str, frame.columns[:40]))}.")
 
 
 def check_numbers(frame: pd.DataFrame, columns: list[str], path: Path | str) -> None:
-    """Raise UserError for the first value that is not a finite number; the row counts from the frame's index."""
+    """Raise UserError for the first value that is not a finite number."""
     for column in columns:
         numbers = pd.to_numeric(frame[column], errors="coerce").to_numpy(float, na_value=np.nan)
         wrong = np.flatnonzero(~np.isfinite(numbers))
@@ -163,30 +162,25 @@ def check_numbers(frame: pd.DataFrame, columns: list[str], path: Path | str) -> 
 
 
 def as_categories(frame: pd.DataFrame, column: str, path: Path | str) -> pd.Series:
-    """The column as text; an empty value is a UserError."""
+    """The column as text. Raises UserError for an empty value."""
     empty = np.flatnonzero(frame[column].isna())
     if len(empty):
         raise UserError(f"{path}, row {int(frame.index[empty[0]]) + 2}: {column} is empty; expected a category.")
     return frame[column].astype(str)
 
 
-def file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def score_table_file(
     source: Path,
     target: Path,
     score: Callable[[pd.DataFrame], pd.DataFrame],
-    most: int | None = None,
+    max_rows: int | None = None,
     chunk_rows: int = CHUNK_ROWS,
 ) -> int:
-    """Write `source` (CSV, TSV or Parquet) with the columns that `score` adds to `target` (.csv, .parquet); its rows.
+    """Write `source` (CSV, TSV or Parquet) and the columns that `score` adds to `target` (.csv or .parquet).
 
-    score: rows of the table, indexed as in the file -> as many rows of new columns.
-    Works in pieces, so that a file of any size fits; `target` appears only when all of it has been written.
-    most: how many rows are allowed (a page bounds what a visitor may ask for); more is a UserError.
+    score: rows of the table, indexed as in the file -> as many rows of new columns. The file is read in pieces, so it
+    can be of any size. `target` exists only once all of it has been written. Returns the number of rows.
+    max_rows: how many rows are allowed (a page limits what a visitor may ask for). Raises UserError for more.
     """
     import pyarrow
     import pyarrow.parquet
@@ -199,15 +193,15 @@ def score_table_file(
         for chunk in ahead(read_chunks(source, chunk_rows)):
             if chunk.empty:
                 raise UserError(f"{source} has a header but no rows.")
-            if most is not None and rows + len(chunk) > most:
-                raise UserError(f"{source} has more than {most:,} rows, the most that this page scores.")
+            if max_rows is not None and rows + len(chunk) > max_rows:
+                raise UserError(f"{source} has more than {max_rows:,} rows, the largest number that this page scores.")
             scored = pd.concat([chunk.reset_index(drop=True), score(chunk)], axis=1)
             if target.suffix == ".csv":
                 scored.to_csv(temporary, mode="a", header=rows == 0, index=False)
             else:
                 table = pyarrow.Table.from_pandas(scored, preserve_index=False)
                 if writer is None:
-                    # A dictionary of numbers that hardly repeat costs most of the time of writing, and saves nothing.
+                    # Numbers rarely repeat: a dictionary of them would take most of the time, and save nothing.
                     texts = [field.name for field in table.schema if not _is_number(field.type)]
                     writer = pyarrow.parquet.ParquetWriter(temporary, table.schema, use_dictionary=texts)
                 writer.write_table(table.cast(writer.schema))

@@ -7,7 +7,6 @@ from rich.console import Console
 from rich.table import Table
 
 from common import report, runs
-from common.errors import UserError
 from common.project import Project, project_names
 
 WIDE = 120  # characters; a terminal at least as wide also shows the problem, the data sets and the run's name
@@ -30,8 +29,9 @@ def print_projects(runs_dir: Path, console: Console | None = None) -> None:
         data = ", ".join([*project.data_names, *(["PATH"] if "PATH" in project.card.DATA else [])])
         cells = [name, *((project.card.TITLE["en"], data) if wide else ()), str(row["runs"])]
         table.add_row(*cells, *((row["best"],) if wide else ()), row["score"], row["baseline"], row["minutes"])
-        if row["damaged"]:
-            notes.append(f"{name}: {row['damaged']} damaged: {', '.join(row['damaged_runs'])}")
+        notes += [f"{name}: {run} is damaged: {reason}" for run, reason in row["damaged"].items()]
+        if row["training"]:
+            notes.append(f"{name}: {row['training']} training now")
     console.print(table)
     for note in notes:
         console.print(note, highlight=False)
@@ -40,28 +40,17 @@ def print_projects(runs_dir: Path, console: Console | None = None) -> None:
 def overview(project: Project, runs_dir: Path) -> dict[str, Any]:
     """The cells of one project's row. A run that cannot be read is counted as damaged and never chosen as the best."""
     entries = runs.list_runs(project, runs_dir)
-    damaged = [entry["run"].id for entry in entries if entry["status"] == "damaged"]
+    damaged = {entry["run"].id: entry["reason"] for entry in entries if entry["status"] == "damaged"}
     finished = [entry for entry in entries if entry["status"] == "finished"]
     row: dict[str, Any] = {
         "runs": len(entries),
-        "damaged": len(damaged),
-        "damaged_runs": damaged,
+        "training": sum(entry["status"] == "training" for entry in entries),
+        "damaged": damaged,
         **dict.fromkeys(("best", "score", "baseline", "minutes"), "—"),
     }
-    while finished:
+    if finished:
         entry = runs.best(project, [entry for entry in finished if entry["data"] == finished[0]["data"]])
-        try:
-            return row | {"best": entry["run"].id, **_scores(project, entry["report"])}
-        except (
-            UserError,
-            KeyError,
-            TypeError,
-            ValueError,
-            AttributeError,
-        ):  # a report of another version, or an incomplete one
-            finished.remove(entry)
-            row["damaged_runs"].append(entry["run"].id)
-            row["damaged"] += 1
+        row |= {"best": entry["run"].id, **_scores(project, entry["report"])}
     return row
 
 

@@ -1,77 +1,68 @@
-"""From a file, a standard set or the generator to train, validation and test."""
+"""The generated transactions, or a file of the user's own, as train, validation and test."""
 
 import hashlib
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from common.data import SHARES, Source, Split, Splits, split_rows
+from common.data import Source, Splits, split_rows
 from common.errors import UserError
-from common.files import replacing
-from common.inputs.tables import (
-    ahead,
-    as_categories,
-    check_columns,
-    check_numbers,
-    file_sha256,
-    read_chunks,
-    read_header,
-    read_table,
-)
-from projects.fraud_detection.cards import has_relations, known_before, relations
+from common.files import file_sha256
+from common.inputs.tables import as_categories, check_columns, check_numbers, read_header, read_table
+from common.project import optional
 from projects.fraud_detection.config import Config
-from projects.fraud_detection.predict import Transactions, cards_of, checked, times_of
-from projects.fraud_detection.simulate import DELAY, FEATURES
-from projects.fraud_detection.stream import STREAM_FROM, spooled
+from projects.fraud_detection.encoding import Transactions, cards_of, checked, fit_encoding, times_of
+from projects.fraud_detection.simulate import FEATURES
 
+MAX_ROWS_IN_MEMORY = 1_000_000  # a table with more rows is read in pieces, see large.py
 ULB_COLUMNS = ["Time", *(f"V{i}" for i in range(1, 29)), "Amount", "Class"]
-ULB_NORMALS, ULB_FRAUDS = 284_315, 492
-HANDBOOK_FILE = "simulated_transformed.parquet"
-# What a card's rows are told apart and ordered by, in the generated data and in the handbook's.
+# The columns of generated transactions and of the handbook's that are no features.
 CARD, TERMINAL, TIME, FRAUD, SCENARIO = "CUSTOMER_ID", "TERMINAL_ID", "TX_DATETIME", "TX_FRAUD", "TX_FRAUD_SCENARIO"
 HANDBOOK_COLUMNS = [CARD, TERMINAL, TIME, FRAUD, *FEATURES]
-WEEK = 7  # days of training, of test
+WEEK = 7  # days
+MIN_NUMBERS = 0.95  # a column with at least this fraction of numbers is a column of numbers
 SIGN = r"(?:[$€£¥₩₹원]|USD|EUR|GBP|JPY|KRW|CNY|CHF|INR)"
 CURRENCY = rf"\s*(?:-?{SIGN}\s?-?[\d.,' ]*\d|-?[\d.,' ]*\d\s?{SIGN})\s*"  # € 12.50, 12,50 EUR
-MAX_CATEGORIES = 50  # rarer values of a categorical column share one column, "other"
 
 
 def load_data(config: Config, data: str, data_dir: Path) -> Splits:
     """Splits of raw rows (data frames of feature columns) with 0/1 targets.
 
-    data: `builtin`, `handbook`, `ulb`, or the path of a CSV or Parquet file. A file with ULB's header is treated as
-    `ulb`, one with the handbook's columns as `handbook`. `meta` describes the columns, fitted on train alone.
+    data: `builtin`, or the path of a CSV or Parquet file. Without `config.target`, a file with the header of a standard
+    set is treated as that set. Raises UserError for whatever is wrong with a file.
     """
     if data == "builtin":
-        return _builtin(config)
-    if data == "handbook":
-        return _handbook(config, _find_handbook(data_dir))
-    if data == "ulb":
-        return _ulb(config, _find_ulb(data_dir))
+        return _generated(config)
     path = Path(data)
     if config.target is None:
         header = read_header(path)
-        if header == ULB_COLUMNS:
-            return _ulb(config, path)
-        if set(HANDBOOK_COLUMNS) <= set(header):
-            return _handbook(config, path)
-    return _own(config, path, data_dir)
+        if header == ULB_COLUMNS or set(HANDBOOK_COLUMNS) <= set(header):
+            standard = optional("projects.fraud_detection.standard", "A table in a standard layout, without --target,")
+            return standard.load_data(config, data, data_dir)
+        raise UserError(f"Which column of {path} is to be predicted? Say --target COLUMN; it has: {', '.join(header)}.")
+    roles = {"target": config.target, "card": config.group, "time": config.time, "weight": config.weight}
+    roles = {role: column for role, column in roles.items() if column}
+    frame = read_table(path, MAX_ROWS_IN_MEMORY)
+    check_columns(frame, list(roles.values()), path)
+    if len(frame) > MAX_ROWS_IN_MEMORY:
+        large = optional("projects.fraud_detection.large", f"A table of more than {MAX_ROWS_IN_MEMORY:,} rows")
+        return large.load_data(config, path, frame, roles, data_dir)
+    return _own(config, path, frame, roles)
 
 
-def _builtin(config: Config) -> Splits:
-    """Generated transactions, split by time as a bank would meet them: each part a week's delay after the one before.
+def _generated(config: Config) -> Splits:
+    """Generated transactions, split by time as a bank meets them.
 
-    The world is the same whatever the seed, so that seeds compare on one test split.
-    Two weeks of training, a week until their labels are known, a week of validation, another delay, a week of test.
+    The parts are two weeks of training, a week until their labels are known, a week of validation, another week of
+    delay, a week of test. The seed does not change them, so all seeds compare on one test split.
     """
     from projects.fraud_detection import simulate
 
     frame = simulate.add_features(simulate.simulate(config.customers, 2 * config.customers))
     day, last = frame["TX_TIME_DAYS"].to_numpy(), int(frame["TX_TIME_DAYS"].max())
-    weeks = {"train": (6, 4), "validation": (3, 2), "test": (1, 0)}  # from, to: weeks before the end
-    rows = [np.flatnonzero((day > last - WEEK * begin) & (day <= last - WEEK * end)) for begin, end in weeks.values()]
+    weeks = ((6, 4), (3, 2), (1, 0))  # of train, validation and test: from and to, in weeks before the end
+    rows = [np.flatnonzero((day > last - WEEK * begin) & (day <= last - WEEK * end)) for begin, end in weeks]
     fingerprint = hashlib.sha256(pd.util.hash_pandas_object(frame[["TX_AMOUNT", FRAUD]]).to_numpy().tobytes())
     source = Source(
         name="builtin",
@@ -80,155 +71,32 @@ def _builtin(config: Config) -> Splits:
         sha256=fingerprint.hexdigest(),
         unit="terminal",
     )
-    return _of_terminals(frame, rows, source)
+    return handbook_splits(frame, rows, source)
 
 
-def _of_terminals(frame: pd.DataFrame, rows: list[np.ndarray], source: Source) -> Splits:
-    """Splits of a table with the handbook's columns, sorted by time; rows: of train, validation and test."""
+def handbook_splits(frame: pd.DataFrame, rows: list[np.ndarray], source: Source) -> Splits:
+    """Splits of a table with the handbook's columns, sorted by time. rows: the row numbers of the three parts."""
     seconds = (frame[TIME] - pd.Timestamp(0)) / pd.Timedelta(seconds=1)
     cards = pd.DataFrame({"card": frame[CARD], "time": seconds.to_numpy(), "terminal": frame[TERMINAL]})
     if SCENARIO in frame:
         cards["scenario"] = frame[SCENARIO]
-    splits = (
-        Transactions.taken(frame[list(FEATURES)], frame[FRAUD].to_numpy(), part, cards, units=frame[TERMINAL])
-        for part in rows
-    )
-    return _joined(*splits, source, {"target": FRAUD, "card": CARD, "time": TIME})
+    table = Transactions(frame[list(FEATURES)], frame[FRAUD].to_numpy(), units=frame[TERMINAL].to_numpy(), cards=cards)
+    return as_splits(table, rows, {"target": FRAUD, "card": CARD, "time": TIME}, source)
 
 
-def _find_handbook(data_dir: Path) -> Path:
-    for folder in (data_dir, data_dir / "fraud_handbook"):
-        if (folder / HANDBOOK_FILE).exists():
-            return folder / HANDBOOK_FILE
-    raise UserError(
-        f"There is no {HANDBOOK_FILE} in {data_dir}. It is the Fraud Detection Handbook's simulated-data-transformed "
-        "(https://github.com/Fraud-Detection-Handbook/simulated-data-transformed) as one Parquet table; data/README.md "
-        "says how to make it."
-    )
-
-
-def _handbook(config: Config, path: Path) -> Splits:
-    """The Fraud Detection Handbook's protocol for one training week, which begins on `config.start`.
-
-    Seven days of training, seven until their labels are known, seven of test. A card whose fraud was known on the day
-    of a transaction (frauds from the training week on, a week's delay) is blocked, so its rows are not in the test.
-    Validation is the week before training, which is as well known, so that training has the latest week that anything
-    is known of. Blocked cards are removed from it by the same rule, as the test of a training two weeks before it.
-    """
-    frame = read_table(path)
-    check_columns(frame, HANDBOOK_COLUMNS, path)
-    check_numbers(frame, list(FEATURES), path)
-    frame[FRAUD] = two_classes(frame[FRAUD], path)
-    frame[TIME] = pd.to_datetime(times_of(frame[TIME], path), unit="s")
-    frame = frame.sort_values(TIME, kind="stable", ignore_index=True)
-    start = pd.to_datetime(config.start or "", errors="coerce", utc=True)
-    if pd.isna(start):
-        raise UserError(f"--start is {config.start!r}; expected a date such as 2018-08-15.")
-    start = start.tz_localize(None).normalize()
-    days = (frame[TIME].dt.normalize() - start).dt.days.to_numpy()
-    if days[0] > -WEEK or days[-1] < 3 * WEEK - 1:
-        first, last = (frame[TIME].iloc[row].normalize() for row in (0, -1))
-        earliest, latest = first + pd.Timedelta(days=WEEK), last - pd.Timedelta(days=3 * WEEK - 1)
-        raise UserError(
-            f"--start is {config.start}; a week before it and three from it on must be in {path.name}, so it may be "
-            f"{earliest:%Y-%m-%d} to {latest:%Y-%m-%d}."
-        )
-    cards, frauds = frame[CARD].to_numpy(), frame[FRAUD].to_numpy()
-
-    def open_cards(first: int) -> np.ndarray:
-        """The rows of the test week that belongs to a training week, both counted in days from `start`."""
-        begin = first + WEEK + DELAY
-        week = (days >= begin) & (days < begin + WEEK)
-        return np.flatnonzero(week & ~known_before(cards, days, frauds, DELAY, first))
-
-    rows = [np.flatnonzero((days >= 0) & (days < WEEK)), open_cards(-2 * WEEK - DELAY), open_cards(0)]
-    source = Source(
-        name="handbook",
-        source=f"The Fraud Detection Handbook's simulated transactions: training {start:%Y-%m-%d} and six days on, a "
-        f"week's delay, a week of test; cards that were known as compromised are removed; not real transactions.",
-        sha256=file_sha256(path),
-        unit="terminal",
-    )
-    return _of_terminals(frame, rows, source)
-
-
-def _find_ulb(data_dir: Path) -> Path:
-    """The table in `data_dir` (or its folder creditcard/), else a download from OpenML kept there."""
-    for folder in (data_dir, data_dir / "creditcard"):
-        for path in sorted(folder.glob("creditcard*.csv")):
-            return path
-    from sklearn.datasets import fetch_openml
-
-    try:
-        frame = fetch_openml(data_id=1597, as_frame=True, data_home=data_dir / "openml", parser="pandas").frame
-    except OSError as error:
-        raise UserError(
-            f"There is no creditcard.csv in {data_dir} and OpenML cannot be reached ({error}). Download the file "
-            f"from https://www.kaggle.com/datasets/mlg-ulb/creditcardfraud and put it into {data_dir}."
-        ) from None
-    with replacing(path := data_dir / "creditcard.csv") as temporary:
-        frame.to_csv(temporary, index=False)
-    return path
-
-
-def _ulb(config: Config, path: Path) -> Splits:
-    """ULB's table or a part of it; a part with fewer normals weights each so that they stand for all 284,315."""
-    frame = read_table(path)
-    wanted = [column for column in ULB_COLUMNS if column != "Time" or "Time" in frame]  # OpenML's copy lacks Time
-    check_columns(frame, wanted, path)
-    check_numbers(frame, wanted, path)
-    whole = len(frame)
-    frame = frame.drop_duplicates(ignore_index=True)
-    targets = two_classes(frame["Class"], path)
-    normals = int((targets == 0).sum())
-    # The whole table has repeats too: what is left after removing them is not a part to be weighted up.
-    part = whole < ULB_NORMALS + ULB_FRAUDS
-    weights = np.where(targets == 0, ULB_NORMALS / normals if part else 1.0, 1.0)
-    share = (
-        f"a part of it: {normals:,} normals, each weighted {ULB_NORMALS / normals:.2f}" if part else "the whole table"
-    )
-    source = Source(
-        name="ulb",
-        source=f"Credit-card transactions of two days in September 2013, ULB and Worldline ({share}); "
-        f"{int(targets.sum())} frauds; {whole - len(frame)} exact repeats removed.",
-        sha256=file_sha256(path),
-        unit="transaction",
-        weighted=part,
-    )
-    times = frame["Time"].to_numpy() if config.split == "time" and "Time" in frame else None
-    if config.split == "time" and times is None:
-        raise UserError(f"{path} has no column Time, so it cannot be split by time.")
-    return _cut(frame[wanted[:-1]], targets, weights, None, times, None, None, source, {"target": "Class"}, config)
-
-
-def _own(config: Config, path: Path, data_dir: Path) -> Splits:
-    """Any table with a target of two values; a long one is streamed."""
-    if config.target is None:
-        raise UserError(
-            f"Which column of {path} is to be predicted? Say --target COLUMN; it has: {', '.join(read_header(path))}."
-        )
-    frame = read_table(path, STREAM_FROM)
-    names = {"target": config.target, "card": config.group, "time": config.time, "weight": config.weight}
-    names = {role: column for role, column in names.items() if column}
-    roles = list(names.values())
-    check_columns(frame, roles, path)
-    if len(frame) > STREAM_FROM:
-        return _streamed(config, path, frame, names, data_dir)
-    repeats = len(frame) - len(frame := frame.drop_duplicates())  # the index goes on naming rows of the file
-    targets = two_classes(frame[config.target], path)
-    weights = np.ones(len(frame))
-    if config.weight:
-        weights = _weights(frame, config.weight, path)
-    groups = as_categories(frame, config.group, path).to_numpy() if config.group else None
-    times = times_of(frame[config.time], path) if config.time else None
+def _own(config: Config, path: Path, frame: pd.DataFrame, roles: dict[str, str]) -> Splits:
+    """A table of the user's own with a target of two values."""
+    repeats = len(frame) - len(frame := frame.drop_duplicates())  # the index keeps the row numbers of the file
+    targets = two_classes(frame[roles["target"]], path)
+    weights = row_weights(frame, roles, path)
+    groups = as_categories(frame, roles["card"], path).to_numpy() if "card" in roles else None
+    times = times_of(frame[roles["time"]], path) if "time" in roles else None
     if config.split == "time" and times is None:
         raise UserError("--split time needs --time COLUMN for your own file.")
-    features = frame.drop(columns=roles)
+    features = frame.drop(columns=list(roles.values()))
     if features.empty:
         raise UserError(f"{path} has no column left to predict from.")
-    cards = None
-    if groups is not None and times is not None:
-        cards = pd.DataFrame({"card": groups, "time": times})
+    cards = None if groups is None or times is None else pd.DataFrame({"card": groups, "time": times})
     source = Source(
         name=path.name,
         source=f"{path.name}: {len(frame):,} rows, {int(targets.sum()):,} positive; {repeats} exact repeats removed.",
@@ -236,125 +104,49 @@ def _own(config: Config, path: Path, data_dir: Path) -> Splits:
         unit=config.group or "row",
         weighted=bool(config.weight),
     )
-    by_time = times if config.split in ("auto", "time") else None
-    by_group = groups if config.split == "auto" and by_time is None else None
-    return _cut(tidy(features, path), targets, weights, groups, by_time, by_group, cards, source, names, config)
+    table = Transactions(infer_kinds(features, path), targets, weights, groups, cards)
+    times = times if config.split in ("auto", "time") else None
+    groups = groups if config.split == "auto" and times is None else None
+    return as_splits(table, split_rows(targets, times=times, groups=groups, seed=config.seed), roles, source)
 
 
-def _streamed(config: Config, path: Path, first: pd.DataFrame, names: dict[str, str], data_dir: Path) -> Splits:
-    """A table of more than STREAM_FROM rows, of which `first` are the first: spooled to disk, trained on in pieces.
+def as_splits(table: Transactions, rows, roles: dict[str, str], source: Source) -> Splits:
+    """The three parts of a table, and `meta` fitted on the first. rows: the row numbers of the parts."""
+    parts = [table.part(numbers) for numbers in rows]
+    check_classes(parts, source.name)
+    return Splits(*parts, fit_encoding(parts[0].inputs, roles), source)
 
-    Split by time, where it is given (then the file must be in its order); else by a hash of the group or of the row, so
-    that rows of one group, and repeated rows, are in one split. The columns are described by training rows of `first`.
-    """
-    by_time = "time" in names and config.split in ("auto", "time")
-    labels = classes_of(first[names["target"]], path)
-    roles = list(names.values())
 
-    def keys(frame: pd.DataFrame) -> np.ndarray:
-        if by_time:
-            return times_of(frame[names["time"]], path)
-        by = frame[[names["card"]]] if "card" in names and config.split == "auto" else frame.drop(columns=roles)
-        return pd.util.hash_pandas_object(by, index=False).to_numpy() / 2.0**64
-
-    # The training rows are at least the first 60 %, or those with a key below 0.6.
-    safe = first.iloc[: int(0.6 * STREAM_FROM)]
-    safe = safe if by_time else safe[keys(safe) < 0.5]
-    meta = {**names, "streamed": True, "columns": describe(tidy(safe.drop(columns=roles), path))}
-    latest = -np.inf
-
-    def piece(frame: pd.DataFrame) -> dict[str, np.ndarray]:
-        nonlocal latest
-        rows = checked(frame, meta, path)
-        for name, column in meta["columns"].items():
-            if "categories" in column:
-                rows[name] = pd.Categorical(rows[name], column["categories"]).codes
-        own = {
-            "values": rows.to_numpy("float32"),
-            "targets": as_targets(frame[names["target"]], labels, path).astype("int8"),
-            "weights": _weights(frame, names["weight"], path) if "weight" in names else np.ones(len(frame)),
-            "keys": keys(frame),
-        }
-        if by_time:
-            if (early := np.flatnonzero(own["keys"] < np.maximum.accumulate(np.append(latest, own["keys"]))[:-1])).size:
-                raise UserError(
-                    f"{path}, row {int(frame.index[early[0]]) + 2}: {names['time']} is earlier than in a row above. A "
-                    f"table of more than {STREAM_FROM:,} rows must be in order of time: sort it by that column."
-                )
-            latest = own["keys"].max()
-        if "card" in names:
-            own["units"] = pd.util.hash_array(as_categories(frame, names["card"], path).to_numpy(object))
-        return own
-
-    fingerprint = file_sha256(path)
-    asked = hashlib.sha256(repr((fingerprint, names, config.split)).encode()).hexdigest()[:16]
-    spool = spooled(data_dir / "spools" / asked, meta["columns"], lambda: map(piece, ahead(read_chunks(path))))
-    parts = [
-        Transactions(part["frame"], part["targets"].astype(int), part["weights"], part.get("units"))
-        for part in spool.held_out()
-    ]
-    for name, part in zip(("training", "validation", "test"), parts, strict=True):
+def check_classes(parts: list[Transactions], name: str) -> None:
+    """Raise UserError for the first part that does not hold both classes."""
+    for which, part in zip(("training", "validation", "test"), parts, strict=True):
         if len(np.unique(part.targets)) < 2:
-            raise UserError(f"The {name} part of {path.name} would hold one class only; more rows are needed.")
-    parts[0] = replace(parts[0], spool=spool)
-    source = Source(
-        name=path.name,
-        source=f"{path.name}, streamed: {len(spool):,} rows of training, of which the baselines and the samples see "
-        f"{len(parts[0].targets):,}; repeated rows are kept, all of them in one split.",
-        sha256=fingerprint,
-        unit=config.group or "row",
-        weighted=bool(config.weight),
-    )
-    return Splits(*parts, meta, source)
+            raise UserError(f"The {which} part of {name} would hold one class only; more rows are needed.")
 
 
-def _cut(inputs, targets, weights, units, times, groups, cards, source, names, config) -> Splits:
-    """Split rows and take the parts; every split must hold both classes."""
-    parts = split_rows(targets, times=times, groups=groups, shares=SHARES, seed=config.seed)
-    splits = []
-    for name, rows in zip(("training", "validation", "test"), parts, strict=True):
-        if len(np.unique(targets[rows])) < 2:
-            raise UserError(f"The {name} part of {source.name} would hold one class only; more rows are needed.")
-        splits.append(Transactions.taken(inputs, targets, rows, cards, weights, units))
-    return _joined(*splits, source, names)
+def labelled(path: Path, meta: dict) -> Transactions:
+    """New labelled data for a finished run: the run's feature columns, its target, and the columns with another role.
 
-
-def _joined(train: Split, validation: Split, test: Split, source: Source, names: dict[str, str]) -> Splits:
-    """names: {"target", …}: which column of the raw table has which role."""
-    meta = {**names, "columns": describe(train.inputs)}
-    if has_relations(train.inputs):
-        meta["relations"] = {
-            name: {"mean": float(values.mean()), "scale": float(values.std() or 1.0)}
-            for name, values in relations(train.inputs).items()
-        }
-    return Splits(train, validation, test, meta, source)
-
-
-def describe(train: pd.DataFrame) -> dict[str, dict]:
-    """What encoding needs to know of each feature column, from the training rows alone.
-
-    Numbers: {"median", "scale"}, from quartiles, which a few huge amounts do not move. Categories: {"categories"}: the
-    most frequent values.
+    A run that was trained with a weight needs that column here too. Cards and times are needed where the network reads
+    them.
     """
-    columns: dict[str, dict] = {}
-    for name in train:
-        values = train[name]
-        if pd.api.types.is_numeric_dtype(values):
-            low, median, high = np.percentile(values.to_numpy(float), [25, 50, 75])
-            # 1.349 is the interquartile range of the standard normal distribution; a column that is mostly one value
-            # has none, and falls back on its standard deviation.
-            scale = (high - low) / 1.349 or values.std() or 1.0
-            columns[name] = {"median": float(median), "scale": float(scale)}
-        else:
-            columns[name] = {"categories": values.value_counts().index[:MAX_CATEGORIES].tolist()}
-    return columns
+    frame = read_table(path)
+    check_columns(frame, [meta["target"], *([meta["weight"]] if "weight" in meta else [])], path)
+    targets = two_classes(frame[meta["target"]], path)
+    weights = row_weights(frame, meta, path)
+    cards = cards_of(frame, meta, path) if {meta.get("card"), meta.get("time")} <= set(frame) else None
+    units = as_categories(frame, meta["card"], path).to_numpy() if meta.get("card") in frame else None
+    return Transactions(checked(frame, meta, path), targets, weights, units, cards).part(np.arange(len(frame)))
 
 
-def tidy(features: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """Find the kind of each column: a number, or a category.
+# Columns
 
-    A column in which at least 95 % of the values read as numbers is a number column, and the others are mistakes that
-    are named; any other column is categorical. Empty values are refused in both.
+
+def infer_kinds(features: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """The columns as numbers (float) or categories (text).
+
+    A column in which at least 95 % of the values are numbers is a column of numbers, and its other values are mistakes.
+    Any other column is categorical. Raises UserError for a mistake, an empty value, or an amount with a currency sign.
     """
     columns = {}
     for name in features:
@@ -362,12 +154,12 @@ def tidy(features: pd.DataFrame, path: Path) -> pd.DataFrame:
         numbers = pd.to_numeric(values, errors="coerce")
         text = values[numbers.isna() & values.notna()].astype(str)
         signed = text[text.str.fullmatch(CURRENCY)]
-        if len(signed) and numbers.notna().sum() + len(signed) >= 0.95 * len(values):
+        if len(signed) and numbers.notna().sum() + len(signed) >= MIN_NUMBERS * len(values):
             row = signed.index[0]
             raise UserError(
                 f"{path}, row {row + 2}: {name} is {signed[row]!r}; expected a number without a currency sign."
             )
-        if numbers.notna().mean() >= 0.95 or pd.api.types.is_numeric_dtype(values):
+        if numbers.notna().mean() >= MIN_NUMBERS or pd.api.types.is_numeric_dtype(values):
             check_numbers(features, [name], path)
             columns[name] = numbers.astype(float)
         else:
@@ -376,19 +168,19 @@ def tidy(features: pd.DataFrame, path: Path) -> pd.DataFrame:
 
 
 def two_classes(values: pd.Series, path: Path) -> np.ndarray:
-    """Targets as 0 and 1. Of two values the positive one is 1, true, yes, y or fraud, else the rarer."""
-    return as_targets(values, classes_of(values, path), path)
+    """Targets as 0 and 1. The positive value is 1, true, yes, y or fraud; where none of them occurs, the rarer one."""
+    return as_targets(values, class_labels(values, path), path)
 
 
-def classes_of(values: pd.Series, path: Path) -> tuple[str, str]:
-    """(negative, positive) value of a target, as text."""
+def class_labels(values: pd.Series, path: Path) -> tuple[str, str]:
+    """The (negative, positive) value of a target, as text."""
     empty = np.flatnonzero(values.isna())
     if len(empty):
         raise UserError(f"{path}, row {int(values.index[empty[0]]) + 2}: the target {values.name} is empty.")
     counts = _as_text(values).value_counts()
     if len(counts) != 2:
-        found = f"one value only ({counts.index[0]})" if len(counts) == 1 else f"{len(counts)} different values"
-        raise UserError(f"{path}: the target {values.name} has {found}; expected two classes.")
+        content = f"one value only ({counts.index[0]})" if len(counts) == 1 else f"{len(counts)} different values"
+        raise UserError(f"{path}: the target {values.name} has {content}; expected two classes.")
     positive = next((name for name in ("1", "true", "yes", "y", "fraud") if name in counts), counts.index[-1])
     return next(name for name in counts.index if name != positive), positive
 
@@ -398,36 +190,23 @@ def as_targets(values: pd.Series, labels: tuple[str, str], path: Path) -> np.nda
     text = _as_text(values)
     other = np.flatnonzero(~text.isin(labels) | values.isna())
     if len(other):
-        row, found = int(values.index[other[0]]) + 2, text.iloc[other[0]]
-        raise UserError(f"{path}, row {row}: the target {values.name} is {found!r}; expected {' or '.join(labels)}.")
+        row, value = int(values.index[other[0]]) + 2, text.iloc[other[0]]
+        raise UserError(f"{path}, row {row}: the target {values.name} is {value!r}; expected {' or '.join(labels)}.")
     return (text == labels[1]).to_numpy(int)
 
 
 def _as_text(values: pd.Series) -> pd.Series:
-    if pd.api.types.is_integer_dtype(values):  # the usual case, and the one that is met in millions of rows
+    if pd.api.types.is_integer_dtype(values):  # the usual case of a large table, answered fast
         return values.map({value: str(value) for value in values.unique()})
     return values.astype(str).str.strip().str.lower().str.removesuffix(".0")
 
 
-def labelled(path: Path, meta: dict) -> Transactions:
-    """New labelled data for a finished run: the run's own feature columns, its target and what else has a role.
-
-    A run that was trained with a weight needs it here too; cards and times are needed where the network reads them.
-    """
-    frame = read_table(path)
-    check_columns(frame, [meta["target"], *([meta["weight"]] if "weight" in meta else [])], path)
-    targets = two_classes(frame[meta["target"]], path)
-    weights = _weights(frame, meta["weight"], path) if "weight" in meta else np.ones(len(frame))
-    cards = cards_of(frame, meta, path) if {meta.get("card"), meta.get("time")} <= set(frame) else None
-    units = as_categories(frame, meta["card"], path) if meta.get("card") in frame else None
-    rows = np.arange(len(frame))
-    return Transactions.taken(checked(frame, meta, path), targets, rows, cards, weights, units)
-
-
-def _weights(frame: pd.DataFrame, column: str, path: Path) -> np.ndarray:
-    """How many real cases each row stands for; above 0."""
-    check_numbers(frame, [column], path)
-    weights = frame[column].to_numpy(float)
+def row_weights(frame: pd.DataFrame, roles: dict, path: Path) -> np.ndarray:
+    """How many real cases each row stands for: the column with the role "weight", above 0; without it 1."""
+    if "weight" not in roles:
+        return np.ones(len(frame))
+    check_numbers(frame, [roles["weight"]], path)
+    weights = frame[roles["weight"]].to_numpy(float)
     if (weights <= 0).any():
         row = int(frame.index[np.argmax(weights <= 0)]) + 2
         raise UserError(f"{path}, row {row}: the weight must be greater than 0.")

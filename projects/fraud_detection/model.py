@@ -1,6 +1,8 @@
-"""The ladder: one Dense unit, hidden layers, an autoencoder of the normal, a GRU over the card's history, several."""
+"""The ladder: logistic regression, multilayer perceptron, autoencoder, a GRU over the card's history, ensemble."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import keras
 import numpy as np
@@ -8,23 +10,22 @@ from keras import layers, ops
 
 from common.errors import UserError
 from common.layers import blocks
-from projects.fraud_detection.batches import Batches
 from projects.fraud_detection.config import Config
-from projects.fraud_detection.predict import encoded_width
-from projects.fraud_detection.stream import STREAM_FROM
+from projects.fraud_detection.data import MAX_ROWS_IN_MEMORY
+from projects.fraud_detection.encoding import Transactions, encoded_width
 
 STEPS_A_CALL = 8  # training steps in one call of the compiled function
-LOGISTIC_RATE = (
-    30  # one unit's loss is convex and bears large steps; after as many of the others' it is far from its end
-)
-BOTTLENECK = 4  # numbers that the autoencoder has to make do with, one for so many units of its hidden layers
+# The logistic regression's loss is convex, so it takes a 30 times larger learning rate. With the others' rate it would
+# not converge in time.
+LOGISTIC_RATE = 30
+BOTTLENECK = 4  # the autoencoder's hidden layers are so many times as wide as its bottleneck
 
 
 def build_models(config: Config, meta: dict) -> dict[str, tuple[keras.Model, Config]]:
-    """The compiled networks of a rung by name, each with the knobs that it is trained with.
+    """{name: (compiled network, the knobs that it is trained with)}: one network, or the members of the ensemble.
 
-    An ensemble has `members` of them: the mlp and, where the data knows cards and times, the gru in turn; each starts
-    from a seed of its own and meets the rows in another order.
+    The members are the mlp and, where cards and times are known, the gru in turn. Each has its own seed, so it starts
+    from other weights and sees the rows in another order.
     """
     if config.model != "ensemble":
         return {"model": (build_model(config, meta), config)}
@@ -37,10 +38,10 @@ def build_models(config: Config, meta: dict) -> dict[str, tuple[keras.Model, Con
 
 
 def build_model(config: Config, meta: dict) -> keras.Model:
-    """A compiled model from encoded columns (batch, width), or histories of them, to the log-odds of fraud (batch, 1).
+    """A compiled model: encoded columns (batch, width), or histories of them -> logits of fraud (batch, 1).
 
-    The output is a log-odds, not a probability: with one fraud in hundreds of rows a float32 sigmoid would round the
-    surest scores to exactly 1 and lose their order.
+    It has no sigmoid. Where one row in hundreds is fraud, a float32 sigmoid would round the highest scores to exactly
+    1, and their order would be lost.
     """
     keras.utils.set_random_seed(config.seed)
     if config.model == "autoencoder":
@@ -51,23 +52,23 @@ def build_model(config: Config, meta: dict) -> keras.Model:
         inputs = x = keras.Input((encoded_width(meta),), name="columns")
     if config.model != "logistic":
         x = blocks.dense_stack(x, [config.units] * config.layers, dropout=config.dropout, name="hidden")
-    outputs = layers.Dense(1, name="log_odds")(x)
+    logits = layers.Dense(1, name="logits")(x)
     loss = keras.losses.BinaryCrossentropy(from_logits=True)
     if config.imbalance == "focal":
         loss = keras.losses.BinaryFocalCrossentropy(gamma=2.0, from_logits=True)  # Lin et al. 2017
-    return compiled(keras.Model(inputs, outputs, name=config.model), config, loss)
+    return compiled(keras.Model(inputs, logits, name=config.model), config, loss)
 
 
 def last_transactions(config: Config, meta: dict):
-    """What the card did, read by a GRU in order of time: (inputs (batch, history, width), tensor (batch, features)).
+    """A GRU over the card's last transactions: (inputs (batch, history, width), tensor (batch, features)).
 
-    The transaction itself is the last step; it reaches the hidden layers also directly, beside the GRU's last state. A
-    step of zeros is no transaction: it is masked, and changes no state.
+    The transaction itself is the last step. The hidden layers get the GRU's last state and, beside it, the transaction.
+    A step of zeros means that there was no transaction; it is masked.
     """
     if not knows_cards(meta):
         raise UserError(
             "The gru needs to know which card a row belongs to and when (--group and --time COLUMN), in a table of at "
-            f"most {STREAM_FROM:,} rows."
+            f"most {MAX_ROWS_IN_MEMORY:,} rows."
         )
     inputs = keras.Input((config.history, encoded_width(meta) + 2), name="history")
     x = layers.Masking(name="masked")(inputs)
@@ -76,9 +77,9 @@ def last_transactions(config: Config, meta: dict):
 
 
 def autoencoder(config: Config, meta: dict) -> keras.Model:
-    """Columns squeezed through few numbers and restored: (batch, width) -> log of the mean squared error (batch, 1).
+    """Columns compressed to a few numbers and restored: (batch, width) -> log of the mean squared error (batch, 1).
 
-    It learns from normal transactions alone (see `reconstruction_loss`), so what it cannot restore is not normal.
+    It learns from normal transactions only (see `reconstruction_loss`), so it restores frauds badly.
     """
     width = encoded_width(meta)
     inputs = keras.Input((width,), name="columns")
@@ -91,59 +92,57 @@ def autoencoder(config: Config, meta: dict) -> keras.Model:
 
 
 def reconstruction_loss(targets, log_errors):
-    """The error of the normal transactions (targets 0); frauds add nothing."""
+    """The error of the normal transactions (target 0). Frauds add nothing."""
     return (1 - targets) * ops.exp(log_errors)
 
 
 def compiled(model: keras.Model, config: Config, loss) -> keras.Model:
-    # A recurrent layer compiles its own loop (common.layers.recurrent); XLA around the whole model would be slower.
-    # The steps of the other networks are so short that calling one costs as much as what it computes: eight steps a
-    # call take half the time (0.7 s instead of 1.4 s an epoch of 135,000 rows).
-    own = {"jit_compile": False} if config.model == "gru" else {"steps_per_execution": STEPS_A_CALL}
-    model.compile(optimizer=blocks.optimizer("adam", step_size(config)), loss=loss, **own)
+    # A recurrent layer compiles its own loop (common.layers.recurrent); XLA around the whole model would be slower. The
+    # steps of the other networks are short, and a call costs as much as a step computes. Eight steps a call halve the
+    # time of an epoch (0.7 s instead of 1.4 s for 135,000 rows).
+    options = {"jit_compile": False} if config.model == "gru" else {"steps_per_execution": STEPS_A_CALL}
+    model.compile(optimizer=blocks.optimizer("adam", learning_rate(config)), loss=loss, **options)
     return model
 
 
-def step_size(config: Config) -> float:
+def learning_rate(config: Config) -> float:
     return config.learning_rate * (LOGISTIC_RATE if config.model == "logistic" else 1)
 
 
 def schedule(config: Config) -> list[keras.callbacks.Callback]:
-    """The callback that lowers the learning rate along half a cosine (Loshchilov & Hutter 2017), if that is asked."""
+    """The callback of `config.schedule`: half a cosine from epoch to epoch (Loshchilov & Hutter 2017), or none."""
     if config.schedule != "cosine":
         return []
     return [
         keras.callbacks.LearningRateScheduler(
-            lambda epoch, _: step_size(config) * 0.5 * (1 + np.cos(np.pi * epoch / config.epochs))
+            lambda epoch, _: learning_rate(config) * 0.5 * (1 + np.cos(np.pi * epoch / config.epochs))
         )
     ]
 
 
 def knows_cards(meta: dict) -> bool:
-    """Whether the data can give a card's history: it says whose a row is and when, and is not streamed."""
+    """Whether a card's history can be read: cards and times are known, and the whole table is in memory."""
     return "card" in meta and "time" in meta and not meta.get("streamed")
 
 
-def treated(train, config: Config):
-    """Training data after `config.imbalance`, as `model.fit` takes it: (inputs, targets[, weights]), or `Batches`.
+def training_data(train: Transactions, encode: Callable[[Transactions], tuple], config: Config) -> Any:
+    """What `fit` trains on: arrays, or a Stream of a large table. encode: rows -> (inputs, targets)."""
+    return train.batches(lambda rows: balanced(encode(rows), config), config.batch_size, config.seed)
 
-    train: (inputs, targets), or the `Batches` of a streamed table, whose pieces are treated one by one.
 
-    class_weights: each class weighs half of all. resampling: frauds are drawn again until there are as many as normal
-    rows (of a streamed table as many rows are taken as without). The focal loss is the model's.
+def balanced(rows: tuple, config: Config) -> tuple:
+    """(inputs, targets) after `config.imbalance`: (inputs, targets) or (inputs, targets, weights).
+
+    class_weights: each class has half of the weight. resampling: frauds are repeated at random until there are as many
+    as normal rows. The focal loss is the model's.
     """
-    if isinstance(train, Batches):
-        return Batches(train.spool, train.meta, config.batch_size, config.seed, lambda rows: treated(rows, config))
-    inputs, targets = train
+    inputs, targets = rows
     frauds = np.flatnonzero(targets == 1)
     if config.imbalance == "class_weights":
-        return (
-            inputs,
-            targets,
-            np.where(targets == 1, 0.5 / targets.mean(), 0.5 / (1 - targets.mean())).astype("float32"),
-        )
-    if config.imbalance == "resampling":
+        class_sizes = np.where(targets == 1, len(frauds), len(targets) - len(frauds))
+        return inputs, targets, (0.5 * len(targets) / class_sizes).astype("float32")
+    if config.imbalance == "resampling" and len(frauds):
         more = np.random.default_rng(config.seed).choice(frauds, max(0, len(targets) - 2 * len(frauds)))
-        rows = np.concatenate([np.arange(len(targets)), more])
-        return inputs[rows], targets[rows]
+        chosen = np.concatenate([np.arange(len(targets)), more])
+        return inputs[chosen], targets[chosen]
     return inputs, targets

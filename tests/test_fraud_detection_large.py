@@ -1,34 +1,37 @@
-"""Tables that are streamed: what is read, how it is split, and that training and scoring do without the whole."""
+"""Tables that do not fit in memory: what is read, how it is split, and that training goes on after a crash."""
 
 import dataclasses
 
+import keras
 import numpy as np
 import pandas as pd
-import pyarrow
 import pytest
 
-from common import cli, runs
+from common import cli, report, runs
 from common.errors import UserError
 from common.evaluation import score_table
 from common.inputs import tables
 from common.project import Project
-from projects.fraud_detection import data, stream
+from projects.fraud_detection import data, evaluate, large
 from projects.fraud_detection.config import TOY, Config
 from projects.fraud_detection.data import load_data
-from projects.fraud_detection.model import build_models, treated
-from projects.fraud_detection.predict import Predictor, encode, score_file
+from projects.fraud_detection.encoding import encode
+from projects.fraud_detection.model import build_models, training_data
+from projects.fraud_detection.predict import Predictor, score_file
 
 NAME = "fraud_detection"
 
 
 @pytest.fixture
 def small(monkeypatch):
-    """A table of more than 500 rows is streamed, in pieces of 200; at most 100 rows are held out for each part."""
-    monkeypatch.setattr(score_table, "__defaults__", (None, 20, 0))  # nothing is asked of the intervals here
-    monkeypatch.setattr(data, "STREAM_FROM", 500)
-    monkeypatch.setattr(stream, "HELD_OUT", 100)
+    """A table of more than 500 rows is large. It is read in pieces of 200, and at most 100 rows are held out a part."""
+    monkeypatch.setattr(data, "MAX_ROWS_IN_MEMORY", 500)
+    monkeypatch.setattr(large, "MAX_HELD_OUT", 100)
     monkeypatch.setattr(tables.read_chunks, "__defaults__", (200,))
-    load_data.cache_clear()
+    # Nothing is asked here of intervals, of the learned baselines and of the speed.
+    monkeypatch.setattr(score_table, "__defaults__", (None, 20, 0))
+    monkeypatch.setattr(evaluate, "baselines", lambda splits: {"spending_rule": evaluate.spending_rule(splits)})
+    monkeypatch.setattr(report.throughput, "__defaults__", (0.01,))
 
 
 def own(rows: int = 1500, seed: int = 0) -> pd.DataFrame:
@@ -59,15 +62,14 @@ def test_a_long_table_is_spooled_and_every_row_has_one_place(kind, small, tmp_pa
     splits = load_data(Config(target="fraud"), str(write(frame, tmp_path, f"large.{kind}")), tmp_path)
     spool = splits.train.spool
     assert splits.sizes == {"train": 1300, "validation": 100, "test": 100} and "streamed" in splits.source.source
-    seen = [spool.training(number)[0] for number in range(len(spool.counts))]
+    seen = [spool.training(number).inputs for number in range(len(spool.counts))]
     parts = [pd.concat(seen), splits.validation.inputs, splits.sealed_test.inputs]
     payments = [set(np.float32(part["payment"])) for part in parts]
     assert sum(map(len, payments)) == 1500 and not payments[0] & payments[1] and not payments[1] & payments[2]
     assert set().union(*payments) == set(np.float32(frame["payment"]))
-    there = pd.concat(parts).set_index(np.float32(pd.concat(parts)["payment"]))["country"].sort_index()
-    assert (there == frame.set_index(np.float32(frame["payment"]))["country"].sort_index()).all()
+    country = pd.concat(parts).set_index(np.float32(pd.concat(parts)["payment"]))["country"].sort_index()
+    assert (country == frame.set_index(np.float32(frame["payment"]))["country"].sort_index()).all()
     before = spool.folder.stat().st_mtime_ns
-    load_data.cache_clear()
     again = load_data(Config(target="fraud", seed=1), str(tmp_path / f"large.{kind}"), tmp_path)
     assert again.train.spool.folder.stat().st_mtime_ns == before, "it is spooled once"
 
@@ -117,92 +119,59 @@ def test_batches_hold_every_training_row_once_an_epoch(small, tmp_path):
     splits = load_data(config, str(write(own().drop(columns=["card", "when", "weight"]), tmp_path)), tmp_path)
     ((model, _),) = build_models(config, splits.meta).values()
     predictor = Predictor({"model": model}, dict(splits.meta))
-    batches = treated(predictor.encode_split(splits.train), config)
+    batches = training_data(splits.train, predictor.encode_split, config)
     epochs = []
-    for _ in range(2):
+    for epoch in range(2):
+        batches.epoch = epoch
         rows = [batches[index] for index in range(len(batches))]
         assert max(len(targets) for _, targets in rows) == 64
         epochs.append(np.concatenate([inputs for inputs, _ in rows]))
-        batches.on_epoch_end()
     assert not np.array_equal(epochs[0], epochs[1])
-    expected = np.concatenate([encode(splits.train.spool.training(i)[0], splits.meta) for i in range(8)])
+    expected = np.concatenate([encode(splits.train.spool.training(i).inputs, splits.meta) for i in range(8)])
     for rows in epochs:
         np.testing.assert_array_equal(np.sort(rows[:, 0]), np.sort(expected[:, 0]))
-    weighted = treated(predictor.encode_split(splits.train), dataclasses.replace(config, imbalance="class_weights"))
+    again = training_data(splits.train, predictor.encode_split, config)
+    again.epoch = 1
+    np.testing.assert_array_equal(again[len(again) - 1][0], rows[-len(again[len(again) - 1][0]) :], "not of state")
+    weighted = training_data(
+        splits.train, predictor.encode_split, dataclasses.replace(config, imbalance="class_weights")
+    )
     assert len(weighted[0]) == 3
+    resampled = training_data(splits.train, predictor.encode_split, dataclasses.replace(config, imbalance="resampling"))
+    targets = np.concatenate([resampled[index][1] for index in range(len(resampled))])
+    assert len(targets) == len(expected) and 0.45 < targets.mean() < 0.55
 
 
-def test_training_on_a_stream_end_to_end(small, tmp_path):
-    config = dataclasses.replace(TOY, target="fraud", group="card", epochs=2)
+class Crash(keras.callbacks.Callback):
+    """Fails in the middle of the second epoch."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.epoch == 1:
+            raise RuntimeError("crash")
+
+
+def test_a_crashed_training_ends_with_the_figures_of_one_that_was_not(small, tmp_path):
+    """Dropout and the order of pieces and rows included. Afterwards the run scores the file."""
+    config = dataclasses.replace(TOY, target="fraud", group="card", batch_size=64)
     path = write(own().drop(columns=["when", "weight"]), tmp_path)
-    run = runs.start(Project(NAME), config, str(path), tmp_path, tmp_path / "runs")
-    cli.train_run(run)
-    assert run.finished and run.report["data"]["sizes"]["train"] > 1000
-    rows, _ = score_file(run.load(), path, tmp_path / "scored.parquet")
+    whole, crashed = (
+        runs.start(Project(NAME), config, str(path), tmp_path, tmp_path / folder) for folder in ("whole", "crashed")
+    )
+    cli.train_run(whole)
+    with pytest.raises(RuntimeError, match="crash"):
+        cli.train_run(crashed, (Crash(),))
+    assert [row["epoch"] for row in crashed.history] == [1] and not crashed.finished
+    cli.train_run(crashed)
+    histories = [[{**row, "seconds": 0.0} for row in run.history] for run in (whole, crashed)]
+    assert histories[0] == histories[1] and len(histories[0]) == config.epochs
+    first, second = ({**run.report, "run": "", "timing": {}} for run in (whole, crashed))
+    assert first == second and first["data"]["sizes"]["train"] > 1000
+
+    rows, _ = score_file(crashed.load(), path, tmp_path / "scored.parquet")
     assert rows == 1500
+    config = dataclasses.replace(config, model="gru")
     with pytest.raises(UserError, match="at most"):
-        cli.train_run(
-            runs.start(Project(NAME), dataclasses.replace(config, model="gru"), str(path), tmp_path, tmp_path / "runs")
-        )
-
-
-def numbers(rows: int = 5000) -> pd.DataFrame:
-    random = np.random.default_rng(0)
-    return pd.DataFrame({"a": random.normal(size=rows), "b": random.integers(0, 9, rows), "c": random.random(rows)})
-
-
-def chunks(path, rows=700):
-    return list(tables.read_chunks(path, rows))
-
-
-@pytest.mark.parametrize("name", ["n.csv", "n.tsv"])
-def test_arrow_reads_what_pandas_reads(name, tmp_path, monkeypatch):
-    frame = numbers()
-    frame.loc[4000, "c"] = np.nan
-    frame.to_csv(tmp_path / name, index=False, sep="\t" if name.endswith("tsv") else ",")
-    slow = chunks(tmp_path / name)
-    monkeypatch.setattr(tables, "ARROW_FROM", 0)
-    assert len(list(tables._number_chunks(tmp_path / name, ["a", "b", "c"], 700))) == 8
-    for ours, theirs in zip(chunks(tmp_path / name), slow, strict=True):
-        pd.testing.assert_frame_equal(ours, theirs, rtol=1e-15)
-
-
-@pytest.mark.parametrize("value", ["twelve", "1.5", "", "2024-01-01"])
-def test_where_arrow_meets_something_else_pandas_reads_on(value, tmp_path, monkeypatch):
-    frame = numbers().astype({"b": object})
-    frame.loc[3000, "b"] = value
-    frame.to_csv(tmp_path / "n.csv", index=False)
-    slow = chunks(tmp_path / "n.csv")
-    monkeypatch.setattr(tables, "ARROW_FROM", 0)
-    for ours, theirs in zip(chunks(tmp_path / "n.csv"), slow, strict=True):
-        pd.testing.assert_frame_equal(ours, theirs, rtol=1e-15)
-    with (tmp_path / "n.csv").open("a") as file:
-        file.write("1,2,3,4\n")
-    with pytest.raises(UserError, match="line 5002"):
-        chunks(tmp_path / "n.csv")
-
-
-def test_reading_ends_once_there_is_enough(tmp_path):
-    numbers().to_csv(tmp_path / "n.csv", index=False)
-    assert len(tables.read_table(tmp_path / "n.csv")) == 5000
-    assert len(tables.read_table(tmp_path / "n.csv", most=5000)) == 5000
-
-
-def test_reading_ahead_changes_nothing_and_passes_a_mistake_on():
-    def pieces():
-        yield from "abc"
-        raise UserError("row 4")
-
-    found = []
-    with pytest.raises(UserError, match="row 4"):
-        found.extend(tables.ahead(pieces()))
-    assert found == [*"abc"]
-    assert list(tables.ahead(iter("ab"))) == ["a", "b"] and not list(tables.ahead(iter("")))
-
-
-def test_a_parquet_file_is_not_kept_in_memory(tmp_path):
-    path = tmp_path / "n.parquet"
-    numbers(200_000).to_parquet(path, index=False, row_group_size=5000)
-    before = pyarrow.total_allocated_bytes()
-    kept = max(pyarrow.total_allocated_bytes() - before for _ in tables.read_chunks(path, 5000))
-    assert kept < path.stat().st_size / 4
+        cli.train_run(runs.start(Project(NAME), config, str(path), tmp_path, tmp_path / "runs"))

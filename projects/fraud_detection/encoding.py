@@ -1,0 +1,262 @@
+"""From raw transactions to the numbers that a network reads, and from its output to an answer."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from common.data import Split
+from common.errors import UserError
+from common.inputs.tables import as_categories, check_columns, check_numbers
+from projects.fraud_detection.cards import SECONDS_PER_HOUR, has_relations, histories, relations
+
+MAX_CATEGORIES = 50  # values of a categorical column that are told apart; rarer ones are encoded as zeros
+LIMIT = 5.0  # a scaled number is clipped at this distance from the median; its logarithm is not
+ROWS_AT_ONCE = 512  # rows encoded at once: their numbers fit the processor's cache
+
+
+@dataclass(frozen=True)
+class Transactions(Split):
+    """Rows of feature columns. They may know their cards, and the whole table that they are a part of.
+
+    inputs: data frame of raw feature columns. cards: data frame of the same rows with `card`, `time` (seconds) and,
+    where they are known, `terminal` and `scenario`. table, rows: the whole table, and the row numbers of this part in
+    it. A network that reads a card's history finds it there. A history looks back only, so no row sees a later one.
+    """
+
+    cards: pd.DataFrame | None = None
+    table: "Transactions | None" = None
+    rows: np.ndarray | None = None
+
+    @classmethod
+    def unlabelled(cls, frame: pd.DataFrame, cards: pd.DataFrame | None = None) -> "Transactions":
+        """Checked rows without targets."""
+        return cls(frame, np.zeros(len(frame), int), cards=cards)
+
+    def part(self, rows: Sequence | np.ndarray) -> "Transactions":
+        """The rows of these numbers. The part knows this table."""
+        cards = None if self.cards is None else self.cards.iloc[rows].reset_index(drop=True)
+        units = None if self.units is None else np.asarray(self.units)[rows]
+        inputs = self.inputs.iloc[rows].reset_index(drop=True)
+        return Transactions(inputs, self.targets[rows], self.weights[rows], units, cards, self, np.asarray(rows))
+
+    def whole(self) -> "tuple[Transactions, np.ndarray]":
+        """The table that these rows are a part of, and their numbers in it."""
+        return (self, np.arange(len(self.inputs))) if self.table is None else (self.table, self.rows)
+
+    def batches(self, encode: Callable[["Transactions"], tuple], batch_size: int, seed: int) -> Any:
+        """What `fit` trains on: arrays here; a Stream for a table that does not fit in memory."""
+        return encode(self)
+
+
+# From training rows to `meta`
+
+
+def fit_encoding(train: pd.DataFrame, roles: dict[str, str]) -> dict[str, Any]:
+    """`meta` of a run: the roles of columns, and what encoding needs to know of the others, from training rows alone.
+
+    roles: {"target", and perhaps "card", "time", "weight"}: the names of columns in the raw table.
+    """
+    meta: dict[str, Any] = {**roles, "columns": describe(train)}
+    if has_relations(train):
+        meta["relations"] = {
+            name: {"mean": float(values.mean()), "scale": float(values.std() or 1.0)}
+            for name, values in relations(train).items()
+        }
+    return meta
+
+
+def describe(train: pd.DataFrame) -> dict[str, dict]:
+    """{column: {"median", "scale"}} of numbers, {column: {"categories"}} of text: the most frequent values.
+
+    The scale is made of quartiles, because a few huge amounts do not change them.
+    """
+    columns: dict[str, dict] = {}
+    for name in train:
+        values = train[name]
+        if pd.api.types.is_numeric_dtype(values):
+            low, median, high = np.percentile(values.to_numpy(float), [25, 50, 75])
+            # 1.349 is the interquartile range of the standard normal distribution. A column that is mostly one value
+            # has a range of 0; then the scale is its standard deviation.
+            scale = (high - low) / 1.349 or values.std() or 1.0
+            columns[name] = {"median": float(median), "scale": float(scale)}
+        else:
+            columns[name] = {"categories": values.value_counts().index[:MAX_CATEGORIES].tolist()}
+    return columns
+
+
+# From raw rows to the network's input
+
+
+def encode(frame: pd.DataFrame, meta: dict[str, Any], limit: float = LIMIT) -> np.ndarray:
+    """Raw rows -> (rows, width) float32: two columns a number, one for each frequent category, then the `relations`.
+
+    A number is centred and scaled to r. It enters as r clipped to ±limit, and as sign(r) log(1 + |r|). Frauds lie tens
+    of scales from the median, and there only the order of magnitude matters.
+    """
+    encoded = np.empty((len(frame), encoded_width(meta)), "float32")
+    numbers, places, at = [], [], 0
+    for name, column in meta["columns"].items():
+        if "categories" in column:
+            values = frame[name].to_numpy()
+            for category in column["categories"]:
+                encoded[:, at] = values == category
+                at += 1
+        else:
+            numbers.append(name)
+            places.append(at)
+            at += 2
+    if numbers:
+        table, places = frame[numbers].to_numpy(float), np.array(places)
+        median = np.array([meta["columns"][name]["median"] for name in numbers])
+        scale = np.array([meta["columns"][name]["scale"] for name in numbers], "float32")
+        for begin in range(0, len(table), ROWS_AT_ONCE):
+            rows = slice(begin, begin + ROWS_AT_ONCE)
+            ratio = np.subtract(table[rows], median, order="C").astype("float32") / scale
+            encoded[rows, places] = np.clip(ratio, -limit, limit)
+            encoded[rows, places + 1] = np.copysign(np.log1p(np.abs(ratio)), ratio)
+    if "relations" in meta:
+        for name, values in relations(frame).items():
+            encoded[:, at] = (values - meta["relations"][name]["mean"]) / meta["relations"][name]["scale"]
+            at += 1
+    return encoded
+
+
+def encoded_width(meta: dict[str, Any]) -> int:
+    """The number of columns that `encode` returns."""
+    columns = (len(column.get("categories", ("linear", "log"))) for column in meta["columns"].values())
+    return sum(columns) + len(meta.get("relations", ()))
+
+
+def encode_histories(split: Transactions, meta: dict[str, Any], length: int) -> np.ndarray:
+    """Each row after the earlier rows of its card, the oldest first: (rows, length, encoded_width + 2) float32.
+
+    The two columns more are log(1 + hours until the row itself), and 1. Steps that the card does not have are 0 in all
+    columns, and the network masks them. Without cards each row is the only one of its card.
+    """
+    table, rows = split.whole()
+    if table.cards is None:
+        steps, times = np.full((len(rows), length), -1), np.zeros(len(table.inputs))
+        steps[:, -1] = rows
+    else:
+        times = table.cards["time"].to_numpy(float)
+        steps = histories(table.cards["card"].to_numpy(), times, length)[rows]
+    mask = steps >= 0
+    used, place = np.unique(steps[mask], return_inverse=True)  # a row is in several histories and is encoded once
+    encoded = np.zeros((*steps.shape, encoded_width(meta) + 2), "float32")
+    encoded[mask, :-2] = encode(table.inputs.iloc[used], meta)[place]
+    step_times = np.where(mask, times[steps], times[rows, None])
+    encoded[..., -2] = np.log1p((times[rows, None] - step_times) / SECONDS_PER_HOUR)
+    encoded[..., -1] = mask
+    return encoded
+
+
+# From the network's output to an answer
+
+
+def probability(logits: Any) -> Any:
+    return 1 / (1 + np.exp(-np.asarray(logits, float)))
+
+
+def decode(logits: np.ndarray, meta: dict[str, Any]) -> pd.DataFrame:
+    """Logits (rows,) -> columns fraud_probability and is_fraud."""
+    return pd.DataFrame({"fraud_probability": probability(logits), "is_fraud": logits >= meta["threshold"]})
+
+
+# Checks of raw input
+
+
+def checked(frame: pd.DataFrame, meta: dict[str, Any], path: Path | str) -> pd.DataFrame:
+    """The feature columns alone, each of its kind. Raises UserError for a missing value or one of another kind."""
+    check_columns(frame, list(meta["columns"]), path)
+    features = frame[list(meta["columns"])]
+    numbers = all(
+        "median" in column and isinstance(kind, np.dtype) and kind.kind in "fiu"
+        for column, kind in zip(meta["columns"].values(), features.dtypes, strict=True)
+    )
+    if numbers and np.isfinite(features.to_numpy()).all():
+        return features  # the usual case of a large file, answered fast
+    columns = {}
+    for name, column in meta["columns"].items():
+        if "categories" in column:
+            columns[name] = as_categories(frame, name, path)
+        else:
+            check_numbers(frame, [name], path)
+            columns[name] = pd.to_numeric(frame[name]).astype(float)
+    return pd.DataFrame(columns)
+
+
+def cards_of(frame: pd.DataFrame, meta: dict[str, Any], path: Path | str) -> pd.DataFrame:
+    """Columns `card` and `time` (seconds) of raw rows, for a run that knows which columns they are."""
+    check_columns(frame, [meta["card"], meta["time"]], path)
+    return pd.DataFrame({"card": as_categories(frame, meta["card"], path), "time": times_of(frame[meta["time"]], path)})
+
+
+def times_of(values: pd.Series, path: Path | str) -> np.ndarray:
+    """Seconds (rows,) float64. Numbers stay as they are; other values must be dates, and not in the future."""
+    if pd.api.types.is_numeric_dtype(values):
+        check_numbers(values.to_frame(), [values.name], path)
+        return values.to_numpy(float)
+    times = pd.to_datetime(values, errors="coerce", format="mixed", utc=True)
+    if times.isna().any():
+        row = times.index[np.argmax(times.isna())]
+        raise UserError(f"{path}, row {row + 2}: {values.name} is {values[row]!r}; expected a date or a number.")
+    future = times > pd.Timestamp.now(tz="UTC") + pd.Timedelta(days=1)  # a day more: the time zone may be unknown
+    if future.any():
+        row = times.index[np.argmax(future)]
+        raise UserError(f"{path}, row {row + 2}: {values.name} is {values[row]}, which lies in the future.")
+    return ((times - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)).to_numpy(float)
+
+
+def transaction(raw: dict[str, Any], meta: dict[str, Any], with_history: bool) -> Transactions:
+    """One raw transaction, and what its card did before where that is asked, as a part of one row.
+
+    raw: {column: value, "history": [{"hours_before": 2.5, column: value, …}, …]}. The history may be left out. Raises
+    UserError with the step of the history and the column that is wrong.
+    """
+    past = list(raw.get("history", [])) if with_history else []
+    names = [*(f"transaction {number} of the history" for number in range(1, len(past) + 1)), "the transaction"]
+    frame = pd.concat(
+        [_single(step, meta, name) for step, name in zip([*past, raw], names, strict=True)], ignore_index=True
+    )
+    given = [*(step.get("hours_before") for step in past), 0.0]
+    hours = pd.to_numeric(pd.Series(given, dtype=object), errors="coerce").to_numpy(float)
+    if (wrong := np.flatnonzero(~(np.isfinite(hours) & (hours >= 0)))).size:
+        raise UserError(
+            f"{names[wrong[0]]}: hours_before is {given[wrong[0]]!r}; expected a number that is not negative."
+        )
+    cards = pd.DataFrame({"card": 0, "time": -SECONDS_PER_HOUR * hours})
+    return Transactions.unlabelled(frame, cards).part([len(frame) - 1])
+
+
+def _single(raw: dict[str, Any], meta: dict[str, Any], name: str) -> pd.DataFrame:
+    """One raw transaction as a checked row. Messages call it `name`, and not by the number of a row in a file."""
+    values = {column: value for column, value in raw.items() if column != "history"}
+    try:
+        return checked(pd.DataFrame([values]), meta, name)
+    except UserError as error:
+        raise UserError(str(error).replace(f"{name}, row 2", name)) from None
+
+
+def as_raw(split: Transactions, row: int, history: int) -> dict[str, Any]:
+    """A row of a split as `transaction` takes it, with the last `history` - 1 transactions of its card before it."""
+    raw = _plain(split.inputs.iloc[row])
+    if not history:
+        return raw
+    table, rows = split.whole()
+    members = np.flatnonzero(table.cards["card"].to_numpy() == table.cards["card"].iloc[rows[row]])
+    times = table.cards["time"].to_numpy(float)[members]
+    steps = histories(np.zeros(len(members)), times, history)[np.searchsorted(members, rows[row]), :-1]
+    raw["history"] = [
+        {"hours_before": float(split.cards["time"].iloc[row] - times[step]) / SECONDS_PER_HOUR}
+        | _plain(table.inputs.iloc[members[step]])
+        for step in steps[steps >= 0]
+    ]
+    return raw
+
+
+def _plain(row: pd.Series) -> dict[str, Any]:
+    return {name: value.item() if isinstance(value, np.generic) else value for name, value in row.items()}
