@@ -144,7 +144,7 @@ def test_bad_table(case, table, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["train", "--data", "nowhere.csv"], "neither builtin nor handbook nor ulb"),
+        (["train", "--data", "nowhere.csv"], "nowhere.csv is neither builtin nor "),
         (["train", "--epochs", "0"], "--epochs"),
         (["train", "--resume", "../../etc"], "not the name of a run"),
         (["train", "--model", "transformer"], "model"),
