@@ -1,7 +1,7 @@
-"""Two small parts of a page that Streamlit lacks: a canvas to draw on, and a picture that says where it was clicked.
+"""Two parts of a page that Streamlit lacks: a canvas to draw on, and a picture that reports where it was clicked.
 
 Both are custom components of Streamlit itself (`st.components.v2`), a few lines of plain JavaScript each. They are
-registered when this module is imported, once; their HTML, CSS and JavaScript hold no data.
+registered once, when this module is imported. Their HTML, CSS and JavaScript hold no data.
 """
 
 import base64
@@ -13,7 +13,7 @@ import streamlit as st
 from common.errors import UserError
 from common.inputs.images import picture_bytes, read_picture
 
-MOST_CHARACTERS = 400_000  # of a drawing as text; a canvas of 280 × 280 needs a few thousand
+MAX_CHARACTERS = 400_000  # of a drawing as text; a canvas of 280 × 280 needs a few thousand
 
 CSS = """
 .board { display: flex; flex-direction: column; gap: 0.5rem; }
@@ -25,7 +25,7 @@ button { align-self: flex-start; font: inherit; padding: 0.3rem 0.9rem; cursor: 
 button:hover, button:focus-visible { border-color: var(--st-primary-color); color: var(--st-primary-color); }
 """
 
-# The drawing is sent while the pen moves, at most every 150 ms, and once more when it is lifted.
+# The drawing is sent while the pen moves, at most every 150 ms, and once more when the pen is lifted.
 DRAW = """
 export default function (component) {
   const { data, parentElement, setStateValue } = component;
@@ -41,8 +41,8 @@ export default function (component) {
   const send = () => { timer = null; sent = Date.now(); setStateValue("drawing", canvas.toDataURL("image/png")); };
   const soon = () => { if (timer === null) timer = setTimeout(send, Math.max(0, 150 - (Date.now() - sent))); };
   const place = (event) => {
-    const box = canvas.getBoundingClientRect();
-    return [(event.clientX - box.left) * canvas.width / box.width, (event.clientY - box.top) * canvas.height / box.height];
+    const box = canvas.getBoundingClientRect(), scale = canvas.width / box.width;
+    return [(event.clientX - box.left) * scale, (event.clientY - box.top) * canvas.height / box.height];
   };
   const line = (from, to) => {
     pen.strokeStyle = "#fff"; pen.lineWidth = 22; pen.lineCap = "round"; pen.lineJoin = "round";
@@ -83,38 +83,34 @@ export default function (component) {
 }
 """
 
-_board = st.components.v2.component(
-    "drawing_board",
-    html='<div class="board"><canvas width="280" height="280" tabindex="0" role="img"></canvas><button type="button"></button></div>',
-    css=CSS,
-    js=DRAW,
-)
+BOARD = '<canvas width="280" height="280" tabindex="0" role="img"></canvas><button type="button"></button>'
+_board = st.components.v2.component("drawing_board", html=f'<div class="board">{BOARD}</div>', css=CSS, js=DRAW)
 _clickable = st.components.v2.component(
     "clickable_picture", html='<div class="board"><canvas role="img"></canvas></div>', css=CSS, js=CLICK
 )
 
 
 def drawing(label: str, clear: str, key: str) -> np.ndarray | None:
-    """A canvas; what has been drawn on it (280, 280, 3) uint8, white on black, or None while it is empty.
+    """A canvas. Returns the drawing (280, 280, 3) uint8, white on black, or None while the canvas is empty.
 
-    label: what a screen reader calls it. clear: the button that wipes it.
+    label: its name for screen readers. clear: the text of the button that empties it. Raises UserError when the browser
+    sends something else than a picture.
     """
-    found = _board(data={"label": label, "clear": clear}, key=key, on_drawing_change=_nothing)
-    sent = found.drawing
-    if not sent:
+    text = _board(data={"label": label, "clear": clear}, key=key, on_drawing_change=_nothing).drawing
+    if not text:
         return None
-    if not isinstance(sent, str) or len(sent) > MOST_CHARACTERS or not sent.startswith("data:image/png;base64,"):
+    if not isinstance(text, str) or len(text) > MAX_CHARACTERS or not text.startswith("data:image/png;base64,"):
         raise UserError("The drawing is not a picture.")
-    picture = read_picture(base64.b64decode(sent.partition(",")[2]), 1_000_000, "the drawing")
+    picture = read_picture(base64.b64decode(text.partition(",")[2]), 1_000_000, "the drawing")
     return picture if picture.any() else None
 
 
 def clicked(picture: np.ndarray, label: str, key: str) -> tuple[float, float] | None:
-    """A picture (h, w, 3) uint8 that fills its column; where it was clicked last (x, y), as shares of its sides."""
+    """A picture (h, w, 3) uint8 as wide as its column. Returns the last click (x, y) as fractions of its sides."""
     text = "data:image/png;base64," + base64.b64encode(picture_bytes(picture)).decode()
     place: Any = _clickable(data={"label": label, "picture": text}, key=key, on_place_change=_nothing).place
     return (float(place[0]), float(place[1])) if place else None
 
 
 def _nothing() -> None:
-    """The value is in the result; Streamlit wants a callback to know that there is one."""
+    """The value is in the component's result, but Streamlit offers that value only where a callback is given."""

@@ -1,6 +1,6 @@
 """Korean and English side by side: `t("Train", "학습")`.
 
-Both texts stand where they are used, so none can be missing; a test holds that the second one is Korean.
+Both texts stand where they are used, so none can be missing. A test checks that the second one is Korean.
 """
 
 import streamlit as st
@@ -9,12 +9,12 @@ LANGUAGES = {"en": "English", "ko": "한국어"}
 
 
 def t(english: str, korean: str) -> str:
-    """The text in the language chosen at the side."""
+    """The text in the language that the visitor has chosen."""
     return {"en": english, "ko": korean}[language()]
 
 
 def language() -> str:
-    """The language chosen at the side; at first the one that the address asks for (`?language=ko`), else English."""
+    """ "en" or "ko": what the visitor has chosen; at first what the address asks for (`?language=ko`), else English."""
     if "language" not in st.session_state:
         asked = st.query_params.get("language")
         st.session_state["language"] = asked if asked in LANGUAGES else "en"
@@ -22,7 +22,7 @@ def language() -> str:
 
 
 def language_switch() -> None:
-    """The switch at the side. Session and address carry the choice over all pages and a reload."""
+    """The switch in the sidebar. The session keeps the choice on all pages, the address keeps it after a reload."""
     st.sidebar.segmented_control(
         "Language · 언어",
         list(LANGUAGES),
@@ -39,12 +39,12 @@ def language_switch() -> None:
 
 
 def _choose() -> None:
-    # A widget's own state is forgotten when its page is left; this one stays.
+    # Streamlit forgets a widget's state when its page is left. This copy stays.
     st.session_state["language"] = st.session_state["language-switch"]
 
 
 ACRONYMS = ("ece", "f1", "gan", "gru", "l1", "lstm", "mcc", "mlp", "psnr", "roc_auc", "ssim", "svc", "vgg")
-# What the field calls the names that code uses. A name that is not here stays as it is, in both languages.
+# The Korean terms for metrics, models, knobs and columns. A name that is not here stays English on the Korean page.
 TERMS = {
     "ab_mae": "ab 평균 절대 오차",
     "accuracy": "정확도",
@@ -55,7 +55,7 @@ TERMS = {
     "balanced_accuracy": "균형 정확도",
     "batch_size": "배치 크기",
     "bicubic": "바이큐빅",
-    "bits_per_character": "문자당 비트",
+    "bits_per_character": "문자당 비트 수",
     "card_precision_at_100": "카드 정밀도@100",
     "cnn_alone": "CNN 단독",
     "colourfulness": "색채도",
@@ -66,8 +66,8 @@ TERMS = {
     "dropout": "드롭아웃",
     "ece": "기대 보정 오차",
     "ensemble": "앙상블",
-    "epochs": "에폭",
-    "gain": "이득",
+    "epochs": "에포크 수",
+    "gain": "향상",
     "gradient_boosting": "그래디언트 부스팅",
     "grey": "무채색",
     "gru_alone": "GRU 단독",
@@ -79,14 +79,14 @@ TERMS = {
     "kernel": "커널",
     "kneser_ney": "크네저-나이 n-그램",
     "lanczos": "란초시",
-    "layers": "층",
+    "layers": "층 수",
     "learning_rate": "학습률",
     "logistic": "로지스틱 회귀",
     "logistic_regression": "로지스틱 회귀",
     "loss": "손실",
     "lstm_alone": "LSTM 단독",
     "macro_f1": "매크로 F1",
-    "majority": "최빈값",
+    "majority": "최빈 클래스",
     "majority_class": "최빈 클래스",
     "mcc": "매튜스 상관계수",
     "mean_colour_per_lightness": "밝기별 평균색",
@@ -94,14 +94,14 @@ TERMS = {
     "mlp": "다층 퍼셉트론",
     "model": "모델",
     "naive_bayes": "나이브 베이즈",
-    "nats_fixed_window": "고정 창 내트",
-    "nats_per_character": "문자당 내트",
+    "nats_fixed_window": "고정 창 내트 수",
+    "nats_per_character": "문자당 내트 수",
     "nearest": "최근접",
     "nearest_neighbour": "최근접 이웃",
     "nearest_neighbours": "최근접 이웃",
     "network": "신경망",
     "original": "원본",
-    "patience": "조기 종료까지 기다릴 에폭",
+    "patience": "조기 종료까지 기다릴 에포크 수",
     "perplexity": "퍼플렉시티",
     "photograph": "사진",
     "picture": "그림",
@@ -110,7 +110,7 @@ TERMS = {
     "probability": "확률",
     "random_forest": "랜덤 포레스트",
     "recall": "재현율",
-    "recall_at_precision": "정밀도를 지킨 재현율",
+    "recall_at_precision": "정밀도 고정 재현율",
     "recipe": "학습 방법",
     "seconds": "초",
     "seed": "난수 시드",
@@ -122,7 +122,7 @@ TERMS = {
     "super_resolution": "초해상도",
     "svc": "서포트 벡터 머신",
     "temperature": "온도",
-    "test": "테스트",
+    "test": "시험",
     "text": "글",
     "tfidf_logistic_regression": "TF-IDF + 로지스틱 회귀",
     "train": "학습",
@@ -137,6 +137,6 @@ TERMS = {
 
 
 def term(name: str) -> str:
-    """A metric, model or knob as the page's reader calls it: `average_precision` -> "average precision", "평균 정밀도"."""
+    """A metric, model or knob in the page's language: `average_precision` -> "average precision" or "평균 정밀도"."""
     english = name.upper().replace("_", "-") if name in ACRONYMS else name.replace("_", " ")
     return TERMS.get(name, english) if language() == "ko" else english

@@ -1,6 +1,7 @@
 """The gallery of all projects: `python -m streamlit run apps/main.py`.
 
-It knows a project by its card and its runs alone. A card's picture is `docs/<name>.card.png`, else drawn of its topology.
+It reads each project's card and its runs, nothing else. The picture of a card is `docs/<name>.card.png`; a project without one
+gets a drawing of its topology.
 """
 
 import re
@@ -17,7 +18,7 @@ from common.project import Project, project_names
 COLUMNS = 3
 NO_BREAK = "\N{NO-BREAK SPACE}"
 GREY, COLOURS = "#8794A3", ("#E69F00", "#0072B2", "#009E73")  # readable on white and on dark
-# Which of three steps have an input, a hidden state and an output.
+# The steps, of three, that have an input, a hidden state and an output.
 TOPOLOGIES = {
     "one-to-one": ([1], [1], [1]),
     "one-to-many": ([0], [0, 1, 2], [0, 1, 2]),
@@ -32,8 +33,8 @@ def gallery() -> None:
     st.title(t("Keras portfolio", "케라스 포트폴리오"))
     st.write(
         t(
-            "Small, complete deep-learning projects. Try one, see what it was taught with, look inside, train it again.",
-            "작지만 완결된 딥러닝 프로젝트 모음입니다. 써 보고, 무엇으로 배웠는지 보고, 속을 들여다보고, 직접 학습시켜 보세요.",
+            "Small, complete deep-learning projects. Try a model, see its data, look inside it, and train it again.",
+            "작지만 처음부터 끝까지 갖춘 딥러닝 프로젝트 모음입니다. 모델을 써 보고, 데이터를 살펴보고, 모델 속을 들여다보고, 다시 학습시켜 보세요.",
         )
     )
     names = list(PAGES)
@@ -43,8 +44,8 @@ def gallery() -> None:
                 _card(Project(name))
     st.caption(
         t(
-            "Scores are of the best run by validation, on its test split, with a 95 % bootstrap interval.",
-            "점수는 검증에서 가장 좋았던 실행의 테스트 점수이며, 대괄호 안은 95 % 부트스트랩 구간입니다.",
+            "A score belongs to the best run by validation. It is measured on the test split, with a 95 % bootstrap interval.",
+            "검증 점수가 가장 좋은 실행을 시험 데이터로 평가한 점수입니다. 대괄호 안은 95 % 부트스트랩 신뢰구간입니다.",
         )
     )
 
@@ -72,42 +73,44 @@ def _card(project: Project) -> None:
 
 
 def _score(project: Project) -> None:
-    """METRIC of the best run on its test split, beside the best baseline's."""
+    """METRIC of the best run on its test split, with the best baseline's beside it."""
     entry = shared.best_run(project, runs.list_runs(project, runs.runs_dir()))
     if entry is None:
-        st.caption(t("Not trained yet: its page does that.", "아직 학습 전입니다. 페이지에서 학습할 수 있습니다."))
+        st.caption(
+            t("Not trained yet. Its page can train it.", "아직 학습하지 않았습니다. 페이지에서 학습할 수 있습니다.")
+        )
         return
     (metric, mode), test = project.card.METRIC, entry["report"]["test"]
-    ours = test["model"][metric]
+    figure = test["model"][metric]
     label = f"{plain(term(metric))} {'↑' if mode == 'max' else '↓'} · {plain(Path(entry['data']).name)}"
-    st.metric(label, report.number(ours["value"]))
-    lines = [f"{plain(term(entry['report']['model']))} {interval(ours)}"]
-    scored = {name: found[metric] for name, found in test["baselines"].items() if found.get(metric)}
-    scored = {name: figure for name, figure in scored.items() if figure["value"] is not None}
-    if scored:
-        name = (max if mode == "max" else min)(scored, key=lambda name: scored[name]["value"])
+    st.metric(label, report.number(figure["value"]))
+    lines = [f"{plain(term(entry['report']['model']))} {interval(figure)}"]
+    baselines = {name: figures[metric] for name, figures in test["baselines"].items() if figures.get(metric)}
+    baselines = {name: figure for name, figure in baselines.items() if figure["value"] is not None}
+    if baselines:
+        name = (max if mode == "max" else min)(baselines, key=lambda name: baselines[name]["value"])
         verdict = test["comparison"].get(name, {}).get(metric, {}).get("verdict", "")
-        beside = f"{plain(term(name))} {report.number(scored[name]['value'])} {interval(scored[name])}"
-        lines.append(f"{t('baseline', '기준')} {beside} {shared.verdict(verdict)}")
+        baseline = f"{plain(term(name))} {report.number(baselines[name]['value'])} {interval(baselines[name])}"
+        lines.append(f"{t('baseline', '기준 모델')} {baseline} {shared.verdict(verdict)}")
     st.caption("  \n".join(lines))
 
 
 def interval(figure: dict[str, Any]) -> str:
-    """`\\[0.697, 0.824\\]`, escaped for Markdown, or nothing where there is no interval."""
+    """`\\[0.697, 0.824\\]`, escaped for Markdown; "" where there is no interval."""
     if figure.get("low") is None:
         return ""
     return rf"\[{report.number(figure['low'])},{NO_BREAK}{report.number(figure['high'])}\]"
 
 
 def plain(text: str) -> str:
-    """Text as Markdown that shows it as it is."""
+    """Markdown that shows the text as it is."""
     return re.sub(r"([\\`*_{}\[\]()#+\-.!|<>~$:])", r"\\\1", text)
 
 
 def drawing(topology: str, cover: bool = False) -> str:
-    """Inputs below, hidden states, outputs above, as the lectures draw it, over three steps: an SVG of 96 × 96.
+    """An SVG of 96 × 96: inputs below, hidden states, outputs above, over three steps, as lectures draw it.
 
-    cover: on a tinted panel of 16 : 9, for a project that has no picture.
+    cover: draw it on a tinted panel of 16 : 9, for a project that has no picture.
     """
     inputs, hidden, outputs = TOPOLOGIES[topology]
     centre = (16, 48, 80)

@@ -9,32 +9,36 @@ import pandas as pd
 import streamlit as st
 
 from apps import shared
-from apps.i18n import language, t
+from apps.i18n import language, t, term
 from common.runs import Run
-from projects.text_classification.predict import HARDLY, MOST_CHARACTERS, score_file
+from projects.text_classification.encoding import MAX_CHARACTERS
+from projects.text_classification.predict import MIN_KNOWN_SHARE, score_file
 
-MAX_ROWS = 100_000  # that a visitor may have labelled at once
-MAX_CHARACTERS = 2_000_000  # that a visitor may paste
-SHOWN = 8  # bars of classes and pieces
+MAX_ROWS = 100_000  # of an uploaded file
+MAX_PASTED = 2_000_000  # characters of a text that a visitor may paste
+MAX_MARKED = 1500  # characters of a text that is shown with its pieces marked
+MAX_BARS = 8  # pieces with a bar
+MAX_ERRORS = 300  # in the table that `evaluate` writes
+BLUE, ORANGE = "#0072B2", "#E69F00"
 
 
 def try_it(run: Run) -> None:
-    rooms = {
-        t("One text", "글 하나"): _one_text,
+    drawings = {
+        t("One text", "글 한 편"): _one_text,
         t("Two models", "두 모델 비교"): _two_models,
         t("A file", "파일"): _file,
-        t("Its errors", "틀린 예"): _errors,
+        t("Errors", "오답"): _errors,
     }
-    # Only the open tab is drawn: each of the others would classify a text that nobody sees.
-    tabs = st.tabs(list(rooms), on_change="rerun", key=f"rooms-{language()}")
-    for tab, draw in zip(tabs, rooms.values(), strict=True):
+    # Only the open tab is drawn: the others would classify texts that nobody sees.
+    tabs = st.tabs(list(drawings), on_change="rerun", key=f"try-tabs-{language()}")
+    for tab, draw in zip(tabs, drawings.values(), strict=True):
         if tab.open:
             with tab:
                 draw(run)
 
 
 def _answer(run: Run, text: str) -> dict:
-    """What the run says of a text, kept: explaining it costs a text for each of its words."""
+    """The run's answer for a text. It is cached, because an explanation classifies the text once for each of its words."""
     return _predicted(shared.predictor(run), run.id, (run.path / "report.json").stat().st_mtime, text)
 
 
@@ -44,7 +48,7 @@ def _predicted(_predictor, run_id: str, modified: float, text: str) -> dict:
 
 
 def _text(predictor, key: str) -> str:
-    """A text to start from, open to editing."""
+    """A field with the text of an example, which the visitor may edit; returns its content."""
     examples = predictor.examples
     number = st.selectbox(
         t("Start from an example", "예시로 시작하기"),
@@ -53,9 +57,9 @@ def _text(predictor, key: str) -> str:
         key=f"{key}-example",
     )
     return st.text_area(
-        t("Text (edit me, in any language)", "글 (고쳐 보세요, 어느 언어든)"),
+        t("Text (you can edit it, in any language)", "글 (어느 언어로든 고쳐 쓸 수 있습니다)"),
         examples[number],
-        max_chars=MAX_CHARACTERS,
+        max_chars=MAX_PASTED,
         key=f"{key}-text-{number}",
         height=120,
     )
@@ -66,21 +70,21 @@ def _one_text(run: Run) -> None:
     with shared.errors_shown():
         answer = _answer(run, text)
         first, second, third = st.columns(3)
-        first.metric(t("Label", "분류"), answer["label"], border=True)
-        second.metric(t("Probability", "확률"), f"{answer['probability']:.1%}", border=True)
-        third.metric(t("Known from training", "학습 때 본 조각"), f"{answer['known']:.0%}", border=True)
-        if answer["known"] < HARDLY:
+        first.metric(t("Label", "예측 클래스"), answer["label"], border=True)
+        second.metric(term("probability"), f"{answer['probability']:.1%}", border=True)
+        third.metric(t("Known from training", "학습 데이터에 있는 조각"), f"{answer['known']:.0%}", border=True)
+        if answer["known"] < MIN_KNOWN_SHARE:
             st.warning(
                 t(
-                    "Hardly anything of this text occurs in the training texts: the answer is a guess.",
-                    "이 글에는 학습 데이터에 나온 조각이 거의 없습니다. 답은 짐작일 뿐입니다.",
+                    "The training texts hold almost nothing of this text: the answer is a guess.",
+                    "이 글의 조각이 학습 데이터에 거의 없으므로, 이 답은 추측에 가깝습니다.",
                 )
             )
-        if len(text) > MOST_CHARACTERS:
+        if len(text) > MAX_CHARACTERS:
             st.info(
                 t(
-                    f"The first {MOST_CHARACTERS:,} characters were read.",
-                    f"앞의 {MOST_CHARACTERS:,}자만 읽었습니다.",
+                    f"Only the first {MAX_CHARACTERS:,} characters were read.",
+                    f"앞의 {MAX_CHARACTERS:,}자만 읽었습니다.",
                 )
             )
         st.markdown(_marked(text, answer["carried_by"]))
@@ -91,30 +95,32 @@ def _one_text(run: Run) -> None:
             _piece_bars(answer)
         st.caption(
             t(
-                "Orange speaks for the label, blue against it: how far its log-odds fall when this one piece is left out.",
-                "주황은 이 분류를 뒷받침하고 파랑은 반대합니다. 그 조각 하나를 빼면 로그 오즈가 얼마나 내려가는지를 나타냅니다.",
+                "Orange pieces speak for the label, blue ones against it. A bar shows by how much the label's log-odds, "
+                "log(p / (1 − p)), fall when this piece alone is left out.",
+                "주황색 조각은 이 클래스를 뒷받침하고, 파란색 조각은 이 클래스에 반대합니다. 막대는 그 조각 하나를 뺐을 때 "
+                "이 클래스의 로그 오즈 log(p / (1 − p))가 얼마나 내려가는지를 나타냅니다.",
             )
         )
         shared.show_answer(answer)
 
 
-def _class_bars(shares: dict[str, float]) -> None:
-    rows = pd.DataFrame(shares.items(), columns=["label", "probability"])
+def _class_bars(probabilities: dict[str, float]) -> None:
+    rows = pd.DataFrame(probabilities.items(), columns=["label", "probability"])
     st.altair_chart(
         alt.Chart(rows, height=70 + 34 * len(rows))
-        .mark_bar(cornerRadius=3, color="#0072B2")
+        .mark_bar(cornerRadius=3, color=BLUE)
         .encode(
             x=alt.X(
-                "probability", title=t("probability", "확률"), scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%")
+                "probability", title=term("probability"), scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%")
             ),
-            y=alt.Y("label", sort=list(shares), title=None, axis=alt.Axis(labelOverlap=False)),
+            y=alt.Y("label", sort=list(probabilities), title=None, axis=alt.Axis(labelOverlap=False)),
             tooltip=["label", alt.Tooltip("probability", format=".2%")],
         )
     )
 
 
 def _piece_bars(answer: dict) -> None:
-    pieces = sorted(answer["carried_by"], key=lambda piece: -abs(piece["effect"]))[:SHOWN]
+    pieces = sorted(answer["carried_by"], key=lambda piece: -abs(piece["effect"]))[:MAX_BARS]
     if not pieces:
         return
     rows = pd.DataFrame([{**piece, "piece": piece["piece"][:40], "at": i} for i, piece in enumerate(pieces)])
@@ -122,43 +128,42 @@ def _piece_bars(answer: dict) -> None:
         alt.Chart(rows, height=70 + 30 * len(rows))
         .mark_bar(cornerRadius=3)
         .encode(
-            x=alt.X("effect", title=t("log-odds: ← against · for the label →", "로그 오즈: ← 반대 · 이 분류 →")),
-            # Two equal words are two bars, so the place is the key and the word its label.
+            x=alt.X("effect", title=t("log-odds: ← against · for the label →", "로그 오즈: ← 반대 · 뒷받침 →")),
+            # Two equal words have two bars: the place is the key, and the word its label.
             y=alt.Y(
                 "at:O",
                 title=None,
                 axis=alt.Axis(labelExpr=_label_expression(rows["piece"]), labelOverlap=False),
             ),
-            color=alt.condition("datum.effect > 0", alt.value("#E69F00"), alt.value("#0072B2")),
+            color=alt.condition("datum.effect > 0", alt.value(ORANGE), alt.value(BLUE)),
             tooltip=["piece", alt.Tooltip("effect", format="+.3f")],
         )
     )
 
 
 def _label_expression(labels: pd.Series) -> str:
-    """A Vega expression that names each place by its word."""
+    """A Vega expression that gives the label of each place."""
     quoted = ", ".join("'" + re.sub(r"[\\'\n\r]", " ", label) + "'" for label in labels)
     return f"[{quoted}][datum.value]"
 
 
-def _marked(text: str, pieces: list[dict], most: int = 1500) -> str:
-    """The text as Markdown, with the pieces that carried the answer on a coloured ground."""
+def _marked(text: str, pieces: list[dict]) -> str:
+    """The text as Markdown, with a coloured background behind the pieces that carried the answer."""
     strongest = max((abs(piece["effect"]) for piece in pieces), default=0.0)
     parts, done = [], 0
     for piece in pieces:
-        if piece["end"] > most:
+        if piece["end"] > MAX_MARKED:
             break
         parts.append(_escaped(text[done : piece["start"]]))
         word = _escaped(text[piece["start"] : piece["end"]])
         colour = "orange" if piece["effect"] > 0 else "blue"
         parts.append(f":{colour}-background[{word}]" if abs(piece["effect"]) > 0.2 * strongest else word)
         done = piece["end"]
-    rest = text[done:most]
-    return "".join(parts) + _escaped(rest) + (" …" if len(text) > most else "")
+    return "".join(parts) + _escaped(text[done:MAX_MARKED]) + (" …" if len(text) > MAX_MARKED else "")
 
 
 def _escaped(text: str) -> str:
-    """So that Markdown shows a text as it is."""
+    """Markdown that shows the text as it is."""
     return re.sub(r"([\\`*_{}\[\]()#+\-.!|~>$:<&])", r"\\\1", text).replace("\n", "  \n")
 
 
@@ -174,7 +179,11 @@ def _two_models(run: Run) -> None:
                 st.subheader(one.config.model)
                 st.caption(one.id)
                 st.metric(
-                    t("Label", "분류"), answer["label"], f"{answer['probability']:.1%}", delta_color="off", border=True
+                    t("Label", "예측 클래스"),
+                    answer["label"],
+                    f"{answer['probability']:.1%}",
+                    delta_color="off",
+                    border=True,
                 )
                 _class_bars(answer["classes"])
                 st.markdown(_marked(text, answer["carried_by"]))
@@ -187,8 +196,8 @@ def _file(run: Run) -> None:
     column = predictor.meta["text"]
     st.write(
         t(
-            f"A table with a column `{column}` comes back with two more: `predicted` and `probability`.",
-            f"`{column}` 열이 있는 표를 올리면 `predicted`와 `probability` 열을 더해 돌려줍니다.",
+            f"Upload a table with a column `{column}`. You get it back with the columns `predicted` and `probability`.",
+            f"`{column}` 열이 있는 표를 올리면 `predicted` 열과 `probability` 열을 더해 돌려줍니다.",
         )
     )
     example = pd.DataFrame({column: predictor.examples}).to_csv(index=False)
@@ -199,12 +208,12 @@ def _file(run: Run) -> None:
     if uploaded is None:
         return
     with tempfile.TemporaryDirectory() as folder, shared.errors_shown():
-        # The visitor's name for the file is shown in messages, so keep its last part and nothing of its path.
+        # Messages show the file's name, so the file is stored under the last part of the visitor's name for it.
         source, target = Path(folder) / Path(uploaded.name).name, Path(folder) / "labelled.csv"
         source.write_bytes(uploaded.getbuffer())
         try:
             with st.spinner(t("Labelling …", "분류하는 중 …")):
-                rows = score_file(predictor, source, target, most=MAX_ROWS)
+                rows = score_file(predictor, source, target, max_rows=MAX_ROWS)
         except shared.UserError as error:
             raise shared.UserError(str(error).replace(str(source), source.name)) from None
         scored = pd.read_csv(target)
@@ -222,15 +231,12 @@ def _file(run: Run) -> None:
 def _errors(run: Run) -> None:
     errors, pairs = shared.table_file(run, "errors"), shared.table_file(run, "confusions")
     if errors.empty:
-        st.success(t("No error on the test split.", "테스트 데이터에서 틀린 예가 없습니다."))
+        st.success(t("There is no error on the test split.", "시험 데이터에 오답이 없습니다."))
         return
-    labels = [
-        f"{pair.truth} → {pair.answer} ({pair.count_})"
-        for pair in pairs.rename(columns={"count": "count_"}).itertuples()
-    ]
-    everything = t("all pairs", "모든 쌍")
-    chosen = st.selectbox(t("Taken for another: truth → answer", "혼동한 쌍: 정답 → 답"), [everything, *labels])
-    if chosen != everything:
+    labels = [f"{truth} → {answer} ({count})" for truth, answer, count in pairs.itertuples(index=False)]
+    every_pair = t("all pairs", "모든 쌍")
+    chosen = st.selectbox(t("Confused classes: truth → answer", "혼동한 클래스: 정답 → 예측"), [every_pair, *labels])
+    if chosen != every_pair:
         pair = pairs.iloc[labels.index(chosen)]
         errors = errors[(errors["truth"] == pair["truth"]) & (errors["answer"] == pair["answer"])]
     st.dataframe(
@@ -239,14 +245,17 @@ def _errors(run: Run) -> None:
         column_config={
             "text": st.column_config.TextColumn(t("text", "글"), width="large"),
             "truth": t("truth", "정답"),
-            "answer": t("answer", "답"),
+            "answer": t("answer", "예측"),
             "probability": st.column_config.ProgressColumn(
-                t("probability", "확률"), format="percent", min_value=0, max_value=1
+                term("probability"), format="percent", min_value=0, max_value=1
             ),
         },
     )
     st.caption(
-        t("The 300 most confident errors of the test split.", "테스트 데이터에서 가장 확신하며 틀린 300개입니다.")
+        t(
+            f"The wrong answers on the test split with the highest probabilities, {MAX_ERRORS} at most.",
+            f"시험 데이터의 오답을 확률이 높은 순서로 최대 {MAX_ERRORS}개까지 보여 줍니다.",
+        )
     )
 
 
@@ -255,28 +264,28 @@ def data(run: Run) -> None:
     st.write(content["data"]["source"])
     sizes = content["data"]["sizes"]
     for column, (name, size) in zip(st.columns(3), sizes.items(), strict=True):
-        column.metric(name, f"{size:,}")
+        column.metric(term(name), f"{size:,}")
     classes = sorted(sample["class"].astype(str).unique())
-    chosen = st.multiselect(t("Classes", "분류"), classes, classes[:3])
+    chosen = st.multiselect(t("Classes", "클래스"), classes, classes[:3])
     shown = sample[sample["class"].astype(str).isin(chosen)] if chosen else sample
     lengths = sample["text"].str.len().rename("length")
     st.altair_chart(
         alt.Chart(pd.DataFrame(lengths), height=200)
-        .mark_bar(color="#0072B2")
+        .mark_bar(color=BLUE)
         .encode(
             x=alt.X(
                 "length",
                 bin=alt.Bin(maxbins=40),
                 axis=alt.Axis(format="d"),
-                title=t("characters of a text (at most 400 shown)", "글자 수 (400자까지)"),
+                title=t("characters of a text (cut at 400)", "글자 수 (400자에서 자름)"),
             ),
             y=alt.Y("count()", title=t("texts in the sample", "표본의 글 수")),
         )
     )
     st.caption(
         t(
-            f"{len(sample)} training texts, as many of each class as there is room for.",
-            f"학습 데이터에서 분류마다 같은 수로 뽑은 {len(sample)}편입니다.",
+            f"{len(sample)} training texts, up to the same number of each class.",
+            f"학습 데이터에서 클래스마다 같은 수까지 뽑은 글 {len(sample)}편입니다.",
         )
     )
     st.dataframe(shown, hide_index=True, height=320, column_config={"text": st.column_config.TextColumn(width="large")})
@@ -285,13 +294,12 @@ def data(run: Run) -> None:
 def inside(run: Run) -> None:
     predictor = shared.predictor(run)
     if "bag" in predictor.networks:
-        st.subheader(t("What speaks for each class", "분류마다 무엇을 보고 판단하는가"))
+        st.subheader(t("What speaks for each class", "클래스를 판단하는 근거"))
         ngrams = shared.table_file(run, "ngrams")
-        label = st.selectbox(t("Class", "분류"), predictor.meta["classes"])
-        own = ngrams[ngrams["class"].astype(str) == label]
+        label = st.selectbox(t("Class", "클래스"), predictor.meta["classes"])
         st.altair_chart(
-            alt.Chart(own)
-            .mark_bar(cornerRadius=3, color="#0072B2")
+            alt.Chart(ngrams[ngrams["class"].astype(str) == label])
+            .mark_bar(cornerRadius=3, color=BLUE)
             .encode(
                 x=alt.X("effect", title=t("ratio × weight", "비율 × 가중치")),
                 y=alt.Y("ngram", sort=None, title=None),
@@ -300,8 +308,8 @@ def inside(run: Run) -> None:
         )
         st.caption(
             t(
-                "The n-grams that add most to this class's log-odds over the training texts. A space is shown as it is.",
-                "학습 데이터 전체에서 이 분류의 로그 오즈를 가장 많이 올리는 n-gram입니다. 빈칸도 글자 그대로 나타납니다.",
+                "The n-grams that add most to the logit of this class over the training texts. Spaces are part of them.",
+                "학습 데이터에서 이 클래스의 로짓을 가장 많이 높이는 n-gram입니다. 빈칸도 n-gram의 일부입니다.",
             )
         )
     st.subheader(t("The network", "신경망"))

@@ -1,9 +1,10 @@
-"""Does super-resolution find the blur by which a picture was shrunk? Pictures are shrunk by known kernels, a row each.
+"""Does super-resolution find the blur by which a picture was shrunk? A row for each known kernel.
 
     python -m benchmarks.blur --data FOLDER [FOLDER …] [--scale 2] [--jpeg 90]
 
-`found` is the share of pictures of which both sigmas are within 20 % of the true ones; `kept bicubic` that of which no
-Gaussian is told from bicubic. Sigmas are in large pixels: the median, and the range of the middle four fifths.
+`found` is the fraction of pictures for which both sigmas are within 20 % of the true ones. `kept bicubic` is the
+fraction for which no Gaussian fits better than bicubic. Sigmas are in large pixels: the median, and the range of the
+middle four fifths.
 """
 
 import argparse
@@ -25,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True, type=Path, nargs="+")
     parser.add_argument("--scale", type=int, default=2, choices=(2, 3, 4))
-    parser.add_argument("--jpeg", type=int, help="quality at which the shrunk pictures are stored; else without loss")
+    parser.add_argument("--jpeg", type=int, help="store the shrunk pictures as JPEG of this quality")
     args = parser.parse_args()
     pictures = [picture for folder in args.data for picture in list_folder(folder, args.scale)]
     stored = f", stored as JPEG of quality {args.jpeg}" if args.jpeg else ""
@@ -48,17 +49,17 @@ def main() -> None:
             began = time.perf_counter()
             answers.append(estimate_blur(low, args.scale))
             seconds.append(time.perf_counter() - began)
-        told = np.array([answer for answer in answers if answer]).reshape(-1, 3)
+        shapes = np.array([answer for answer in answers if answer]).reshape(-1, 3)
         kept = f"{answers.count(None) / len(answers):.0%}"
         if shape is None:
             print(f"| bicubic | {kept} | | | | |")
             continue
-        off = np.abs(told[:, :2] / (along, across) - 1).max(axis=1)
-        turn = np.abs((told[:, 2] - angle + 90) % 180 - 90)
+        errors = np.abs(shapes[:, :2] / (along, across) - 1).max(axis=1)
+        turn = np.abs((shapes[:, 2] - angle + 90) % 180 - 90)
         print(
             f"| {along:g}, {across:g}{f' at {angle}°' if along > across else ''} | {kept} "
-            f"| {(off <= 0.2).sum() / len(answers):.0%} | {_middle(told[:, 0])} | {_middle(told[:, 1])} "
-            f"| {f'{np.median(turn):.0f}' if along > across and len(told) else ''} |",
+            f"| {(errors <= 0.2).sum() / len(answers):.0%} | {_middle(shapes[:, 0])} | {_middle(shapes[:, 1])} "
+            f"| {f'{np.median(turn):.0f}' if along > across and len(shapes) else ''} |",
             flush=True,
         )
     print(f"\n{np.mean(seconds):.2f} s an estimate")

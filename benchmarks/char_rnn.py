@@ -1,11 +1,12 @@
-"""Writing text: characters a second of our compiled loop, of the naive loop and of PyTorch, in one run, taking turns.
+"""Writing text: characters per second of our compiled loop, of the naive loop and of PyTorch, measured in turn.
 
     python -m benchmarks.char_rnn [--units 256] [--layers 2] [--rounds 5]
 
-An LSTM with random weights and a vocabulary of 65, temperature 0.8, all cores. `naive`: `model.predict` of the last 256
-characters for every character, with Keras' own layers. `PyTorch`: `nn.LSTM` one step at a time, the state carried
-along, without gradients, drawn by `torch.multinomial`. Compiling is not counted; `first call` says what it takes.
-PyTorch is left out where it is not installed (`pip install -e ".[bench]"`).
+The network is an LSTM with random weights and a vocabulary of 65 characters; temperature 0.8, all cores.
+`naive`: `model.predict` of the last 256 characters for every character, with Keras' own layers.
+`PyTorch`: `nn.LSTM` one step at a time, with the state carried along, without gradients, drawn by `torch.multinomial`.
+Compilation is not counted; `first call` says how long it takes. PyTorch is left out where it is not installed
+(`pip install -e ".[bench]"`).
 """
 
 import argparse
@@ -21,20 +22,29 @@ SYMBOLS, WINDOW, TEMPERATURE = 65, 256, 0.8
 
 
 def ours(units: int, layers: int, batch: int) -> Callable[[int], None]:
-    """A function that writes so many characters in each of `batch` texts."""
+    """A function that writes a given number of characters in each of `batch` texts."""
+    from common.inputs.vocabulary import Vocabulary
     from common.layers.recurrent import accelerate
     from projects.char_rnn.config import Config
+    from projects.char_rnn.encoding import FIRST, describe
     from projects.char_rnn.generate import make_loop, write
     from projects.char_rnn.model import build_network
 
-    network = accelerate(build_network(Config(model="lstm", units=units, layers=layers), {"vocabulary": "." * SYMBOLS}))
+    vocabulary = Vocabulary(map(chr, range(32, 32 + SYMBOLS)))
+    config = Config(model="lstm", units=units, layers=layers)
+    network = accelerate(build_network(config, describe(vocabulary, jamo=False)))
     loop = make_loop(network, filtered=False)
-    prompt = np.zeros((batch, 1), "int32")
-    return lambda length: [None for _ in write(network, loop, prompt, length, TEMPERATURE)] and None
+    prompt = np.full((batch, 1), FIRST, "int32")
+
+    def run(length: int) -> None:
+        for _ in write(network, loop, prompt, length, TEMPERATURE):
+            pass
+
+    return run
 
 
 def naive(units: int, layers: int, batch: int) -> Callable[[int], None]:
-    """As it is often written: the whole window again for every character."""
+    """The common simple loop: it reads the whole window again for every character."""
     import keras
 
     inputs = x = keras.Input((WINDOW, SYMBOLS))
@@ -46,9 +56,8 @@ def naive(units: int, layers: int, batch: int) -> Callable[[int], None]:
     def run(length: int) -> None:
         ids = np.zeros((batch, WINDOW), int)
         for _ in range(length):
-            shares = model.predict(np.eye(SYMBOLS, dtype="float32")[ids[:, -WINDOW:]], verbose=0)[:, -1]
-            shares = shares ** (1 / TEMPERATURE)
-            sums = shares.cumsum(axis=1)
+            probabilities = model.predict(np.eye(SYMBOLS, dtype="float32")[ids[:, -WINDOW:]], verbose=0)[:, -1]
+            sums = (probabilities ** (1 / TEMPERATURE)).cumsum(axis=1)
             new = (sums < random.random((batch, 1)) * sums[:, -1:]).sum(axis=1)
             ids = np.concatenate([ids, new[:, None]], axis=1)
 
@@ -56,6 +65,7 @@ def naive(units: int, layers: int, batch: int) -> Callable[[int], None]:
 
 
 def pytorch(units: int, layers: int, batch: int) -> Callable[[int], None]:
+    """PyTorch's `nn.LSTM`, one step at a time, with the state carried along."""
     import torch
 
     lstm = torch.nn.LSTM(SYMBOLS, units, layers, batch_first=True)
@@ -72,7 +82,7 @@ def pytorch(units: int, layers: int, batch: int) -> Callable[[int], None]:
 
 
 def speed(run: Callable[[int], None], length: int, batch: int) -> float:
-    """Characters a second over all texts."""
+    """Characters per second, over all texts."""
     began = time.perf_counter()
     run(length)
     return length * batch / (time.perf_counter() - began)
@@ -109,12 +119,12 @@ def main() -> None:
             runs[name](max(1, lengths[name] // 4))
         rounds = [
             {name: speed(run, lengths[name], batch) for name, run in runs.items()} for _ in range(args.rounds)
-        ]  # a ratio compares two of the same round
-        cells = [f"{np.median([found['ours'] for found in rounds]):,.0f}", f"{first:.1f} s"]
+        ]  # a ratio compares two speeds of the same round
+        cells = [f"{np.median([speeds['ours'] for speeds in rounds]):,.0f}", f"{first:.1f} s"]
         for name in ("naive", "pytorch"):
-            cells.append(f"{np.median([found[name] for found in rounds]):,.0f}" if name in runs else "–")
+            cells.append(f"{np.median([speeds[name] for speeds in rounds]):,.0f}" if name in runs else "–")
         for name in ("naive", "pytorch"):
-            ratio = np.median([found["ours"] / found[name] for found in rounds]) if name in runs else None
+            ratio = np.median([speeds["ours"] / speeds[name] for speeds in rounds]) if name in runs else None
             cells.append("–" if ratio is None else f"{ratio:,.1f}")
         print(f"| {batch} | " + " | ".join(cells) + " |", flush=True)
 

@@ -1,12 +1,12 @@
-"""Both entries of colorization's ladder on one folder of photographs: the README's tables, and how they compare.
+"""Both models of colorization on one folder of photographs: the README's tables, and how the two compare.
 
     python -m benchmarks.colorization --data FOLDER [--epochs 60] [--seed 0] [--patch 16] [--l1-weight 20]
-    python -m benchmarks.colorization --runs l1-RUN gan-RUN          # of two runs that are finished
-    python -m benchmarks.colorization --data FOLDER --patches 1 16 70 --seeds 0 1       # by validation alone
+    python -m benchmarks.colorization --runs l1-RUN gan-RUN          # two finished runs
+    python -m benchmarks.colorization --data FOLDER --patches 1 16 70 --seeds 0 1       # on validation only
 
-Every figure is of the test split, with its 95 % bootstrap interval over photographs. Under the tables: PSNR above
-grey, how far apart the two are, and how much more colourful the second is. The third form opens no test split: it
-prints each training's best validation concordance, by which its epoch is kept.
+Every figure is of the test split, with its 95 % bootstrap interval over photographs. The lines under the tables
+compare the PSNR with that of grey, and both models with each other. The third form opens no test split: it prints each
+training's best validation concordance, by which the epoch is chosen.
 """
 
 import argparse
@@ -32,9 +32,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--patch", type=int, default=Config.patch, choices=(1, 16, 70))
     parser.add_argument("--l1-weight", type=float, default=Config.l1_weight)
-    parser.add_argument("--patches", type=int, nargs="+", choices=(1, 16, 70), help="compare these, by validation")
+    parser.add_argument(
+        "--patches", type=int, nargs="+", choices=(1, 16, 70), help="compare these patches on validation"
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="for --patches")
-    parser.add_argument("--runs", nargs=2, help="ids of finished runs, of l1 and of gan, instead of training")
+    parser.add_argument("--runs", nargs=2, help="ids of a finished l1 and a finished gan run, instead of training")
     parser.add_argument("--runs-dir", type=Path, default=runs.runs_dir())
     args = parser.parse_args()
     with cli.user_errors():
@@ -50,15 +52,15 @@ def main() -> None:
     for run in pair:
         _print(run)
     l1, gan = (run.report["test"]["model"] for run in pair)
-    for name, found in (("l1", l1), ("gan", gan)):
-        grey = pair[0].report["test"]["baselines"]["grey"]["psnr"]["value"]
-        print(f"PSNR of {name} above grey: {found['psnr']['value'] - grey:+.2f} dB")
-    print(f"PSNR of gan beside l1: {gan['psnr']['value'] - l1['psnr']['value']:+.2f} dB")
+    grey = pair[0].report["test"]["baselines"]["grey"]["psnr"]["value"]
+    for name, figures in (("l1", l1), ("gan", gan)):
+        print(f"PSNR of {name} above grey: {figures['psnr']['value'] - grey:+.2f} dB")
+    print(f"PSNR of gan compared with l1: {gan['psnr']['value'] - l1['psnr']['value']:+.2f} dB")
     print(f"gan is {gan['colourfulness']['value'] / l1['colourfulness']['value']:.2f} times as colourful as l1")
 
 
 def _by_validation(project: Project, args: argparse.Namespace) -> None:
-    """Train each patch with each seed; a row each."""
+    """Train each patch with each seed, and print a row for each training."""
     cli.start_keras()
     print("| patch | seed | epoch kept | validation concordance | validation L1 | seconds |")
     print("|---:|---:|---:|---:|---:|---:|")
@@ -69,15 +71,11 @@ def _by_validation(project: Project, args: argparse.Namespace) -> None:
             began = time.perf_counter()
             project.train(config, run)
             seconds, best = time.perf_counter() - began, max(run.history, key=lambda row: row["val_concordance"])
-        cells = [
-            patch,
-            seed,
-            int(best["epoch"]),
-            f"{best['val_concordance']:.3f}",
-            f"{best['val_loss']:.4f}",
-            f"{seconds:.0f}",
-        ]
-        print("| " + " | ".join(map(str, cells)) + " |", flush=True)
+        print(
+            f"| {patch} | {seed} | {best['epoch']:.0f} | {best['val_concordance']:.3f} | {best['val_loss']:.4f} "
+            f"| {seconds:.0f} |",
+            flush=True,
+        )
 
 
 def _trained(project: Project, model: str, args: argparse.Namespace) -> Run:

@@ -1,10 +1,10 @@
-"""How much memory training and evaluating colorization take on folders of more and more photographs.
+"""The memory that colorization's training and evaluation take on larger and larger folders of photographs.
 
     python -m benchmarks.colorization_memory --data FOLDER [--photographs 200 4000 8000]
 
-The photographs of FOLDER are repeated in a temporary folder until there are so many, each time with other bytes behind
-the picture's end, so that no two files are copies of each other. Each row is the whole command in a process of its own,
-for one epoch. Memory is the most that the process held in RAM at once.
+The photographs of FOLDER are repeated in a temporary folder. Each file has other bytes behind the picture's end, so no
+two files are copies of each other. Each row is the whole command for one epoch, in a separate process. Memory is the
+largest amount of RAM that the process held at once.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from common.inputs.images import find_pictures
 
-# ru_maxrss of its own, in kilobytes on Linux; of all children together the largest would hide the smaller ones.
+# The process prints its own ru_maxrss (kilobytes on Linux). RUSAGE_CHILDREN would be the largest of all children.
 TRAIN = """
 import resource, runpy, sys
 sys.argv[0] = "train"
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def trained(folder: Path) -> float:
-    """Train and evaluate on the folder for one epoch; the kilobytes that it took."""
+    """Train and evaluate on the folder for one epoch. Returns the memory in kilobytes."""
     with tempfile.TemporaryDirectory() as runs:
         command = [sys.executable, "-c", TRAIN, "--data", str(folder), "--epochs", "1", "--runs-dir", runs]
         done = subprocess.run(command, capture_output=True, text=True)

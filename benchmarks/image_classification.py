@@ -1,12 +1,12 @@
-"""Image classification beside a plain Keras script of the same network and beside PyTorch.
+"""Image classification beside a plain Keras script of the same network, and beside PyTorch.
 
     python -m benchmarks.image_classification [--data builtin] [--data-dir FOLDER] [--rounds 5] [--model resnet]
 
-Training pictures a second with the pictures as they are and changed at random, pictures answered a second, and the time
-that one picture takes. The contenders take turns, a few batches each; medians over the rounds. `plain Keras` is
-`model.fit` on arrays, its changes are Keras' own RandomRotation, RandomZoom and RandomTranslation; PyTorch (only for
-`--model resnet`) changes with `affine_grid` and `grid_sample`. PyTorch is in the extra `bench`; without it its column
-stays empty.
+It measures training pictures a second, without and with random changes, classified pictures a second, and the time for
+one picture. The contenders take turns, a few batches each; the figures are medians over the rounds. `plain Keras` is
+`model.fit` on arrays; its random changes are Keras' own RandomRotation, RandomZoom and RandomTranslation. PyTorch (only
+for `--model resnet`) makes them with `affine_grid` and `grid_sample`. PyTorch is in the extra `bench`; without it there
+is no such column.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-BATCHES = 24  # of a turn
+BATCHES = 24  # that a contender trains on in one turn
 
 
 def seconds(call: Callable[[], object]) -> float:
@@ -29,18 +29,18 @@ def seconds(call: Callable[[], object]) -> float:
 
 
 def medians(contenders: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Seconds of each call: the median of rounds in which they take turns, after one that is not counted."""
+    """Seconds of each call: the median of the rounds in which they take turns. The first round is not counted."""
     spent: dict[str, list[float]] = {name: [] for name in contenders}
     for turn in range(rounds + 1):
         for name, call in contenders.items():
-            found = seconds(call)
+            duration = seconds(call)
             if turn:
-                spent[name].append(found)
+                spent[name].append(duration)
     return {name: float(np.median(values)) for name, values in spent.items()}
 
 
 def torch_resnet(config: Any, meta: dict) -> Any:
-    """The same residual network in PyTorch, for pictures (n, channels, height, width) already standardised."""
+    """The same residual network in PyTorch, for standardised pictures (n, channels, height, width)."""
     import torch
     from torch import nn
 
@@ -75,7 +75,7 @@ def torch_resnet(config: Any, meta: dict) -> Any:
 
 
 def torch_calls(config: Any, meta: dict, pictures: np.ndarray, targets: np.ndarray) -> dict[str, Callable[[], object]]:
-    """Training as is, training with changes, answering all, answering one: in PyTorch."""
+    """Training without and with random changes, classifying all pictures, classifying one: in PyTorch."""
     import torch
     from torch.nn import functional
 
@@ -115,7 +115,7 @@ def torch_calls(config: Any, meta: dict, pictures: np.ndarray, targets: np.ndarr
 
 
 def keras_calls(config: Any, meta: dict, pictures: np.ndarray, targets: np.ndarray) -> dict[str, Callable[[], object]]:
-    """The same four, as one would write them with Keras alone."""
+    """The same four calls, written with Keras alone."""
     import keras
     from keras import layers
 
@@ -137,19 +137,19 @@ def keras_calls(config: Any, meta: dict, pictures: np.ndarray, targets: np.ndarr
 
 
 def our_calls(config: Any, meta: dict, pictures: np.ndarray, targets: np.ndarray) -> dict[str, Callable[[], object]]:
-    """The same four, as the project does them; one picture from RGB pixels to the answer with its probabilities."""
+    """The same four calls in this project. One picture is classified from its RGB pixels to the probabilities."""
     from common.layers.normalization import fuse
     from common.training import OneCycle
+    from projects.image_classification.encoding import in_colour, picture_stream
     from projects.image_classification.model import build_model
-    from projects.image_classification.predict import Predictor, in_colour
-    from projects.image_classification.stream import Pictures
+    from projects.image_classification.predict import Predictor
 
     model = fuse(build_model(config, meta))
     predictor = Predictor({"model": model}, {**meta, "temperature": 1.0})
     raw = {"picture": in_colour(pictures[0])}
 
     def train(augment: str) -> None:
-        stream = Pictures(pictures, targets, meta["shape"], config.batch_size, augment)
+        stream = picture_stream(pictures, targets, meta["shape"], config.batch_size, augment)
         model.fit(stream, shuffle=False, verbose=0, callbacks=[OneCycle(config.learning_rate, 1)])
 
     return {
@@ -170,13 +170,13 @@ def main() -> None:
     args = parser.parse_args()
 
     from common import cli
+    from common.project import Project
 
     cli.start_keras()
     from projects.image_classification.config import Config
-    from projects.image_classification.data import load_data
 
     config = Config(model=args.model, batch_size=args.batch_size)
-    splits = load_data(config, args.data, args.data_dir)
+    splits = Project("image_classification").load_data(args.data)(config, args.data, args.data_dir)
     rows = min(BATCHES * args.batch_size, len(splits.train)) // args.batch_size * args.batch_size
     pictures, targets = splits.train.inputs[:rows], np.asarray(splits.train.targets[:rows])
     made = {"ours": our_calls, "plain Keras": keras_calls}
@@ -186,12 +186,12 @@ def main() -> None:
     print(f"{args.model}, {rows:,} pictures of {args.data}; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n")
     print("| what | " + " | ".join(calls) + " |\n|---|" + "---:|" * len(calls), flush=True)
     for what, key, count in (
-        ("training, pictures as they are, a second", "train", rows),
-        ("training, pictures changed, a second", "changed", rows),
-        ("answered a second, in batches of 256", "answer", rows),
+        ("training, pictures a second", "train", rows),
+        ("training with random changes, pictures a second", "changed", rows),
+        ("classified pictures a second, in batches of 256", "answer", rows),
         ("one picture, ms", "one", None),
     ):
-        spent = medians({name: own[key] for name, own in calls.items()}, args.rounds)
+        spent = medians({name: contender[key] for name, contender in calls.items()}, args.rounds)
         cells = [f"{count / spent[name]:,.0f}" if count else f"{1000 * spent[name] / 20:.1f}" for name in calls]
         print(f"| {what} | " + " | ".join(cells) + " |", flush=True)
 

@@ -1,9 +1,9 @@
-"""A training step with freed memory kept (`common.cli.keep_freed_memory`) and without, in processes that take turns.
+"""A training step that keeps freed memory (`common.cli.keep_freed_memory`) and one that does not, measured in turn.
 
     python -m benchmarks.memory [--repeats 3]
 
-Two networks: 2 layers of 256 LSTM units, batch 32 x 64 steps, made fast by
-`common.layers.recurrent`, and a convolutional one.
+Two networks are trained, each time in a new process: two layers of 256 LSTM units with batches of 32 × 64 steps,
+accelerated by `common.layers.recurrent`, and a convolutional network.
 """
 
 import argparse
@@ -50,7 +50,7 @@ print(1e3 * seconds / steps, 1e3 * (after.ru_stime - before.ru_stime) / steps,
 
 
 def measured(how: str, network: str) -> list[float]:
-    """[milliseconds a step, of these in the system per core, page faults a step, largest memory in GB]."""
+    """[milliseconds a step, milliseconds a step in the system, page faults a step, largest memory in GB]."""
     command = [sys.executable, "-c", STEP, how, network]
     done = subprocess.run(command, capture_output=True, check=True, text=True)
     return [float(word) for word in done.stdout.split()[-4:]]

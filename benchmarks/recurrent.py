@@ -1,13 +1,13 @@
-"""Recurrent layers on a CPU: ours, stock Keras with and without XLA, and PyTorch, one training step, in one run.
+"""Recurrent layers on a CPU: ours, Keras' own with and without XLA, and PyTorch; one training step, measured in turn.
 
     python -m benchmarks.recurrent [--cells lstm gru simple_rnn] [--sizes 2x256x64x100 …] [--rounds 15]
 
-A step is the forward pass, the backward pass and Adam's update of a language model with a vocabulary of 65: embedding
-of 64, the recurrent layers, one dense layer, cross-entropy at every step. Every contender lives in a process of its
-own with its own defaults and all cores. In each round they take turns: one step untimed, three timed, the median
-counts. A ratio compares two in the same round; the table has its median over the rounds, so that a machine which is
-slower for a while is slower for both. `first step` is what the first step takes, compiling included.
-PyTorch is left out where it is not installed (`pip install -e ".[bench]"`).
+A step is the forward pass, the backward pass and Adam's update of a language model with a vocabulary of 65: an
+embedding of 64 numbers, the recurrent layers, one dense layer, and the cross-entropy of every step. Each contender runs
+in a process of its own, with its own defaults and all cores. In each round they take turns: one step that is not timed,
+then three that are, of which the median counts. A ratio compares two contenders in the same round, and the table has
+the median over the rounds: while the machine is slow it is slow for both. `first step` is the time of the first step,
+compilation included. PyTorch is left out where it is not installed (`pip install -e ".[bench]"`).
 """
 
 import argparse
@@ -25,7 +25,7 @@ CONTENDERS = ("ours", "keras", "keras + XLA", "pytorch")
 
 
 def keras_step(contender: str, cell: str, depth: int, units: int, inputs: np.ndarray, targets: np.ndarray):
-    """A function that trains one step and returns the loss."""
+    """A function that trains one step with Keras and returns the loss."""
     from common import cli
 
     cli.start_keras()
@@ -46,7 +46,7 @@ def keras_step(contender: str, cell: str, depth: int, units: int, inputs: np.nda
 
 
 def torch_step(cell: str, depth: int, units: int, inputs: np.ndarray, targets: np.ndarray):
-    """The same model in PyTorch."""
+    """The same with PyTorch."""
     import torch
     from torch import nn
 
@@ -70,7 +70,7 @@ def torch_step(cell: str, depth: int, units: int, inputs: np.ndarray, targets: n
 
 
 def work(pipe, contender: str, cell: str, depth: int, units: int, batch: int, time_steps: int) -> None:
-    """One contender: says how long its first step took, then times a turn whenever it is asked."""
+    """One contender: sends the seconds of its first step, then those of a step for each True that it receives."""
     random = np.random.default_rng(0)
     inputs, targets = random.integers(0, VOCABULARY, (2, batch, time_steps))
     if contender == "pytorch":
@@ -90,17 +90,17 @@ def timed(call) -> float:
 
 
 def measure(names: list[str], cell: str, size: tuple[int, int, int, int], rounds: int) -> tuple[np.ndarray, np.ndarray]:
-    """(first steps, seconds of (rounds, contenders)), the contenders taking turns."""
+    """Seconds of the first steps (contenders,) and of the steps in each round (rounds, contenders)."""
     context = multiprocessing.get_context("spawn")
     pipes, processes, first = [], [], []
     for name in names:
-        here, there = context.Pipe()
-        process = context.Process(target=work, args=(there, name, cell, *size), daemon=True)
+        pipe, other_end = context.Pipe()
+        process = context.Process(target=work, args=(other_end, name, cell, *size), daemon=True)
         process.start()
-        there.close()
-        pipes.append(here)
+        other_end.close()
+        pipes.append(pipe)
         processes.append(process)
-        first.append(here.recv())
+        first.append(pipe.recv())
     table = []
     for _ in range(rounds):
         row = []

@@ -21,7 +21,8 @@ from rich.console import Console
 
 from common import cli, report, runs
 from common.project import Project
-from common.tools import search as searching
+from common.tools.search import figures, sampler, space
+from common.tools.search import run as running
 
 STRATEGIES = ("grid", "random", "coarse_to_fine")
 
@@ -46,11 +47,11 @@ def measure(args: argparse.Namespace, folder: Path) -> None:
         base = project.config_class(customers=args.customers, epochs=args.epochs, seed=seed)
         found["default"].append({"config": base, **tested(project, base, folder)})
         for strategy in STRATEGIES:
-            search = searching.open_search(project, base, "builtin", folder, folder, strategy, args.trials)
-            study = searching.run_search(search, args.trials, Console(width=160))
-            best = searching.best_trial(study)
+            search = space.open_search(project, base, "builtin", folder, folder, strategy, args.trials)
+            study = running.run_search(search, args.trials, Console(width=160))
+            best = sampler.best_trial(study)
             assert best
-            table = searching.rows(search, study)
+            table = figures.rows(search, study)
             config = dataclasses.replace(base, **search.tried(best.params))
             row = {
                 "config": config,

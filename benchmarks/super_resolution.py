@@ -1,11 +1,11 @@
-"""Super-resolution on a folder of ground-truth pictures: the README's tables, a line a picture as each is finished.
+"""Super-resolution on a folder of ground-truth pictures: the tables of README and EXPERIMENTS, a line per picture.
 
     python -m benchmarks.super_resolution --data FOLDER [--scale 2] [--quality default] [--kernel gaussian]
         [--assume estimate] [--schedule slope] [--stages two] [--seed 0] [--only NAME …] [--save FOLDER]
 
-PSNR (dB) and SSIM are on Y of Y'CbCr without a border of `scale` pixels; `Y rounded` is the same PSNR with Y rounded to
+PSNR (dB) and SSIM are on Y of Y'CbCr without a border of `scale` pixels. `Y rounded` is the same PSNR with Y rounded to
 whole levels first, as MATLAB's rgb2ycbcr does for uint8. `start` is the linear estimate that the network corrects.
-Seconds are of the wall clock, CPU seconds of all cores together; both include learning.
+Seconds are by the clock, CPU seconds of all cores together. Both include the learning.
 """
 
 import argparse
@@ -21,10 +21,12 @@ from common import cli
 from common.inputs.images import write_picture
 from projects.super_resolution.blur import resolve_kernel
 from projects.super_resolution.config import Config
-from projects.super_resolution.data import assumed_kernel, degraded, list_folder
-from projects.super_resolution.evaluate import BASELINES, baseline, scores
+from projects.super_resolution.data import degraded, list_folder
+from projects.super_resolution.encoding import assumed_kernel
+from projects.super_resolution.evaluate import BASELINES
+from projects.super_resolution.metrics import scores
 from projects.super_resolution.predict import Predictor
-from projects.super_resolution.resize import as_uint8, enlarge, to_rgb, to_ycbcr
+from projects.super_resolution.resize import as_uint8, baseline, enlarge, to_rgb, to_ycbcr
 
 
 def main() -> None:
@@ -67,10 +69,10 @@ def main() -> None:
         if not args.baselines_only:
             answers["network"] = predictor.predict({"picture": low})["picture"]
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        found = {name: scores(answer, truth, args.scale) for name, answer in answers.items()}
-        last = names[-1]
-        line = [found[name]["psnr"] for name in names]
-        line += [_rounded(answers[last], truth, args.scale), found["bicubic"]["ssim"], found[last]["ssim"], wall, cpu]
+        figures = {name: scores(answer, truth, args.scale) for name, answer in answers.items()}
+        last, ssim = names[-1], {name: values["ssim"] for name, values in figures.items()}
+        line = [figures[name]["psnr"] for name in names]
+        line += [_rounded(answers[last], truth, args.scale), ssim["bicubic"], ssim[last], wall, cpu]
         table.append(line)
         _print(picture.name, line, len(names), kernel_name if args.assume == "estimate" else "")
         if args.save:
@@ -79,8 +81,8 @@ def main() -> None:
 
 
 def _rounded(answer: np.ndarray, truth: np.ndarray, border: int) -> float:
-    found, wanted = (np.round(to_ycbcr(picture.astype(float))[..., 0]) for picture in (answer, truth))
-    error = np.mean(np.square(found - wanted)[border:-border, border:-border])
+    y, true_y = (np.round(to_ycbcr(picture.astype(float))[..., 0]) for picture in (answer, truth))
+    error = np.mean(np.square(y - true_y)[border:-border, border:-border])
     return float(10 * np.log10(255**2 / error))
 
 

@@ -1,12 +1,12 @@
-"""Text classification beside what one would use instead, and the ten folds of a set without an official test part.
+"""The speed of text classification beside that of common alternatives, and ten-fold cross-validation.
 
     python -m benchmarks.text_classification speed --data imdb --data-dir FOLDER [--texts 2000]
     python -m benchmarks.text_classification folds --data rt_polarity --data-dir FOLDER [--model bag]
 
-speed: texts a second of the bag, from raw text, in training and in answering, and the latency of one text, beside
-scikit-learn's TF-IDF pipeline; an epoch of the recurrent networks beside stock Keras layers; and which share of the
-computed positions is padding with buckets of length and without. folds: accuracy and MCC over ten folds, each trained
-by the project's own `train`.
+speed: the time that the bag takes to train and to answer, from raw text, beside scikit-learn's TF-IDF pipeline; an
+epoch of the recurrent networks beside stock Keras layers; the fraction of the computed positions that is padding, with
+buckets of length and without. folds: accuracy and MCC over ten folds, for sets without an official test part. Each
+fold is trained by the project's own `train`.
 """
 
 import argparse
@@ -19,32 +19,34 @@ from pathlib import Path
 
 import numpy as np
 
+PIPELINE = "scikit-learn's pipeline"
+
 
 def seconds(call: Callable[[], object], repeats: int = 3) -> float:
-    """The median of some calls, after one that is not counted."""
+    """The median time of some calls, after one that is not counted."""
     call()
-    spent = []
+    times = []
     for _ in range(repeats):
         begin = time.perf_counter()
         call()
-        spent.append(time.perf_counter() - begin)
-    return float(np.median(spent))
+        times.append(time.perf_counter() - begin)
+    return float(np.median(times))
+
+
+def row(what: str, ours: float, label: str, other: float) -> None:
+    """Print a line of the table; the times are in seconds."""
+    cells = [f"{value:.3g} s" if value >= 0.05 else f"{1000 * value:.3g} ms" for value in (ours, other)]
+    print(f"| {what} | {cells[0]} | {label} {cells[1]} | {other / ours:.2f} |", flush=True)
 
 
 def speed(data: str, data_dir: Path, texts: int) -> None:
-    """The table of times; `texts` of the training split are used, so that it takes minutes."""
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-
+    """Print the table of times on `texts` texts of the training split."""
+    from common.project import Project
     from projects.text_classification.config import Config
-    from projects.text_classification.data import load_data
-    from projects.text_classification.model import build_models, start_from_naive_bayes
-    from projects.text_classification.predict import Predictor
 
     config = Config(model="ensemble", partner="lstm")
-    splits = load_data(config, data, data_dir)
-    # Spread over the file, which may hold one class after the other.
+    splits = Project("text_classification").load_data(data)(config, data, data_dir)
+    # Spread over the file, because it may hold one class after the other.
     chosen = np.unique(np.linspace(0, len(splits.train) - 1, texts).astype(int))
     split = dataclasses.replace(
         splits.train,
@@ -53,63 +55,69 @@ def speed(data: str, data_dir: Path, texts: int) -> None:
         weights=np.ones(len(chosen)),
         units=None,
     )
-    rows, unit = len(split), splits.meta["unit"]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    print(f"{rows:,} texts of {data} in {unit}s; {cores} cores, load {os.getloadavg()[0]:.1f} at the start\n")
+    unit = splits.meta["unit"]
+    print(f"{len(split):,} texts of {data} in {unit}s; {cores} cores, load {os.getloadavg()[0]:.1f} at the start\n")
     print("| what | ours | beside | ratio (over 1: ours is faster) |\n|---|---:|---:|---:|", flush=True)
+    speed_of_bag(config, splits.meta, split)
+    speed_of_recurrent(config, splits.meta, split)
 
-    def line(what: str, ours: float, other: float, label: str, scale: float = 1.0, kind: str = "s") -> None:
-        print(
-            f"| {what} | {ours * scale:.3g} {kind} | {label} {other * scale:.3g} {kind} | {other / ours:.2f} |",
-            flush=True,
-        )
 
-    def bag_epoch() -> Predictor:
-        models = build_models(dataclasses.replace(config, model="bag"), splits.meta)
-        predictor = Predictor(models, {**splits.meta, "mix": 0.0, "temperature": 1.0})
-        train = predictor.encode_split(split, "bag")
+def speed_of_bag(config, meta: dict, split) -> None:
+    """Training and answering of the bag, from raw text, beside scikit-learn's pipeline."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    from projects.text_classification.model import build_models, start_from_naive_bayes
+    from projects.text_classification.predict import Predictor
+
+    def trained() -> Predictor:
+        models = build_models(dataclasses.replace(config, model="bag"), meta)
+        predictor = Predictor(models, {**meta, "mix": 0.0, "temperature": 1.0})
+        train = predictor.encode_split(split, "bag", config.batch_size, seed=0)
         start_from_naive_bayes(models["bag"], train)
-        models["bag"].fit(train.shuffled(config.batch_size, 0), epochs=5, shuffle=False, verbose=0)
+        models["bag"].fit(train, epochs=5, shuffle=False, verbose=0)
         return predictor
 
-    analyzer, ngrams = ("word", (1, 3)) if unit == "word" else ("char_wb", (1, 5))
+    analyzer, ngrams = ("word", (1, 3)) if meta["unit"] == "word" else ("char_wb", (1, 5))
     pipeline = make_pipeline(
         TfidfVectorizer(analyzer=analyzer, ngram_range=ngrams, binary=True, min_df=2), LogisticRegression(C=10.0)
     )
-    predictor = bag_epoch()
-    pipeline.fit(split.inputs, split.targets)
-    label = "scikit-learn's pipeline"
-    line("train the bag, 5 epochs, from raw text", seconds(bag_epoch, 1), seconds(lambda: pipeline.fit(split.inputs, split.targets), 1), label)  # fmt: skip # noqa: E501
-    line("answer all texts", seconds(lambda: predictor.score(split.inputs)), seconds(lambda: pipeline.predict_proba(split.inputs)), label)  # fmt: skip # noqa: E501
-    one = [split.inputs[0]]
-    line("answer one text", seconds(lambda: predictor.score(one), 20), seconds(lambda: pipeline.predict_proba(one), 20), label, 1000, "ms")  # fmt: skip # noqa: E501
+    fitted = seconds(lambda: pipeline.fit(split.inputs, split.targets), 1)
+    row("train the bag, 5 epochs, from raw text", seconds(trained, 1), PIPELINE, fitted)
+    predictor = trained()
+    for what, texts, repeats in (("answer all texts", split.inputs, 3), ("answer one text", split.inputs[:1], 20)):
+        ours = seconds(lambda texts=texts: predictor.score(texts), repeats)
+        row(what, ours, PIPELINE, seconds(lambda texts=texts: pipeline.predict_proba(texts), repeats))
+
+
+def speed_of_recurrent(config, meta: dict, split) -> None:
+    """An epoch of each recurrent network beside stock Keras layers, and the fraction of padding."""
+    from common.inputs.sequences import batch_width
+    from projects.text_classification.model import build_models
+    from projects.text_classification.predict import Predictor
 
     for kind in ("simple_rnn", "gru", "lstm"):
         small = dataclasses.replace(config, model=kind)
-        stock = build_models(small, splits.meta)[kind]
-        fast = Predictor(build_models(small, splits.meta), splits.meta)
-        train = fast.encode_split(split, kind).shuffled(config.batch_size, 0)
+        stock = build_models(small, meta)[kind]
+        predictor = Predictor(build_models(small, meta), meta)
+        train = predictor.encode_split(split, kind, config.batch_size, seed=0)
 
         def epoch(model, train=train):
             return lambda: model.fit(train, shuffle=False, verbose=0)
 
-        line(
-            f"an epoch of the {kind}",
-            seconds(epoch(fast.networks[kind]), 1),
-            seconds(epoch(stock), 1),
-            "stock Keras layers",
-        )
-
-    lengths = train.rows.lengths
-    bucketed = sum(train.width_of(batch) * len(batch) for batch in train.batches)
+        ours = seconds(epoch(predictor.networks[kind]), 1)
+        row(f"an epoch of the {kind}", ours, "stock Keras layers", seconds(epoch(stock), 1))
+    lengths = predictor.encode(split.inputs, kind).lengths
+    bucketed = sum(batch_width(lengths, meta["limits"], batch) * len(batch) for batch in train.batches)
+    unbucketed = len(lengths) * lengths.max()
     print(f"\npadding: {1 - lengths.sum() / bucketed:.1%} of the computed positions with buckets of length, ", end="")
-    print(
-        f"{1 - lengths.mean() / lengths.max():.1%} without; {1 - bucketed / (len(lengths) * lengths.max()):.1%} saved"
-    )
+    print(f"{1 - lengths.sum() / unbucketed:.1%} without; {1 - bucketed / unbucketed:.1%} of the positions saved")
 
 
 def folds(data: str, data_dir: Path, model: str, runs_dir: Path) -> None:
-    """A table with a line a fold, and mean and standard deviation."""
+    """Print a table with a line for each fold, and the mean and standard deviation over the folds."""
     from common import cli, runs
     from common.project import Project
 
@@ -137,11 +145,13 @@ def folds(data: str, data_dir: Path, model: str, runs_dir: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=("speed", "folds"))
-    parser.add_argument("--data", default="builtin", choices=("builtin", "imdb", "nsmc", "rt_polarity", "sms_spam"))
+    parser.add_argument("--data", default="builtin", help="builtin, or the name of a standard set")
     parser.add_argument("--data-dir", type=Path, default=Path("data"))
     parser.add_argument("--texts", type=int, default=2000)
     parser.add_argument("--model", default="bag")
-    parser.add_argument("--runs-dir", type=Path, help="keep the runs of the folds here")
+    parser.add_argument(
+        "--runs-dir", type=Path, help="where the runs of the folds are kept (left out: they are removed)"
+    )
     args = parser.parse_args()
 
     from common import cli

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,20 @@ import keras
 import numpy as np
 
 from common.errors import UserError
-from common.files import replacing, write_text
+from common.files import read_json, replacing, write_text
 from common.runs import Run
 
+KEPT = 2  # checkpoints: when the last one is damaged, training goes back to the one before it
+STATE = {
+    "epoch": int,
+    "best": (float, None),
+    "best_loss": (float, None),
+    "best_epoch": int,
+    "done": bool,
+    "before": [{str: float}],
+    "history": [{str: float}],
+    "counters": {str: {str: (float, None)}},
+}
 # What Keras' callbacks count. The names are Keras' own: a version that renames one fails here, in `getattr`.
 COUNTERS = {
     keras.callbacks.EarlyStopping: ("wait", "best"),
@@ -72,12 +84,21 @@ class Checkpoint(keras.callbacks.Callback):
                 optimizer.build(model.trainable_variables)
         if not self.pointer.exists():
             return
-        folder = self.folder / self.pointer.read_text()
-        self.state = json.loads((folder / "state.json").read_text())
-        for name, variables in _variables(model).items():
-            _assign(variables, folder / f"{name}.npz")
-        self.best_weights = _read(folder / "best.npz")
-        self._write_history()
+        latest = self.pointer.read_text(encoding="utf-8", errors="replace")
+        saved = sorted((path for path in self.folder.iterdir() if path.is_dir() and path.name <= latest), reverse=True)
+        for folder in saved:
+            try:
+                state = read_json(folder / "state.json", STATE)
+                parts = {name: _read(folder / f"{name}.npz") for name in (*_variables(model), "best")}
+            except (UserError, OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+                print(f"The checkpoint {folder} is damaged ({error}); going back to the one before it.", flush=True)
+                continue
+            self.state, self.best_weights = state, parts.pop("best")
+            for name, variables in _variables(model).items():
+                _assign(variables, parts[name], folder)
+            self._write_history()
+            return
+        raise UserError(f"No checkpoint in {self.folder} can be read: delete that folder to train from the beginning.")
 
     def on_train_begin(self, logs=None):
         # Keras' callbacks reset their counters at the start of `fit`. This one stands behind them in the list.
@@ -121,9 +142,9 @@ class Checkpoint(keras.callbacks.Callback):
         _sync(folder)
         write_text(self.pointer, name)
         self._write_history()
-        for old in self.folder.iterdir():
-            if old.is_dir() and old != folder:
-                shutil.rmtree(old)
+        saved = sorted(path for path in self.folder.iterdir() if path.is_dir())
+        for old in saved[:-KEPT]:
+            shutil.rmtree(old)
 
     def _write_history(self) -> None:
         """Write history.csv whole from the checkpoint's state: a resumed run never holds an epoch twice."""
@@ -147,10 +168,9 @@ def _read(path: Path) -> list[np.ndarray]:
         return [file[f"arr_{i}"] for i in range(len(file.files))]
 
 
-def _assign(variables: list, path: Path) -> None:
-    values = _read(path)
+def _assign(variables: list, values: list[np.ndarray], folder: Path) -> None:
     if [tuple(variable.shape) for variable in variables] != [value.shape for value in values]:
-        raise UserError(f"The checkpoint {path} is of another model than this run's config.json describes.")
+        raise UserError(f"The checkpoint {folder} is of another model than this run's config.json describes.")
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
 

@@ -1,26 +1,29 @@
 """The commands of every project: train, evaluate, predict. TensorFlow is imported only when it is needed."""
 
 import ctypes
+import io
 import os
 import shutil
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
 from typing import Any
 
 import tyro
 
 from common import runs
-from common.errors import UserError
-from common.files import folder_name
+from common.errors import UserError, as_user_error
+from common.files import folder_name, sweep
 from common.project import Project
-from common.runs import Run, data_dir, runs_dir
+from common.runs import Run, Terminated, data_dir, runs_dir
 
 STYLE = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)  # --epochs, not --model.epochs; --x without --no-x
-INTERRUPTED = 130  # the shell's exit status for Ctrl-C
+INTERRUPTED, TERMINATED = 130, 143  # the shell's exit statuses for Ctrl-C and for SIGTERM
 
 
 @dataclass(frozen=True)
@@ -47,27 +50,31 @@ def train_command(package: str) -> None:
     """`python -m projects.<name>.train`: train, evaluate once, print the score table and what to do next."""
     project = Project(package.rpartition(".")[2])
 
-    def main(run: TrainOptions, model: Any) -> Run:
-        if run.resume:
-            resumed = runs.find(project, run.resume, run.runs_dir)
-            if resumed.finished:
-                raise UserError(f"The run {resumed.id} is finished; leave out --resume to start a new one.")
-            if model != project.config_class():
-                raise UserError("--resume goes on with the run's own knobs; leave the other flags out.")
-            return Run(resumed.path, run.tensorboard)
-        return runs.start(project, model, run.data, run.data_dir, run.runs_dir, run.tensorboard)
-
-    main.__annotations__["model"] = project.config_class
+    # The flags are those of both classes; of the second, the project's Config, nothing is known before it is named.
+    Request = make_dataclass("Request", [("run", TrainOptions), ("model", project.config_class)])
     with user_errors():
-        run = _parse(main, project, "train", data_names(project))
-        new = not any(run.path.glob("log.txt"))
+        request: Any = _parse(Request, project, "train", data_names(project))
+        run = asked_run(project, request.run, request.model)
+        new = not (run.path / "log.txt").exists()
         try:
             train_run(run)
-        except UserError:
+        except BaseException:
             if new and not (run.path / "checkpoint").exists():
-                shutil.rmtree(run.path)  # nothing was learnt, and the same mistake would end it again
+                shutil.rmtree(run.path)  # nothing was learnt, so there is nothing to go on with
             raise
         print_next_steps(run)
+
+
+def asked_run(project: Project, options: TrainOptions, config: Any) -> Run:
+    """The run that `train` was asked for: a new one, or the unfinished one that --resume names."""
+    if not options.resume:
+        return runs.start(project, config, options.data, options.data_dir, options.runs_dir, options.tensorboard)
+    run = runs.find(project, options.resume, options.runs_dir)
+    if run.finished:
+        raise UserError(f"The run {run.id} is finished; leave out --resume to start a new one.")
+    if config != project.config_class():
+        raise UserError("--resume goes on with the run's own knobs; leave the other flags out.")
+    return Run(run.path, options.tensorboard)
 
 
 def evaluate_command(package: str) -> None:
@@ -82,13 +89,14 @@ def evaluate_command(package: str) -> None:
         if options.data is not None and not Path(options.data).exists():
             raise UserError(f"--data {options.data} does not exist.")
         run = runs.find(project, options.run, options.runs_dir)
+        if not run.finished:
+            raise UserError(f"The run {run.id} is not finished; go on with it by train --resume {run.id}.")
         start_keras()
         from common import report
 
         result = evaluate_on_one_thread(project, run, options.data)
         folder = run.path if options.data is None else run.path / "evaluations" / folder_name(Path(options.data))
-        timing = run.report["timing"] if run.finished else {}
-        content = report.write(run, result, timing, folder)
+        content = report.write(run, result, run.report["timing"], folder)
         report.print_scores(content)
         print(f"written to {folder / 'report.json'}")
 
@@ -110,24 +118,29 @@ def train_run(run: Run, callbacks: tuple = ()) -> dict[str, Any]:
 
     The project's `train` chooses by validation. `evaluate` then opens the test split once.
     """
-    began = time.perf_counter()
-    run.stop_file.unlink(missing_ok=True)
-    run.log(f"run {run.path}")  # from here on a stop file counts, also while Keras is still being imported
-    start_keras()
-    import keras
+    with run.training():
+        if run.finished:
+            raise UserError(f"The run {run.id} has been finished by another process.")
+        began = time.perf_counter()
+        sweep(run.path)
+        run.stop_file.unlink(missing_ok=True)
+        run.log(f"run {run.path}")  # from here on a stop file counts, also while Keras is still being imported
+        start_keras()
+        import keras
 
-    from common import report, training
+        from common import report, training
 
-    project = run.project
-    keras.utils.set_random_seed(run.config.seed)
-    project.train(run.config, run, callbacks)
-    run.log("evaluating on the test split, with baselines …")
-    result = evaluate_on_one_thread(project, run)
-    if run.stop_file.exists():
-        result.notes.append(f"Training was stopped by hand after {len(run.history)} epochs.")
-    timing = {"total_seconds": time.perf_counter() - began, **training.timing(run)}
-    content = report.write(run, result, timing)
-    shutil.rmtree(run.path / "checkpoint", ignore_errors=True)  # a finished run has nothing to go on with
+        project = run.project
+        keras.utils.set_random_seed(run.config.seed)
+        project.train(run.config, run, callbacks)
+        run.log("evaluating on the test split, with baselines …")
+        with noticing_interrupts():
+            result = evaluate_on_one_thread(project, run)
+        if run.stop_file.exists():
+            result.notes.append(f"Training was stopped by hand after {len(run.history)} epochs.")
+        timing = {"total_seconds": time.perf_counter() - began, **training.timing(run)}
+        content = report.write(run, result, timing)
+        shutil.rmtree(run.path / "checkpoint", ignore_errors=True)  # a finished run has nothing to go on with
     report.print_scores(content)
     run.log(f"{timing['total_seconds']:.0f} s for this command, {timing['train_seconds']:.0f} s of training in all")
     return content
@@ -149,15 +162,68 @@ def data_names(project: Project) -> str:
 
 @contextmanager
 def user_errors():
-    """Turn a `UserError` into one sentence on stderr and exit status 2, and Ctrl-C into a sentence and status 130."""
+    """End a command in one sentence on stderr where the user can mend what is wrong, or has ended it.
+
+    Exit status: 2 for a `UserError` and for a file that the system refuses, 130 for Ctrl-C, 143 for SIGTERM. A reader
+    that closes the pipe (`| head`) ends the command in silence. What the terminal's encoding lacks is printed as "?".
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
-        yield
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+        with _handling({signal.SIGINT: signal.default_int_handler, signal.SIGTERM: _terminate}):
+            yield
+        sys.stdout.flush()
+    except Terminated:
+        print("\nterminated: an unfinished run goes on with --resume RUN", file=sys.stderr)
+        raise SystemExit(TERMINATED) from None
     except KeyboardInterrupt:
         print("\ninterrupted: nothing was finished; an unfinished run goes on with --resume RUN", file=sys.stderr)
         raise SystemExit(INTERRUPTED) from None
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes stdout once more at its end
+        raise SystemExit(1) from None
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except OSError as error:
+        if (mendable := as_user_error(error)) is None:
+            raise
+        print(f"error: {mendable}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def _terminate(number: int, frame: Any) -> None:
+    raise Terminated
+
+
+@contextmanager
+def noticing_interrupts() -> Iterator[None]:
+    """Ctrl-C inside ends the block with KeyboardInterrupt, even where a library catches the exception on its way."""
+    interrupts: list[type[BaseException]] = []
+
+    def interrupt(number: int, frame: Any) -> None:
+        interrupts.append(KeyboardInterrupt if number == signal.SIGINT else Terminated)
+        raise interrupts[-1]
+
+    with _handling({signal.SIGINT: interrupt, signal.SIGTERM: interrupt}):
+        yield
+    if interrupts:
+        raise interrupts[-1]
+
+
+@contextmanager
+def _handling(handlers: dict[int, Any]) -> Iterator[None]:
+    """Handle signals so inside the block. Only the main thread may say how: in another one nothing is changed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def start_keras() -> None:

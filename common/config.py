@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
 
 from common.errors import UserError
+from common.schema import mismatch
 
 
 @dataclass(frozen=True)
@@ -94,32 +95,37 @@ def knobs(config_class: Callable) -> tuple[Knob, ...]:
 
 
 def check(config: Any) -> None:
-    """Raise `UserError` for the first knob that is outside its bounds or its choices."""
+    """Raise `UserError` for the first knob that has another type, or is outside its bounds or its choices."""
     for knob in knobs(type(config)):
         value, flag = getattr(config, knob.name), "--" + knob.name.replace("_", "-")
         if value is None and knob.optional:
             continue
-        if knob.choices and value not in knob.choices:
-            raise UserError(f"{flag} is {value!r}; expected one of {', '.join(map(str, knob.choices))}.")
-        if knob.kind in (int, float):
+        if knob.choices:
+            if not isinstance(value, knob.kind) or value not in knob.choices:
+                raise UserError(f"{flag} is {value!r}; expected one of {', '.join(map(str, knob.choices))}.")
+        elif knob.kind in (int, float):
             smallest, largest = knob.bounds.min, knob.bounds.max
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
-                raise UserError(f"{flag} is {value!r}; expected a number.")
+            if wrong := mismatch(value, knob.kind):
+                raise UserError(f"{flag}: {wrong}.")
             if smallest is not None and value < smallest:
                 raise UserError(f"{flag} is {value}; the least it may be is {smallest}.")
             if largest is not None and value > largest:
                 raise UserError(f"{flag} is {value}; the most it may be is {largest}.")
+        elif not isinstance(value, knob.kind):
+            raise UserError(f"{flag} is {value!r}; expected {'a text' if knob.kind is str else 'true or false'}.")
 
 
 C = TypeVar("C")
 
 
 def from_dict(config_class: Callable[..., C], values: dict[str, Any]) -> C:
-    """A Config from the content of `config.json`. Raises UserError for a knob that this version does not know."""
+    """A Config from the content of `config.json`. Raises UserError for an unknown knob or an illegal value."""
     known = {field.name for field in dataclasses.fields(config_class)}  # type: ignore[arg-type]
     if unknown := sorted(set(values) - known):
         raise UserError(f"The run's config.json has knobs that this version does not know: {', '.join(unknown)}.")
-    return config_class(**values)
+    config = config_class(**values)
+    check(config)
+    return config
 
 
 def _line_comments(config_class: Callable) -> dict[str, str]:

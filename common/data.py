@@ -85,8 +85,9 @@ class Splits:
         ledger = run.path.parent / "looks.csv"
         with ledger.open("a", newline="", encoding="utf-8") as file:
             csv.writer(file).writerow([fingerprint, run.id, time.strftime("%Y-%m-%dT%H:%M:%S%z")])
-        with ledger.open(newline="", encoding="utf-8") as file:
-            return self.sealed_test, sum(row[:1] == [fingerprint] for row in csv.reader(file))
+        with ledger.open(newline="", encoding="utf-8", errors="replace") as file:
+            lines = [line for line in file if "\0" not in line]  # a damaged line counts for nothing
+            return self.sealed_test, sum(line.partition(",")[0] == fingerprint for line in lines)
 
 
 _last: dict[str, Any] = {}  # the splits that were loaded last, and what they depend on
@@ -100,6 +101,12 @@ def load_splits(config: Any, run: Run) -> Splits:
     evaluation of a run read the data once, and so does a search that changes the learning rate from trial to trial.
     Which knobs are read is watched and not declared, so no list of them can go out of date.
     """
+    splits = _load_once(config, run)
+    run.check_data(splits.source.sha256)
+    return splits
+
+
+def _load_once(config: Any, run: Run) -> Splits:
     with _lock:
         place = (run.project, type(config), run.data, run.data_dir, _stamps(run))
         if _last.get("place") == place and all(
@@ -151,11 +158,19 @@ def _watched(config: Any, read: set[str]) -> Any:
 
 
 def hold_out_tenth(targets: Sequence, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Sorted row numbers of training and of a tenth for validation, with the same fraction of each class."""
+    """Sorted row numbers of training and of a tenth for validation, with the same fraction of each class.
+
+    Raises UserError when a tenth of the rows would be fewer than the classes.
+    """
     from sklearn.model_selection import StratifiedShuffleSplit
 
-    parts = StratifiedShuffleSplit(1, test_size=0.1, random_state=seed).split(targets, targets)
-    train, validation = next(parts)
+    splitter = StratifiedShuffleSplit(1, test_size=0.1, random_state=seed)
+    try:
+        train, validation = next(splitter.split(targets, targets))
+    except ValueError:  # scikit-learn's own words speak of its parameters
+        raise UserError(
+            f"{len(targets)} training rows are too few: a tenth of them is validation, and needs some of each class."
+        ) from None
     return np.sort(train), np.sort(validation)
 
 

@@ -1,5 +1,14 @@
 """The one exception that reaches a user as a sentence instead of a traceback."""
 
+import errno
+
+# What a user can mend about a file: a full or read-only disk, missing rights, a folder in place of a file, a long name.
+MENDABLE = {
+    getattr(errno, name)
+    for name in ("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EISDIR", "ENOTDIR", "ENAMETOOLONG", "EFBIG", "ENOENT")
+    if hasattr(errno, name)
+}
+
 
 class UserError(Exception):
     """Something that the user can mend: a wrong file, value or name.
@@ -7,3 +16,11 @@ class UserError(Exception):
     The message is one sentence. It names the file, column and row, or the flag, and says what was expected. The
     command line prints the message and exits with status 2. A page shows it in a red box.
     """
+
+
+def as_user_error(error: OSError) -> UserError | None:
+    """The sentence for an error of the operating system that a user can mend; None for any other."""
+    if error.errno not in MENDABLE:
+        return None
+    place = f"{error.filename}: " if error.filename else ""
+    return UserError(f"{place}{error.strerror or error}.")

@@ -12,6 +12,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from common.errors import UserError
+from common.schema import mismatch
+
+MAX_JSON_BYTES = 64 << 20  # of one file
+TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}(\..+)?")  # the names that `replacing` and `new_folder` give
 
 
 @contextmanager
@@ -55,8 +59,15 @@ def folder_name(source: Path) -> str:
 
     So two files of one name have two folders, and no name leads out of the folder above.
     """
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", source.name).strip(".-") or "data"
-    return f"{plain[:60]}-{hashlib.sha256(str(source.resolve()).encode()).hexdigest()[:8]}"
+    whole = source.resolve()
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", whole.name).strip(".-") or "data"
+    return f"{plain[:60]}-{hashlib.sha256(str(whole).encode()).hexdigest()[:8]}"
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file's content, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_text(path: Path, text: str) -> None:
@@ -70,14 +81,47 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """The content of a JSON file. Raises UserError, which names the file, when it is missing or damaged."""
+def read_json(path: Path, specification: Any = object) -> Any:
+    """The content of a JSON file, checked against a specification (see common/schema.py).
+
+    Raises UserError, which names the file and the place in it, when it is missing, damaged or something else.
+    """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        if path.stat().st_size > MAX_JSON_BYTES:
+            raise UserError(f"{path} is damaged: it has more than {MAX_JSON_BYTES:,} bytes.")
+        value = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+    except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{path} does not exist.") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise UserError(f"{path} is damaged: it is nested too deeply.") from None
+    except ValueError as error:  # not JSON, not UTF-8, or a number that JSON does not have
         raise UserError(f"{path} is damaged: {error}.") from None
+    if wrong := mismatch(value, specification):
+        raise UserError(f"{path} is damaged: {wrong}.")
+    return value
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"it holds {constant}, which JSON does not have")
+
+
+def sweep(folder: Path) -> None:
+    """Remove the temporaries that a killed process has left anywhere in a folder."""
+    for path in list(folder.rglob(".*")):
+        if TEMPORARY.fullmatch(path.name):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def files_in(folder: Path, pattern: str) -> list[Path]:
+    """The regular files in a folder that match, by name: no temporaries, no links, nothing outside of the folder."""
+    return sorted(
+        path
+        for path in folder.glob(pattern)
+        if not path.name.startswith(".") and path.is_file() and not path.is_symlink()
+    )
 
 
 @contextmanager

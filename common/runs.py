@@ -9,22 +9,24 @@
 `report.json` is written last and by one rename. A run is finished when this file exists.
 """
 
+import contextlib
 import csv
 import dataclasses
 import functools
 import os
 import re
 import time
-import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from common import config as config_module
 from common.errors import UserError
-from common.files import read_json, replacing, write_json
+from common.files import files_in, locked, new_folder, read_json, replacing, write_json
+from common.layers.speed import speed_up
 from common.project import Project
+from common.records import TIME_FORMAT, read_report, read_request
 
 
 def runs_dir() -> Path:
@@ -35,6 +37,13 @@ def runs_dir() -> Path:
 def data_dir() -> Path:
     """Where data sets are kept unless a command says otherwise: $KERAS_PORTFOLIO_DATA, else `data`."""
     return Path(os.environ.get("KERAS_PORTFOLIO_DATA", "data"))
+
+
+LOCK_SECONDS = 2.0  # how long a training waits for the run's lock: a list holds it for an instant
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which a container or a cluster sends: the training ends at once, and its last checkpoint stays."""
 
 
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -62,7 +71,7 @@ class Run:
 
     @property
     def request(self) -> dict[str, Any]:
-        return read_json(self.path / "run.json")
+        return read_request(self.path / "run.json")
 
     @property
     def data(self) -> str:
@@ -75,7 +84,7 @@ class Run:
 
     @property
     def config(self) -> Any:
-        return config_module.from_dict(self.project.config_class, read_json(self.path / "config.json"))
+        return config_module.from_dict(self.project.config_class, read_json(self.path / "config.json", {str: object}))
 
     @property
     def finished(self) -> bool:
@@ -83,15 +92,19 @@ class Run:
 
     @property
     def report(self) -> dict[str, Any]:
-        return read_json(self.path / "report.json")
+        return read_report(self.path / "report.json", self.metric[0])
 
     @property
     def history(self) -> list[dict[str, float]]:
         """The rows of history.csv so far; empty before the first epoch has ended."""
-        if not (self.path / "history.csv").exists():
+        path = self.path / "history.csv"
+        if not path.exists():
             return []
-        with (self.path / "history.csv").open(newline="", encoding="utf-8") as file:
-            return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+        try:
+            with path.open(newline="", encoding="utf-8") as file:
+                return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file, strict=True)]
+        except (ValueError, TypeError, csv.Error) as error:
+            raise UserError(f"{path} is damaged: {error}.") from None
 
     @property
     def stop_file(self) -> Path:
@@ -113,22 +126,52 @@ class Run:
 
     def networks(self) -> dict[str, Any]:
         """{name: Keras model} of this run. Only `.keras` files in its folder are opened."""
-        import keras
+        from common.saved import load_network
 
         if not (self.path / "meta.json").exists():
             raise UserError(f"The run {self.id} has saved no model yet.")
-        networks = {}
-        for file in sorted(self.path.glob("*.keras")):
-            if file.name.startswith("."):
-                continue
-            if not zipfile.is_zipfile(file):
-                raise UserError(f"{file} is damaged.")
-            networks[file.stem] = keras.saving.load_model(file, compile=False, safe_mode=True)
-        return networks
+        return {file.stem: speed_up(load_network(file)) for file in files_in(self.path, "*.keras")}
 
     def load(self) -> Any:
         """The project's Predictor with the networks of this run."""
-        return self.project.predictor_class(self.networks(), read_json(self.path / "meta.json"))
+        networks, meta = self.networks(), read_json(self.path / "meta.json", {str: object})
+        return self.project.predictor_class(networks, meta)
+
+    def check_data(self, sha256: str) -> None:
+        """Remember the checksum of the run's data. Raises UserError when it is not what the run began with.
+
+        On changed data other rows would be the test split, and the network may have learnt from them.
+        """
+        request = self.request
+        if "sha256" not in request:
+            write_json(self.path / "run.json", {**request, "sha256": sha256})
+        elif request["sha256"] != sha256:
+            raise UserError(
+                f"The data of the run {self.id} ({self.data}) has changed since the run began: train a new run on it."
+            )
+
+    @contextlib.contextmanager
+    def training(self) -> Iterator[None]:
+        """Hold the run's lock while it trains. Raises UserError when another process trains it."""
+        lock = self.path / "lock"
+        deadline = time.monotonic() + LOCK_SECONDS
+        with contextlib.ExitStack() as stack:
+            while not stack.enter_context(locked(lock, wait=False)):
+                if time.monotonic() > deadline:
+                    raise UserError(f"The run {self.id} is training in another process.")
+                time.sleep(0.1)
+            yield
+        if self.finished:
+            lock.unlink(missing_ok=True)
+
+    @property
+    def is_training(self) -> bool:
+        """Whether a process trains this run now."""
+        lock = self.path / "lock"
+        if not lock.exists():
+            return False
+        with locked(lock, wait=False) as free:
+            return not free
 
 
 def start(project: Project, config: Any, data: str, data_dir: Path, runs_dir: Path, tensorboard: bool = False) -> Run:
@@ -141,20 +184,14 @@ def start(project: Project, config: Any, data: str, data_dir: Path, runs_dir: Pa
     data = checked_data(project, data)
     words = [time.strftime("%Y%m%d-%H%M%S"), getattr(config, "model", ""), f"s{config.seed}"]
     stem = "-".join(word for word in words if word)
-    for suffix in ["", *(f"-{i}" for i in range(2, 1000))]:
-        path = runs_dir / project.name / (stem + suffix)
-        try:
-            path.mkdir(parents=True)
-            break
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise UserError(f"The run folder {path} cannot be made: {error.strerror or error}.") from None
-    write_json(path / "config.json", dataclasses.asdict(config))
-    write_json(
-        path / "run.json",
-        {"data": data, "data_dir": str(data_dir.resolve()), "created": time.strftime("%Y-%m-%dT%H:%M:%S%z")},
-    )
+    paths = (runs_dir / project.name / (stem + suffix) for suffix in ["", *(f"-{i}" for i in range(2, 1000))])
+    path = next(path for path in paths if not path.exists())
+    with new_folder(path) as folder:  # all at once: a kill leaves no folder that nothing lists
+        write_json(folder / "config.json", dataclasses.asdict(config))
+        write_json(
+            folder / "run.json",
+            {"data": data, "data_dir": str(data_dir.resolve()), "created": time.strftime(TIME_FORMAT)},
+        )
     return Run(path, tensorboard)
 
 
@@ -207,17 +244,18 @@ def best(project: Project, entries: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def list_runs(project: Project, runs_dir: Path) -> list[dict[str, Any]]:
-    """Every run of a project, newest first: {run, status, data, created, report}.
+    """Every run of a project, newest first: {run, status, data, created, report, reason}.
 
-    status: `finished`, `unfinished` (it trains, was stopped or was killed; `--resume` goes on) or `damaged` (a file
-    of it cannot be read). report: the keys LISTED of report.json.
+    status: `finished`, `training`, `unfinished` (it was stopped or killed; `--resume` goes on) or `damaged` (a file of
+    it cannot be read; `reason` says which). report: the keys LISTED of report.json.
     """
     entries = []
     for path in (runs_dir / project.name).glob("*/run.json"):
-        status, data, created, report = _listed(
-            Run(path.parent), project.card.METRIC[0], _stamp(path), _stamp(path.with_name("report.json"))
-        )
-        entries.append({"run": Run(path.parent), "status": status, "data": data, "created": created, "report": report})
+        run = Run(path.parent)
+        entry = {"run": run, **_listed(run, _stamp(path), _stamp(path.with_name("report.json")))}
+        if entry["status"] == "unfinished" and run.is_training:
+            entry["status"] = "training"
+        entries.append(entry)
     return sorted(entries, key=lambda entry: (entry["created"], entry["run"].id), reverse=True)
 
 
@@ -235,20 +273,17 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 # A page lists the runs at every click, and there may be hundreds. A run is read again only when its files have changed.
 @functools.lru_cache(maxsize=5000)
-def _listed(run: Run, metric: str, *stamps: tuple[int, int]) -> tuple[str, str, str, dict[str, Any]]:
-    """(status, data, created, report) of a run for `list_runs`. stamps: `_stamp` of its files, as the cache's key."""
-    data, created = "?", ""
+def _listed(run: Run, *stamps: tuple[int, int]) -> dict[str, Any]:
+    """An entry of `list_runs` without its run. stamps: `_stamp` of the run's files, as the cache's key."""
+    entry: dict[str, Any] = {"status": "damaged", "data": "?", "created": "", "report": {}, "reason": ""}
     try:
         request = run.request
-        data, created = str(request["data"]), str(request["created"])
-        if not run.finished:
-            return "unfinished", data, created, {}
-        content = run.report
-        report = {key: content[key] for key in LISTED}
-        # A report that lacks what lists show counts as damaged.
-        _ = report["validation"][metric], report["data"]["sizes"], report["timing"]["total_seconds"]
-        test = report["test"]
-        _ = test["model"][metric]["value"], test["baselines"].items(), test["comparison"].items()
-        return "finished", data, created, report
-    except (UserError, AttributeError, KeyError, TypeError, ValueError, OSError):
-        return "damaged", data, created, {}
+        entry.update(data=request["data"], created=request["created"])
+        if run.finished:
+            report = run.report
+            entry.update(status="finished", report={key: report[key] for key in LISTED})
+        else:
+            entry["status"] = "unfinished"
+    except (UserError, OSError) as error:
+        entry["reason"] = str(error)
+    return entry

@@ -69,6 +69,7 @@ def array_stream(inputs: Any, targets: Any, weights: Any, batch_size: int, seed:
     """A stream of arrays in memory, shuffled anew in each epoch.
 
     inputs: an array, or a tuple or dict of arrays, with one row an example. targets, weights: arrays (rows,), or None.
+    There are no weights without targets: Keras cannot read such a batch from a stream.
     """
     parts = [inputs, targets, weights]
     while parts[-1] is None:

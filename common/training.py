@@ -13,7 +13,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from common.checkpoint import Checkpoint
 from common.config import TrainingKnobs
-from common.runs import Run
+from common.layers.speed import speed_up
+from common.runs import Run, Terminated
 from common.stream import Stream, array_stream, reraise_stream_errors
 
 WARM_UP = 0.15  # fraction of the steps in which the learning rate rises
@@ -42,7 +43,7 @@ def fit(
 
     Training goes on from the run's checkpoint where there is one, and then ends with the same weights as a training
     that was never interrupted. Ctrl-C, or the run's stop file, ends training after the current batch with the best
-    epoch so far. Ctrl-C before the end of the first epoch is passed on.
+    epoch so far. Ctrl-C before the end of the first epoch is passed on, and so is SIGTERM.
     """
     name, mode = run.metric
     metric = f"val_{name}"
@@ -51,13 +52,12 @@ def fit(
         metric, factor=0.5, patience=max(1, config.patience // 2), mode=mode, min_lr=1e-6
     )
     checkpoint = Checkpoint(run, metric, mode, {"early_stopping": stopping, "plateau": plateau}, part)
-    checkpoint.restore(model)
+    checkpoint.restore(speed_up(model))
     if checkpoint.state["done"]:
         run.log(f"This training had ended after epoch {checkpoint.state['epoch']}; nothing is left to train.")
     else:
         stream = train if isinstance(train, Stream) else array_stream(*_parts(train), config.batch_size, config.seed)
-        # Keras reads two batches before the first epoch begins, to learn their shapes.
-        stream.epoch = checkpoint.state["epoch"]
+        stream.epoch = checkpoint.state["epoch"]  # Keras reads two batches before the first epoch, for their shapes
         # The order matters. First comes what adds to the epoch's figures, then what decides by them. The checkpoint
         # comes last, so that it saves what the others have decided.
         ordered = [
@@ -83,8 +83,9 @@ def fit(
                     callbacks=ordered,
                     verbose=0,
                 )
-        except KeyboardInterrupt:
-            if checkpoint.state["best_epoch"] == 0:
+        except KeyboardInterrupt as interrupt:
+            # SIGTERM leaves no time to evaluate: the run stays unfinished, with its last checkpoint.
+            if isinstance(interrupt, Terminated) or checkpoint.state["best_epoch"] == 0:
                 raise
             run.stop_file.touch()  # so the report says that the run was stopped by hand, as it does for the page's stop
             run.log("Stopped by Ctrl-C: the best epoch so far is kept.")

@@ -1,12 +1,12 @@
-"""The commands around the projects: `python -m projects --help`. They know a project by its contract alone."""
+"""The commands around the projects: `python -m projects --help`. They need nothing of a project but its contract."""
 
 import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 from tyro.extras import SubcommandApp
 
 from common import cli, runs
@@ -17,45 +17,52 @@ app = SubcommandApp()
 
 @dataclass(frozen=True)
 class Where:
-    """Where run folders are."""
+    """Where the runs are."""
 
-    runs_dir: Path = field(default_factory=runs.runs_dir)  # where the run folders are
+    runs_dir: Path = field(default_factory=runs.runs_dir)  # the folder that holds the run folders
 
 
 @dataclass(frozen=True)
-class On:
-    """What to train on, and where runs are kept."""
+class DataOptions:
+    """The data, and where the runs are written."""
 
     data: str = "builtin"  # builtin (needs no network), the name of a standard set, or the path of your own file
-    data_dir: Path = field(default_factory=runs.data_dir)  # where standard sets are looked for and kept
-    runs_dir: Path = field(default_factory=runs.runs_dir)  # where run folders are written
+    data_dir: Path = field(default_factory=runs.data_dir)  # the folder where standard sets are looked for and kept
+    runs_dir: Path = field(default_factory=runs.runs_dir)  # the folder where run folders are written
 
 
 @dataclass(frozen=True)
 class CompareOptions:
-    """What is compared."""
+    """What to compare."""
 
-    models: str = ""  # the models, with commas between; without it every choice of --model
-    seeds: int = 3  # how many seeds, counted from --seed
+    models: str = ""  # the models, separated by commas; without it, every choice of --model
+    seeds: int = 3  # the number of seeds, counted from --seed
 
 
 @dataclass(frozen=True)
 class SearchOptions:
     """How to search."""
 
-    strategy: Literal["coarse_to_fine", "random", "grid", "tpe"] = "coarse_to_fine"  # the lecture's order, or others
-    trials: int = 20  # how many configs are tried; more than before goes on with the same search
-    knobs: str = ""  # the knobs to search, with commas between; without it those that have a range
+    strategy: Literal["coarse_to_fine", "random", "grid", "tpe"] = "coarse_to_fine"  # how the values are chosen
+    trials: int = 20  # the number of configs to try; a larger number continues the same search
+    knobs: str = ""  # the knobs to search, separated by commas; without it, all that have a search range
 
 
 @dataclass(frozen=True)
 class NoProjectYet:
-    """`python -m projects COMMAND NAME --help` lists the knobs of NAME too."""
+    """`python -m projects COMMAND NAME --help` also lists the knobs of the project NAME."""
+
+
+def named_config() -> type:
+    """The Config of the project that the command line names. `compare` and `search` have its knobs as flags."""
+    command, name, *_ = [*sys.argv[1:], "", ""]
+    named = command in ("compare", "search") and name and not name.startswith("-")
+    return Project(name).config_class if named else NoProjectYet
 
 
 @app.command(name="list")
 def list_projects(where: Where) -> None:
-    """Every project: its data, how many runs it has, and the best of them beside the best baseline."""
+    """List every project: its data, its number of runs, and its best run beside the best baseline."""
     from common.tools.list import print_projects
 
     print_projects(where.runs_dir)
@@ -76,16 +83,16 @@ def export(
         name: the project.
         format: SavedModel for TensorFlow Serving, LiteRT for phones and small machines, ONNX for other runtimes.
         run: id of a run, best (by validation) or latest.
-        output: the new folder; left out, exports/<project>/<run>-<format>.
-        size: LiteRT only: what free dimensions (time, height, width) are fixed to.
+        output: the new folder; without it, exports/<project>/<run>-<format>.
+        size: LiteRT only: the size that free dimensions (time, height, width) get.
     """
-    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # an LSTM traced on a GPU holds an operation that ONNX lacks
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # an LSTM that is traced on a GPU has an operation that ONNX lacks
     from common.tools import export
 
     export.check(Project(name), format)
-    found = runs.find(Project(name), run, where.runs_dir)
-    output = output or Path("exports") / name / f"{found.id}-{format}"
-    export.print_table(export.export(found, format, output, size), output)
+    chosen = runs.find(Project(name), run, where.runs_dir)
+    output = output or Path("exports") / name / f"{chosen.id}-{format}"
+    export.print_table(export.export(chosen, format, output, size), output)
 
 
 @app.command
@@ -95,33 +102,36 @@ def fork(
     where: Where,
     title: str | None = None,
     run: str | None = None,
+    extras: Annotated[str, arg(name="with")] = "",
 ) -> None:
     """Make a new repository out of one project: its page, tests, README, CI workflow and a first commit.
 
     Args:
         name: the project.
         directory: the new folder; it must not exist, or be empty.
-        title: what the page and the README are called; left out, the project's own title.
-        run: carry a run along, so that the page works at once when deployed: an id, best (by validation) or latest.
+        title: the title of the page and the README; without it, the project's own title.
+        run: take a run along, so that the page works at once when deployed: an id, best (by validation) or latest.
+        extras: what else to take along, separated by commas: tools such as search or export; standard for the standard
+            data sets; speed for recurrent layers that are faster on a CPU.
     """
     from common.tools.fork import fork
 
     project = Project(name)
-    found = runs.find(project, run, where.runs_dir) if run else None
-    files = fork(project, directory, title, found)
-    if found and found.data != "builtin":
-        print(f"Note: the run holds samples of {found.data}: publish it only if you may.")
-    print(f"{len(files)} files and a first commit in {directory}. Go on there:\n\n  cd {directory}")
+    chosen = runs.find(project, run, where.runs_dir) if run else None
+    files = fork(project, directory, title, chosen, [word for word in extras.replace(" ", "").split(",") if word])
+    if chosen and chosen.data != "builtin":
+        print(f"Note: the run holds samples of {chosen.data}: publish it only if you may.")
+    print(f"{len(files)} files and a first commit in {directory}. Continue there:\n\n  cd {directory}")
     print(f"  python -m pip install -e . && python -m projects.{name}.train")
 
 
 @app.command
 def notebook(name: Positional[str], output: Path | None = None) -> None:
-    """Write a notebook for Colab or Jupyter that walks through a project: data, model, training, figures, own input.
+    """Write a notebook for Colab or Jupyter about a project: data, model, training, figures, your own input.
 
     Args:
         name: the project.
-        output: the new file; left out, NAME.ipynb here.
+        output: the new file; without it, NAME.ipynb in the current folder.
     """
     from common.tools import notebook
 
@@ -131,53 +141,69 @@ def notebook(name: Positional[str], output: Path | None = None) -> None:
 
 
 @app.command
-def compare(name: Positional[str], options: CompareOptions, on: On, config: Any) -> None:
-    """Train the models of a project on the same split, over several seeds: one table, one picture, paired verdicts."""
+def compare(
+    name: Positional[str],
+    comparison: CompareOptions,
+    data: DataOptions,
+    config: Annotated[Any, arg(constructor_factory=named_config)],
+) -> None:
+    """Train the models of a project on the same data over several seeds: a table, a picture, paired verdicts.
+
+    Ctrl-C stops it; the same command continues.
+
+    Args:
+        name: the project.
+    """
     project = Project(name)
     from common.tools import compare as comparing
 
-    models = tuple(word for word in options.models.replace(" ", "").split(",") if word)
-    comparison = comparing.open_comparison(project, config, models, options.seeds, on.data, on.data_dir, on.runs_dir)
+    models = tuple(word for word in comparison.models.replace(" ", "").split(",") if word)
+    opened = comparing.open_comparison(
+        project, config, models, comparison.seeds, data.data, data.data_dir, data.runs_dir
+    )
     try:
-        comparing.print_table(comparison, comparing.compare(comparison))
+        comparing.print_table(opened, comparing.compare(opened))
     except KeyboardInterrupt:
         stopped()
 
 
 @app.command
-def search(name: Positional[str], options: SearchOptions, on: On, config: Any) -> None:
-    """Search a project's knobs by validation alone. Ctrl-C stops it, the same command goes on, or joins in."""
-    project = Project(name)
-    from common.tools import search as searching
+def search(
+    name: Positional[str],
+    strategy: SearchOptions,
+    data: DataOptions,
+    config: Annotated[Any, arg(constructor_factory=named_config)],
+) -> None:
+    """Search for good values of a project's knobs; only the validation split is used.
 
-    names = tuple(word for word in options.knobs.replace("-", "_").replace(" ", "").split(",") if word)
-    asked = searching.open_search(
-        project, config, on.data, on.data_dir, on.runs_dir, options.strategy, options.trials, names
+    Ctrl-C stops it; the same command continues. Several processes may run the same search at once.
+
+    Args:
+        name: the project.
+    """
+    project = Project(name)
+    from common.tools.search import figures, space
+    from common.tools.search import run as running
+
+    names = tuple(word for word in strategy.knobs.replace("-", "_").replace(" ", "").split(",") if word)
+    opened = space.open_search(
+        project, config, data.data, data.data_dir, data.runs_dir, strategy.strategy, strategy.trials, names
     )
     try:
-        searching.run_search(asked, options.trials)
-    except searching.Stopped:
+        running.run_search(opened, strategy.trials)
+    except running.Stopped:
         stopped()
     finally:
-        if asked.folder.exists():
-            searching.print_result(asked)
+        if opened.folder.exists():
+            figures.print_result(opened)
 
 
 def stopped() -> None:
-    print("stopped: the same command goes on", file=sys.stderr)
+    """Say how to continue, and exit with the status of Ctrl-C."""
+    print("stopped: the same command continues", file=sys.stderr)
     raise SystemExit(cli.INTERRUPTED)
-
-
-def take_the_knobs_of_the_named_project(arguments: list[str]) -> None:
-    """`compare` and `search` take the knobs of the project that the command line names."""
-    commands = {"compare": compare, "search": search}
-    named = [argument for argument in arguments[1:2] if not argument.startswith("-")]
-    for name, command in commands.items():
-        known = named and arguments[0] == name
-        command.__annotations__["config"] = Project(named[0]).config_class if known else NoProjectYet
 
 
 if __name__ == "__main__":
     with cli.user_errors():
-        take_the_knobs_of_the_named_project(sys.argv[1:])
         app.cli(prog="python -m projects", description=__doc__, config=cli.STYLE)

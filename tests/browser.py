@@ -18,8 +18,8 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 
 def executable() -> str | None:
     """An installed Chromium, else the one that `python -m playwright install chromium` brought, else None."""
-    if found := next(filter(None, map(shutil.which, NAMES)), None):
-        return found
+    if installed := next(filter(None, map(shutil.which, NAMES)), None):
+        return installed
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -29,7 +29,7 @@ def executable() -> str | None:
 
 @contextmanager
 def served(script: str | Path, runs_dir: Path, root: Path = ROOT) -> Iterator[str]:
-    """The address of a page (`apps/main.py`) while Streamlit serves it to this machine alone, with these runs."""
+    """The address of a page such as `apps/main.py`. Streamlit serves it, with these runs, while the block runs."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
@@ -64,16 +64,16 @@ def browser() -> Iterator[Any]:
 
     path = executable()
     with sync_playwright() as playwright:
-        # Containers have no sandbox of their own to give; only pages of this machine are opened.
-        opened = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        # Chromium's sandbox does not work in a container. It opens pages of this machine only, so it needs none.
+        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
         try:
-            yield opened
+            yield chromium
         finally:
-            opened.close()
+            chromium.close()
 
 
 def settle(page: Any) -> None:
-    """Wait until the page's script has run to its end and its pictures are there."""
-    page.wait_for_selector('[data-testid="stMain"] h1', timeout=120_000)  # before its first run it is "notRunning" too
+    """Wait until the page's script has ended and its pictures are loaded."""
+    page.wait_for_selector('[data-testid="stMain"] h1', timeout=120_000)  # before its first run it is also "notRunning"
     page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=120_000)
     page.wait_for_function("[...document.images].every(image => image.complete)")

@@ -1,7 +1,6 @@
 """The gallery and every page in a real browser: open, switch the language, get an answer, start and stop a training."""
 
 import re
-import shutil
 
 import pytest
 from playwright.sync_api import expect
@@ -9,45 +8,44 @@ from playwright.sync_api import expect
 from common import runs
 from common.project import Project
 from tests.browser import browser, executable, served, settle
-from tests.conftest import PROJECTS, one_now_others_slow
+from tests.conftest import PROJECTS, copy_run, one_now_others_slow
 
 pytestmark = pytest.mark.skipif(
     executable() is None, reason="no Chromium: install one, or run `python -m playwright install chromium`"
 )
-SLOW = 120_000  # ms: a busy machine, and a server that loads TensorFlow
+SLOW = 120_000  # milliseconds that a busy machine may take, with a server that loads TensorFlow
 
 
 @pytest.fixture(scope="module")
 def suite(trained, tmp_path_factory):
-    """(open a page, runs folder): the gallery as a visitor meets it, with a finished and an unfinished run each."""
+    """(function that opens a page, runs folder): the gallery with a finished and an unfinished run of each project."""
     folder = tmp_path_factory.mktemp("browser") / "runs"
     for name in PROJECTS:
-        finished = trained(name)
-        shutil.copytree(finished.path, folder / name / finished.id)
+        finished = copy_run(trained(name), folder)
         runs.start(Project(name), Project(name).toy, "builtin", finished.data_dir, folder)
     with browser() as chromium, served("apps/main.py", folder) as address:
 
-        def opened(path: str):
+        def open_page(path: str):
             page = chromium.new_page(viewport={"width": 1280, "height": 900})
             page.set_default_timeout(SLOW)
             page.goto(f"{address}/{path}")
             settle(page)
             return page
 
-        yield opened, folder
+        yield open_page, folder
 
 
-def whole(page) -> bool:
-    """Neither an error of the page nor a red box."""
+def has_no_error(page) -> bool:
+    """The page shows neither a traceback nor a red box."""
     return not page.get_by_test_id("stException").count() and not page.get_by_test_id("stAlertContentError").count()
 
 
 def test_gallery(suite):
-    opened, _ = suite
-    page = opened("")
+    open_page, _ = suite
+    page = open_page("")
     cards = [Project(name).card for name in PROJECTS]
     expect(page.get_by_test_id("stMetric")).to_have_count(len(PROJECTS), timeout=SLOW)
-    assert whole(page)
+    assert has_no_error(page)
     for card in cards:
         assert page.get_by_role("heading", name=card.TITLE["en"]).is_visible()
     page.get_by_role("radio", name="한국어").click()
@@ -55,7 +53,7 @@ def test_gallery(suite):
     page.get_by_test_id("stMain").get_by_role("link", name="열기").first.click()
     page.locator("h1", has_text=cards[0].TITLE["ko"]).wait_for()  # the language came along
     settle(page)
-    assert whole(page) and page.url.endswith(f"/{PROJECTS[0]}?language=ko")
+    assert has_no_error(page) and page.url.endswith(f"/{PROJECTS[0]}?language=ko")
     page.reload()
     page.locator("h1", has_text=cards[0].TITLE["ko"]).wait_for()
     page.close()
@@ -63,8 +61,8 @@ def test_gallery(suite):
 
 @pytest.mark.parametrize("width", [375, 1280])
 def test_nothing_is_wider_than_the_screen(suite, width):
-    opened, _ = suite
-    page = opened("")
+    open_page, _ = suite
+    page = open_page("")
     page.set_viewport_size({"width": width, "height": 800})
     inner, outer = (
         page.get_by_test_id("stMain").evaluate(f"part => part.{side}Width") for side in ("scroll", "client")
@@ -75,8 +73,8 @@ def test_nothing_is_wider_than_the_screen(suite, width):
 
 @one_now_others_slow
 def test_page(name, suite, trained):
-    opened, folder = suite
-    page, card = opened(name), Project(name).card
+    open_page, folder = suite
+    page, card = open_page(name), Project(name).card
     page.get_by_text("The answer as data").click()
     key = next(iter(trained(name).load().predict(trained(name).load().examples[0])))
     page.get_by_test_id("stJson").get_by_text(re.compile(rf'^"?{re.escape(key)}"?$')).first.wait_for()

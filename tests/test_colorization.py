@@ -1,8 +1,7 @@
 """What only colorization promises."""
 
 import json
-import subprocess
-import sys
+import shutil
 from dataclasses import replace
 
 import keras
@@ -13,16 +12,18 @@ from hypothesis import strategies as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from common import cli, runs, training
+from common import cli, runs, stream
+from common.checkpoint import Checkpoint
 from common.errors import UserError
 from common.inputs import images
-from common.layers import blocks
 from common.project import Project
 from common.runs import Run
-from projects.colorization import evaluate, lab, model, scores, stream, watch
+from projects.colorization import evaluate, lab, metrics, model, watch
 from projects.colorization.config import TOY, Config
-from projects.colorization.data import REGIONS, Picture, load_data, middle, photographs, resized, shrunk
-from projects.colorization.predict import EXAMPLES, MAX_PIXELS, colour_file
+from projects.colorization.data import EXAMPLES, REGIONS, Picture, load_data, photographs, picture_stream, shrunk
+from projects.colorization.encoding import MAX_PIXELS, inputs_and_targets, middle, resized, scaled_shape
+from projects.colorization.predict import colour_file
+from tests.commands import run_here
 from tests.conftest import ROOT
 
 PROJECT = Project("colorization")
@@ -34,10 +35,19 @@ def noise(*shape: int, seed: int = 0) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Eight small photographs' worth of colour gradients, and what builds them."""
+    """Eight small pictures of colour gradients."""
     place = tmp_path_factory.mktemp("photographs")
     for number in range(8):
         images.write_picture(gradient(number), place / f"{number}.png")
+    return place
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """A folder with a test set: 48 training, 8 validation and 8 test pictures."""
+    place = tmp_path_factory.mktemp("many")
+    for number in range(64):
+        images.write_picture(gradient(number), place / ("train" if number < 56 else "val") / f"{number}.png")
     return place
 
 
@@ -55,10 +65,8 @@ def gradient(number: int, height: int = 30, width: int = 24) -> np.ndarray:
 @given(st.binary(min_size=3, max_size=600))
 def test_lab_and_back_is_within_one_level(content):
     picture = np.frombuffer(content[: len(content) // 3 * 3], np.uint8).reshape(1, -1, 3)
-    lightness, ab = lab.to_lab(picture)
-    back = lab.to_rgb(lightness, ab)
-    assert np.abs(back.astype(int) - picture).max() <= 1
-    inputs, targets = stream.scaled(picture)
+    assert np.abs(lab.to_rgb(*lab.to_lab(picture)).astype(int) - picture).max() <= 1
+    inputs, targets = inputs_and_targets(picture)
     assert np.abs(inputs).max() <= 1.0001 and np.abs(targets).max() <= 1
     assert inputs.dtype == targets.dtype == np.float32
 
@@ -66,13 +74,11 @@ def test_lab_and_back_is_within_one_level(content):
 def test_lab_of_every_corner_and_of_a_grid():
     levels = np.array([0, 1, 2, 3, 5, 8, 16, 32, 64, 127, 128, 200, 254, 255], np.uint8)
     picture = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(14, -1, 3)
-    lightness, ab = lab.to_lab(picture)
-    assert np.abs(lab.to_rgb(lightness, ab).astype(int) - picture).max() <= 1
+    assert np.abs(lab.to_rgb(*lab.to_lab(picture)).astype(int) - picture).max() <= 1
 
 
 def test_no_ab_is_grey():
-    lightness, ab = lab.to_lab(noise(9, 9, 3))
-    assert np.ptp(lab.to_rgb(lightness, 0 * ab), axis=-1).max() <= 1
+    assert np.ptp(lab.grey(noise(9, 9, 3)), axis=-1).max() <= 1
 
 
 def test_enlarging_colours():
@@ -88,19 +94,19 @@ def test_enlarging_colours():
 def test_colourfulness_by_hand():
     """Half red, half grey: rg is 200 or 0, yb 100 or 0, so mean and standard deviation are 100 and 50 each."""
     picture = np.zeros((4, 4, 3), np.uint8)
-    assert scores.colourfulness(picture + 77) == 0
+    assert lab.colourfulness(picture + 77) == 0
     picture[:2, :, 0] = 200
-    assert scores.colourfulness(picture) == pytest.approx(1.3 * np.hypot(100, 50))
+    assert lab.colourfulness(picture) == pytest.approx(1.3 * np.hypot(100, 50))
 
 
 def test_histogram_by_hand():
     ab = np.zeros((8, 8, 2))
     ab[:4, :, 0] = 50
-    shares = scores.histogram(ab)
-    middle_bin = scores.BINS // 2
-    assert shares.sum(axis=1).tolist() == [1, 1]
-    assert shares[0, middle_bin] == shares[0, middle_bin + 10] == 0.5 and shares[1, middle_bin] == 1
-    assert scores.histogram(np.full((2, 2, 2), 1000.0))[0, -1] == 1
+    fractions = metrics.histogram(ab)
+    middle_bin = metrics.BINS // 2
+    assert fractions.sum(axis=1).tolist() == [1, 1]
+    assert fractions[0, middle_bin] == fractions[0, middle_bin + 10] == 0.5 and fractions[1, middle_bin] == 1
+    assert metrics.histogram(np.full((2, 2, 2), 1000.0))[0, -1] == 1
 
 
 def test_concordance_by_hand():
@@ -108,8 +114,8 @@ def test_concordance_by_hand():
     ab = np.zeros((4, 4, 2))
     ab[:2, :, 0] = 4
 
-    def of(found):
-        return scores.concordance(scores.moments(found, ab))
+    def of(answer):
+        return metrics.concordance(metrics.moments(answer, ab))
 
     assert of(ab) == pytest.approx(1) and of(0 * ab) == of(0 * ab + 7) == 0
     assert of(ab / 2) == pytest.approx(2 * 2 / (4 + 1 + 1))
@@ -118,12 +124,12 @@ def test_concordance_by_hand():
 
 
 def test_keras_concordance_is_numpys():
-    wanted, found = (np.random.default_rng(seed).normal(0, 30, (3, 16, 20, 2)).astype("float32") for seed in (0, 1))
-    found += wanted
+    truth, answer = (np.random.default_rng(seed).normal(0, 30, (3, 16, 20, 2)).astype("float32") for seed in (0, 1))
+    answer += truth
     metric = model.Concordance()
-    metric.update_state(wanted[:1], found[:1])
-    metric.update_state(wanted[1:], found[1:])
-    assert float(metric.result()) == pytest.approx(scores.concordance(scores.moments(found, wanted)), abs=1e-5)
+    metric.update_state(truth[:1], answer[:1])
+    metric.update_state(truth[1:], answer[1:])
+    assert float(metric.result()) == pytest.approx(metrics.concordance(metrics.moments(answer, truth)), abs=1e-5)
     metric.reset_state()
     assert float(metric.result()) == 0
 
@@ -131,21 +137,20 @@ def test_keras_concordance_is_numpys():
 def test_figures_are_functions_of_weights():
     """Weight two is the picture twice; the intersection is the corpus', which single pictures may not have."""
     pairs = [(noise(12, 12, 3, seed=n), noise(12, 12, 3, seed=n + 9)) for n in range(3)]
-    rows = [scores.measure(*pair) for pair in pairs]
-    assert rows[0]["psnr"] < 15 and scores.measure(pairs[0][1], pairs[0][1])["ssim"] == pytest.approx(1)
-    twice = scores.corpus_figures([*rows, rows[1]])(np.ones(4))
-    assert scores.corpus_figures(rows)(np.array([1.0, 2.0, 1.0])) == pytest.approx(twice)
+    rows = [metrics.measure(*pair) for pair in pairs]
+    assert rows[0]["psnr"] < 15 and metrics.measure(pairs[0][1], pairs[0][1])["ssim"] == pytest.approx(1)
+    twice = metrics.mean_figures([*rows, rows[1]])(np.ones(4))
+    assert metrics.mean_figures(rows)(np.array([1.0, 2.0, 1.0])) == pytest.approx(twice)
     red, green = (np.full((12, 12, 3), colour, np.uint8) for colour in ((200, 60, 60), (60, 150, 60)))
-    swapped = [scores.measure(red, green), scores.measure(green, red)]
-    assert scores.corpus_figures(swapped)(np.ones(2))["intersection_a"] == pytest.approx(1)
-    assert scores.corpus_figures(swapped)(np.ones(2))["concordance"] < -0.9
+    swapped = [metrics.measure(red, green), metrics.measure(green, red)]
+    assert metrics.mean_figures(swapped)(np.ones(2))["intersection_a"] == pytest.approx(1)
+    assert metrics.mean_figures(swapped)(np.ones(2))["concordance"] < -0.9
 
 
 def test_baselines_learn_what_there_is_to_learn(folder):
     """Where lightness tells the colour, both classical baselines nearly find it, and grey does not."""
     splits = load_data(TOY, str(folder), ROOT)
-    painters = evaluate.baselines(splits.train, splits.validation, 16)
-    rows = evaluate.rows_of(splits.validation.inputs, 16, painters)
+    rows = evaluate.score(splits.validation.inputs, 16, evaluate.baselines(splits))
     error = {name: rows[name][0]["ab_mae"] for name in rows}
     assert list(error) == ["grey", "mean_colour_per_lightness", "nearest_neighbour"]
     assert error["mean_colour_per_lightness"] < 0.2 * error["grey"]
@@ -153,23 +158,6 @@ def test_baselines_learn_what_there_is_to_learn(folder):
 
 
 # Networks
-
-
-def test_convolution_block():
-    inputs = keras.Input((8, 8, 3))
-    x = blocks.conv(inputs, 5, 4, strides=2, norm="batch", activation="leaky_relu", dropout=0.5, name="down")
-    built = keras.Model(inputs, blocks.conv(x, 7, padding="valid", pool="max", name="out"))
-    names = [layer.name for layer in built.layers[1:]]
-    assert names == ["down", "down_norm", "down_leaky_relu", "down_dropout", "out", "out_relu", "out_pool"]
-    assert not built.get_layer("down").use_bias and built.get_layer("out").use_bias
-    assert built.output_shape == (None, 1, 1, 7)
-    instance = keras.Model(inputs, blocks.conv(inputs, 4, norm="instance", activation=None))
-    outputs = instance.predict(np.random.default_rng(0).normal(5, 3, (2, 8, 8, 3)), verbose=0)
-    np.testing.assert_allclose(outputs.mean(axis=(1, 2)), 0, atol=1e-4)
-    average = keras.Model(inputs, blocks.conv(inputs, 4, 1, activation=None, pool="average", name="c"))
-    plain = keras.Model(inputs, average.get_layer("c").output)
-    x = np.random.default_rng(0).normal(size=(1, 8, 8, 3)).astype("float32")
-    np.testing.assert_allclose(average(x)[0, 0, 0], np.mean(plain(x)[0, :2, :2], axis=(0, 1)), atol=1e-5)
 
 
 def test_generator_is_small_and_of_any_size():
@@ -204,7 +192,8 @@ def test_discriminator_sees_its_patch_and_no_more(patch):
 def test_a_step_teaches_both_networks_and_the_average_follows():
     gan = model.build_model(replace(TOY, average=0.9), {})
     before = {name: getattr(gan, name).get_weights() for name in ("generator", "discriminator", "averaged")}
-    data = stream.scaled(noise(4, 16, 16, 3))
+    data = inputs_and_targets(noise(4, 16, 16, 3))
+    gan.run_eagerly = True  # for a single step, tracing takes longer
     gan.train_on_batch(*data)
     for name, weights in before.items():
         moved = [np.abs(a - b).max() for a, b in zip(getattr(gan, name).get_weights(), weights, strict=True)]
@@ -220,12 +209,11 @@ def test_it_learns_the_colours_of_gradients(name, folder):
     config = replace(TOY, model=name, learning_rate=1e-2, dropout=0.0)
     colorizer = model.build_model(config, {})
     pictures = photographs(folder)
-    drawn = stream.Photographs(pictures, 16, 8, zoom=1.2)
-    for _ in range(150):
-        drawn.on_epoch_begin()
-        colorizer.train_on_batch(*drawn[0])
+    batches = picture_stream(pictures, 16, 8, zoom=1.2)
+    for batches.epoch in range(150):
+        colorizer.train_on_batch(*batches[0])
     truth = np.stack([middle(shrunk(picture, 16), 16) for picture in pictures])
-    inputs, targets = stream.scaled(truth)
+    inputs, targets = inputs_and_targets(truth)
     error = np.abs(np.asarray(colorizer(inputs, training=False)) - targets).mean()
     assert error < 0.6 * np.abs(targets).mean()
 
@@ -235,38 +223,61 @@ def test_it_learns_the_colours_of_gradients(name, folder):
 
 class Stop(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
-        if epoch == 2:
+        if epoch == 4:
             raise RuntimeError("stop")
 
 
-def test_resume_restores_both_networks_and_both_optimizers(tmp_path):
-    run = runs.start(PROJECT, replace(TOY, epochs=4), "builtin", tmp_path, tmp_path / "runs")
+@pytest.fixture(scope="module")
+def resumed(many, tmp_path_factory):
+    """(a run that was stopped after four epochs and resumed, the model that its checkpoint gave back).
+
+    The generator cannot learn, so the discriminator soon knows every answer.
+    """
+    place = tmp_path_factory.mktemp("resumed")
+    config = replace(TOY, patch=16, width=8, epochs=6, learning_rate=1e-8, discriminator_rate=1e-2)
+    run = runs.start(PROJECT, config, str(many), place, place / "runs")
     with pytest.raises(RuntimeError):
-        PROJECT.train(run.config, run, (Stop(),))
-    resumed = model.build_model(run.config, {})
-    fresh = [weight.copy() for weight in resumed.discriminator.get_weights()]
-    training.Checkpoint(run, "val_concordance", "max", {}).restore(resumed)
-    steps = 2 * -(-152 // TOY.batch_size)
-    for optimizer, network in (
-        (resumed.optimizer, resumed.generator),
-        (resumed.second_optimizer, resumed.discriminator),
-    ):
-        assert int(optimizer.iterations.numpy()) == steps
+        cli.train_run(run, (Stop(),))
+    restored = model.build_model(config, {})
+    Checkpoint(run, "val_concordance", "max", {}).restore(restored)
+    cli.train_run(run)
+    return run, restored
+
+
+def test_resume_restores_both_networks_and_both_optimizers(resumed):
+    run, restored = resumed
+    fresh = model.build_model(run.config, {}).discriminator.get_weights()
+    optimizers = (restored.optimizer, restored.discriminator_optimizer)
+    for optimizer, network in zip(optimizers, (restored.generator, restored.discriminator), strict=True):
+        assert int(optimizer.iterations.numpy()) == 4 * 48 // run.config.batch_size
         assert len(optimizer.variables) > 2 * len(network.trainable_variables)
         assert any(np.abs(variable.numpy()).sum() > 0 for variable in optimizer.variables[2:])
-    assert any(np.abs(a - b).max() > 0 for a, b in zip(fresh, resumed.discriminator.get_weights(), strict=True))
-    PROJECT.train(run.config, run)
-    assert [row["epoch"] for row in run.history] == [1, 2, 3, 4]
+    assert any(np.abs(a - b).max() > 0 for a, b in zip(fresh, restored.discriminator.get_weights(), strict=True))
+
+
+def test_a_resumed_training_goes_on_with_schedule_and_figures(resumed):
+    run = resumed[0]
+    assert [row["epoch"] for row in run.history] == [1, 2, 3, 4, 5, 6]
     rates = [row["learning_rate"] for row in run.history]
-    assert rates == pytest.approx([TOY.learning_rate * part for part in (1, 1, 1, 0.5)]), "the schedule starts anew"
+    parts = (1, 1, 1, 1, 2 / 3, 1 / 3)
+    assert rates == pytest.approx([run.config.learning_rate * part for part in parts]), "the schedule starts anew"
     strips = sorted((run.path / "figures" / "samples").glob("*.png"))
-    assert [strip.stem for strip in strips] == [f"epoch-{number:03d}" for number in (1, 2, 3, 4)]
+    assert [strip.stem for strip in strips] == [f"epoch-{number:03d}" for number in (1, 2, 3, 4, 5, 6)]
     assert images.read_picture(strips[0]).shape == (16, 16 * watch.SAMPLES, 3)
     for figure in ("samples", "losses"):
         assert images.read_picture(run.path / "figures" / f"{figure}.png").size
 
 
-def test_collapse_is_told_from_a_mood():
+def test_a_collapsed_discriminator_is_reported_once(resumed):
+    """The log and the card say it; three consecutive epochs count across a resumption."""
+    run = resumed[0]
+    assert run.history[0]["discriminator_accuracy"] < 0.95, "it was pinned before it had learnt"
+    assert run.history[-1]["discriminator_accuracy"] > 0.99
+    assert (run.path / "log.txt").read_text().count("the discriminator has collapsed") == 1
+    assert "the discriminator has collapsed" in (run.path / "MODEL_CARD.md").read_text()
+
+
+def test_only_consecutive_epochs_are_a_collapse():
     fine = {"discriminator_accuracy": 0.7, "discriminator_loss": 0.6}
     pinned = {"discriminator_accuracy": 1.0, "discriminator_loss": 0.02}
     wrong = {"discriminator_accuracy": 0.0, "discriminator_loss": 3.0}
@@ -277,28 +288,18 @@ def test_collapse_is_told_from_a_mood():
         assert "in epochs 2 to 4" in watch.collapse([fine, row, row, row, fine])
 
 
-def test_a_collapsed_discriminator_is_said(tmp_path):
-    """A generator that cannot move, so the discriminator soon knows every answer: the log says it once, the card too."""
-    config = replace(TOY, patch=16, width=8, batch_size=8, epochs=12, learning_rate=1e-8, discriminator_rate=3e-3)
-    run = runs.start(PROJECT, config, "builtin", tmp_path, tmp_path / "runs")
-    cli.train_run(run)
-    assert run.history[0]["discriminator_accuracy"] < 0.95, "it was pinned before it had learnt"
-    assert run.history[-1]["discriminator_accuracy"] > 0.99
-    assert (run.path / "log.txt").read_text().count("the discriminator has collapsed") == 1
-    assert "the discriminator has collapsed" in (run.path / "MODEL_CARD.md").read_text()
-
-
 @pytest.fixture(scope="module")
-def l1(trained, tmp_path_factory):
-    """A finished run of the ladder's first model, beside the toy run of the default."""
-    place = trained("colorization").path.parents[1]
-    run = runs.start(PROJECT, replace(TOY, model="l1", epochs=2), "builtin", tmp_path_factory.mktemp("data"), place)
-    cli.train_run(run)
-    return run
+def both(trained, many, tmp_path_factory):
+    """(finished run of `gan`, finished run of `l1`), alone in a runs folder."""
+    place = tmp_path_factory.mktemp("both")
+    gan = Run(shutil.copytree(trained("colorization").path, place / "colorization" / trained("colorization").id))
+    l1 = runs.start(PROJECT, replace(TOY, model="l1", epochs=2), str(many), place / "data", place)
+    cli.train_run(l1)
+    return gan, l1
 
 
-def test_ladder_of_one_is_a_plain_keras_model(l1):
-    run = l1
+def test_ladder_of_one_is_a_plain_keras_model(both):
+    run = both[1]
     assert run.finished and "discriminator_loss" not in run.history[0]
     assert run.load().networks["model"].count_params() == run.report["parameters"]
 
@@ -324,16 +325,11 @@ def test_regions_do_not_touch():
     assert set(splits.sealed_test.units) == {picture.name.split()[0] for picture in splits.train.inputs}
 
 
-@pytest.mark.parametrize(
-    ("train", "test"),
-    [
-        ("train", "val"),
-        ("train2017", "val2017"),
-        ("images/train", "images/val"),
-        ("data/images/train", "data/images/val"),
-    ],
-)
-def test_layouts_with_their_own_test(train, test, tmp_path):
+LAYOUTS = ["train val", "train2017 val2017", "images/train images/val", "data/images/train data/images/val"]
+
+
+@pytest.mark.parametrize(("train", "test"), [layout.split() for layout in LAYOUTS])
+def test_layouts_with_a_test_set(train, test, tmp_path):
     for number in range(10):
         images.write_picture(gradient(number), tmp_path / train / f"{number}.jpg")
     for number in (9, 20, 21):  # 9 is a copy of a training photograph
@@ -377,23 +373,24 @@ def test_pictures_without_colour_are_not_scored(trained, tmp_path):
 
 def test_stream_of_batches(folder, monkeypatch):
     pictures = photographs(folder)
-    plain = stream.Photographs(pictures, 16, 3)
+    plain = picture_stream(pictures, 16, 3)
     batches = [plain[i] for i in range(len(plain))]
     assert [len(inputs) for inputs, _ in batches] == [3, 3, 2]
     truth = middle(shrunk(pictures[3], 16), 16)
-    np.testing.assert_array_equal(batches[1][0][0], stream.scaled(truth)[0])
-    drawn, resumed = (stream.Photographs(pictures, 16, 3, zoom=2.0, epoch=epoch) for epoch in (0, 1))
-    drawn.on_epoch_begin()
+    np.testing.assert_array_equal(batches[1][0][0], inputs_and_targets(truth)[0])
+    drawn, resumed = (picture_stream(pictures, 16, 3, zoom=2.0) for _ in range(2))
     first = drawn[0][0]
     np.testing.assert_array_equal(drawn[0][0], first)
-    drawn.on_epoch_begin()
-    resumed.on_epoch_begin()
+    drawn.epoch = resumed.epoch = 1
     assert first.shape == (3, 16, 16, 1) and not np.array_equal(drawn[0][0], first)
     np.testing.assert_array_equal(drawn[1][0], resumed[1][0])
-    monkeypatch.setattr(images, "KEPT_BYTES", 5000)
-    tight = stream.Photographs(pictures, 16, 8)
+    assert not np.array_equal(picture_stream(pictures, 16, 3, zoom=2.0, seed=1)[0][0], first)
+    caches = []
+    cache = stream.Cache
+    monkeypatch.setattr(stream, "Cache", lambda make: caches.append(cache(make, 5000)) or caches[0])
+    tight = picture_stream(pictures, 16, 8)
     np.testing.assert_array_equal(tight[0][0], np.concatenate([inputs for inputs, _ in batches]))
-    assert 0 < tight.kept.bytes <= 5000 and len(tight.kept) < 8
+    assert 0 < caches[0].bytes <= 5000 and len(caches[0]) < 8
 
 
 def test_shrinking_a_box(tmp_path):
@@ -402,7 +399,7 @@ def test_shrinking_a_box(tmp_path):
     boxed = shrunk(Picture("a", tmp_path / "a.png", (10, 5, 30, 25)), 20)
     np.testing.assert_array_equal(boxed, picture[5:25, 10:30])
     assert shrunk(Picture("a", tmp_path / "a.png"), 16).shape == (16, 24, 3)
-    assert resized(picture, 0.001).shape == (1, 1, 3)
+    assert resized(picture, scaled_shape(40, 60, 0.001)).shape == (1, 1, 3)
 
 
 @pytest.mark.parametrize(
@@ -449,26 +446,23 @@ def test_every_size_is_coloured(shape, trained):
     picture = noise(*shape, 3)
     answer = trained("colorization").load().predict({"picture": picture})
     assert answer["picture"].shape == picture.shape and answer["picture"].dtype == np.uint8
-    assert answer["colourfulness"] == pytest.approx(scores.colourfulness(answer["picture"]))
+    assert answer["colourfulness"] == pytest.approx(lab.colourfulness(answer["picture"]))
 
 
 def test_only_lightness_is_looked_at(trained):
     """A picture and its grey version get nearly the same colours, and the answer keeps the lightness."""
     predictor = trained("colorization").load()
     picture = predictor.examples[0]["picture"]
-    lightness, ab = lab.to_lab(picture)
-    grey = lab.to_rgb(lightness, 0 * ab)
-    answers = [predictor.predict({"picture": part})["picture"] for part in (picture, grey)]
+    answers = [predictor.predict({"picture": part})["picture"] for part in (picture, lab.grey(picture))]
     assert np.abs(answers[0].astype(int) - answers[1]).mean() < 3
-    assert np.abs(lab.to_lab(answers[0])[0] - lightness).mean() < 2
+    assert np.abs(lab.to_lab(answers[0])[0] - lab.to_lab(picture)[0]).mean() < 2
 
 
 def test_a_square_is_answered_as_it_is_scored(trained):
     """The page and the figures show the same colours."""
     predictor = trained("colorization").load()
     picture = noise(16, 16, 3)
-    lightness = lab.to_lab(picture)[0]
-    scored = lab.to_rgb(lightness, evaluate.painter_of(predictor)(lightness[..., 0]))
+    scored = evaluate.coloured_by({"network": evaluate.network_method(predictor)}, picture[None])["network"][0]
     np.testing.assert_array_equal(predictor.predict({"picture": picture})["picture"], scored)
 
 
@@ -502,19 +496,15 @@ def test_pictures_of_other_kinds_are_converted(trained, tmp_path):
         assert images.read_picture(tmp_path / "out.png").shape == (20, 30, 3)
 
 
-def colour(*arguments) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "projects.colorization.predict", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-
-
 def test_command(trained, tmp_path):
     run = trained("colorization")
     Image.fromarray(noise(40, 50)).save(tmp_path / "grey.jpg")
     where = ("--run", "best", "--runs-dir", run.path.parents[1])
-    done = colour("--input", tmp_path / "grey.jpg", "--output", tmp_path / "colour.png", *where)
+    command = "projects.colorization.predict"
+    done = run_here(command, "--input", tmp_path / "grey.jpg", "--output", tmp_path / "colour.png", *where)
     assert done.returncode == 0, done.stderr
     assert np.ptp(images.read_picture(tmp_path / "colour.png"), axis=-1).max() > 0
-    missing = colour("--input", tmp_path / "none.png", "--output", tmp_path / "no.png", *where)
+    missing = run_here(command, "--input", tmp_path / "none.png", "--output", tmp_path / "no.png", *where)
     assert missing.returncode == 2 and "does not exist" in missing.stderr and "Traceback" not in missing.stderr
     images.write_picture(noise(8, 9000, 3), tmp_path / "long.png")
     for source, target, words in [("long.png", "no.png", "9000 × 8 pixels"), ("grey.jpg", "no.txt", "must end in")]:
@@ -546,14 +536,13 @@ def test_meta_is_plain_json(trained):
     assert json.loads(json.dumps(meta)) == meta and len(meta["examples"]) == EXAMPLES
 
 
-def test_page_shows_several_runs_side_by_side(trained, l1, monkeypatch):
-    first, second = trained("colorization"), l1
-    monkeypatch.setenv("KERAS_PORTFOLIO_RUNS", str(first.path.parents[1]))
+def test_page_shows_several_runs_side_by_side(both, monkeypatch):
+    monkeypatch.setenv("KERAS_PORTFOLIO_RUNS", str(both[0].path.parents[1]))
     app = AppTest.from_file(str(ROOT / "apps" / "colorization.py"), default_timeout=120).run()
     assert not app.exception
     alone = len(app.get("image"))
     chosen = next(box for box in app.selectbox if box.label == "Run").value
-    other = next(Run(first.path.parent / name) for name in (first.id, second.id) if name != chosen)
+    other = next(run for run in both if run.id != chosen)
     app.multiselect(key="others").set_value([other]).run()
     assert not app.exception and not app.error
     assert len(app.get("image")) == alone + 1

@@ -1,4 +1,4 @@
-"""The shared parts: config, files, runs, splits, blocks."""
+"""The shared parts: config, files, runs, splits, blocks, figures."""
 
 import dataclasses
 import json
@@ -17,9 +17,10 @@ from common import config, report, runs
 from common.config import Bounds, Search
 from common.data import Source, Split, Splits, split_rows
 from common.errors import UserError
-from common.files import read_json, replacing, write_json
+from common.files import folder_name, read_json, replacing, write_json
 from common.layers import blocks
 from common.project import Project
+from tests import reports
 from tests.conftest import PROJECTS
 
 
@@ -54,8 +55,8 @@ def test_a_knob_out_of_bounds_is_named(wrong, flag):
 
 
 def test_config_survives_json():
-    made = Config(layers=3, column="a")
-    assert config.from_dict(Config, json.loads(json.dumps(dataclasses.asdict(made)))) == made
+    settings = Config(layers=3, column="a")
+    assert config.from_dict(Config, json.loads(json.dumps(dataclasses.asdict(settings)))) == settings
     with pytest.raises(UserError, match="colour"):
         config.from_dict(Config, {"colour": 1})
 
@@ -75,21 +76,27 @@ def test_a_damaged_json_file_is_named(tmp_path):
         read_json(tmp_path / "b.json")
 
 
+def test_results_on_two_files_of_one_name_have_two_folders(tmp_path):
+    names = {folder_name(tmp_path / folder / "mine.csv") for folder in ("a", "b")}
+    assert len(names) == 2 and all(name.startswith("mine.csv-") for name in names)
+    assert folder_name(tmp_path / "mine.csv") == folder_name(tmp_path / "." / "mine.csv")
+    for odd in ("..", ".", "내 자료", "a" * 300, "/", "..hidden"):
+        name = folder_name(tmp_path / odd)
+        assert Path(name).name == name and not name.startswith(".") and len(name) < 100, odd
+
+
 @pytest.fixture
 def project():
     return Project(PROJECTS[0])
 
 
 def finished(project, folder, data: str, value: float | None) -> runs.Run:
-    """A finished run, the better the larger the value; None: a run whose metric was undefined."""
+    """A finished run. A larger value makes it a better run, whatever METRIC's direction; None: METRIC is undefined."""
     run = runs.start(project, project.config_class(), data, folder, folder)
-    metric, mode = project.card.METRIC
+    _, mode = project.card.METRIC
     if mode == "min" and value is not None:
         value = -value
-    content = {"model": "x", "validation": {metric: value}, "data": {"sizes": {}}, "timing": {"total_seconds": 1.0}}
-    content["test"] = {"model": {metric: {"value": value}}, "baselines": {}, "comparison": {}}
-    write_json(run.path / "report.json", content)
-    return run
+    return reports.finish(run, value)
 
 
 def test_runs_are_found(project, tmp_path):
@@ -210,13 +217,13 @@ def test_unknown_optimizer_is_named():
 
 
 def test_run_folders_of_one_second_are_told_apart(project, tmp_path):
-    made = {runs.start(project, project.config_class(), "builtin", tmp_path, tmp_path).id for _ in range(5)}
-    assert len(made) == 5
+    names = {runs.start(project, project.config_class(), "builtin", tmp_path, tmp_path).id for _ in range(5)}
+    assert len(names) == 5
 
 
 def test_a_run_folder_that_cannot_be_made(project, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot be made"):
+    with pytest.raises(UserError, match="cannot be written"):
         runs.start(project, project.config_class(), "builtin", tmp_path, Path(tmp_path / "file"))
 
 
@@ -229,6 +236,6 @@ def test_figures_draw_hangul(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         report.save_figure(figure, tmp_path / "hangul.png")
-    axis.set_title("龘")  # neither font has it: the check above would have noticed
+    axis.set_title("龘")  # neither font has it, so the check above would have failed
     with pytest.warns(UserWarning, match="missing from font"):
         report.save_figure(figure, tmp_path / "missing.png")

@@ -1,5 +1,8 @@
 """compare and list: paired verdicts, what is used again, what is refused; a table whatever lies in the folders."""
 
+import functools
+import importlib
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,6 +18,7 @@ from common.project import Project
 from common.tools import compare
 from common.tools import list as overview
 from projects.fraud_detection.metrics import ranking_figures
+from tests import reports
 from tests.conftest import PROJECTS, ROOT, refused
 
 NAME = "fraud_detection"
@@ -35,8 +39,8 @@ def test_runs_paired_later_have_the_interval_of_runs_paired_at_once():
     at_once = score_table(good, {"other": poor}, directions, weights, units, seed=7)
     alone = [score_table(figures, {}, {}, weights, units, seed=7) for figures in (good, poor)]
     assert alone[0]["draws"] == alone[1]["draws"] == at_once["draws"]
-    for metric, way in directions.items():
-        later = paired(*(np.array(table["resampled"][metric]) for table in alone), way)
+    for metric, direction in directions.items():
+        later = paired(*(np.array(table["resampled"][metric]) for table in alone), direction)
         wanted = at_once["comparison"]["other"][metric]
         assert later == {key: wanted[key] for key in ("low", "high", "verdict")}
 
@@ -78,6 +82,7 @@ def compared(tmp_path_factory):
     """A comparison of both models on toy settings, whose second training crashed once; (comparison, content, folder)."""
     folder = tmp_path_factory.mktemp("compared")
     comparison, train_run, started = opened(folder), cli.train_run, []
+    evaluate = importlib.import_module(f"projects.{NAME}.evaluate")
 
     def crash_at_the_second(run, callbacks=()):
         started.append(run.id)
@@ -86,6 +91,8 @@ def compared(tmp_path_factory):
         return train_run(run, callbacks)
 
     with pytest.MonkeyPatch.context() as patch:
+        # An interval of a hundred resamples is as good to compare with as one of a thousand.
+        patch.setattr(evaluate, "score_table", functools.partial(score_table, resamples=100))
         patch.setattr(cli, "train_run", crash_at_the_second)
         with pytest.raises(RuntimeError, match="crash"):
             compare.compare(comparison)
@@ -134,17 +141,17 @@ def test_models_tested_on_different_rows_are_not_compared(compared, monkeypatch)
     with pytest.raises(UserError, match="different rows"):
         compare.compare(opened(folder))
     monkeypatch.undo()
-    found = {
+    finished = {
         (point["model"], point["seed"]): runs.Run(folder / "runs" / NAME / point["run"]) for point in content["points"]
     }
-    report = found["logistic", 0].path / "report.json"
-    kept = read_json(report)
+    report = finished["logistic", 0].path / "report.json"
+    before = read_json(report)
     try:
-        write_json(report, {**kept, "test": {**kept["test"], "draws": "of another seed"}})
-        pairs = compare.summary(comparison, found)["pairs"]
+        write_json(report, {**before, "test": {**before["test"], "draws": "of another seed"}})
+        pairs = compare.summary(comparison, finished)["pairs"]
         assert pairs[0]["verdict"] == "not paired" and pairs[0]["low"] is None
     finally:
-        write_json(report, kept)
+        write_json(report, before)
 
 
 @needs_a_ladder
@@ -155,13 +162,13 @@ def test_a_second_process_at_the_same_comparison_is_refused(compared):
 
 
 @needs_a_ladder
-@pytest.mark.parametrize(("language", "room"), [("en", "Results"), ("ko", "결과")])
-def test_the_page_shows_the_comparison(compared, monkeypatch, language, room):
+@pytest.mark.parametrize(("language", "tab"), [("en", "Results"), ("ko", "결과")])
+def test_the_page_shows_the_comparison(compared, monkeypatch, language, tab):
     _, content, folder = compared
     monkeypatch.setenv("KERAS_PORTFOLIO_RUNS", str(folder / "runs"))
     app = AppTest.from_file(str(ROOT / "apps" / f"{NAME}.py"), default_timeout=120)
     app.query_params["language"] = language
-    app.session_state[f"{NAME}-tab-{language}"] = room
+    app.session_state[f"{NAME}-tab-{language}"] = tab
     app.run()
     assert not app.exception and not app.error
     heading = {"en": "parameters", "ko": "파라미터"}[language]
@@ -208,9 +215,18 @@ def test_a_project_without_a_ladder_is_compared_over_seeds(tmp_path):
 # list
 
 
+@pytest.fixture
+def finished(request):
+    """A finished run: of the comparison where there is one, else a toy run."""
+    if NAME not in PROJECTS:
+        return request.getfixturevalue("trained")(PROJECTS[0])
+    comparison, _, folder = request.getfixturevalue("compared")
+    return runs.find(comparison.project, "best", folder / "runs")
+
+
 @pytest.mark.parametrize("width", [80, 200])
-def test_list_is_readable_at_any_width(trained, width):
-    run = trained(PROJECTS[0])
+def test_list_is_readable_at_any_width(finished, width):
+    run = finished
     console = Console(width=width, record=True, force_terminal=True, file=None, quiet=False)
     overview.print_projects(run.path.parents[1], console)
     text = console.export_text()
@@ -225,26 +241,23 @@ def test_list_is_readable_at_any_width(trained, width):
 def test_list_survives_what_lies_in_the_folder(tmp_path):
     project = Project(PROJECTS[0])
     assert overview.overview(project, tmp_path)["runs"] == 0
-    metric = project.card.METRIC[0]
 
-    def finished(report):
-        run = runs.start(project, project.config_class(), "builtin", tmp_path, tmp_path)
+    def started():
+        return runs.start(project, project.config_class(), "builtin", tmp_path, tmp_path)
+
+    metric, content = project.card.METRIC[0], reports.content(project, 0.5)
+    figure = {"value": 0.25, "low": 0.125, "high": 0.5}
+    timing = {**content["timing"], "total_seconds": 90}
+    good = reports.finish(started(), 0.5, test={**content["test"], "model": {metric: figure}}, timing=timing)
+    half = [started(), started(), started()]
+    for run, report in zip(
+        half, ({"validation": {metric: 0.9}}, {"validation": {metric: 0.8}, "test": []}, {}), strict=True
+    ):
         write_json(run.path / "report.json", report)
-        return run
-
-    good = finished(
-        {
-            "model": "x",
-            "data": {"sizes": {}},
-            "validation": {metric: 0.5},
-            "test": {"model": {metric: {"value": 0.25, "low": 0.125, "high": 0.5}}, "baselines": {}, "comparison": {}},
-            "timing": {"total_seconds": 90},
-        }
-    )
-    half = [finished({"validation": {metric: 0.9}}), finished({"validation": {metric: 0.8}, "test": []})]
-    broken = finished({})
+    broken = started()
     (broken.path / "report.json").write_text("{")
     row = overview.overview(project, tmp_path)
     assert row["best"] == good.id and "0.250 [0.125, 0.500]" in row["score"] and row["minutes"] == "1.5"
-    assert row["runs"] == 4 and set(row["damaged_runs"]) == {broken.id, *(run.id for run in half)}
+    assert row["runs"] == 5 and set(row["damaged"]) == {broken.id, *(run.id for run in half)}
+    assert all("is damaged" in reason for reason in row["damaged"].values())
     overview.print_projects(tmp_path, Console(width=80))

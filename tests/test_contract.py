@@ -18,6 +18,7 @@ from common import cli, config, runs
 from common.data import Splits
 from common.project import Project
 from common.report import plain
+from tests.commands import ask
 from tests.conftest import PROJECTS, ROOT
 
 every_project = pytest.mark.parametrize("name", PROJECTS)
@@ -41,8 +42,8 @@ def test_card(name):
     assert card.METRIC[1] in ("max", "min")
     assert "builtin" in card.DATA and "PATH" in card.DATA
     assert card.LIMITS and len(card.PREDICT_HINT) == 2
-    for room in ("config", "data", "model", "evaluate", "predict", "train"):
-        assert (ROOT / "projects" / name / f"{room}.py").is_file(), room
+    for file in ("config", "encoding", "data", "model", "predict", "evaluate", "train"):
+        assert (ROOT / "projects" / name / f"{file}.py").is_file(), file
     # In a repository of this project alone the case study is the repository's README.
     folder = ROOT / "projects" / name if len(PROJECTS) > 1 else ROOT
     readme = (folder / "README.md").read_text(encoding="utf-8")
@@ -67,27 +68,23 @@ def test_every_knob_has_help_and_a_legal_default(name):
 @every_project
 @pytest.mark.parametrize("command", ["train", "evaluate", "predict"])
 def test_help_and_refusal_come_before_tensorflow(name, command):
-    script = (
-        "import runpy, sys\n"
-        f"sys.argv = ['x', sys.argv[1]]\n"
-        f"try: runpy.run_module('projects.{name}.{command}', run_name='__main__', alter_sys=False)\n"
-        "except SystemExit as stop: code = stop.code\n"
-        "assert not {'tensorflow', 'keras', 'sklearn'} & set(sys.modules), 'a heavy package was imported'\n"
-        "sys.exit(code)"
-    )
-    helped, refused = (
-        subprocess.run([sys.executable, "-c", script, flag], cwd=ROOT, capture_output=True, text=True)
-        for flag in ("--help", "--no-such-flag")
-    )
+    """`ask` fails when TensorFlow, Keras or scikit-learn has been imported."""
+    helped, refused = (ask(f"projects.{name}.{command}", flag) for flag in ("--help", "--no-such-flag"))
     assert helped.returncode == 0 and "--runs-dir" in helped.stdout, helped.stderr
     assert refused.returncode == 2 and "Traceback" not in refused.stderr, refused.stderr
+
+
+def test_a_command_that_loads_a_heavy_package_is_noticed():
+    with pytest.raises(AssertionError, match="has imported sklearn"):
+        ask("sklearn")
+    helped = ask(f"projects.{PROJECTS[0]}.train", "--help")
+    assert helped.returncode == 0, "the next command has another child"
 
 
 @every_project
 def test_splits_share_nothing(name, trained, tmp_path):
     """No input of one split is in another."""
-    load_data = Project(name)._module("data").load_data
-    splits = load_data(Project(name).toy, "builtin", tmp_path)
+    splits = Project(name).load_data("builtin")(Project(name).toy, "builtin", tmp_path)
     parts = (splits.train, splits.validation, splits.sealed_test)
     rows = [set(map(_key, _rows(part.inputs))) for part in parts]
     assert rows[1] and rows[2]
@@ -136,26 +133,6 @@ def test_report_and_card_are_complete(name, trained):
     assert not list(run.path.glob(".*")), "a temporary file stayed behind"
 
 
-@every_project
-def test_only_evaluate_opens_the_test_split_and_same_seed_same_figures(name, trained, tmp_path, monkeypatch):
-    def refuse(*args):
-        raise AssertionError("the test split was opened during training")
-
-    run = start(name, tmp_path)
-    keras.utils.set_random_seed(run.config.seed)
-    with monkeypatch.context() as patched:
-        patched.setattr(Splits, "open_test", refuse)
-        run.project.train(run.config, run)
-    # The same seed has given the same network, so the figures are those of the run that all these tests share.
-    result = cli.evaluate_on_one_thread(run.project, run)
-    assert plain(result.validation) == trained(name).report["validation"]
-    assert plain(result.test["model"]) == trained(name).report["test"]["model"]
-    for file in (ROOT / "projects" / name).glob("*.py"):
-        text = file.read_text(encoding="utf-8")
-        assert "sealed_test" not in text, f"{file} reaches past open_test"
-        assert "open_test" not in text or file.name == "evaluate.py", f"{file} opens the test split"
-
-
 class Crash(keras.callbacks.Callback):
     """Fails in the middle of the second epoch."""
 
@@ -167,9 +144,27 @@ class Crash(keras.callbacks.Callback):
         self.epoch = epoch
 
 
+@pytest.fixture
+def sealed(monkeypatch):
+    """The test split can be opened by `evaluate` alone."""
+    open_test, evaluate = Splits.open_test, cli.evaluate_on_one_thread
+
+    def refuse(*args):
+        raise AssertionError("the test split was opened during training")
+
+    def opened(*args):
+        with monkeypatch.context() as patched:
+            patched.setattr(Splits, "open_test", open_test)
+            return evaluate(*args)
+
+    monkeypatch.setattr(Splits, "open_test", refuse)
+    monkeypatch.setattr(cli, "evaluate_on_one_thread", opened)
+
+
 @every_project
-def test_a_crashed_training_goes_on(name, trained, tmp_path):
-    run = start(name, tmp_path)
+def test_a_crashed_training_ends_with_the_figures_of_one_that_was_not(name, trained, sealed, tmp_path):
+    """Same seed, same figures to the last digit; no epoch is lost or done twice; training never opens the test split."""
+    whole, run = trained(name), start(name, tmp_path)
     with pytest.raises(RuntimeError, match="crash"):
         cli.train_run(run, (Crash(),))
     assert not run.finished
@@ -178,13 +173,38 @@ def test_a_crashed_training_goes_on(name, trained, tmp_path):
     assert [row["epoch"] for row in first] == [1]
     cli.train_run(run)
     assert run.finished
-    assert [row["epoch"] for row in run.history] == [row["epoch"] for row in trained(name).history]
+    assert [row["epoch"] for row in run.history] == [row["epoch"] for row in whole.history]
     assert run.history[0] == first[0], "the epoch before the crash was trained again"
     assert not (run.path / "checkpoint").exists(), "a finished run keeps nothing to go on with"
+    assert _history(run) == _history(whole)
+    assert _report(run) == _report(whole)
+
+
+def _history(run: runs.Run) -> list:
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in run.history]
+
+
+def _report(run: runs.Run) -> dict:
+    """The report without what differs between two runs with the same figures: times, the run's id, the looks."""
+    content = {key: value for key, value in run.report.items() if key not in ("timing", "run")}
+    content["test"] = {key: value for key, value in content["test"].items() if key != "looks"}
+    content["failures"] = [
+        {key: value for key, value in failure.items() if key != "seconds"} for failure in content["failures"]
+    ]
+    return content
+
+
+@every_project
+def test_only_evaluate_reaches_the_test_split(name):
+    """What `test_a_crashed_training…` asks of the toy setting, asked of the text of all files."""
+    for file in (ROOT / "projects" / name).glob("*.py"):
+        text = file.read_text(encoding="utf-8")
+        assert "sealed_test" not in text, f"{file} reaches past open_test"
+        assert "open_test" not in text or file.name == "evaluate.py", f"{file} opens the test split"
 
 
 # One child for all projects: starting TensorFlow is most of the cost. It first opens every network while `common` and
-# `projects` cannot be imported (a saved model must open in plain Keras), then asks every Predictor.
+# `projects` cannot be imported, because a saved model must open in plain Keras. Then it asks every Predictor.
 CHILD = """
 import json, pathlib, sys
 
@@ -213,12 +233,13 @@ for folder in folders:
 """
 
 
-def test_saved_networks_give_the_same_in_a_fresh_process(trained, tmp_path):
-    finished = [trained(name) for name in PROJECTS]
+def test_saved_networks_give_the_same_in_a_fresh_process(copied):
+    finished = [copied(name) for name in PROJECTS]
+    predictors = [run.load() for run in finished]
     expected = {}
     random = np.random.default_rng(0)
-    for run in finished:
-        for name, network in run.load().networks.items():
+    for run, predictor in zip(finished, predictors, strict=True):
+        for name, network in predictor.networks.items():
             inputs = [random.normal(size=(2, *(size or 4 for size in part.shape[1:]))) for part in network.inputs]
             inputs = [values.astype(part.dtype) for values, part in zip(inputs, network.inputs, strict=True)]
             np.savez(run.path / f"{name}-inputs.npz", *inputs)
@@ -231,13 +252,12 @@ def test_saved_networks_give_the_same_in_a_fresh_process(trained, tmp_path):
         with np.load(folder / f"{name}-outputs.npz") as saved:
             for key, value in zip(saved.files, values, strict=True):
                 np.testing.assert_allclose(saved[key], value, atol=1e-6)
-    for run in finished:
-        predictor = run.load()
+    for run, predictor in zip(finished, predictors, strict=True):
         answer = json.loads(json.dumps(plain(predictor.predict(predictor.examples[0]))))
-        there = json.loads((run.path / "answer.json").read_text())
-        keras.tree.assert_same_structure(there, answer)
-        for found, wanted in zip(keras.tree.flatten(there), keras.tree.flatten(answer), strict=True):
-            assert found == (pytest.approx(wanted, abs=1e-6) if isinstance(wanted, float) else wanted)
+        fresh = json.loads((run.path / "answer.json").read_text())
+        keras.tree.assert_same_structure(fresh, answer)
+        for value, wanted in zip(keras.tree.flatten(fresh), keras.tree.flatten(answer), strict=True):
+            assert value == (pytest.approx(wanted, abs=1e-6) if isinstance(wanted, float) else wanted)
 
 
 @every_project
@@ -258,34 +278,30 @@ def test_page_without_a_run_offers_training(name):
 
 @every_project
 @pytest.mark.parametrize("language", ["en", "ko"])
-def test_page_shows_exactly_what_predict_answers(name, language, trained, monkeypatch):
-    run = trained(name)
-    monkeypatch.setenv("KERAS_PORTFOLIO_RUNS", str(run.path.parents[1]))
-    app = page(name)
-    app.query_params["language"] = language
-    app.run()
-    assert not app.exception and not app.error
+def test_page_shows_exactly_what_predict_answers_and_every_tab_draws(name, language, copied):
+    run = copied(name)
+
+    def opened(tab: str = "") -> AppTest:
+        app = page(name)
+        app.query_params["language"] = language
+        if tab:
+            app.session_state[f"{name}-tab-{language}"] = tab
+        app.run()
+        assert not app.exception and not app.error
+        return app
+
+    app = opened()
     assert app.title[0].value == run.project.card.TITLE[language]
     predictor = run.load()
     assert json.loads(app.json[0].value) == json.loads(json.dumps(plain(predictor.predict(predictor.examples[0]))))
-
-
-@every_project
-@pytest.mark.parametrize("room", range(1, 5))
-def test_every_room_of_the_page_draws(name, room, trained, monkeypatch):
-    monkeypatch.setenv("KERAS_PORTFOLIO_RUNS", str(trained(name).path.parents[1]))
-    app = page(name).run()
-    labels = [tab.label for tab in app.tabs]
-    app.session_state[f"{name}-tab-en"] = labels[room]
-    app.run()
-    assert not app.exception and not app.error
-    assert len(app.main.children) > 1
+    for tab in [part.label for part in app.tabs][1:5]:
+        assert len(opened(tab).main.children) > 1, tab
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
 def test_a_killed_training_goes_on(tmp_path):
-    """A real kill -9 in the middle of an epoch, for one project; the others share the code."""
-    name = "fraud_detection" if "fraud_detection" in PROJECTS else PROJECTS[0]  # a fork holds another one
+    """A real `kill -9` in the middle of an epoch, for one project, because all projects share this code."""
+    name = "fraud_detection" if "fraud_detection" in PROJECTS else PROJECTS[0]  # a fork holds another project
     run = start(name, tmp_path)
     command = [sys.executable, "-m", f"projects.{name}.train", "--resume", run.id]
     command += ["--runs-dir", str(tmp_path / "runs")]
@@ -305,5 +321,5 @@ def test_a_killed_training_goes_on(tmp_path):
     assert run.finished
     assert [row["epoch"] for row in run.history] == list(range(1, run.config.epochs + 1))
     assert run.history[: len(before)] == before
-    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    again = ask(*command[2:])
     assert again.returncode == 2 and "finished" in again.stderr

@@ -1,9 +1,9 @@
-"""Figures against scikit-learn, intervals against what they claim."""
+"""Figures equal scikit-learn's, and intervals cover the truth as often as they claim."""
 
 import numpy as np
 import pytest
 
-from common.evaluation import classification_figures, score_table
+from common.evaluation import best_temperature, classification_figures, probabilities, score_table
 from projects.fraud_detection.metrics import ranking_figures
 
 DIRECTIONS = {"average_precision": "max", "cost": "min"}
@@ -23,10 +23,10 @@ def test_verdicts():
     assert table["comparison"]["poor"]["average_precision"]["verdict"] == "better"
     assert table["comparison"]["poor"]["cost"]["verdict"] == "better"
     assert table["comparison"]["alike"]["average_precision"]["verdict"] == "not distinguishable"
-    turned = score_table(
+    reverse = score_table(
         scored(poor, targets), {"good": scored(good, targets)}, DIRECTIONS, np.ones(2000), resamples=300
     )
-    assert {entry["verdict"] for entry in turned["comparison"]["good"].values()} == {"worse"}
+    assert {entry["verdict"] for entry in reverse["comparison"]["good"].values()} == {"worse"}
     value = table["model"]["average_precision"]
     assert value["low"] < value["value"] < value["high"]
 
@@ -46,7 +46,7 @@ def test_intervals_cover_the_truth_at_the_stated_rate():
 
 
 def test_rows_that_depend_on_each_other_widen_the_interval():
-    """Twenty copies of each of fifty values are fifty values: by unit the interval is about sqrt(20) times as wide."""
+    """Twenty copies of each of fifty values hold no more than the fifty: the interval is about sqrt(20) times as wide."""
     values = np.repeat(np.random.default_rng(2).normal(size=50), 20)
     by_row = score_table(mean_of(values), {}, {}, np.ones(1000))["model"]["mean"]
     by_unit = score_table(mean_of(values), {}, {}, np.ones(1000), np.repeat(np.arange(50), 20))["model"]["mean"]
@@ -74,26 +74,34 @@ def test_classification_figures_equal_scikit_learn(classes, weighted):
 
     random = np.random.default_rng(classes)
     targets = random.integers(classes, size=400)
-    shares = random.dirichlet(np.ones(classes), 400) + np.eye(classes)[targets] * 0.3
-    shares /= shares.sum(axis=1, keepdims=True)
+    probabilities = random.dirichlet(np.ones(classes), 400) + np.eye(classes)[targets] * 0.3
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
     weights = random.integers(0, 4, 400).astype(float) if weighted else np.ones(400)
-    found = classification_figures(targets, shares)(weights)
-    answers = shares.argmax(axis=1)
-    assert found["accuracy"] == pytest.approx(accuracy_score(targets, answers, sample_weight=weights))
-    assert found["macro_f1"] == pytest.approx(f1_score(targets, answers, average="macro", sample_weight=weights))
-    assert found["mcc"] == pytest.approx(matthews_corrcoef(targets, answers, sample_weight=weights))
+    figures = classification_figures(targets, probabilities)(weights)
+    answers = probabilities.argmax(axis=1)
+    assert figures["accuracy"] == pytest.approx(accuracy_score(targets, answers, sample_weight=weights))
+    assert figures["macro_f1"] == pytest.approx(f1_score(targets, answers, average="macro", sample_weight=weights))
+    assert figures["mcc"] == pytest.approx(matthews_corrcoef(targets, answers, sample_weight=weights))
 
 
 def test_calibration_error_by_hand():
     """Four answers of 0.9, three of them right; two of 0.6, both right: (4 · 0.15 + 2 · 0.4) / 6."""
-    shares = np.array([[0.9, 0.1]] * 4 + [[0.4, 0.6]] * 2)
+    probabilities = np.array([[0.9, 0.1]] * 4 + [[0.4, 0.6]] * 2)
     targets = np.array([0, 0, 0, 1, 1, 1])
-    assert classification_figures(targets, shares)(np.ones(6))["ece"] == pytest.approx((4 * 0.15 + 2 * 0.4) / 6)
-    sure = np.array([[1.0, 0.0], [0.0, 1.0]])
-    assert classification_figures(np.array([0, 1]), sure)(np.ones(2))["ece"] == 0
+    assert classification_figures(targets, probabilities)(np.ones(6))["ece"] == pytest.approx((4 * 0.15 + 2 * 0.4) / 6)
+    certain = np.array([[1.0, 0.0], [0.0, 1.0]])
+    assert classification_figures(np.array([0, 1]), certain)(np.ones(2))["ece"] == 0
 
 
 def test_a_class_that_nobody_has_does_not_count():
     figures = classification_figures(np.array([0, 1]), np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]]))(np.ones(2))
     assert figures["macro_f1"] == 1 and figures["mcc"] == 1
     assert classification_figures(np.array([0, 0]), np.array([[0.9, 0.1]] * 2))(np.ones(2))["mcc"] == 0
+
+
+def test_perfect_validation_does_not_make_it_certain():
+    """All 90 right: the temperature stays where one error in 92 would not surprise."""
+    logits = np.full((90, 10), -3.0)
+    logits[:, 0] = 3.0
+    temperature = best_temperature(logits, np.zeros(90, int))
+    assert 0.9 < probabilities(logits / temperature).max() < 0.995

@@ -1,25 +1,32 @@
 """Forks: every project becomes a repository that stands alone, and what cannot become one is refused in one sentence."""
 
 import ast
+import functools
+import importlib.metadata
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import time
 import tomllib
+from pathlib import Path
 
 import pytest
 
 from common import runs
 from common.errors import UserError
+from common.files import write_json
 from common.project import Project
-from common.tools import fork as forking
-from common.tools.fork import fork
+from common.tools.fork import carried_run, documents, fork
+from common.tools.fork.closure import imported, tools
 from tests.conftest import PROJECTS, ROOT, one_now_others_slow
 
 every_project = pytest.mark.parametrize("name", PROJECTS)
 AUTHOR = {f"GIT_{who}_{what}": "someone@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+LINES = {"fraud_detection": 6000}  # of Python in a fork, tests included; it also reads tables that do not fit in memory
+CODE = ("common", "projects", "apps", "tests", "benchmarks")
 
 
 @pytest.fixture(autouse=True)
@@ -28,16 +35,29 @@ def an_author(monkeypatch):
         monkeypatch.setenv(key, value)
 
 
-@pytest.fixture(scope="module")
-def forked(trained, tmp_path_factory):
-    """name -> a fork of that project with its toy run, made once."""
-    made = {}
+def finished_run(name: str, folder: Path) -> runs.Run:
+    """A run that nobody trained: the files that a fork looks at."""
+    project = Project(name)
+    run = runs.start(project, project.toy, "builtin", folder / "data", folder / "runs")
+    write_json(run.path / "report.json", {"project": name})
+    (run.path / "MODEL_CARD.md").write_text("# A model\n")
+    return run
 
-    def make(name: str):
-        if name not in made:
-            made[name] = tmp_path_factory.mktemp("forks") / f"my-{name}"
-            fork(Project(name), made[name], run=trained(name))
-        return made[name]
+
+@pytest.fixture(scope="module")
+def forked(tmp_path_factory):
+    """(name, *extras) -> a fork of that project, made once: the plain one with a run, the others with a title."""
+    made, base = {}, tmp_path_factory.mktemp("forks")
+
+    def make(name: str, *extras: str) -> Path:
+        key = "-".join([name, *extras])
+        if key not in made:
+            if extras:
+                fork(Project(name), base / key, 'A title with "quotes"', extras=extras)
+            else:
+                fork(Project(name), base / key, run=finished_run(name, tmp_path_factory.mktemp("runs")))
+            made[key] = base / key
+        return made[key]
 
     return make
 
@@ -49,6 +69,15 @@ def alone(folder, *command: str, **settings: str) -> subprocess.CompletedProcess
     return subprocess.run(
         [sys.executable, *command], cwd=folder, env=environment, capture_output=True, text=True, encoding="utf-8"
     )
+
+
+def texts(folder: Path, *endings: str) -> dict[Path, str]:
+    """{path: text} of the files with these endings, but not git's."""
+    files = (path for path in folder.rglob("*") if path.suffix in endings and ".git" not in path.parts)
+    return {path: path.read_text(encoding="utf-8") for path in files}
+
+
+# What a fork holds
 
 
 @every_project
@@ -63,42 +92,196 @@ def test_a_fork_is_whole(name, forked):
     for file in (f"tests/test_{name}.py", f"apps/{name}.py", "LICENSE", "MODEL_CARD.md", ".streamlit/config.toml"):
         assert (folder / file).is_file(), file
     others = set(PROJECTS) - {name}
-    for path in folder.rglob("*"):
-        if ".git" in path.relative_to(folder).parts or path.suffix not in (".py", ".md", ".toml", ".txt", ".yml"):
-            continue
-        text = path.read_text(encoding="utf-8")
+    for path, text in texts(folder, ".py", ".md", ".toml", ".txt", ".yml").items():
         assert str(ROOT) not in text, path
         # Documents speak of no other project; code may know a word of it, such as a translation, and points at none.
         mention = r"\b{}\b" if path.suffix == ".md" else r"\b(?:projects|apps|tests)[./](?:test_)?{}\b"
         assert not {other for other in others if re.search(mention.format(other), text)}, path
         if path.suffix == ".md":
             for link in re.findall(r"\]\(([^)\s]+)\)", text):
-                assert re.match(r"\w+:|#", link) or (path.parent / link).exists(), f"{path}: {link}"
+                assert re.match(r"\w+:|#", link) or (path.parent / link.partition("#")[0]).exists(), f"{path}: {link}"
+
+
+@every_project
+def test_a_fork_holds_its_project_and_no_more(name, forked):
+    """No other project, no tool, no benchmark, no test of shared parts, no loader of standard sets; short enough to read."""
+    folder = forked(name)
+    inside = [path.name for path in (folder / "projects").iterdir()]
+    assert sorted(inside) == ["__init__.py", name]
+    for missing in ("common/tools", "benchmarks", "docs/pictures.py", ".ci", "CONTRIBUTING.md", "apps/main.py"):
+        assert not (folder / missing).exists(), missing
+    assert not (folder / f"projects/{name}/standard.py").exists()
+    assert "STANDARD =" not in (folder / f"projects/{name}/__init__.py").read_text(encoding="utf-8")
+    tests = {path.name for path in (folder / "tests").glob("test_*.py")} - {"test_contract.py"}
+    assert tests and all(re.match(rf"test_{name}[_.]", test) for test in tests)
+    sizes = {str(path.relative_to(folder)): text.count("\n") for path, text in texts(folder, ".py").items()}
+    lines, largest = sum(sizes.values()), sorted(sizes.items(), key=lambda size: -size[1])
+    assert lines <= LINES.get(name, 5000), largest[:6]
+
+
+@every_project
+def test_what_a_fork_describes_is_there(name, forked):
+    """ARCHITECTURE.md lists every file. The README opens with the case study, and says what works in the suite alone."""
+    folder = forked(name)
+    architecture, readme, data_page = (
+        (folder / file).read_text(encoding="utf-8") for file in ("ARCHITECTURE.md", "README.md", "data/README.md")
+    )
+    listed = set(re.findall(r"^\| \[([\w/.]+\.py)\]", architecture, re.MULTILINE))
+    held = {path.relative_to(folder).as_posix() for path in texts(folder, ".py")} - {"streamlit_app.py"}
+    assert listed == {file for file in held if not file.endswith("__init__.py")} | {f"projects/{name}/__init__.py"}
+    study = (ROOT / "projects" / name / "README.md").read_text(encoding="utf-8").splitlines()
+    assert readme.splitlines()[2] == next(line for line in study[1:] if line)
+    commands, _, origin = readme.partition("## Where it comes from")
+    for command in re.findall(r"python -m (benchmarks|projects [a-z]+)\b", commands):
+        assert f"`python -m {command}" in origin, command
+    for data in getattr(Project(name).card, "STANDARD", {}):
+        assert f"--data {data}" not in commands or f"`--data {data}`" in origin
+        assert f"| `{data}` |" not in data_page
+    for data in Project(name).card.DATA:
+        assert f"| {name} | `{data}` |" in data_page
+
+
+# What the code of a fork names is there
+
+
+@functools.cache
+def defined(path: Path) -> set[str]:
+    """The names that a module has: what it defines or imports at the top, in branches too."""
+    names = {"__file__", "__doc__", "__spec__", "__name__", "__path__"}
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        for part in (node, *ast.walk(node)) if isinstance(node, (ast.If, ast.Try)) else (node,):
+            if isinstance(part, (ast.FunctionDef, ast.ClassDef)):
+                names.add(part.name)
+            elif isinstance(part, (ast.Assign, ast.AnnAssign)):
+                names |= {name.id for name in ast.walk(part) if isinstance(name, ast.Name)}
+            elif isinstance(part, (ast.Import, ast.ImportFrom)):
+                names |= {alias.asname or alias.name.split(".")[0] for alias in part.names}
+    return names
+
+
+def unresolved(folder: Path) -> list[str]:
+    """What the code of a repository takes from its own modules, by import or as an attribute, and they do not have."""
+
+    @functools.cache
+    def module(name: str) -> Path | None:
+        path = folder / name.replace(".", "/")
+        return next(filter(Path.is_file, (path.with_suffix(".py"), path / "__init__.py")), None)
+
+    problems = []
+    for path, text in texts(folder, ".py").items():
+        modules, nodes = {}, list(ast.walk(ast.parse(text)))
+        for node in nodes:
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    if alias.name.split(".")[0] in CODE and not module(alias.name):
+                        problems.append(f"{path}: {alias.name}")
+                    elif alias.asname and (file := module(alias.name)):
+                        modules[alias.asname] = file
+            elif isinstance(node, ast.ImportFrom) and node.module.split(".")[0] in CODE:
+                for alias in node.names:
+                    if file := module(f"{node.module}.{alias.name}"):
+                        modules[alias.asname or alias.name] = file
+                    elif not (file := module(node.module)) or alias.name not in defined(file):
+                        problems.append(f"{path}: {node.module}.{alias.name}")
+        local = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+        local |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+        for node in nodes:
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                file = None if node.value.id in local else modules.get(node.value.id)
+                if file and node.attr not in defined(file):
+                    problems.append(f"{path}: {node.value.id}.{node.attr}")
+    return problems
 
 
 @every_project
 def test_every_import_of_a_fork_is_there(name, forked):
-    """What the code imports from the suite's folders lies in the fork, and what else it imports is on its package list."""
+    """What the code takes from the fork's own files lies there, and what else it imports is on the list of packages."""
     folder = forked(name)
-    rooms = {"common", "projects", "apps", "benchmarks", "tests"}
+    assert not unresolved(folder)
     listed = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
     assert listed["tool"]["setuptools"] == {"packages": []}
-    for path in folder.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module] if isinstance(node, ast.ImportFrom) else []  # fmt: skip
-            for module in modules:
-                if module.split(".")[0] in rooms:
-                    file = folder / module.replace(".", "/")
-                    assert file.with_suffix(".py").is_file() or (file / "__init__.py").is_file(), f"{path}: {module}"
     wanted = {re.split(r"[^\w.-]", line)[0] for line in listed["project"]["dependencies"]}
     suite = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
     dropped = {re.split(r"[^\w.-]", line)[0] for line in suite} - wanted
     assert {"keras", "tensorflow", "streamlit", "tensorboard"} <= wanted
-    imported = set().union(*(forking._imported(path) for path in folder.rglob("*.py")))
-    tops = {module.split(".")[0] for module in imported}
+    assert set(listed["project"]["optional-dependencies"]) == {"test"} and "optuna" in dropped
+    modules = {module.split(".")[0] for text in texts(folder, ".py").values() for module in imported(text)}
     for package in dropped:
-        provided = {module for module, packages in forking.importlib.metadata.packages_distributions().items() if package in packages}  # fmt: skip
-        assert provided and not provided & tops, package
+        provided = {module for module, packages in importlib.metadata.packages_distributions().items() if package in packages}  # fmt: skip
+        assert provided and not provided & modules, package
+
+
+def test_an_unresolved_name_is_noticed(forked, tmp_path):
+    """The check above sees what it is for."""
+    folder = tmp_path / "fork"
+    shutil.copytree(forked(PROJECTS[0]), folder, ignore=shutil.ignore_patterns(".git"))
+    (folder / "apps" / "new.py").write_text(
+        "from common import runs\nfrom common.files import nothing\nruns.nowhere()\n"
+    )
+    (folder / "common" / "errors.py").unlink()
+    problems = " ".join(unresolved(folder))
+    assert "common.files.nothing" in problems and "runs.nowhere" in problems and "common.errors" in problems
+
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+FIRST = re.search(r"python -m projects\.(\w+)\.train", README)[1]  # the project that the tests of tools use
+TAKEN = [(FIRST, tool) for tool in tools()] + [(FIRST, *tools())]
+TAKEN += [(name, "standard") for name in PROJECTS if (ROOT / "projects" / name / "standard.py").exists()][:1]
+TAKEN += [(FIRST, "speed")]
+
+
+@pytest.mark.parametrize("taken", TAKEN, ids="+".join)
+def test_what_is_taken_along_is_whole(taken, forked):
+    """A tool's files, its part of the page, its tests, and a `projects/__main__.py` with its command and no other."""
+    name, *extras = taken
+    folder, chosen = forked(*taken), set(extras) - {"standard", "speed"}
+    assert not unresolved(folder)
+    assert (folder / f"projects/{name}/standard.py").exists() == ("standard" in extras)
+    card = (folder / f"projects/{name}/__init__.py").read_text(encoding="utf-8")
+    assert ("STANDARD =" in card) == ("standard" in extras)
+    assert (folder / "common/layers/recurrent.py").exists() == ("speed" in extras)
+    assert (folder / "common/tools").exists() == (folder / "projects/__main__.py").exists() == bool(chosen)
+    for tool in chosen:
+        assert list((folder / "common/tools").glob(f"{tool}*"))
+        assert (folder / f"apps/{tool}_results.py").exists() == (ROOT / f"apps/{tool}_results.py").exists()
+        if len(chosen) == len(tools()):  # a test that imports another tool too stays behind where that one does
+            assert (folder / f"tests/test_{tool}.py").exists() == (ROOT / f"tests/test_{tool}.py").exists()
+    if chosen:
+        tree = ast.parse((folder / "projects/__main__.py").read_text(encoding="utf-8"))
+        commands = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.decorator_list]
+        assert len(commands) == len(chosen)
+
+
+def test_the_commands_of_the_tools_that_were_taken_along(forked):
+    name = FIRST
+    for extras in (["list"], tools()):
+        helped = alone(forked(name, *extras), "-m", "projects", "--help")
+        assert helped.returncode == 0 and set(re.findall(r"• (\w+)", helped.stdout)) == set(extras), helped.stderr
+    listed = alone(forked(name, "list"), "-m", "projects", "list")
+    assert listed.returncode == 0 and name in listed.stdout
+    assert not [other for other in PROJECTS if other != name and other in listed.stdout]
+    searched = alone(forked(name, "search"), "-m", "projects", "search", name, "--help")
+    assert searched.returncode == 0 and "--strategy" in searched.stdout and "--epochs" in searched.stdout
+
+
+def test_the_linter_passes_in_every_fork(forked):
+    """Definitions and imports that were pruned leave nothing undefined, nothing unused and no untidy line."""
+    folders = [forked(name) for name in PROJECTS] + [forked(*taken) for taken in TAKEN]
+    for command in (["ruff", "check", "--no-cache", "."], ["ruff", "format", "--no-cache", "--check", "."]):
+        done = alone(folders[0].parent, "-m", *command)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_structure_test_passes_in_a_fork(forked, tmp_path):
+    """A fork does not hold this test, and keeps what it asks."""
+    folder = tmp_path / "fork"
+    shutil.copytree(forked(PROJECTS[-1]), folder)
+    shutil.copy(ROOT / "tests" / "test_structure.py", folder / "tests")
+    done = alone(folder, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "tests/test_structure.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+# Its commands and its page
 
 
 PAGE = """
@@ -112,54 +295,48 @@ print(json.dumps({"title": app.title[0].value, "buttons": [button.key for button
 
 
 @one_now_others_slow
-def test_the_page_of_a_fork_works_at_once(name, forked):
+def test_the_page_of_a_fork_works_at_once(name, trained, tmp_path):
     """With the run that it carries, from its root, while the suite can be imported from elsewhere on the path."""
-    folder = forked(name)
+    folder = tmp_path / "fork"
+    fork(Project(name), folder, run=trained(name))
     child = alone(folder, "-c", PAGE, PYTHONPATH=str(ROOT))
     assert child.returncode == 0, child.stderr
-    found = json.loads(child.stdout.splitlines()[-1])
-    assert found["title"] == Project(name).card.TITLE["en"]
-    assert found["answers"] == 1 and "train-default" not in found["buttons"]
-    assert all(file.startswith(str(folder)) for file in found["files"]), "a page of the fork ran the suite's code"
+    page = json.loads(child.stdout.splitlines()[-1])
+    assert page["title"] == Project(name).card.TITLE["en"]
+    assert page["answers"] == 1 and "train-default" not in page["buttons"]
+    assert all(file.startswith(str(folder)) for file in page["files"]), "a page of the fork ran the suite's code"
 
 
-@every_project
-def test_the_commands_of_a_fork_are_its_own(name, forked, tmp_path):
-    folder = forked(name)
-    # The fork's card is changed, so that it can be told from the suite's.
-    changed = tmp_path / "changed"
-    shutil.copytree(folder, changed)
-    card = changed / "projects" / name / "__init__.py"
-    card.write_text(forking._with_title(card.read_text(encoding="utf-8"), "Quite another title"), encoding="utf-8")
-    for root, title in ((changed, "Quite another title"), (ROOT, Project(name).card.TITLE["en"])):
-        elsewhere = str(ROOT if root == changed else changed)
-        helped = alone(root, "-m", f"projects.{name}.train", "--help", PYTHONPATH=elsewhere)
-        assert helped.returncode == 0 and title in helped.stdout, helped.stderr
-    listed = alone(folder, "-m", "projects", "list")
-    assert listed.returncode == 0 and not [other for other in PROJECTS if other != name and other in listed.stdout]
+HELP = """
+import contextlib, io, runpy, sys
+sys.path[0] = ""
+for name in sys.argv[1:]:
+    sys.argv = ["train", "--help"]
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
+        runpy.run_module(f"projects.{name}.train", run_name="__main__")
+    print(name, printed.getvalue())
+"""
 
 
-def test_a_fork_can_be_forked(forked, tmp_path):
-    name = PROJECTS[0]
-    done = alone(forked(name), "-m", "projects", "fork", name, str(tmp_path / f"my-{name}"), "--run", "latest")
-    assert done.returncode == 0, done.stderr
-    for file in ("README.md", "pyproject.toml", ".gitignore", "ARCHITECTURE.md", "data/README.md"):
-        first, second = (
-            (folder / file).read_text(encoding="utf-8") for folder in (forked(name), tmp_path / f"my-{name}")
-        )
-        assert first == second, file
+def test_the_commands_of_a_fork_are_its_own(forked, tmp_path):
+    """From a fork's root its own code runs although the suite is on the path, and the other way round."""
+    changed = {}
+    for name in PROJECTS:  # the fork's card is changed, so that it can be told from the suite's
+        changed[name] = tmp_path / name
+        shutil.copytree(forked(name), changed[name], ignore=shutil.ignore_patterns(".git"))
+        card = changed[name] / "projects" / name / "__init__.py"
+        text = documents.card_with_title(card.read_text(encoding="utf-8"), "Quite another title")
+        card.write_text(text, encoding="utf-8")
+        helped = alone(changed[name], "-m", f"projects.{name}.train", "--help", PYTHONPATH=str(ROOT))
+        assert helped.returncode == 0 and "Quite another title" in helped.stdout, helped.stderr
+    elsewhere = os.pathsep.join(map(str, changed.values()))
+    helped = alone(ROOT, "-c", HELP, *PROJECTS, PYTHONPATH=elsewhere)
+    assert helped.returncode == 0 and "Quite another title" not in helped.stdout, helped.stderr
+    assert all(Project(name).card.TITLE["en"] in helped.stdout for name in PROJECTS)
 
 
-def test_the_structure_test_and_the_linter_pass_in_a_fork(tmp_path):
-    name = PROJECTS[-1]
-    fork(Project(name), tmp_path / "fork", 'A title with "quotes"')
-    for command in (
-        ["pytest", "-q", "-p", "no:cacheprovider", "tests/test_structure.py"],
-        ["ruff", "check", "--no-cache", "."],
-        ["ruff", "format", "--no-cache", "--check", "."],
-    ):
-        done = alone(tmp_path / "fork", "-m", *command)
-        assert done.returncode == 0, done.stdout + done.stderr
+# Its name, and what is refused
 
 
 def test_title_and_name(tmp_path):
@@ -198,12 +375,14 @@ def test_what_cannot_be_forked_is_refused_and_leaves_nothing(tmp_path, monkeypat
         ((tmp_path / "new", " "), "--title"),
         ((tmp_path / "new", "two\nlines"), "--title"),
         ((tmp_path / "new", None, unfinished), "not finished"),
+        ((tmp_path / "new", None, None, ["nothing"]), "--with takes .*search.*; not nothing"),
+        ((tmp_path / "new", None, None, ["fork"]), "--with takes .*; not fork"),
     ]
     for arguments, words in cases:
         with pytest.raises(UserError, match=words):
             fork(project, *arguments)
     (unfinished.path / "report.json").write_text("{}")
-    monkeypatch.setattr(forking, "MAX_RUN_MB", 0)
+    monkeypatch.setattr(carried_run, "MAX_RUN_MB", 0)
     with pytest.raises(UserError, match="at most 0"):
         fork(project, tmp_path / "new", run=unfinished)
     (unfinished.path / "report.json").unlink()
@@ -220,10 +399,9 @@ def test_what_cannot_be_forked_is_refused_and_leaves_nothing(tmp_path, monkeypat
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_carried_run_tells_nothing_of_this_machine(trained, tmp_path):
+def test_a_carried_run_tells_nothing_of_this_machine(tmp_path):
     name = PROJECTS[0]
-    run = runs.Run(tmp_path / "runs" / name / trained(name).id)
-    shutil.copytree(trained(name).path, run.path)
+    run = finished_run(name, tmp_path)
     home = tmp_path / "home of someone"
     request = json.loads((run.path / "run.json").read_text())
     (run.path / "run.json").write_text(json.dumps({**request, "data": str(home / "my.csv"), "data_dir": str(home)}))
@@ -244,10 +422,8 @@ def test_a_carried_run_tells_nothing_of_this_machine(trained, tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_the_two_commands_in_a_new_virtual_environment(tmp_path):
-    """As a stranger would: fork, new environment, both commands of the README; then the suite in the same environment."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    name = re.search(r"python -m projects\.(\w+)\.train", readme)[1]
-    folder, venv = tmp_path / "my-fork", tmp_path / "venv"
+    """As a stranger would: fork, new environment, both commands of the README, the page; then the suite beside it."""
+    name, folder, venv = FIRST, tmp_path / "my-fork", tmp_path / "venv"
     fork(Project(name), folder)
     subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
     binaries = venv / ("Scripts" if os.name == "nt" else "bin")
@@ -255,9 +431,13 @@ def test_the_two_commands_in_a_new_virtual_environment(tmp_path):
     environment = {key: value for key, value in os.environ.items() if key not in dropped}
     environment |= {"PATH": f"{binaries}{os.pathsep}{environment['PATH']}", "VIRTUAL_ENV": str(venv)}
 
-    def shell(command: str, root=folder) -> str:
-        done = subprocess.run(command, shell=True, cwd=root, env=environment, capture_output=True, text=True)
+    def shell(command: str, root=folder, **settings) -> str:
+        began = time.perf_counter()
+        done = subprocess.run(
+            command, shell=True, cwd=root, env=environment, capture_output=True, text=True, **settings
+        )
         assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        print(f"{time.perf_counter() - began:6.0f} s  {command}")
         return done.stdout
 
     commands = [line for line in (folder / "README.md").read_text(encoding="utf-8").splitlines() if line.startswith("python -m pip install")]  # fmt: skip
@@ -265,6 +445,8 @@ def test_the_two_commands_in_a_new_virtual_environment(tmp_path):
     for command in commands:
         shell(command)
     assert len(list((folder / "runs" / name).glob("*/report.json"))) == 1
+    page = json.loads(shell("python -", input=PAGE).splitlines()[-1])
+    assert page["answers"] == 1 and all(file.startswith(str(folder)) for file in page["files"])
     # The suite in the same environment: from its own root each runs its own code, from elsewhere there is the suite's.
     shell("python -m pip install -q --no-deps -e .", ROOT)
     where = 'python -c "import common, projects, apps; print(common.__file__, projects.__file__, apps.__file__)"'

@@ -265,13 +265,13 @@ def test_training_from_the_page_and_scoring_a_file_there(tmp_path):
     start.click().run()
     assert not app.exception
     (entry,) = runs.list_runs(Project(NAME), runs.runs_dir())
-    from apps import shared
+    from apps import training
 
-    run, process = entry["run"], shared._processes()[str(entry["run"].path)]
+    run, process = entry["run"], training._processes()[str(entry["run"].path)]
     while not run.history and process.poll() is None:
         time.sleep(0.05)
     run.stop_file.touch()
-    assert process.wait(120) == 0, shared._console(run).read_text()
+    assert process.wait(120) == 0, training._console(run).read_text()
     app.run()
     assert run.finished and any(run.id in success.value for success in app.success)
     assert len(run.history) < 1000

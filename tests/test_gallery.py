@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from apps.i18n import TERMS
-from common import report, runs
+from common import report
 from common.project import Project
 from tests.conftest import PROJECTS, ROOT
 
@@ -30,12 +30,9 @@ def titles(app: AppTest) -> list[str]:
 
 
 @pytest.fixture
-def finished(trained, tmp_path):
-    """A runs folder with a finished run of the first project, which a test may change."""
-    run = trained(PROJECTS[0])
-    copy = tmp_path / "runs" / run.project.name / run.id
-    shutil.copytree(run.path, copy)
-    return runs.Run(copy)
+def finished(copied):
+    """A finished run of the first project, which a test may change."""
+    return copied(PROJECTS[0])
 
 
 @pytest.mark.parametrize("language", ["en", "ko"])
@@ -95,7 +92,7 @@ def test_the_gallery_loads_neither_tensorflow_nor_tables():
     assert done.returncode == 0, done.stderr
 
 
-def test_a_damaged_network_is_said_in_a_sentence(finished):
+def test_a_damaged_network_is_named_in_a_sentence(finished):
     networks = list(finished.path.glob("*.keras"))
     if not networks:
         pytest.skip(f"{finished.project.name} saves no network")
@@ -107,4 +104,4 @@ def test_a_damaged_network_is_said_in_a_sentence(finished):
 def test_field_terms_are_korean():
     for name, korean in TERMS.items():
         assert name == name.lower().replace(" ", "_") and re.search("[가-힣]", korean), name
-    assert list(TERMS) == sorted(TERMS), "kept in order, so that a word is found"
+    assert list(TERMS) == sorted(TERMS), "kept in alphabetical order, so that a reader finds a word"

@@ -1,4 +1,4 @@
-"""fuse: the same numbers as Keras' own batch normalisation, and nothing of it in what is saved."""
+"""fuse: the same numbers as Keras' own batch normalisation, and no trace of it in the saved file."""
 
 import keras
 import numpy as np
@@ -27,19 +27,32 @@ def test_training_gives_keras_numbers():
     assert "call" in vars(ours.get_layer("norm")) and "call" not in vars(stock.get_layer("norm"))
     x = tf.constant(np.random.default_rng(0).normal(2, 3, (7, 6, 5, 3)).astype("float32"))
     for _ in range(3):
-        found = []
+        results = []
         for model in (stock, ours):
             with tf.GradientTape() as tape:
                 tape.watch(x)
                 y = model(x, training=True)
                 loss = tf.reduce_sum(y * tf.range(28.0)[:, None][:7])
             values = [weight.value for weight in model.trainable_variables]
-            found.append([y, *tape.gradient(loss, [x, *values]), *model.non_trainable_variables])
-        assert len(found[0]) == 1 + 1 + 4 + 2
-        for one, two in zip(*found, strict=True):
+            results.append([y, *tape.gradient(loss, [x, *values]), *model.non_trainable_variables])
+        assert len(results[0]) == 1 + 1 + 4 + 2
+        for one, two in zip(*results, strict=True):
             scale = float(np.abs(one).max())
             np.testing.assert_allclose(two, one, rtol=1e-3, atol=1e-4 * max(scale, 1.0))
     np.testing.assert_allclose(ours(x, training=False), stock(x, training=False), rtol=1e-4, atol=1e-5)
+
+
+def test_keras_calls_the_replacement():
+    """Keras has to call the layer's own `call`. If it stopped doing so, training would only be slow, without an error."""
+
+    def kernels(model):
+        step = tf.function(lambda x: model(x, training=True)).get_concrete_function(tf.ones((2, 6, 5, 3)))
+        return [operation for operation in step.graph.get_operations() if operation.type == "FusedBatchNormV3"]
+
+    assert len(kernels(fuse(network()))) == 1 and not kernels(network())
+    inner = network()
+    inputs = keras.Input((6, 5, 3))
+    assert len(kernels(fuse(keras.Model(inputs, inner(inputs))))) == 1, "a model inside a model"
 
 
 def test_what_is_saved_is_keras_own(tmp_path):

@@ -67,6 +67,7 @@ def test_only_an_https_address_of_this_repository_is_written(origin, address, tm
 def test_a_notebook_runs_from_the_first_cell_to_the_last(name, tmp_path, monkeypatch):
     """In Jupyter's own kernel, on the toy setting, from a folder that is not the root."""
     nbclient = pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")  # the kernel that nbclient starts
     content = nbformat.from_dict(notebook.notebook(Project(name), ""))
     for cell in content.cells:
         cell.source = cell.source.replace("config = project.config_class()", "config = project.toy")

@@ -20,13 +20,13 @@ from tests.conftest import ROOT
 CELLS = {"simple_rnn": layers.SimpleRNN, "gru": layers.GRU, "lstm": layers.LSTM}
 
 
-REAL_SMALLEST, REAL_RECURRENCE = recurrent.SMALLEST, recurrent._recurrence
+REAL_MIN_UNITS, REAL_RECURRENCE = recurrent.MIN_UNITS, recurrent._recurrence
 
 
 @pytest.fixture(autouse=True)
 def plain(monkeypatch):
     """Toy layers are accelerated too, without the seconds of XLA; `compiled` asks for both."""
-    monkeypatch.setattr(recurrent, "SMALLEST", 1)
+    monkeypatch.setattr(recurrent, "MIN_UNITS", 1)
     monkeypatch.setattr(recurrent, "_recurrence", lambda *settings: REAL_RECURRENCE(*settings[:-1], False))
 
 
@@ -94,8 +94,8 @@ def test_accelerated_layers_compute_the_recurrences(cell, use_bias, masked, comp
     expected, finals = reference(layer, x, start, mask)
     outputs, *states = values(layer(x, mask=mask, initial_state=start))
     np.testing.assert_allclose(outputs, expected, atol=1e-5)
-    for found, wanted in zip(states, finals, strict=True):
-        np.testing.assert_allclose(found, wanted, atol=1e-5)
+    for state, wanted in zip(states, finals, strict=True):
+        np.testing.assert_allclose(state, wanted, atol=1e-5)
 
 
 def outputs_and_gradients(layer, x, states, mask, training, upstream):
@@ -104,11 +104,11 @@ def outputs_and_gradients(layer, x, states, mask, training, upstream):
     with tf.GradientTape() as tape:
         tape.watch(inputs)
         keywords = {"initial_state": inputs[1:]} if states else {}
-        found = keras.tree.flatten(layer(inputs[0], mask=mask, training=training, **keywords))
+        results = keras.tree.flatten(layer(inputs[0], mask=mask, training=training, **keywords))
         if not upstream:
-            upstream.extend(np.random.default_rng(1).normal(size=value.shape).astype(x.dtype) for value in found)
-        loss = sum(tf.reduce_sum(weight * value) for weight, value in zip(upstream, found, strict=True))
-    return values(found), values(tape.gradient(loss, [*inputs, *(w.value for w in layer.trainable_variables)]))
+            upstream.extend(np.random.default_rng(1).normal(size=value.shape).astype(x.dtype) for value in results)
+        loss = sum(tf.reduce_sum(weight * value) for weight, value in zip(upstream, results, strict=True))
+    return values(results), values(tape.gradient(loss, [*inputs, *(w.value for w in layer.trainable_variables)]))
 
 
 @settings(max_examples=30, deadline=None)
@@ -159,8 +159,8 @@ def same_as_keras(draw):
 
     upstream: list = []
     expected = outputs_and_gradients(stock, x, states, mask, training, upstream)
-    found = outputs_and_gradients(ours, x, states, mask, training, upstream)
-    for one, other in zip(keras.tree.flatten(expected), keras.tree.flatten(found), strict=True):
+    result = outputs_and_gradients(ours, x, states, mask, training, upstream)
+    for one, other in zip(keras.tree.flatten(expected), keras.tree.flatten(result), strict=True):
         assert one.dtype == other.dtype and one.shape == other.shape
         np.testing.assert_allclose(other, one, atol=1e-12 if kind == "float64" else 1e-5, rtol=1e-4)
 
@@ -179,12 +179,12 @@ def test_gradients_are_those_of_finite_differences(cell, compiled):
     direction = [random.normal(size=gradient.shape) for gradient in gradients]
 
     def loss(step):
-        moved = [value + step * way for value, way in zip([x, *states, *weights], direction, strict=True)]
+        moved = [value + step * change for value, change in zip([x, *states, *weights], direction, strict=True)]
         layer.set_weights(moved[1 + len(states) :])
-        found = values(layer(moved[0], mask=mask, initial_state=moved[1 : 1 + len(states)]))
-        return sum(np.sum(weight * value) for weight, value in zip(upstream, found, strict=True))
+        results = values(layer(moved[0], mask=mask, initial_state=moved[1 : 1 + len(states)]))
+        return sum(np.sum(weight * value) for weight, value in zip(upstream, results, strict=True))
 
-    slope = sum(np.sum(gradient * way) for gradient, way in zip(gradients, direction, strict=True))
+    slope = sum(np.sum(gradient * change) for gradient, change in zip(gradients, direction, strict=True))
     assert slope == pytest.approx((loss(1e-5) - loss(-1e-5)) / 2e-5, rel=1e-7)
 
 
@@ -200,11 +200,11 @@ def losses(model, batches):
     """The loss of each batch of another size and length, trained one after the other."""
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     random = np.random.default_rng(0)
-    found = []
+    result = []
     for shape in batches:
         x = random.integers(0, 7, shape)
-        found.append(float(model.train_on_batch(x, x if len(model.output_shape) == 3 else x[:, 0])))
-    return found
+        result.append(float(model.train_on_batch(x, x if len(model.output_shape) == 3 else x[:, 0])))
+    return result
 
 
 @pytest.mark.parametrize(
@@ -230,9 +230,9 @@ def test_training_goes_as_with_keras_alone(cell, compiled, monkeypatch):
 
 
 def test_small_layers_are_left_to_keras(monkeypatch):
-    monkeypatch.setattr(recurrent, "SMALLEST", REAL_SMALLEST)
-    assert "inner_loop" not in vars(accelerate(layers.GRU(REAL_SMALLEST - 1)))
-    assert "inner_loop" in vars(accelerate(layers.GRU(REAL_SMALLEST)))
+    monkeypatch.setattr(recurrent, "MIN_UNITS", REAL_MIN_UNITS)
+    assert "inner_loop" not in vars(accelerate(layers.GRU(REAL_MIN_UNITS - 1)))
+    assert "inner_loop" in vars(accelerate(layers.GRU(REAL_MIN_UNITS)))
 
 
 def test_reaches_layers_in_wrappers_and_nested_models():
@@ -241,8 +241,8 @@ def test_reaches_layers_in_wrappers_and_nested_models():
     start = keras.Input((None, 3))
     model = accelerate(keras.Model(start, layers.LSTM(2)(inner(start))))
     wrapper = model.get_layer("inner").layers[-1]
-    found = [wrapper.forward_layer, wrapper.backward_layer, model.layers[-1]]
-    assert all(layer.inner_loop.__func__ is recurrent._inner_loop for layer in found)
+    reached = [wrapper.forward_layer, wrapper.backward_layer, model.layers[-1]]
+    assert all(layer.inner_loop.__func__ is recurrent._inner_loop for layer in reached)
 
 
 @pytest.mark.parametrize(
@@ -316,11 +316,28 @@ def _other_method(monkeypatch):
         monkeypatch.setattr(made, "call", call)
 
 
-@pytest.mark.parametrize("change", [_other_gates, _other_method])
-def test_an_unknown_keras_keeps_its_own_layers_with_one_warning(change, monkeypatch, forgotten):
-    change(monkeypatch)
+def _no_walk(monkeypatch):
+    monkeypatch.delattr(layers.Layer, "_flatten_layers")
+
+
+def _no_dropout_mask(monkeypatch):
+    cell = next(cell for cell in layers.LSTMCell.__mro__ if "get_dropout_mask" in vars(cell))
+    monkeypatch.delattr(cell, "get_dropout_mask")
+
+
+@pytest.mark.parametrize(
+    "change, names",
+    [
+        (_other_gates, "LSTM"),
+        (_other_method, "LSTM"),
+        (_no_walk, "all layers .*_flatten_layers"),
+        (_no_dropout_mask, "LSTM .*get_dropout_mask"),
+    ],
+)
+def test_an_unknown_keras_keeps_its_own_layers_with_one_warning(change, names, monkeypatch, forgotten):
     layer = layers.LSTM(2)
-    with pytest.warns(UserWarning, match=f"Keras {keras.__version__} computes .*LSTM"):
+    change(monkeypatch)
+    with pytest.warns(UserWarning, match=f"Keras {keras.__version__} computes .*{names}"):
         accelerate(layer)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import json
 import math
+import os
 import shlex
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import time
 import types
 
 import numpy as np
+import optuna
 import pytest
 import tyro
 from hypothesis import given, settings
@@ -19,11 +21,13 @@ from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
 from common import cli, runs
-from common.data import Source, Split, Splits, load_once
+from common.data import Splits
 from common.errors import UserError
 from common.files import locked
 from common.project import Project
-from common.tools import search as searching
+from common.tools.search import figures, sampler, space
+from common.tools.search import run as running
+from tests.commands import ask
 from tests.conftest import PROJECTS, ROOT, one_now_others_slow, refused
 
 NAME = "fraud_detection"
@@ -34,8 +38,8 @@ needs_its_knobs = pytest.mark.skipif(NAME not in PROJECTS, reason=f"a fork witho
 
 
 @functools.cache
-def space(name: str = NAME):
-    return {knob.name: searching.distribution(knob) for knob in searching.searched(Project(name).config_class())}
+def default_space():
+    return {knob.name: space.distribution(knob) for knob in space.searched_knobs(Project(NAME).config_class())}
 
 
 @needs_its_knobs
@@ -43,26 +47,26 @@ def space(name: str = NAME):
 @given(st.integers(1, 400))
 def test_a_grid_fills_its_budget_and_no_more(budget):
     defaults = vars(Project(NAME).config_class())
-    points = searching.grid(space(), budget, defaults)
+    points = space.grid(default_space(), budget, defaults)
     assert budget / 2 < len(points) <= budget
     assert len({tuple(point.items()) for point in points}) == len(points)
-    for name, distribution in space().items():
+    for name, distribution in default_space().items():
         values = sorted({point[name] for point in points})
-        assert len(values) <= searching.MOST_LEVELS
+        assert len(values) <= space.MAX_LEVELS
         if len(values) == 1:
             assert values == [defaults[name]]
         else:
             assert (values[0], values[-1]) == (distribution.low, distribution.high)
     assert len({point["learning_rate"] for point in points}) == max(
-        len({point[name] for point in points}) for name in space()
+        len({point[name] for point in points}) for name in default_space()
     )
 
 
 @needs_its_knobs
 def test_a_grid_holds_every_choice_of_a_knob():
     project = Project(NAME)
-    asked = {knob.name: searching.distribution(knob) for knob in searching.searched(project.toy, ("units", "model"))}
-    points = searching.grid(asked, 10, vars(project.toy))
+    asked = {knob.name: space.distribution(knob) for knob in space.searched_knobs(project.toy, ("units", "model"))}
+    points = space.grid(asked, 10, vars(project.toy))
     assert len(points) == 10 and {point["model"] for point in points} == set(asked["model"].choices)
 
 
@@ -70,21 +74,21 @@ def test_a_grid_holds_every_choice_of_a_knob():
 @settings(max_examples=100, deadline=None)
 @given(st.floats(0, 1), st.sampled_from(["learning_rate", "batch_size", "layers", "units", "dropout"]))
 def test_a_value_and_its_place_in_the_range_agree(share, name):
-    distribution = space()[name]
-    value = searching.value_at(distribution, share)
+    distribution = default_space()[name]
+    value = space.value_at(distribution, share)
     assert distribution.low <= value <= distribution.high
     steps = distribution.high - distribution.low if isinstance(value, int) else 1000
-    assert searching.share_of(distribution, value) == pytest.approx(share, abs=0.01 + 0.6 / steps)
+    assert space.position_of(distribution, value) == pytest.approx(share, abs=0.01 + 0.6 / steps)
 
 
 @needs_its_knobs
 def test_draws_are_even_by_ratio_and_every_int_has_its_part():
     random = np.random.default_rng(0)
-    rates = [searching.drawn(space()["learning_rate"], random) for _ in range(2000)]
+    rates = [space.draw(default_space()["learning_rate"], random) for _ in range(2000)]
     assert np.mean(np.array(rates) < 1e-3) == pytest.approx(0.5, abs=0.04)
-    layers = [searching.drawn(space()["layers"], random) for _ in range(2000)]
+    layers = [space.draw(default_space()["layers"], random) for _ in range(2000)]
     assert np.bincount(layers)[1:] / 2000 == pytest.approx([0.25] * 4, abs=0.04)
-    near = [searching.drawn(space()["learning_rate"], random, 1e-4, 0.25) for _ in range(200)]
+    near = [space.draw(default_space()["learning_rate"], random, 1e-4, 0.25) for _ in range(200)]
     assert max(near) <= 1e-4 * 100**0.25 * 1.01, "a quarter of the range, at its end"
 
 
@@ -117,30 +121,31 @@ def hill(config):
 def opened(folder, strategy="coarse_to_fine", trials=20, names=(), **knobs):
     project = Project(NAME)
     config = dataclasses.replace(project.config_class(), **knobs)
-    return searching.open_search(project, config, "builtin", folder / "data", folder / "runs", strategy, trials, names)
+    return space.open_search(project, config, "builtin", folder / "data", folder / "runs", strategy, trials, names)
 
 
 def tried(search, study):
-    return [(row["state"], row["average_precision"], *(row[name] for name in search.space)) for row in searching.rows(search, study)]  # fmt: skip
+    return [(row["state"], row["average_precision"], *(row[name] for name in search.space)) for row in figures.rows(search, study)]  # fmt: skip
 
 
 @pytest.fixture
-def no_session(monkeypatch):
-    """Trainings that learn nothing leave no network; collecting garbage would cost more than they do."""
+def nothing_is_trained(monkeypatch):
+    """For `fake_training`: there is no network to let go of, and no test pulls the plug of the disk."""
     monkeypatch.setattr(cli, "fresh_session", lambda: None)
+    monkeypatch.setattr(os, "fsync", lambda file: None)
 
 
 @needs_its_knobs
-def test_coarse_to_fine_keeps_the_lectures_order(tmp_path, monkeypatch, no_session):
+def test_coarse_to_fine_keeps_the_lectures_order(tmp_path, monkeypatch, nothing_is_trained):
     monkeypatch.setattr(Project, "train", fake_training(hill))
     search = opened(tmp_path)
-    study = searching.run_search(search, 20)
-    rows, defaults = searching.rows(search, study), vars(search.config)
+    study = running.run_search(search, 20)
+    rows, defaults = figures.rows(search, study), vars(search.config)
     stages = [row["phase"] for row in rows]
     assert stages == ["learning rate"] * 5 + ["coarse"] * 8 + ["fine"] * 7
     first = rows[:5]
     assert all(row[name] == defaults[name] for row in first for name in search.space if name != "learning_rate")
-    parts = [int(5 * searching.share_of(search.space["learning_rate"], row["learning_rate"])) for row in first]
+    parts = [int(5 * space.position_of(search.space["learning_rate"], row["learning_rate"])) for row in first]
     assert sorted(parts) == [0, 1, 2, 3, 4], "one trial in each fifth of the range"
     best = max(first, key=lambda row: row["average_precision"])["learning_rate"]
     for row in rows[5:13]:
@@ -149,16 +154,16 @@ def test_coarse_to_fine_keeps_the_lectures_order(tmp_path, monkeypatch, no_sessi
     spread = [np.std([math.log(row["units"]) for row in part]) for part in (rows[5:13], rows[13:])]
     assert spread[1] < spread[0], "the fine phase is narrower"
     complete = [row["average_precision"] for row in rows if row["state"] == "complete"]
-    assert max(complete) == searching.best_trial(study).value > 0.8
+    assert max(complete) == sampler.best_trial(study).value > 0.8
 
 
 @needs_its_knobs
-@pytest.mark.parametrize("strategy", searching.STRATEGIES)
-def test_every_strategy_stays_in_its_ranges_and_spends_its_trials(strategy, tmp_path, monkeypatch, no_session):
+@pytest.mark.parametrize("strategy", space.STRATEGIES)
+def test_every_strategy_stays_in_its_ranges_and_spends_its_trials(strategy, tmp_path, monkeypatch, nothing_is_trained):
     monkeypatch.setattr(Project, "train", fake_training(hill))
     search = opened(tmp_path, strategy, 12, ("learning_rate", "units", "model"))
-    study = searching.run_search(search, 12)
-    rows = searching.rows(search, study)
+    study = running.run_search(search, 12)
+    rows = figures.rows(search, study)
     assert len(rows) == (12 if strategy != "grid" else len(study.sampler.points)) and len(rows) >= 10
     for row in rows:
         assert 1e-4 <= row["learning_rate"] <= 1e-2 and 32 <= row["units"] <= 512
@@ -174,10 +179,11 @@ def test_every_strategy_stays_in_its_ranges_and_spends_its_trials(strategy, tmp_
 @pytest.mark.parametrize(
     ("strategy", "how"), [("coarse_to_fine", "Ctrl-C"), ("random", "stop file"), ("grid", "stop file")]
 )
-def test_a_stopped_search_goes_on_as_if_it_had_not_been(strategy, how, tmp_path, monkeypatch, no_session):
+def test_a_stopped_search_goes_on_as_if_it_had_not_been(strategy, how, tmp_path, monkeypatch, nothing_is_trained):
+    monkeypatch.setattr(running, "write_figures", lambda search, study: None)
     whole = opened(tmp_path / "whole", strategy, 10)
     monkeypatch.setattr(Project, "train", fake_training(hill))
-    expected = tried(whole, searching.run_search(whole, 10))
+    expected = tried(whole, running.run_search(whole, 10))
     search, begun = opened(tmp_path / "cut", strategy, 10), []
 
     def stop_in_the_fourth(config, run, epoch):
@@ -186,22 +192,26 @@ def test_a_stopped_search_goes_on_as_if_it_had_not_been(strategy, how, tmp_path,
             (search.folder / "stop").touch() if how == "stop file" else signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(Project, "train", fake_training(hill, each=stop_in_the_fourth))
-    with pytest.raises(searching.Stopped):
-        searching.run_search(search, 10)
-    states = [row["state"] for row in searching.rows(search, searching.open_study(search))]
+    with pytest.raises(running.Stopped):
+        running.run_search(search, 10)
+    states = [row["state"] for row in figures.rows(search, sampler.open_study(search))]
     assert states[3] == "running" and len(states) == 4 and "running" not in states[:3]
     before = len(begun)
     monkeypatch.setattr(Project, "train", fake_training(hill, each=lambda config, run, epoch: begun.append((run.id, epoch))))  # fmt: skip
-    study = searching.run_search(search, 10)
+    study = running.run_search(search, 10)
     assert tried(search, study) == expected
     assert begun[before] == (begun[before - 1][0], 1), "the trial went on in its own run, with its second epoch"
-    assert searching.run_search(search, 10) and len(searching.rows(search, study)) == 10, "nothing is left to do"
+    assert running.run_search(search, 10) and len(figures.rows(search, study)) == 10, "nothing is left to do"
 
 
-# A process that searches with a slow training which learns nothing and notes who it was.
+# A process that searches with a slow training, which learns nothing and notes its process. It needs of Keras two names.
 WORKER = """
-import os, sys, time
+import os, sys, time, types
 from pathlib import Path
+sys.modules["keras"] = types.SimpleNamespace(
+    callbacks=types.SimpleNamespace(LambdaCallback=types.SimpleNamespace),
+    utils=types.SimpleNamespace(set_random_seed=lambda seed: None),
+)
 from common.project import Project
 from tests import test_search
 folder, trials, pause = Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
@@ -214,7 +224,7 @@ search = test_search.opened(folder, "random", trials)
 (folder / f"ready-{os.getpid()}").touch()
 while not (folder / "go").exists():
     time.sleep(0.01)
-test_search.searching.run_search(search, trials)
+test_search.running.run_search(search, trials)
 """
 
 
@@ -231,9 +241,9 @@ def workers(folder, count, trials, pause):
 
 
 @needs_its_knobs
-def test_two_processes_share_a_search_and_a_killed_one_is_replaced(tmp_path, monkeypatch, no_session):
+def test_two_processes_share_a_search_and_a_killed_one_is_replaced(tmp_path, monkeypatch, nothing_is_trained):
     shared = tmp_path / "shared"
-    one, other = workers(shared, 2, 5, 0.6)
+    one, other = workers(shared, 2, 5, 0.2)
     search = opened(shared, "random", 5)
     trials = search.folder / NAME
     deadline = time.monotonic() + 120
@@ -242,8 +252,8 @@ def test_two_processes_share_a_search_and_a_killed_one_is_replaced(tmp_path, mon
     one.kill()  # in the middle of a trial
     one.wait()
     assert other.wait(timeout=300) == 0, other.stderr.read()
-    study = searching.open_study(search)
-    rows = searching.rows(search, study)
+    study = sampler.open_study(search)
+    rows = figures.rows(search, study)
     assert [row["trial"] for row in rows] == list(range(5)), "no trial too many, none lost"
     assert {row["state"] for row in rows} <= {"complete", "pruned"}
     left_behind = [row for row in rows if list((trials / row["run"]).glob(f"by-{one.pid}"))]
@@ -253,10 +263,21 @@ def test_two_processes_share_a_search_and_a_killed_one_is_replaced(tmp_path, mon
     # The values are those that one process alone would have tried.
     monkeypatch.setattr(Project, "train", fake_training(hill))
     alone = opened(tmp_path / "alone", "random", 5)
-    alone_rows = searching.rows(alone, searching.run_search(alone, 5))
+    alone_rows = figures.rows(alone, running.run_search(alone, 5))
     assert [[row[name] for name in search.space] for row in rows] == [
         [row[name] for name in alone.space] for row in alone_rows
     ]
+
+
+def test_an_optuna_that_keeps_its_ids_elsewhere_is_named():
+    study = optuna.create_study()
+    first, second = study.ask(), study.ask()
+    running = study.get_trials(deepcopy=False)
+    assert sampler.resume_trial(study, running[1]).number == second.number
+    for changed in (types.SimpleNamespace(number=0), types.SimpleNamespace(number=0, _trial_id=running[1]._trial_id)):
+        with pytest.raises(RuntimeError, match=r"Optuna .* does not keep .* FrozenTrial._trial_id, .* trial 0"):
+            sampler.resume_trial(study, changed)
+    assert sampler.resume_trial(study, running[0]).number == first.number
 
 
 def test_a_lock_ends_with_its_process(tmp_path):
@@ -272,7 +293,7 @@ def test_a_lock_ends_with_its_process(tmp_path):
 
 
 @needs_its_knobs
-def test_a_failed_trial_is_recorded_and_the_search_goes_on(tmp_path, monkeypatch, no_session):
+def test_a_failed_trial_is_recorded_and_the_search_goes_on(tmp_path, monkeypatch, nothing_is_trained):
     def fails_when_high(config, run, epoch):
         if config.learning_rate > 2e-3 and epoch == 1:
             raise RuntimeError("out of memory\nand more")
@@ -281,24 +302,24 @@ def test_a_failed_trial_is_recorded_and_the_search_goes_on(tmp_path, monkeypatch
 
     monkeypatch.setattr(Project, "train", fake_training(hill, each=fails_when_high))
     search = opened(tmp_path, "random", 12)
-    study = searching.run_search(search, 12)
-    rows = searching.rows(search, study)
+    study = running.run_search(search, 12)
+    rows = figures.rows(search, study)
     failed = [row for row in rows if row["state"] == "failed"]
     assert len(rows) == 12 and failed and len(failed) < 12
     assert {row["error"] for row in failed} <= {"RuntimeError: out of memory", "UserError: too small"}
     assert all(row["learning_rate"] > 2e-3 or row["learning_rate"] < 2e-4 for row in failed)
     assert "Traceback" in (search.folder / NAME / failed[0]["run"] / "log.txt").read_text()
     assert "failed" in (search.folder / "trials.csv").read_text()
-    searching.print_result(search)
+    figures.print_result(search)
 
 
 @needs_its_knobs
-def test_a_metric_that_is_not_a_number_fails_its_trial(tmp_path, monkeypatch, no_session):
+def test_a_metric_that_is_not_a_number_fails_its_trial(tmp_path, monkeypatch, nothing_is_trained):
     monkeypatch.setattr(
         Project, "train", fake_training(lambda config: [0.5, math.nan] if config.units < 100 else [0.5])
     )
     search = opened(tmp_path, "random", 8)
-    rows = searching.rows(search, searching.run_search(search, 8))
+    rows = figures.rows(search, running.run_search(search, 8))
     assert {row["state"] == "failed" for row in rows if row["units"] < 100} == {True}
     assert {row["state"] == "failed" for row in rows if row["units"] >= 100} == {False}
 
@@ -307,44 +328,42 @@ def test_a_metric_that_is_not_a_number_fails_its_trial(tmp_path, monkeypatch, no
 def test_a_search_that_cannot_begin_leaves_nothing(tmp_path, capsys):
     wrong = tmp_path / "wrong.csv"
     wrong.write_text("a,b\n1,2\n")
-    search = searching.open_search(
-        Project(NAME), Project(NAME).toy, str(wrong), tmp_path, tmp_path / "runs", "random", 5
-    )
+    search = space.open_search(Project(NAME), Project(NAME).toy, str(wrong), tmp_path, tmp_path / "runs", "random", 5)
     with pytest.raises(UserError, match=r"--target"):
-        searching.run_search(search, 5)
+        running.run_search(search, 5)
     assert not search.folder.exists()
 
 
 @needs_its_knobs
-def test_weak_trials_are_pruned_and_never_the_best(tmp_path, monkeypatch, no_session):
+def test_weak_trials_are_pruned_and_never_the_best(tmp_path, monkeypatch, nothing_is_trained):
     def late(config):
         """Weak for three epochs, and the best of all if it were let go on."""
         return [0.1, 0.1, 0.1, 0.1, 0.99] if config.dropout > 0.25 else [0.5, 0.6, 0.7, 0.7, 0.8]
 
     monkeypatch.setattr(Project, "train", fake_training(late))
     search = opened(tmp_path, "random", 16)
-    study = searching.run_search(search, 16)
-    rows = searching.rows(search, study)
+    study = running.run_search(search, 16)
+    rows = figures.rows(search, study)
     pruned = [row for row in rows if row["state"] == "pruned"]
     assert pruned and all(row["dropout"] > 0.25 and row["epochs"] == 3 for row in pruned)
-    assert rows[searching.best_trial(study).number]["state"] == "complete"
+    assert rows[sampler.best_trial(study).number]["state"] == "complete"
 
 
 @needs_its_knobs
-def test_a_metric_that_should_be_small(tmp_path, monkeypatch, no_session):
+def test_a_metric_that_should_be_small(tmp_path, monkeypatch, nothing_is_trained):
     monkeypatch.setattr(Project(NAME).card, "METRIC", ("loss", "min"))
     monkeypatch.setattr(Project, "train", fake_training(lambda config: [config.units, config.units + 1.0]))
     search = opened(tmp_path, "random", 8)
-    study = searching.run_search(search, 8)
-    complete = [row for row in searching.rows(search, study) if row["state"] == "complete"]
-    assert searching.best_trial(study).value == min(row["units"] for row in complete)
+    study = running.run_search(search, 8)
+    complete = [row for row in figures.rows(search, study) if row["state"] == "complete"]
+    assert sampler.best_trial(study).value == min(row["units"] for row in complete)
 
 
 def test_what_a_training_is_worth():
-    assert searching.standing([0.1, 0.7, 0.5], "max", epochs=True) == 0.7
-    assert searching.standing([0.1, 0.7, 0.5], "min", epochs=True) == 0.1
-    assert searching.standing([30.0, 20.0], "max", epochs=False) == 25.0, "parts of the validation split all count"
-    assert math.isnan(searching.standing([0.1, math.nan], "max", epochs=True))
+    assert running.objective([0.1, 0.7, 0.5], "max", epochs=True) == 0.7
+    assert running.objective([0.1, 0.7, 0.5], "min", epochs=True) == 0.1
+    assert running.objective([30.0, 20.0], "max", epochs=False) == 25.0, "parts of the validation split all count"
+    assert math.isnan(running.objective([0.1, math.nan], "max", epochs=True))
 
 
 # The real thing.
@@ -359,58 +378,53 @@ def test_a_search_never_opens_the_test_split(name, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Splits, "open_test", refuse)
     project = Project(name)
-    search = searching.open_search(
+    search = space.open_search(
         project, project.toy, "builtin", tmp_path / "own-data", tmp_path / "own", "random", 2, ("learning_rate",)
     )
-    study = searching.run_search(search, 2)
-    rows = searching.rows(search, study)
+    study = running.run_search(search, 2)
+    rows = figures.rows(search, study)
     assert [row["state"] for row in rows] == ["complete"] * 2, [row["error"] for row in rows]
     assert all(row["seconds"] > 0 and row["epochs"] >= 1 for row in rows)
     assert runs.list_runs(project, tmp_path / "own") == []
     assert not list(search.folder.rglob("*.keras")) and not list(search.folder.rglob("checkpoint"))
     assert not (tmp_path / "own" / name / "looks.csv").exists()
     # The line that trains the best, as the project's own command line reads it.
-    words = shlex.split(searching.train_line(search, searching.best_trial(study).params))
+    words = shlex.split(figures.train_command(search, sampler.best_trial(study).params))
     assert words[:3] == ["python", "-m", f"projects.{name}.train"]
     flags = words[words.index("--runs-dir") + 2 :]
     read = tyro.cli(project.config_class, args=flags, config=cli.STYLE)
-    assert read == runs.Run(search.folder / name / rows[searching.best_trial(study).number]["run"]).config
+    assert read == runs.Run(search.folder / name / rows[sampler.best_trial(study).number]["run"]).config
 
 
 @needs_its_knobs
 def test_a_stopped_training_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
     project = Project(NAME)
-    search = searching.open_search(
+    search = space.open_search(
         project, project.toy, "builtin", tmp_path / "data", tmp_path / "runs", "random", 1, ("dropout",)
     )
-    epoch_ended = searching._Watch.epoch_ended
+    epoch_ended = running.TrialTraining.epoch_ended
 
-    def stop_after_the_second(watch, epoch, logs):
+    def stop_after_the_second(training, epoch, logs):
         if epoch == 1:
             signal.raise_signal(signal.SIGINT)
-        epoch_ended(watch, epoch, logs)
+        epoch_ended(training, epoch, logs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(searching._Watch, "epoch_ended", stop_after_the_second)
-        with pytest.raises(searching.Stopped):
-            searching.run_search(search, 1)
+        patch.setattr(running.TrialTraining, "epoch_ended", stop_after_the_second)
+        with pytest.raises(running.Stopped):
+            running.run_search(search, 1)
     (run,) = (entry["run"] for entry in runs.list_runs(project, search.folder))
     first = run.history
     assert [row["epoch"] for row in first] == [1], "the epoch in which it was stopped does not count"
-    study = searching.run_search(search, 1)
+    study = running.run_search(search, 1)
     assert [row["epoch"] for row in run.history] == [1, 2, 3] and run.history[:1] == first
-    assert searching.best_trial(study).value == max(row["val_average_precision"] for row in run.history)
+    assert sampler.best_trial(study).value == max(row["val_average_precision"] for row in run.history)
 
 
 @needs_its_knobs
-def test_the_page_shows_the_search(trained, monkeypatch):
-    run = trained(NAME)
-    monkeypatch.setenv("KERAS_PORTFOLIO_RUNS", str(run.path.parents[1]))
+def test_the_page_shows_the_search(tmp_path, monkeypatch, nothing_is_trained):
     monkeypatch.setattr(Project, "train", fake_training(hill))
-    search = searching.open_search(
-        run.project, run.config, "builtin", run.data_dir, run.path.parents[1], "random", 3, ("learning_rate",)
-    )
-    searching.run_search(search, 3)
+    running.run_search(opened(tmp_path, "random", 3, ("learning_rate",)), 3)  # in the runs folder of the page
     app = AppTest.from_file(str(ROOT / "apps" / f"{NAME}.py"), default_timeout=120)
     app.session_state[f"{NAME}-tab-en"] = "Train"
     app.run()
@@ -442,8 +456,7 @@ def test_search_refuses_before_tensorflow(arguments, message, tmp_path):
 
 
 def test_help_lists_the_knobs_of_the_project():
-    command = [sys.executable, "-m", "projects", "search", PROJECTS[0], "--help"]
-    helped = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    helped = ask("projects", "search", PROJECTS[0], "--help")
     assert helped.returncode == 0 and "--trials" in helped.stdout and "--learning-rate" in helped.stdout
 
 
@@ -465,62 +478,3 @@ def test_the_same_request_is_the_same_search(tmp_path):
     assert opened(tmp_path, "grid").folder != opened(tmp_path, "grid", 40).folder, "a finer grid has other points"
     asked = json.loads((opened(tmp_path).folder / "search.json").read_text())
     assert asked["strategy"] == "coarse_to_fine" and asked["trials"] == 20
-
-
-# Data is loaded once.
-
-
-@dataclasses.dataclass(frozen=True)
-class Config:
-    rows: int = 3
-    learning_rate: float = 0.1
-    seed: int = 0
-
-
-def test_data_is_loaded_again_only_for_the_knobs_that_it_reads(tmp_path):
-    loads = []
-
-    @load_once
-    def load_data(config, data, data_dir):
-        """Reads rows; the seed for one set only."""
-        loads.append(config.rows)
-        part = Split(list(range(config.rows)), list(range(config.rows)))
-        return Splits(part, part, part, {"seed": config.seed if data == "random" else 0}, Source("a", "a", "0", "row"))
-
-    first = load_data(Config(), "builtin", tmp_path)
-    assert load_data(Config(learning_rate=0.2, seed=1), "builtin", tmp_path) is first and loads == [3]
-    assert len(load_data(Config(rows=4), "builtin", tmp_path).train) == 4 and loads == [3, 4]
-    assert load_data(Config(rows=4, seed=1), "random", tmp_path).meta == {"seed": 1}
-    assert load_data(Config(rows=4, seed=2), "random", tmp_path).meta == {"seed": 2} and len(loads) == 4
-    assert load_data(Config(rows=4, seed=2), "random", tmp_path / "elsewhere") and len(loads) == 5
-    assert load_data.__doc__.startswith("Reads rows")
-
-
-@pytest.mark.parametrize("look", [vars, dataclasses.asdict, hash, lambda config: dataclasses.replace(config, rows=1)])
-def test_what_looks_at_the_whole_config_depends_on_all_of_it(look, tmp_path):
-    loads = []
-
-    @load_once
-    def load_data(config, data, data_dir):
-        loads.append(look(config))
-        assert isinstance(config, Config)
-        return types.SimpleNamespace()
-
-    for rate in (0.1, 0.1, 0.2):
-        load_data(Config(learning_rate=rate), "builtin", tmp_path)
-    assert len(loads) == 2
-
-
-def test_a_load_that_fails_is_not_kept(tmp_path):
-    outcomes = [UserError("wrong"), types.SimpleNamespace()]
-
-    @load_once
-    def load_data(config, data, data_dir):
-        found = outcomes.pop(0)
-        if isinstance(found, Exception):
-            raise found
-        return found
-
-    with pytest.raises(UserError):
-        load_data(Config(), "builtin", tmp_path)
-    assert load_data(Config(), "builtin", tmp_path)

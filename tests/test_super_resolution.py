@@ -1,32 +1,39 @@
 """What only super-resolution promises."""
 
-import io
 import json
-import subprocess
-import sys
 from dataclasses import asdict, replace
 from fractions import Fraction
+from itertools import product
 
 import keras
 import numpy as np
 import pytest
-from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from common import cli, runs
 from common.errors import UserError
 from common.inputs import images
 from common.project import Project
-from projects.super_resolution import blur, learn, predict, resize
+from projects.super_resolution import blur, encoding, learn, predict, resize
 from projects.super_resolution.config import TOY, Config, recipe
 from projects.super_resolution.data import degraded, list_folder, load_data
-from projects.super_resolution.evaluate import baseline, scores
+from projects.super_resolution.metrics import scores
 from projects.super_resolution.model import build_model
+from projects.super_resolution.pairs import Pairs
 from projects.super_resolution.predict import Predictor
+from projects.super_resolution.resize import baseline
+from tests.commands import run_here
 from tests.conftest import ROOT
 
 QUICK = replace(TOY, steps=8)
-ASSUMED = ("true", "bicubic", "estimate")
+
+
+def flat(*shape: int) -> np.ndarray:
+    return np.zeros((*shape, 3), np.uint8)
+
+
+def noise(*shape: int) -> np.ndarray:
+    return np.random.default_rng(shape[0]).integers(0, 256, (*shape, 3)).astype(np.uint8)
 
 
 def predictor(config: Config = QUICK) -> Predictor:
@@ -44,8 +51,7 @@ def example(tmp_path_factory):
 
 
 def test_bicubic_is_matlabs():
-    """imresize([0 … 9]' * 10, 0.5) and 2, worked out by hand from Keys' kernel: (3, 29, 111, 111, 29, 3 negative at the
-    ends) / 256 when halving, as antialiased bicubic has it."""
+    """Halving and doubling a line, with weights worked out by hand from Keys' kernel."""
     weights = np.array([-3, -9, 29, 111, 111, 29, -9, -3]) / 256
     line = np.arange(16.0) ** 2
     half = resize.imresize(np.tile(line[:, None, None], (1, 16, 1)), (8, 8))[:, 0, 0]
@@ -58,18 +64,15 @@ def test_bicubic_is_matlabs():
 
 @pytest.mark.parametrize("method", resize.METHODS)
 def test_resizing_keeps_a_flat_picture_and_its_symmetry(method):
-    flat = np.full((9, 14, 3), 77.0)
-    np.testing.assert_allclose(resize.imresize(flat, (27, 28), method), 77)
+    np.testing.assert_allclose(resize.imresize(np.full((9, 14, 3), 77.0), (27, 28), method), 77)
     picture = np.random.default_rng(0).uniform(0, 255, (10, 12, 3))
     if method != "nearest":
-        np.testing.assert_allclose(
-            resize.imresize(picture[::-1], (20, 24), method), resize.imresize(picture, (20, 24), method)[::-1]
-        )
+        upside_down = resize.imresize(picture[::-1], (20, 24), method)
+        np.testing.assert_allclose(upside_down, resize.imresize(picture, (20, 24), method)[::-1])
 
 
 def test_nearest_repeats_pixels():
-    picture = np.random.default_rng(0).integers(0, 256, (5, 7, 3)).astype(np.uint8)
-    np.testing.assert_array_equal(baseline(picture, 3, "nearest"), picture.repeat(3, axis=0).repeat(3, axis=1))
+    np.testing.assert_array_equal(baseline(noise(5, 7), 3, "nearest"), noise(5, 7).repeat(3, axis=0).repeat(3, axis=1))
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
@@ -86,22 +89,17 @@ def test_kernel_is_centred(scale, shape):
 def test_back_projection_makes_it_consistent(kernel, example):
     low = example[0].astype(float)
     shape = (2 * low.shape[0], 2 * low.shape[1])
-    off = [
-        np.abs(resize.shrink(resize.enlarge(low, 2, shape, kernel, times), 2, kernel) - low).mean()
-        for times in (0, 1, 4, 16)
-    ]
-    assert off == sorted(off, reverse=True) and off[-1] < 0.25 * off[0]
+    estimates = [resize.enlarge(low, 2, shape, kernel, times) for times in (0, 1, 4, 16)]
+    errors = [np.abs(resize.shrink(estimate, 2, kernel) - low).mean() for estimate in estimates]
+    assert errors == sorted(errors, reverse=True) and errors[-1] < 0.25 * errors[0]
 
 
 @pytest.mark.slow
 def test_bicubic_on_set5_is_the_published_one(datasets):
     """33.66 dB in every paper; ± 0.05 because of how Y is rounded."""
-    pictures = list_folder(datasets / "super_resolution" / "Set5", 2)
-    found = []
-    for picture in pictures:
-        low, truth = degraded(picture, Config())
-        found.append(scores(baseline(low, 2, "bicubic"), truth, 2)["psnr"])
-    assert len(found) == 5 and np.mean(found) == pytest.approx(33.66, abs=0.05)
+    pairs = [degraded(picture, Config()) for picture in list_folder(datasets / "super_resolution" / "Set5", 2)]
+    psnr = [scores(baseline(low, 2, "bicubic"), truth, 2)["psnr"] for low, truth in pairs]
+    assert len(psnr) == 5 and np.mean(psnr) == pytest.approx(33.66, abs=0.05)
 
 
 # Learning
@@ -110,15 +108,13 @@ def test_bicubic_on_set5_is_the_published_one(datasets):
 @pytest.mark.parametrize("fold", [2, 3, 4])
 def test_folding_is_undone(fold):
     picture = np.random.default_rng(0).normal(size=(fold * 5, fold * 7, 3))
-    np.testing.assert_array_equal(learn.fold_out(learn.fold_in(picture, fold), fold), picture)
+    np.testing.assert_array_equal(encoding.fold_out(encoding.fold_in(picture, fold), fold), picture)
 
 
 def test_turning_is_undone():
     picture = np.random.default_rng(0).normal(size=(4, 6, 3))
-    for turns in range(4):
-        for mirrored in range(2):
-            back = learn.turned_back(learn.turned(picture, turns, mirrored), turns, mirrored)
-            np.testing.assert_array_equal(back, picture)
+    for view in product(range(4), range(2)):
+        np.testing.assert_array_equal(encoding.turned_back(encoding.turned(picture, *view), *view), picture)
 
 
 @pytest.fixture
@@ -134,11 +130,11 @@ def test_self_ensemble_turns_with_the_picture(random_network):
     base = np.random.default_rng(1).uniform(0, 255, (24, 40, 3))
     answer = learn.correction(random_network, base, 2)
     for view in [(1, 0), (2, 0), (0, 1), (3, 1)]:
-        seen = learn.correction(random_network, learn.turned(base, *view), 2)
-        np.testing.assert_allclose(seen, learn.turned(answer, *view), atol=1e-2)
-    alone = learn.correction(random_network, learn.turned(base, 1, 0), 2, ensemble=False)
+        seen = learn.correction(random_network, encoding.turned(base, *view), 2)
+        np.testing.assert_allclose(seen, encoding.turned(answer, *view), atol=1e-2)
+    alone = learn.correction(random_network, encoding.turned(base, 1, 0), 2, ensemble=False)
     plain = learn.correction(random_network, base, 2, ensemble=False)
-    assert np.abs(alone - learn.turned(plain, 1, 0)).max() > 1, "one view alone should not turn with the picture"
+    assert np.abs(alone - encoding.turned(plain, 1, 0)).max() > 1, "one view alone should not turn with the picture"
 
 
 def test_tiles_change_nothing(random_network, monkeypatch):
@@ -150,10 +146,10 @@ def test_tiles_change_nothing(random_network, monkeypatch):
 
 def test_pairs_hold_what_was_lost(example):
     source = resize.to_ycbcr(example[0].astype(float))
-    pairs = learn.Pairs([source], Fraction(2), 16, None, np.random.default_rng(0))
-    question, lacking = pairs.pairs[0]
-    np.testing.assert_allclose(255 * (question + 0.5 + lacking), source, atol=1e-3)
-    assert pairs.shares.sum() == pytest.approx(1)
+    pairs = Pairs([source], Fraction(2), 16, None, np.random.default_rng(0))
+    question, correction = pairs.pairs[0]
+    np.testing.assert_allclose(255 * (question + 0.5 + correction), source, atol=1e-3)
+    assert pairs.probabilities.sum() == pytest.approx(1)
     folded, target = pairs.draw()
     assert folded.shape == target.shape == (1, 8, 8, 12)
 
@@ -183,8 +179,8 @@ def test_previews_do_not_change_the_answer(example):
 
 def test_closing_the_stream_ends_the_learning(example, monkeypatch):
     steps = []
-    draw = learn.Pairs.draw
-    monkeypatch.setattr(learn.Pairs, "draw", lambda self: steps.append(1) or draw(self))
+    draw = Pairs.draw
+    monkeypatch.setattr(Pairs, "draw", lambda self: steps.append(1) or draw(self))
     stream = predictor(replace(QUICK, steps=1000)).stream({"picture": example[0]})
     next(stream), next(stream)
     stream.close()
@@ -193,37 +189,32 @@ def test_closing_the_stream_ends_the_learning(example, monkeypatch):
         next(stream)
 
 
-@pytest.mark.parametrize(
-    ("scale", "how"),
-    [
-        (3, {}),
-        (4, {"stages": "one"}),
-        (2, {"stages": "two", "schedule": "slope"}),
-        (3, {"stages": "two"}),
-        (4, {"networks": 2, "rounds": 2}),
-    ],
-)
-def test_every_scale_and_way(scale, how, example):
+TWO_STAGES, ENSEMBLE = {"stages": "two"}, {"networks": 2, "rounds": 2}
+SLOPE, ONE_STAGE = {"stages": "two", "schedule": "slope"}, {"stages": "one"}
+
+
+@pytest.mark.parametrize(("scale", "how"), [(3, {}), (4, ONE_STAGE), (2, SLOPE), (3, TWO_STAGES), (4, ENSEMBLE)])
+def test_every_scale_and_recipe(scale, how, example):
     answer = predictor(replace(QUICK, scale=scale, steps=3, **how)).predict({"picture": example[0][:33, :38]})
     assert answer["picture"].shape == (33 * scale, 38 * scale, 3) and answer["picture"].dtype == np.uint8
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (16, 900)])
 def test_smallest_and_longest_pictures(shape):
-    picture = np.random.default_rng(0).integers(0, 256, (*shape, 3)).astype(np.uint8)
-    answer = predictor(replace(QUICK, steps=2, crop=80)).predict({"picture": picture, "scale": 4})
+    answer = predictor(replace(QUICK, steps=2, crop=80)).predict({"picture": noise(*shape), "scale": 4})
     assert answer["picture"].shape == (shape[0] * 4, shape[1] * 4, 3)
 
 
 def test_a_given_kernel_is_used(example):
-    """Told of the blur, the answer is far better than when bicubic is assumed."""
+    """With the true blur, and with the estimated one, the answer is far better than when bicubic is assumed."""
     config = replace(TOY, kernel="gaussian")
     low, truth = degraded(load_data(config, "builtin", ROOT).validation.inputs[1], config)
-    answers = [predictor(replace(config, assume=assume)).predict({"picture": low}) for assume in ASSUMED]
-    told, untold, estimated = (scores(answer["picture"], truth, 2)["psnr"] for answer in answers)
+    configs = [replace(config, assume=assumed) for assumed in ("true", "bicubic", "estimate")]
+    answers = [predictor(one).predict({"picture": low}) for one in configs]
+    true, assumed, estimated = (scores(answer["picture"], truth, 2)["psnr"] for answer in answers)
     bicubic = scores(baseline(low, 2, "bicubic"), truth, 2)["psnr"]
-    assert told > bicubic + 2 and told > untold + 1
-    assert estimated > bicubic + 2 and estimated > untold + 1
+    assert true > bicubic + 2 and true > assumed + 1
+    assert estimated > bicubic + 2 and estimated > assumed + 1
     assert [answer["kernel"].split()[0] for answer in answers] == ["given", "bicubic", "Gaussian"]
 
 
@@ -234,17 +225,15 @@ def test_the_blur_is_found(shape):
     if shape:
         config = replace(config, kernel="gaussian", blur_along=shape[0], blur_across=shape[1], blur_angle=shape[2])
     splits = load_data(config, "builtin", ROOT)
-    found = [
-        blur.estimate_blur(degraded(picture, config)[0], 2)
-        for picture in (*splits.validation.inputs, *splits.sealed_test.inputs)
-    ]
+    pictures = (*splits.validation.inputs, *splits.sealed_test.inputs)
+    estimates = [blur.estimate_blur(degraded(picture, config)[0], 2) for picture in pictures]
     if shape is None:
-        assert found == [None] * 7
+        assert estimates == [None] * 7
         return
-    found = np.array(found)
-    np.testing.assert_allclose(found[:, :2], np.tile(shape[:2], (7, 1)), rtol=0.25)
+    estimates = np.array(estimates)
+    np.testing.assert_allclose(estimates[:, :2], np.tile(shape[:2], (7, 1)), rtol=0.25)
     if shape[0] > shape[1]:
-        assert np.abs(found[:, 2] - shape[2]).max() < 15
+        assert np.abs(estimates[:, 2] - shape[2]).max() < 15
 
 
 @pytest.mark.parametrize("picture", [np.zeros((64, 64, 3)), np.full((900, 33, 3), 200), np.ones((16, 900, 3))])
@@ -256,7 +245,7 @@ def test_no_blur_is_read_off_nothing(picture):
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("waves", [0.1, 0.3, 0.45])
 def test_responses_are_those_of_shrinking(scale, waves):
-    """A wave (in waves a small pixel) shrunk is the same wave, weaker by the root of the response."""
+    """A wave (in waves per small pixel), when shrunk, is the same wave times the root of the response."""
     places = (np.arange(60 * scale) - (60 * scale - 1) / 2) / scale
     large = np.tile(np.cos(2 * np.pi * waves * places)[None, :, None], (60 * scale, 1, 1))
     small = np.cos(2 * np.pi * waves * (np.arange(60) - 29.5))
@@ -290,24 +279,22 @@ def test_finished_pictures_are_not_done_again(tmp_path, monkeypatch):
     project = Project("super_resolution")
     run = runs.start(project, QUICK, "builtin", tmp_path, tmp_path / "runs")
     began = []
-    stream = Predictor.stream
+    super_resolve = learn.super_resolve
 
-    def counted(self, raw, previews=True):
+    def counted(*args, **keywords):
         began.append(1)
         if len(began) == 2:
             run.stop_file.touch()
-        return stream(self, raw, previews)
+        return super_resolve(*args, **keywords)
 
-    monkeypatch.setattr(Predictor, "stream", counted)
+    monkeypatch.setattr(learn, "super_resolve", counted)
     with pytest.raises(KeyboardInterrupt):
         cli.train_run(run)
     assert len(began) == 2 and not run.finished and len(run.history) == 1
     kept = run.path / "pictures" / "validation" / "chelsea.png"
     written = kept.stat().st_mtime_ns
     cli.train_run(run)
-    assert run.finished and len(began) == 5, (
-        "one validation picture and two test pictures were left, and one was stopped"
-    )
+    assert run.finished and len(began) == 5, "one was stopped; one of validation and two of the test were left"
     assert kept.stat().st_mtime_ns == written
     assert len(run.history) == 2
     assert not list(run.path.glob("*.keras"))
@@ -322,25 +309,24 @@ def test_a_stored_answer_is_not_learnt_again(trained, monkeypatch):
     assert loaded.kept({**raw, "scale": 3}) is None and loaded.kept({**raw, "kernel": np.ones((3, 3))}) is None
 
 
-def test_evaluate_on_another_folder(trained, tmp_path):
+def test_evaluate_on_another_folder(copied, tmp_path):
     for name in ("one", "two"):
-        picture = np.random.default_rng(len(name)).integers(0, 256, (48, 40, 3)).astype(np.uint8)
-        images.write_picture(picture, tmp_path / "mine" / f"{name}.png")
-    run = trained("super_resolution")
+        images.write_picture(noise(48, 40), tmp_path / "mine" / f"{name}.png")
+    run = copied("super_resolution")
     result = run.project.evaluate(run, str(tmp_path / "mine"))
     assert result.sizes["test"] == 2 and list(result.tables["pictures"]["picture"]) == ["one", "two"]
     assert result.test["model"]["psnr"]["values"] == list(result.tables["pictures"]["psnr network"])
 
 
 def test_folder_layouts(tmp_path):
-    picture = np.zeros((64, 64, 3), np.uint8)
+    picture = flat(64, 64)
     for name in ("img_001_SRF_2_HR", "img_001_SRF_2_LR", "img_002_SRF_2_HR"):
         images.write_picture(picture, tmp_path / "Set5" / "image_SRF_2" / f"{name}.png")
-    assert [found.name for found in list_folder(tmp_path / "Set5", 2)] == ["img_001_SRF_2_HR", "img_002_SRF_2_HR"]
+    assert [picture.name for picture in list_folder(tmp_path / "Set5", 2)] == ["img_001_SRF_2_HR", "img_002_SRF_2_HR"]
     images.write_picture(picture, tmp_path / "Set14" / "GTmod12" / "baboon.png")
-    assert [found.name for found in list_folder(tmp_path / "Set14", 3)] == ["baboon"]
+    assert [picture.name for picture in list_folder(tmp_path / "Set14", 3)] == ["baboon"]
     images.write_picture(picture, tmp_path / "Set14" / "GTmod12" / "baboon.jpg")
-    assert [found.name for found in list_folder(tmp_path / "Set14", 3)] == ["baboon.jpg", "baboon.png"]
+    assert [picture.name for picture in list_folder(tmp_path / "Set14", 3)] == ["baboon.jpg", "baboon.png"]
     for number in range(6):
         images.write_picture(picture, tmp_path / "BSD68" / f"{number}.jpg")
     (tmp_path / "BSD68" / "readme.txt").write_text("not a picture")
@@ -351,69 +337,13 @@ def test_folder_layouts(tmp_path):
 # Bad input
 
 
-def test_pictures_of_every_kind(tmp_path):
-    random = np.random.default_rng(0)
-    rgb = Image.fromarray(random.integers(0, 256, (20, 30, 3)).astype(np.uint8))
-    clear = Image.fromarray(np.zeros((20, 30, 4), np.uint8))
-    deep = Image.fromarray(np.linspace(0, 65535, 600).reshape(20, 30).astype(np.uint16))
-    exif = Image.Exif()
-    exif[0x0112] = 6  # lies on its side
-    palette = rgb.convert("P")
-    for name, picture, keywords in [
-        ("cmyk.jpg", rgb.convert("CMYK"), {}),
-        ("palette.png", palette, {}),
-        ("palette.gif", palette, {"transparency": 0}),
-        ("alpha.png", clear, {}),
-        ("grey-alpha.png", clear.convert("LA"), {}),
-        ("deep.png", deep, {}),
-        ("grey.tif", rgb.convert("L"), {}),
-        ("bilevel.png", rgb.convert("1"), {}),
-        ("rgb.webp", rgb, {"lossless": True}),
-        ("turned.jpg", rgb, {"exif": exif}),
-    ]:
-        picture.save(tmp_path / name, **keywords)
-        read = images.read_picture(tmp_path / name)
-        assert read.dtype == np.uint8 and read.shape == ((30, 20, 3) if name == "turned.jpg" else (20, 30, 3)), name
-    assert (images.read_picture(tmp_path / "alpha.png") == 255).all(), "transparent pixels lie over white"
-    grey = images.read_picture(tmp_path / "deep.png")[..., 0].ravel()
-    np.testing.assert_array_equal(grey, np.round(np.linspace(0, 65535, 600).astype(np.uint16) / 257))
-    np.testing.assert_array_equal(images.read_picture(tmp_path / "rgb.webp"), np.asarray(rgb))
-    assert images.read_picture((tmp_path / "palette.png").read_bytes()).shape == (20, 30, 3)
-
-
-def test_too_many_pixels_are_refused_before_decoding(tmp_path, monkeypatch):
-    Image.new("L", (9000, 8000)).save(tmp_path / "huge.png")
-    monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("decoded"))
-    with pytest.raises(UserError, match=r"72,000,000 pixels \(9000 × 8000\)"):
-        images.read_picture(tmp_path / "huge.png")
-
-
-def test_files_that_are_no_pictures(tmp_path):
-    (tmp_path / "text.png").write_text("hello")
-    (tmp_path / "empty.png").write_bytes(b"")
-    whole = io.BytesIO()
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)).save(whole, "PNG")
-    (tmp_path / "cut.png").write_bytes(whole.getvalue()[: len(whole.getvalue()) // 2])
-    Image.fromarray(np.zeros((8, 8), np.float32)).save(tmp_path / "real.tif")
-    for name, words in [
-        ("text.png", "is not a picture"),
-        ("empty.png", "is not a picture"),
-        ("cut.png", "damaged or cut short"),
-        ("real.tif", "real numbers"),
-        ("none.png", "does not exist"),
-        ("", "is a folder"),
-    ]:
-        with pytest.raises(UserError, match=words):
-            images.read_picture(tmp_path / name)
-
-
 @pytest.mark.parametrize(
     ("raw", "words"),
     [
-        ({"picture": np.zeros((1, 1, 3), np.uint8)}, "1 × 1 pixels; .* at least 16"),
-        ({"picture": np.zeros((9000, 8, 3), np.uint8)}, "8 × 9000 pixels; .* at least 16"),
-        ({"picture": np.zeros((2000, 1001, 3), np.uint8)}, "at most 2,000,000"),
-        ({"picture": np.zeros((1001, 1000, 3), np.uint8), "scale": 4}, "at most 1,000,000 can be enlarged 4 times"),
+        ({"picture": flat(1, 1)}, "1 × 1 pixels; .* at least 16"),
+        ({"picture": flat(9000, 8)}, "8 × 9000 pixels; .* at least 16"),
+        ({"picture": flat(2000, 1001)}, "at most 2,000,000"),
+        ({"picture": flat(1001, 1000), "scale": 4}, "at most 1,000,000 can be enlarged 4 times"),
         ({"picture": np.zeros((20, 20), np.uint8)}, "expected uint8"),
         ({"picture": np.zeros((20, 20, 3))}, "expected uint8"),
         ({"kernel": np.ones(5)}, "expected numbers"),
@@ -426,33 +356,27 @@ def test_files_that_are_no_pictures(tmp_path):
 )
 def test_bad_raw_input(raw, words):
     with pytest.raises(UserError, match=words):
-        next(predictor().stream({"picture": np.zeros((20, 20, 3), np.uint8), **raw}))
+        next(predictor().stream({"picture": flat(20, 20), **raw}))
 
 
-@pytest.mark.parametrize(
-    ("files", "words"),
-    [
-        ([], "has no pictures"),
-        ([("one.png", 64)], "expected at least two"),
-        ([("one.png", 64), ("two.png", 20)], "two.png is too small"),
-    ],
-)
-def test_bad_folders(files, words, tmp_path):
-    for name, side in files:
-        images.write_picture(np.zeros((side, 64, 3), np.uint8), tmp_path / name)
-    with pytest.raises(UserError, match=words):
-        load_data(QUICK, str(tmp_path), tmp_path)
+def test_bad_folders(tmp_path, monkeypatch):
+    def refused(place, words):
+        with pytest.raises(UserError, match=words):
+            load_data(QUICK, str(place), tmp_path)
+
+    refused(tmp_path, "has no pictures")
+    images.write_picture(flat(64, 64), tmp_path / "one.png")
+    refused(tmp_path, "expected at least two")
+    refused(tmp_path / "one.png", "expected a folder")
+    images.write_picture(flat(20, 64), tmp_path / "two.png")
+    refused(tmp_path, "two.png is too small")
+    images.write_picture(flat(64, 66), tmp_path / "two.png")
+    monkeypatch.setattr(encoding, "MAX_PIXELS", 32 * 32)
+    refused(tmp_path, "two.png, shrunk, has 1,056 pixels; at most 1,024")
 
 
-def test_a_file_instead_of_a_folder(tmp_path):
-    images.write_picture(np.zeros((64, 64, 3), np.uint8), tmp_path / "one.png")
-    with pytest.raises(UserError, match="expected a folder"):
-        load_data(QUICK, str(tmp_path / "one.png"), tmp_path)
-
-
-def enlarge(*arguments) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "projects.super_resolution.predict", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+def enlarge(*arguments):
+    return run_here("projects.super_resolution.predict", *arguments)
 
 
 def test_command(trained, tmp_path, example):
@@ -470,13 +394,12 @@ def test_command(trained, tmp_path, example):
 
 
 def test_command_refuses(tmp_path, monkeypatch):
-    images.write_picture(np.zeros((8, 900, 3), np.uint8), tmp_path / "thin.png")
-    images.write_picture(np.zeros((20, 20, 3), np.uint8), tmp_path / "fine.png")
+    images.write_picture(flat(8, 900), tmp_path / "thin.png")
+    images.write_picture(flat(20, 20), tmp_path / "fine.png")
     np.save(tmp_path / "objects.npy", np.array([{}]), allow_pickle=True)
-    missing = enlarge("--input", tmp_path / "none.png", "--output", tmp_path / "big.png")
-    assert missing.returncode == 2 and "does not exist" in missing.stderr and "Traceback" not in missing.stderr
-    thin = enlarge("--input", tmp_path / "thin.png", "--output", tmp_path / "big.png")
-    assert thin.returncode == 2 and "at least 16" in thin.stderr and "Traceback" not in thin.stderr
+    for name, words in (("none.png", "does not exist"), ("thin.png", "at least 16")):
+        done = enlarge("--input", tmp_path / name, "--output", tmp_path / "big.png")
+        assert done.returncode == 2 and words in done.stderr and "Traceback" not in done.stderr
     for change, words in [
         ({"output": tmp_path / "big.txt"}, "must end in"),
         ({"kernel": tmp_path / "none.npy"}, "does not exist"),
@@ -489,10 +412,16 @@ def test_command_refuses(tmp_path, monkeypatch):
     assert not (tmp_path / "big.png").exists()
 
 
-def test_page_learns_once(trained, monkeypatch):
-    """What is not kept is learnt when asked for, shown, and not learnt again."""
+@pytest.fixture
+def page(trained, monkeypatch):
+    """A function that opens the page."""
     monkeypatch.setenv("KERAS_PORTFOLIO_RUNS", str(trained("super_resolution").path.parents[1]))
-    app = AppTest.from_file(str(ROOT / "apps" / "super_resolution.py"), default_timeout=120).run()
+    return lambda: AppTest.from_file(str(ROOT / "apps" / "super_resolution.py"), default_timeout=120)
+
+
+def test_page_learns_once(page, monkeypatch):
+    """What is not kept is learnt when asked for, shown, and not learnt again."""
+    app = page().run()
     assert not [button for button in app.button if button.key == "enlarge"], "the example's answer is kept"
     app.session_state["scale"] = 3
     app.run()
@@ -501,27 +430,25 @@ def test_page_learns_once(trained, monkeypatch):
     assert not app.exception and json.loads(app.json[0].value)["picture"]["shape"] == [120, 120, 3]
     monkeypatch.setattr(learn, "super_resolve", lambda *args: pytest.fail("learnt again"))
     app.slider(key="wipe").set_value(80).run()
-    again = AppTest.from_file(str(ROOT / "apps" / "super_resolution.py"), default_timeout=120)
+    again = page()
     again.session_state["scale"] = 3
     again.run()
     assert not again.exception and again.json[0].value == app.json[0].value
 
 
-def test_page_says_what_it_refuses(trained, monkeypatch):
+def test_page_says_what_it_refuses(trained, page):
     """A bad upload is a red box and not a traceback; the next good one is taken, and a kernel is asked for or found."""
-    run = trained("super_resolution")
-    monkeypatch.setenv("KERAS_PORTFOLIO_RUNS", str(run.path.parents[1]))
-    app = AppTest.from_file(str(ROOT / "apps" / "super_resolution.py"), default_timeout=120).run()
-    app.selectbox(key="picture").set_value(len(run.load().examples)).run()
+    app = page().run()
+    app.selectbox(key="picture").set_value(len(trained("super_resolution").load().examples)).run()
     for content, words in [
-        (images.picture_bytes(np.zeros((1, 1, 3), np.uint8)), "1 × 1 pixels"),
-        (images.picture_bytes(np.zeros((9000, 8, 3), np.uint8)), "8 × 9000 pixels"),
-        (images.picture_bytes(np.zeros((1500, 1500, 3), np.uint8)), "at most 2,000,000 are taken"),
+        (images.picture_bytes(flat(1, 1)), "1 × 1 pixels"),
+        (images.picture_bytes(flat(9000, 8)), "8 × 9000 pixels"),
+        (images.picture_bytes(flat(1500, 1500)), "at most 2,000,000 are taken"),
         (b"hello", "mine.png is not a picture"),
     ]:
         app.file_uploader[0].upload("mine.png", content, "image/png").run()
         assert not app.exception and words in app.error[0].value
-    app.file_uploader[0].upload("mine.png", images.picture_bytes(np.zeros((24, 30, 3), np.uint8)), "image/png").run()
+    app.file_uploader[0].upload("mine.png", images.picture_bytes(flat(24, 30)), "image/png").run()
     assert not app.exception and not app.error and app.button(key="enlarge")
     app.selectbox(key="kernel").set_value("file").run()
     assert not [button for button in app.button if button.key == "enlarge"], "the kernel is not there yet"

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from common import training
+from common import checkpoint, training
 from common.errors import UserError
 from common.runs import Run
 
@@ -37,6 +37,10 @@ def config(**changes):
 
 def fit(model, run, callbacks=(), **changes):
     training.fit(model, (X, Y), (X, Y), config(**changes), run, callbacks)
+
+
+def fit_on(train, validation, settings, run, callbacks=()):
+    training.fit(toy_model(), train, validation, settings, run, callbacks)
 
 
 class At(keras.callbacks.Callback):
@@ -78,21 +82,83 @@ def test_resume_goes_on_with_weights_optimizer_and_counters(tmp_path):
     assert min(row["val_loss"] for row in run.history) == pytest.approx(resumed.evaluate(X, Y, verbose=0), rel=1e-5)
 
 
+def test_a_resumed_training_ends_with_the_same_weights(tmp_path):
+    """To the last bit, with dropout, shuffling, Adam's averages and a learning rate that falls."""
+    models, runs = [], []
+    for crashes in ([], [2, 4]):
+        runs.append(ToyRun(tmp_path / str(len(crashes))))
+        runs[-1].path.mkdir()
+        for epoch in crashes:
+            with pytest.raises(RuntimeError):
+                fit(toy_model(), runs[-1], [training.OneCycle(0.05, 6), At(epoch, crash)], patience=2)
+        models.append(toy_model())
+        fit(models[-1], runs[-1], [training.OneCycle(0.05, 6)], patience=2)
+    for one, other in zip(*(model.get_weights() for model in models), strict=True):
+        np.testing.assert_array_equal(one, other)
+    whole, resumed = ([{**row, "seconds": 0} for row in run.history] for run in runs)
+    assert whole == resumed
+
+
 def test_counters_of_stop_and_plateau_survive(tmp_path):
     """Nothing can improve at learning rate 0, so the stop comes after exactly `patience` epochs, resumed or not."""
 
-    def still():
+    def motionless():
         model = toy_model()
         model.compile(keras.optimizers.SGD(0.0), "mse")
         return model
 
     run = toy_run(tmp_path)
     with pytest.raises(RuntimeError):
-        fit(still(), run, [At(4, crash)], epochs=50, patience=5)
+        fit(motionless(), run, [At(4, crash)], epochs=50, patience=5)
     state = json.loads((tmp_path / "checkpoint" / "00003" / "state.json").read_text())
     assert state["counters"]["early_stopping"]["wait"] == 2
-    fit(still(), run, epochs=50, patience=5)
+    fit(motionless(), run, epochs=50, patience=5)
     assert len(run.history) == 6
+
+
+def test_a_counter_that_keras_renames_is_not_lost_in_silence(tmp_path, monkeypatch):
+    monkeypatch.setitem(checkpoint.COUNTERS, keras.callbacks.EarlyStopping, ("wait", "its_old_name"))
+    with pytest.raises(AttributeError, match="its_old_name"):
+        fit(toy_model(), toy_run(tmp_path))
+
+
+def test_everything_that_keras_counts_is_saved():
+    """A new Keras may count more: then this fails, and COUNTERS needs the new name."""
+    callbacks = [keras.callbacks.EarlyStopping("val_loss"), keras.callbacks.ReduceLROnPlateau("val_loss", patience=1)]
+    before: list[dict] = []
+
+    class Second(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            before.extend({**vars(callback)} for callback in callbacks if epoch == 1)
+
+    model = toy_model()
+    model.compile(keras.optimizers.SGD(0.0), "mse")  # nothing improves
+    callbacks[0].patience = 5
+    model.fit(X, Y, validation_data=(X, Y), epochs=4, callbacks=[*callbacks, Second()], verbose=0)
+    for callback, values in zip(callbacks, before, strict=True):
+        changed = {key for key, value in vars(callback).items() if value != values.get(key)}
+        assert changed and changed <= set(checkpoint.COUNTERS[type(callback)])
+
+
+def test_of_two_epochs_with_one_score_the_smaller_loss_is_the_better(tmp_path):
+    """The checkpoint breaks the tie, and the score that is logged stays as it is."""
+
+    class Accuracy(ToyRun):
+        metric = ("accuracy", "max")
+
+    run, model, weights = Accuracy(tmp_path), toy_model(), []
+    scores, losses = [0.5, 0.75, 0.75, 0.75, 0.5, 0.75], [1.0, 3.0, 2.0, 4.0, 0.5, 2.0]
+
+    class Losses(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["val_loss"] = losses[epoch]
+            weights.append(model.get_weights())
+
+    given = iter(scores)
+    training.fit(model, (X, Y), (X, Y), config(), run, [Losses()], score=lambda predictions: {"accuracy": next(given)})
+    assert [row["val_accuracy"] for row in run.history] == scores
+    for one, other in zip(model.get_weights(), weights[2], strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_learning_rate_falls_on_a_plateau(tmp_path):
@@ -153,7 +219,7 @@ def test_ctrl_c_keeps_the_best_epoch(tmp_path):
     assert model.evaluate(X, Y, verbose=0) == pytest.approx(min(row["val_loss"] for row in run.history), rel=1e-5)
 
 
-def test_ctrl_c_before_anything_was_learnt_is_passed_on(tmp_path):
+def test_ctrl_c_before_the_first_epoch_has_ended_is_passed_on(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         fit(toy_model(), toy_run(tmp_path), [At(1, interrupt)])
 
@@ -265,8 +331,7 @@ def test_history_without_an_epoch_is_empty(tmp_path):
 
 
 def test_one_cycle_goes_up_and_down():
-    shares = np.linspace(0, 1, 101)
-    rates = np.array([training.one_cycle(share, 0.1) for share in shares])
+    rates = np.array([training.one_cycle(done, 0.1) for done in np.linspace(0, 1, 101)])
     top = int(rates.argmax())
     assert rates[top] == pytest.approx(0.1) and 10 <= top <= 20
     assert (np.diff(rates[: top + 1]) > 0).all() and (np.diff(rates[top:]) < 0).all() and rates[-1] < 1e-6

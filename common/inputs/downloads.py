@@ -8,14 +8,14 @@ from pathlib import Path
 
 from common.errors import UserError
 
-MAX_MEMBER_BYTES = 500_000_000  # of one file in an archive, unpacked; larger ones are passed over
+MAX_MEMBER_BYTES = 500_000_000  # unpacked size of a file in an archive; larger files are skipped
 
 
 def download(url: str, path: Path, sha256: str) -> Path:
-    """The file at `path`. Where there is none, it is fetched from `url`. Either way it must have this SHA-256.
+    """The file at `path`, downloaded from `url` if it is not there. Either way it must have this SHA-256.
 
-    What arrives is moved into place only when its checksum is right. Raises UserError when the home cannot be reached
-    or the file is another one; it says which file to put where.
+    A download gets its name only when its checksum is right. Raises UserError if the home cannot be reached, or if the
+    file has another checksum; the message says which file to put where.
     """
     import pooch
 
@@ -26,9 +26,10 @@ def download(url: str, path: Path, sha256: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         pooch.retrieve(url, f"sha256:{sha256}", path.name, path.parent)
-    except (OSError, ValueError) as error:  # no network or a refusal; a wrong checksum
+    except (OSError, ValueError) as error:  # ValueError: a wrong checksum, or an address that pooch does not know
         raise UserError(
-            f"{path} is not there and cannot be downloaded ({error}). Download {url} and put it there."
+            f"{path.name} is not in {path.parent} and cannot be downloaded ({error}). Download {url} and put it there "
+            f"as {path.name}."
         ) from None
     return path
 
@@ -36,7 +37,7 @@ def download(url: str, path: Path, sha256: str) -> Path:
 def archive_files(path: Path) -> Iterator[tuple[str, bytes]]:
     """(name, content) of every file in a .zip, .tar or .tar.gz; nothing is written to disk.
 
-    Files of more than MAX_MEMBER_BYTES are passed over. Raises UserError for an archive that is cut short or damaged.
+    Files of more than MAX_MEMBER_BYTES are skipped. Raises UserError if the archive is damaged or cut short.
     """
     try:
         if path.suffix == ".zip":
@@ -54,7 +55,7 @@ def archive_files(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def archive_members(path: Path, endings: tuple[str, ...]) -> list[bytes]:
-    """The content of the files in an archive whose names end so, in the order of `endings`."""
+    """The content of the file with each ending of a name, in the order of `endings`; a missing one is a UserError."""
     contents = {ending: content for name, content in archive_files(path) for ending in endings if name.endswith(ending)}
     if missing := [ending for ending in endings if ending not in contents]:
         raise UserError(f"{path} holds no file {missing[0]}.")

@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from common.inputs.tables import file_sha256
+from common.files import file_sha256
 
 
 def content_keys(paths: Iterable[Path]) -> dict[Path, str]:
-    """A key for the content of each file: files with equal keys are copies of each other, byte for byte.
+    """A key for the content of each file. Files with equal keys are copies of each other, byte for byte.
 
-    Only files of one size can be copies, so few files are read.
+    Only files of the same size can be copies, so few files are read.
     """
     sizes = {path: path.stat().st_size for path in paths}
     count = Counter(sizes.values())

@@ -1,10 +1,10 @@
-"""Pictures in and out: bounded before they are decoded, and always the same kind of array afterwards."""
+"""Reading and writing pictures. Their size is checked before they are decoded; the array is always of one kind."""
 
 import base64
 import importlib.resources
 import io
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,8 @@ from common.files import replacing
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
-MAX_PIXELS = 16_000_000
-KEPT_BYTES = 256 * 2**20  # of pictures that a stream has shrunk; what does not fit is decoded again in every epoch
-# Photographs that a base dependency brings: name -> package and file.
+MAX_PIXELS = 16_000_000  # of a picture, unless the caller allows more
+# Photographs inside the packages that are installed anyway: name -> package and file.
 PHOTOGRAPHS = {
     "astronaut": ("skimage", "data/astronaut.png"),
     "camera": ("skimage", "data/camera.png"),
@@ -35,11 +34,11 @@ def read_picture(source: Path | bytes, max_pixels: int = MAX_PIXELS, name: str |
     """A picture as (height, width, 3) uint8 RGB, upright.
 
     source: a path, or the bytes of an upload. name: what messages call it (default: the path). The size is read from
-    the header, and a picture of more than `max_pixels` is refused before anything is decoded.
+    the header, so a picture of more than `max_pixels` is refused before it is decoded.
 
-    The rules: EXIF's orientation is applied; grey, palette and CMYK become RGB (CMYK without its colour profile);
-    transparent pixels are laid over white; 16 bits a channel become 8; of an animation the first frame counts.
-    Raises UserError for a file that is no picture, one that is cut short, one of real numbers, and one that is too big.
+    EXIF's orientation is applied. Grey, palette and CMYK pictures become RGB (CMYK without its colour profile).
+    Transparent pixels are laid over white. 16 bits a channel become 8. Of an animation the first frame is read.
+    Raises UserError for a file that is no picture, is cut short, holds real numbers, or is too large.
     """
     from PIL import ImageOps
 
@@ -49,16 +48,16 @@ def read_picture(source: Path | bytes, max_pixels: int = MAX_PIXELS, name: str |
 
 
 def picture_header(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[int, int, bool]:
-    """(width, height, whether colours are stored) from the header alone, with the same refusals as `read_picture`."""
+    """(width, height, whether it is in colour) from the header alone. Raises the same UserError as `read_picture`."""
     with _opened(path, max_pixels, str(path)) as picture:
         return *picture.size, picture.mode not in ("1", "L", "LA", "F") and not picture.mode.startswith("I")
 
 
 def check_picture(path: Path, max_pixels: int = MAX_PIXELS) -> None:
-    """Raise the UserError that `read_picture` would, without decoding the picture where its end shows that it is whole.
+    """Raise the UserError of `read_picture`, but decode the picture only if its end does not show that it is whole.
 
-    A JPEG, PNG or WebP that was cut short lacks the mark or the length that its format ends with. Other formats, and
-    files with something behind that mark, are decoded. Damage in the middle shows only when a picture is read.
+    A JPEG, PNG or WebP that was cut short lacks the end mark or the length of its format. Other formats, and files with
+    other data behind that mark, are decoded. Damage in the middle is found only when the picture is read.
     """
     picture_header(path, max_pixels)
     with path.open("rb") as file:
@@ -77,12 +76,12 @@ def check_picture(path: Path, max_pixels: int = MAX_PIXELS) -> None:
 
 @contextmanager
 def _opened(source: Path | bytes, max_pixels: int, name: str) -> Iterator[Any]:
-    """The Pillow picture, its header read and its size checked; whatever is wrong with it is a UserError."""
+    """The Pillow picture, with its header read and its size checked. Raises UserError for whatever is wrong with it."""
     from PIL import Image
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the bound below is ours and stricter
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is stricter
             with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as picture:
                 width, height = picture.size
                 if width * height > max_pixels:
@@ -119,7 +118,7 @@ def _rgb(picture, name: str) -> np.ndarray:
 
 
 def picture_bytes(picture: np.ndarray, kind: str = "PNG") -> bytes:
-    """(height, width, 3) uint8 -> the bytes of a file; PNG loses nothing."""
+    """(height, width, 3) uint8 -> the bytes of a file. PNG is lossless."""
     from PIL import Image
 
     target = io.BytesIO()
@@ -128,17 +127,17 @@ def picture_bytes(picture: np.ndarray, kind: str = "PNG") -> bytes:
 
 
 def picture_text(picture: np.ndarray) -> str:
-    """(height, width, 3) uint8 -> PNG in base64, as `meta.json` can keep it; `text_picture` reads it."""
+    """(height, width, 3) uint8 -> PNG in base64, which `meta.json` can hold. `text_picture` is the inverse."""
     return base64.b64encode(picture_bytes(picture)).decode()
 
 
 def text_picture(text: str) -> np.ndarray:
-    """What `picture_text` wrote -> (height, width, 3) uint8."""
+    """The text of `picture_text` -> (height, width, 3) uint8."""
     return read_picture(base64.b64decode(text), name="meta.json's picture")
 
 
 def write_picture(picture: np.ndarray, path: Path) -> None:
-    """Write (height, width, 3) uint8 in the format of the suffix; the file appears only when it is whole."""
+    """Write (height, width, 3) uint8 in the format of the suffix. The file appears only when it is complete."""
     from PIL import Image
 
     if path.suffix.lower() not in SUFFIXES:
@@ -147,27 +146,12 @@ def write_picture(picture: np.ndarray, path: Path) -> None:
         Image.fromarray(picture).save(temporary, quality=95)
 
 
-class Kept(dict):
-    """Pictures by number: `make(number)` gives an array when it is first asked for, kept while KEPT_BYTES have room."""
-
-    def __init__(self, make: Callable[[int], np.ndarray]):
-        super().__init__()
-        self.make, self.bytes = make, 0
-
-    def __missing__(self, number: int) -> np.ndarray:
-        picture = self.make(number)
-        if self.bytes + picture.nbytes <= KEPT_BYTES:
-            self[number] = picture
-            self.bytes += picture.nbytes
-        return picture
-
-
 def packaged_photograph(name: str) -> Path:
-    """A photograph that lies inside the wheel of scikit-image or scikit-learn, by its name in PHOTOGRAPHS."""
+    """The file of a photograph in PHOTOGRAPHS, inside the installed scikit-image or scikit-learn."""
     package, file = PHOTOGRAPHS[name]
     return Path(str(importlib.resources.files(package).joinpath(file)))
 
 
 def find_pictures(folder: Path) -> list[Path]:
-    """The pictures lying in a folder itself, by suffix, in the order of their names."""
+    """The pictures directly in a folder, by suffix, in the order of their names."""
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())

@@ -1,4 +1,4 @@
-"""Sequences of different length: rows end to end, padding, and batches of similar length."""
+"""Sequences of different length: stored end to end, padded, and put into batches of similar length."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from common.inputs.vocabulary import PADDING
 
 @dataclass(frozen=True)
 class Ragged:
-    """Rows of different length, end to end: row i is ids[starts[i]:starts[i + 1]]. No id is padding."""
+    """Rows of different length, stored end to end: row i is ids[starts[i]:starts[i + 1]]. No id is PADDING."""
 
     ids: np.ndarray
     starts: np.ndarray
 
     @classmethod
     def of(cls, rows: Sequence[np.ndarray]) -> "Ragged":
-        """The rows put end to end."""
+        """The rows stored end to end."""
         ids = np.concatenate(rows) if len(rows) else np.zeros(0, np.int32)
         return cls(ids.astype(np.int32), np.concatenate([[0], np.cumsum([len(row) for row in rows], dtype=int)]))
 
@@ -29,13 +29,13 @@ class Ragged:
 
     @property
     def lengths(self) -> np.ndarray:
-        """(rows,)"""
+        """The length of each row: (rows,)."""
         return np.diff(self.starts)
 
     def padded(self, rows: np.ndarray, width: int = 0) -> np.ndarray:
-        """The rows of these numbers as (n, width) int32, filled up with padding at the end.
+        """The rows of these numbers as (n, width) int32, with padding at the end.
 
-        The result is as wide as the longest row where `width` is less.
+        The result is as wide as the longest row where this is wider than `width`, and at least 1 wide.
         """
         lengths = self.lengths[rows]
         result = np.full((len(rows), max(width, 1, int(lengths.max(initial=0)))), PADDING, np.int32)
@@ -45,7 +45,7 @@ class Ragged:
         return result
 
     def shortened(self, max_length: int) -> "Ragged":
-        """Rows of at most `max_length`: a longer one keeps its beginning and its end, and loses its middle."""
+        """Rows of at most `max_length`. A longer row keeps its beginning and its end, and loses its middle."""
         lengths = self.lengths
         place = np.arange(len(self.ids)) - np.repeat(self.starts[:-1], lengths)
         length = np.repeat(lengths, lengths)
@@ -55,7 +55,7 @@ class Ragged:
 
 
 def bucket_limits(lengths: np.ndarray, buckets: int) -> list[int]:
-    """The greatest lengths of at most `buckets` buckets that hold about as many rows each."""
+    """The greatest length of each bucket, ascending. At most `buckets` buckets, each with about as many rows."""
     quantiles = np.quantile(np.maximum(lengths, 1), np.linspace(0, 1, buckets + 1)[1:])
     return sorted({int(np.ceil(value)) for value in quantiles})
 
@@ -66,11 +66,11 @@ def bucket_batches(
     """Row numbers in batches of similar length, so that little padding is computed.
 
     lengths: (rows,). limits: the greatest length of each bucket, ascending; longer rows go into the last one. random:
-    shuffles rows and batches; without it they are in the order of length. Rows that fill no batch go with those of the
-    next bucket, so all batches but the last have `batch_size` rows: another size would be another shape to compile.
+    shuffles rows and batches; None: in the order of length.
 
-    The second batch is one whose bucket differs from the first one's, where there is any: Keras looks at two batches,
-    and takes a length that both have for one that never changes.
+    All batches but one have `batch_size` rows, because another size would be another shape to compile. So the rows of a
+    bucket that are left over join the next bucket. The second batch is of another bucket than the first one, where
+    there is any. Keras looks at the first two batches, and would take a length that both have for a fixed one.
     """
     bucket = np.searchsorted(limits, np.minimum(lengths, limits[-1]))
     order = np.argsort(lengths, kind="stable")
@@ -92,6 +92,6 @@ def bucket_batches(
 
 
 def batch_width(lengths: np.ndarray, limits: Sequence[int], rows: np.ndarray) -> int:
-    """To which length the rows of a batch are padded: the limit of their longest one's bucket."""
+    """The length that a batch of these rows is padded to: the limit of the bucket of the longest one."""
     longest = min(int(lengths[rows].max(initial=1)), limits[-1])
     return int(limits[int(np.searchsorted(limits, longest))])

@@ -5,7 +5,6 @@ shows them: the header is row 1. They are counted from the frame's index, so a f
 """
 
 import csv
-import hashlib
 import sys
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from common.errors import UserError
+from common.files import file_sha256 as file_sha256  # passed on to the projects that read tables
 from common.files import replacing
 
 CHUNK_ROWS = 200_000
@@ -168,11 +168,6 @@ def as_categories(frame: pd.DataFrame, column: str, path: Path | str) -> pd.Seri
     if len(empty):
         raise UserError(f"{path}, row {int(frame.index[empty[0]]) + 2}: {column} is empty; expected a category.")
     return frame[column].astype(str)
-
-
-def file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def score_table_file(

@@ -1,39 +1,33 @@
-"""Text as numbers: a vocabulary that is plain JSON, text files read in pieces, and Hangul taken apart into jamo.
-
-A vocabulary is a list of symbols in the order of their ids. What is not in it has the id `len(vocabulary)`, which a
-one-hot encoding turns into zeros: nothing is known of that symbol.
-"""
+"""Text files that are read in pieces, and Hangul that is taken apart into jamo."""
 
 import codecs
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-
-import numpy as np
 
 from common.errors import UserError
 
 PIECE = 1 << 22  # bytes read at a time
-# Hangul syllables, and the conjoining jamo that they consist of: leading consonant, vowel, trailing consonant.
+# Hangul syllables. The conjoining jamo that they consist of: leading consonant, vowel and, mostly, trailing consonant.
 SYLLABLES = re.compile("[\uac00-\ud7a3]+")
 JAMO = re.compile("[\u1100-\u1112][\u1161-\u1175][\u11a8-\u11c2]?")
 
 
 def read_text(path: Path) -> Iterator[str]:
-    """The text of a UTF-8 file in pieces of about 4 MB, so that a file of any size fits in memory.
+    """The text of a UTF-8 file in pieces of about 4 MB, so that the whole file need not fit in memory.
 
-    A byte-order mark is dropped and line ends become "\\n". Raises UserError for what cannot be read, and for a byte
-    that is not UTF-8, with its position and line.
+    A byte-order mark is left out. Line ends become "\\n". Raises UserError for a file that cannot be read. For a byte
+    that is not UTF-8 it names position and line.
     """
     decoder = codecs.getincrementaldecoder("utf-8")()
     done = lines = 0
-    pending = ""  # a carriage return whose line feed may come with the next piece
+    pending = ""  # a carriage return at the end of a piece; its line feed may come with the next one
     try:
         with path.open("rb") as file:
             while True:
                 raw = file.read(PIECE)
-                waiting = len(decoder.getstate()[0])  # bytes of a character that the last piece cut in two
+                waiting = len(decoder.getstate()[0])  # bytes of a character that the end of the last piece cut in two
                 try:
                     text = pending + decoder.decode(raw, final=not raw)
                 except UnicodeDecodeError as error:
@@ -53,59 +47,25 @@ def read_text(path: Path) -> Iterator[str]:
         raise UserError(f"{path} cannot be read: {error.strerror or error}.") from None
 
 
-class Encoder:
-    """Characters to ids in the order of first appearance: a text of any size is encoded in one pass.
-
-    A symbol that is first met after the training part has a higher id than all of the training part, so the vocabulary
-    of any beginning of the text is a beginning of `symbols`.
-    """
-
-    def __init__(self, symbols: Sequence[str] = ()):
-        self.symbols = list(symbols)
-        self._table = np.full(0x110000, -1, np.int32)  # code point -> id
-        self._table[[ord(symbol) for symbol in self.symbols]] = np.arange(len(self.symbols))
-
-    def encode(self, text: str, learn: bool = False) -> np.ndarray:
-        """Ids (characters,) int32; an unknown character is learnt, or gets the id `len(symbols)`."""
-        codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-        ids = self._table[codes]
-        if learn and (ids < 0).any():
-            new, first = np.unique(codes[ids < 0], return_index=True)
-            for code in new[np.argsort(first)]:
-                self._table[code] = len(self.symbols)
-                self.symbols.append(chr(code))
-            ids = self._table[codes]
-        return np.where(ids < 0, len(self.symbols), ids)
-
-    def unknown(self, text: str) -> list[str]:
-        """The different characters of a text that have no id, in order."""
-        return [symbol for symbol in dict.fromkeys(text) if self._table[ord(symbol)] < 0]
-
-
-def decode(ids: Iterable[int], vocabulary: Sequence[str], unknown: str = "\ufffd") -> str:
-    """Ids back to text; an id outside the vocabulary becomes `unknown`."""
-    return "".join(vocabulary[i] if i < len(vocabulary) else unknown for i in ids)
-
-
 def to_jamo(text: str) -> str:
-    """Each Hangul syllable as its two or three conjoining jamo; everything else stays.
+    """Each Hangul syllable as its two or three conjoining jamo. Everything else stays as it is.
 
-    11,172 possible syllables become 67 jamo (Unicode 15, section 3.12).
+    So 67 jamo stand for 11,172 possible syllables (Unicode 15, section 3.12).
     """
-    return SYLLABLES.sub(lambda found: unicodedata.normalize("NFD", found.group()), text)
+    return SYLLABLES.sub(lambda match: unicodedata.normalize("NFD", match.group()), text)
 
 
 def from_jamo(text: str) -> str:
-    """Conjoining jamo back to syllables; jamo that make no syllable stay as they are."""
-    return JAMO.sub(lambda found: unicodedata.normalize("NFC", found.group()), text)
+    """Conjoining jamo back to syllables. Jamo that make no syllable stay as they are."""
+    return JAMO.sub(lambda match: unicodedata.normalize("NFC", match.group()), text)
 
 
 def settled(text: str) -> int:
-    """How many characters of a text that is being written in jamo will stay as they are (after `from_jamo`).
+    """How many characters of a text will not change any more while it is written in jamo. text: after `from_jamo`.
 
-    The last one is open as long as a vowel or a trailing consonant may join it.
+    The last character may change as long as a vowel or a trailing consonant can join it.
     """
     last = text[-1:]
     syllable = "\uac00" <= last <= "\ud7a3"
-    open_ended = (ord(last) - 0xAC00) % 28 == 0 if syllable else "\u1100" <= last <= "\u1112"
-    return len(text) - open_ended
+    may_change = (ord(last) - 0xAC00) % 28 == 0 if syllable else "\u1100" <= last <= "\u1112"
+    return len(text) - may_change

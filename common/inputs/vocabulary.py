@@ -1,7 +1,7 @@
-"""Symbols as numbers: one convention for characters, jamo, words and subwords.
+"""Symbols as numbers, with one convention for characters, jamo, words and subwords.
 
-Id 0 is padding, which Keras masks; 1 is an unknown symbol; then come `<bos>` and `<eos>` where a project asks for them,
-then the symbols in their order. A vocabulary is saved as plain JSON.
+Id 0 is padding, which Keras masks. Id 1 is an unknown symbol. Then come `<bos>` and `<eos>`, the beginning and the end
+of a sequence, where a project asks for them. Then come the symbols in their order. A vocabulary is saved as plain JSON.
 """
 
 import itertools
@@ -12,14 +12,14 @@ import numpy as np
 import pandas as pd
 
 PADDING, UNKNOWN = 0, 1
-UNKNOWN_SIGN = "\ufffd"  # what an unknown symbol is written as
+UNKNOWN_SIGN = "\ufffd"  # stands for an unknown symbol in decoded text
 
 
 class Vocabulary:
     """The symbols of a text and their ids.
 
-    symbols: distinct texts; the first has the id `first`. bos, eos: whether there are ids for the beginning and the end
-    of a sequence; they are None where there are not.
+    symbols: distinct texts; the first one has the id `first`. bos, eos: whether the vocabulary has these ids. As
+    attributes they are the ids, or None.
     """
 
     def __init__(self, symbols: Iterable[str] = (), bos: bool = False, eos: bool = False):
@@ -28,10 +28,10 @@ class Vocabulary:
         self.eos = UNKNOWN + 1 + bos if eos else None
         self.first = UNKNOWN + 1 + bos + eos
         self._ids = {symbol: i for i, symbol in enumerate(self.symbols, start=self.first)}
-        self._characters = np.zeros(0, np.int32)  # code point -> id, made when a string is first encoded
+        self._characters = np.zeros(0, np.int32)  # code point -> id; filled when a string is first encoded
 
     def __len__(self) -> int:
-        """How many ids there are, padding and unknown included: the size of an embedding."""
+        """The number of ids, with padding and unknown: the input size of an embedding."""
         return self.first + len(self.symbols)
 
     def __contains__(self, symbol: str) -> bool:
@@ -45,12 +45,12 @@ class Vocabulary:
 
     @classmethod
     def of_characters(cls, texts: Iterable[str], max_size: int, min_count: int = 1, **ends: bool) -> "Vocabulary":
-        """As `of_words`, of the single characters of the texts."""
+        """As `of_words`, for the single characters of the texts."""
         codes, counts = np.unique(_code_points("".join(texts)), return_counts=True)
         return cls(_most_frequent([chr(code) for code in codes], counts, max_size, min_count), **ends)
 
     def encode(self, symbols: str | Sequence[str]) -> np.ndarray:
-        """Ids (n,) int32 of a string's characters, or of a sequence of words; unknown ones are `UNKNOWN`."""
+        """Ids (n,) int32 of the characters of a string, or of the words of a sequence; UNKNOWN for unknown ones."""
         if isinstance(symbols, str):
             return self._table()[_code_points(symbols)]
         codes, distinct = pd.factorize(np.fromiter(symbols, object, len(symbols)))
@@ -58,7 +58,7 @@ class Vocabulary:
         return ids[codes] if len(codes) else np.zeros(0, np.int32)
 
     def decode(self, ids: Iterable[int]) -> list[str]:
-        """The symbols of ids; padding, `<bos>` and `<eos>` are left out, an unknown symbol becomes "\ufffd"."""
+        """The symbols of these ids, without padding, `<bos>` and `<eos>`; an unknown symbol becomes UNKNOWN_SIGN."""
         result = []
         for i in ids:
             if self.first <= i < len(self):
@@ -68,7 +68,7 @@ class Vocabulary:
         return result
 
     def learn(self, text: str) -> np.ndarray:
-        """Encode a string, and give each new character the next id: a text of any size is encoded in one pass."""
+        """As `encode`, but each new character gets the next id. So one pass encodes a text of any size."""
         codes = _code_points(text)
         ids = self._table()[codes]
         if (ids == UNKNOWN).any():
@@ -80,16 +80,16 @@ class Vocabulary:
         return ids
 
     def unknown(self, symbols: Iterable[str]) -> list[str]:
-        """The different symbols that have no id, in order of appearance."""
+        """The distinct symbols that have no id, in order of appearance."""
         return [symbol for symbol in dict.fromkeys(symbols) if symbol not in self._ids]
 
     def to_json(self) -> dict[str, Any]:
-        """What `from_json` reads."""
+        """The vocabulary as `from_json` reads it."""
         return {"symbols": self.symbols, "bos": self.bos is not None, "eos": self.eos is not None}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Vocabulary":
-        """The vocabulary that `to_json` has written down."""
+        """The vocabulary that `to_json` has written."""
         return cls(values["symbols"], values["bos"], values["eos"])
 
     def _table(self) -> np.ndarray:

@@ -1,7 +1,7 @@
-"""What the lectures draw, as functions that apply plain Keras layers.
+"""The building blocks of the lectures, as functions that apply plain Keras layers.
 
-A block never hides a layer that a reader would look for: each one is the two or three lines that one would write by
-hand, so `model.summary()` lists exactly the layers named here.
+A block hides no layer. It is the few lines that one would write by hand, so `model.summary()` lists exactly the layers
+that are named here.
 """
 
 from collections.abc import Sequence
@@ -20,16 +20,19 @@ def dense(x, units: int, activation: str | None = "relu", dropout: float = 0.0, 
 
 
 def dense_stack(x, units: Sequence[int], activation: str = "relu", dropout: float = 0.0, name: str = "hidden"):
-    """One `dense` block for each entry of `units`, named `name_1`, `name_2`, … (`dense_1` is Keras' own)."""
+    """One `dense` block for each entry of `units`, named `name_1`, `name_2`, …
+
+    The default name is not `dense`, because Keras itself gives layers without a name names like `dense_1`.
+    """
     for i, width in enumerate(units, start=1):
         x = dense(x, width, activation, dropout, f"{name}_{i}")
     return x
 
 
 NORMS = {
-    # Keras' own momentum of 0.99 needs several hundred steps before its averages fit; here some epochs have ten.
+    # With Keras' own momentum of 0.99 the averages need several hundred steps to settle. Some epochs here have ten.
     "batch": lambda name: layers.BatchNormalization(momentum=0.9, name=name),
-    "instance": lambda name: layers.GroupNormalization(groups=-1, name=name),  # each channel of each picture by itself
+    "instance": lambda name: layers.GroupNormalization(groups=-1, name=name),  # each channel of each picture alone
 }
 POOLS = {"max": layers.MaxPooling2D, "average": layers.AveragePooling2D}
 
@@ -46,11 +49,11 @@ def conv(
     dropout: float = 0.0,
     name: str | None = None,
 ):
-    """A 2-D convolution, then what is asked for, in this order: normalisation, activation, 2 × 2 pooling, dropout.
+    """A 2-D convolution, then optionally, in this order: normalisation, activation, 2 × 2 pooling, dropout.
 
-    x: tensor (batch, height, width, channels). norm: `batch`, `instance` or None; the convolution has a bias only
-    without one, because a normalisation would take it away again. pool: `max`, `average` or None, which halves height
-    and width. Returns a tensor (batch, height', width', filters).
+    x: tensor (batch, height, width, channels). norm: `batch`, `instance` or None. The convolution has no bias before a
+    normalisation, which would subtract it again. pool: `max`, `average` or None; pooling halves height and width.
+    Returns a tensor (batch, height', width', filters).
     """
 
     def part(kind: str) -> str | None:
@@ -66,15 +69,15 @@ def conv(
 def residual(x, filters: int, strides: int = 1, dropout: float = 0.0, name: str = "residual"):
     """A residual stage of two 3 × 3 convolutions with batch normalisation: relu(x + F(x)) (He et al. 2016, figure 2).
 
-    Where the shape changes (`strides`, or another number of filters) the shortcut is a 1 × 1 convolution, of every
-    `strides`-th pixel in both directions. Dropout acts between the two convolutions (Zagoruyko & Komodakis 2016).
+    If `strides` or `filters` change the shape, the shortcut is a 1 × 1 convolution of every `strides`-th pixel in both
+    directions. Dropout acts between the two convolutions (Zagoruyko & Komodakis 2016).
     x: tensor (batch, height, width, channels). Returns (batch, height / strides, width / strides, filters).
     """
     shortcut = x
     if strides > 1:
-        # The pixels are picked before the convolution and not by its strides, which is the same: TensorFlow 2.21 with
-        # oneDNN on a CPU writes beyond its memory, and may crash, in the gradient of a 1 × 1 convolution with strides
-        # (8 channels, an odd number of pictures).
+        # The pixels are picked before the convolution and not by its strides. The result is the same. TensorFlow 2.21
+        # with oneDNN on a CPU writes beyond its memory, and may crash, in the gradient of a 1 × 1 convolution with
+        # strides (8 channels, an odd number of pictures).
         shortcut = layers.MaxPooling2D(1, strides, "same", name=f"{name}_picked")(x)
     if strides > 1 or x.shape[-1] != filters:
         shortcut = conv(shortcut, filters, 1, norm="batch", activation=None, name=f"{name}_shortcut")
@@ -84,11 +87,11 @@ def residual(x, filters: int, strides: int = 1, dropout: float = 0.0, name: str 
 
 
 def inception(x, filters: Sequence[int], norm: str | None = None, name: str = "inception"):
-    """An inception stage: four ways to look at the same place, side by side (Szegedy et al. 2015, figure 2b).
+    """An inception stage: four branches side by side on the same input (Szegedy et al. 2015, figure 2b).
 
-    filters: of the 1 × 1 branch, of the 3 × 3 branch's reduction and convolution, of the 5 × 5 branch's reduction and
-    convolution, and of the projection after 3 × 3 max pooling: six numbers, as in the paper's table 1.
-    x: tensor (batch, height, width, channels). Returns (batch, height, width, sum of the four branches).
+    filters: six numbers, as in the paper's table 1: for the 1 × 1 branch; for the reduction and the convolution of the
+    3 × 3 branch; for those of the 5 × 5 branch; and for the projection after 3 × 3 max pooling.
+    x: tensor (batch, height, width, channels). Returns (batch, height, width, filters of the four branches together).
     """
     one, reduce_3, three, reduce_5, five, projected = filters
     branches = [
@@ -119,14 +122,14 @@ def recurrent_stack(
 ):
     """One SimpleRNN, GRU or LSTM layer for each entry of `units`, named `name_1`, `name_2`, …; dropout after each.
 
-    x: tensor (batch, time, features). A mask that comes with it (`Embedding(mask_zero=True)`, `Masking`) is used by
-    every layer: steps that it leaves out change no state, so sequences of different length share a batch.
-    cell: "simple_rnn", "gru" or "lstm". Dropout acts between layers and after the last, not from step to step
+    x: tensor (batch, time, features). Every layer uses its mask (of `Embedding(mask_zero=True)` or `Masking`). Masked
+    steps change no state, so sequences of different length can share a batch.
+    cell: "simple_rnn", "gru" or "lstm". Dropout acts between layers and after the last one, not from step to step
     (Zaremba et al. 2014). options: passed on to each Keras layer, such as `stateful` or `recurrent_dropout`.
-    Returns a tensor (batch, time, units), or (batch, units), the last output, without `return_sequences`; twice the
-    units when bidirectional. With `return_states` also the last states: for each layer a list of (batch, units), one
-    for simple_rnn and gru, h and c for lstm, those of both directions when bidirectional. `initial_states` takes the
-    same form, so that a decoder starts where an encoder ended; without it every state starts at zero.
+    Returns a tensor (batch, time, units). Without `return_sequences` it is the last output, (batch, units). A
+    bidirectional stack has twice the units. With `return_states` the last states are returned too: for each layer a
+    list of (batch, units), one for simple_rnn and gru, h and c for lstm, and those of both directions if bidirectional.
+    `initial_states` has the same form, so a decoder can start where an encoder ended. Without it states start at zero.
     Raises ValueError for an unknown cell.
     """
     if cell not in RECURRENT:
@@ -150,12 +153,12 @@ def recurrent_stack(
 
 
 def step_model(model: keras.Model) -> keras.Model:
-    """The same layers with their states as inputs and outputs, for text written step by step and state carried along.
+    """The same layers with their states as inputs and outputs: to write a text step by step, or to read it in pieces.
 
     model: a functional model, one layer after the other, whose recurrent layers were made with `return_states=True`.
-    Returns a model `[input, *states] -> [output, *states]` that shares its weights; the states, each (batch, units),
-    are in the order of the layers, and zeros begin. A sequence may be cut anywhere: its parts, one after the other
-    with the states handed on, give the outputs of the whole. Raises ValueError where that cannot be.
+    Returns a model `[input, *states] -> [output, *states]` that shares the weights. The states, each (batch, units),
+    are in the order of the layers and zero at the beginning. A sequence may be cut anywhere: if the states are handed
+    on, its pieces give the outputs of the whole. Raises ValueError for a model that cannot be run so.
     """
     x = start = keras.Input(batch_shape=model.input.shape, dtype=model.input.dtype)
     before, after = [], []
@@ -184,8 +187,8 @@ OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop", "adagrad")
 def optimizer(name: str = "adam", learning_rate: float = 1e-3, weight_decay: float = 0.0) -> keras.optimizers.Optimizer:
     """One of the optimisers that the lectures compare, by name.
 
-    `sgd` has Nesterov momentum 0.9. Weight decay is decoupled (Loshchilov & Hutter 2019) and reaches the kernels
-    only: pulling biases and normalisation scales towards zero costs accuracy and regularises nothing.
+    `sgd` has Nesterov momentum 0.9. Weight decay is decoupled (Loshchilov & Hutter 2019) and acts on kernels only:
+    decaying biases and normalisation scales costs accuracy and regularises nothing.
     Raises ValueError for an unknown name.
     """
     classes = {
@@ -197,7 +200,7 @@ def optimizer(name: str = "adam", learning_rate: float = 1e-3, weight_decay: flo
     }
     if name not in classes:
         raise ValueError(f"unknown optimizer {name!r}; expected one of {', '.join(OPTIMIZERS)}")
-    made = classes[name]()
+    result = classes[name]()
     if weight_decay:
-        made.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    return made
+        result.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return result

@@ -1,26 +1,35 @@
-"""fuse(model): Keras' own BatchNormalization layers, faster when training on a CPU.
+"""fuse(model): Keras' own BatchNormalization layers, faster in training on a CPU.
 
-Keras writes mean, variance and scaling as a dozen operations over the whole array, forth and back again. TensorFlow has
-one kernel for them, which `fuse` puts into the instances; the layers, what they compute and what is saved stay Keras'.
+Keras computes mean, variance and scaling as a dozen operations, each over the whole array. TensorFlow has one kernel
+for all of them. `fuse` replaces the `call` method of the layers in a model. The layers stay Keras' own, and so does
+what is saved.
 """
 
 import types
+from collections.abc import Iterator
 from typing import Any
 
 import keras
 
 
 def fuse(model: Any) -> Any:
-    """Make the batch normalisations of a built model over pictures (n, h, w, channels) fast; returns the same model.
+    """Speed up the batch normalisations of a built model over pictures (n, h, w, channels). Returns the same model.
 
-    Left as they are: layers with another axis, renorm, synchronisation, without scale or centre, or in 16 bits;
-    everything on a GPU and on other backends than TensorFlow. Answering is Keras' own way in any case.
+    Layers with another axis, with renorm or synchronisation, without scale or centre, or in 16 bits stay as they are.
+    So do all layers on a GPU and on other backends than TensorFlow. Inference uses Keras' own `call` in any case.
     """
     if keras.backend.backend() == "tensorflow" and not keras.distribution.list_devices("gpu"):
-        for layer in model._flatten_layers(include_self=True, recursive=True):
+        for layer in _all_layers(model):
             if _has_fast_form(layer):
                 layer.call = types.MethodType(_call, layer)
     return model
+
+
+def _all_layers(model: Any) -> Iterator[Any]:
+    for layer in model.layers:
+        yield layer
+        if isinstance(layer, keras.Model):
+            yield from _all_layers(layer)
 
 
 def _has_fast_form(layer: Any) -> bool:
@@ -33,7 +42,7 @@ def _has_fast_form(layer: Any) -> bool:
 
 
 def _call(layer: Any, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-    """In place of `BatchNormalization.call`; the same numbers, but for rounding."""
+    """Replaces `BatchNormalization.call`. The numbers are the same up to rounding."""
     if not (training and layer.trainable) or mask is not None:
         return type(layer).call(layer, inputs, training=training, mask=mask)
     import tensorflow as tf
@@ -47,8 +56,8 @@ def _call(layer: Any, inputs: Any, training: bool | None = None, mask: Any = Non
         epsilon=layer.epsilon,
         is_training=True,
     )
-    rows = tf.cast(tf.size(inputs) // inputs.shape[-1], "float32")
-    # The kernel hands out the variance with n - 1 below the line; Keras keeps the one with n.
-    for average, value in ((layer.moving_mean, mean), (layer.moving_variance, variance * ((rows - 1) / rows))):
+    n = tf.cast(tf.size(inputs) // inputs.shape[-1], "float32")
+    # The kernel returns the variance divided by n - 1; Keras keeps the one divided by n.
+    for average, value in ((layer.moving_mean, mean), (layer.moving_variance, variance * ((n - 1) / n))):
         average.assign(average * layer.momentum + value * (1 - layer.momentum))
     return outputs

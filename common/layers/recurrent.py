@@ -1,12 +1,12 @@
 """accelerate(model): Keras' own LSTM, GRU and SimpleRNN layers, faster on a CPU.
 
-Keras' generic loop does everything at every time step: both products, the gates one operation at a time, and in the
-backward pass a small product for the weights. Here, as in Appleyard et al. 2016 (arXiv:1604.01946), the input's share
-of all steps is one product before the loop, the gradients of all weights are one product each after it, and what
-stays in the loop, h_(t-1) times the recurrent kernel and the gates, is compiled by XLA.
+Keras' generic loop does everything at every time step: both matrix products, the gates one operation at a time, and in
+the backward pass a small product for the weights. Here (as in Appleyard et al. 2016, arXiv:1604.01946) the input of all
+steps is multiplied once, before the loop. The gradient of each weight is one product, after the loop. What stays in the
+loop, h_(t-1) times the recurrent kernel and the gates, is compiled by XLA.
 
-A model is written, saved and opened with `keras.layers.LSTM`; only what these instances do inside is replaced, at one
-point: their method `inner_loop`. Outputs and gradients are the same to float32's rounding.
+A model is written, saved and opened with `keras.layers.LSTM`. Only the method `inner_loop` of its instances is
+replaced. Outputs and gradients are the same up to float32's rounding.
 """
 
 import functools
@@ -19,50 +19,54 @@ import keras
 import numpy as np
 from keras import layers
 
-SMALLEST = 32  # units: each new shape is compiled for about a second, which a smaller layer hardly wins back
-HALVED_FROM = 32  # rows: from here on the halves of a training batch are computed side by side
+MIN_UNITS = 32  # a smaller layer does not win back the second in which each new shape is compiled
+MIN_HALVED_ROWS = 32  # from this batch size on, the halves of a training batch are computed on two threads
 
 
 def accelerate(model: Any) -> Any:
-    """Make the recurrent layers of a built or loaded model fast on a CPU; returns the same model.
+    """Make the recurrent layers of a built or loaded model fast on a CPU. Returns the same model.
 
-    model: a Keras model or layer. Reaches every `keras.layers.LSTM`, `GRU` and `SimpleRNN` in it, also inside
-    `Bidirectional` and nested models. It changes nothing that is saved: call it again after loading.
+    model: a Keras model or layer. Every `keras.layers.LSTM`, `GRU` and `SimpleRNN` in it is reached, also inside
+    `Bidirectional` and nested models. Nothing that is saved changes, so call it again after loading.
 
-    Left as they are: layers of fewer than 32 units, with `recurrent_dropout`, `unroll`, `implementation=1`, other
-    activations than tanh and sigmoid, `reset_after=False` or a 16-bit compute dtype; everything on a GPU and on other
-    backends than TensorFlow. Where the installed Keras computes something else than this code (asked once a process,
-    by trying), all layers stay as they are and a warning says so. Each new batch size and sequence length is compiled
-    once, for about a second: keep lengths to a few. A mask is data and costs no compiling. There is no second
-    derivative.
+    These layers stay as they are: those with fewer than 32 units, `recurrent_dropout`, `unroll`, `implementation=1`,
+    other activations than tanh and sigmoid, `reset_after=False` or a 16-bit compute dtype; and all layers on a GPU or
+    on another backend than TensorFlow. All layers also stay, with a warning, if the installed Keras computes something
+    else than this code; this is tried once in a process.
+
+    Each new batch size and sequence length is compiled once, for about a second, so use few different lengths. A mask
+    needs no compilation. There is no second derivative.
     """
-    if _usable():
-        for layer in model._flatten_layers(include_self=True, recursive=True):
-            if _has_fast_form(layer):
-                layer.inner_loop = types.MethodType(_inner_loop, layer)
+    if not hasattr(layers.Layer, "_flatten_layers"):
+        _usable()  # says so
+        return model
+    chosen = [layer for layer in model._flatten_layers(include_self=True, recursive=True) if _has_fast_form(layer)]
+    if chosen and _usable():
+        for layer in chosen:
+            layer.inner_loop = types.MethodType(_inner_loop, layer)
     return model
 
 
 def _has_fast_form(layer: Any) -> bool:
-    """Whether this very layer computes what the code below does; subclasses may not."""
+    """Whether this layer computes what the code below does. A subclass may compute something else."""
     if type(layer) not in (layers.LSTM, layers.GRU, layers.SimpleRNN):
         return False
-    cell = layer.cell
+    cell, gated = layer.cell, type(layer) is not layers.SimpleRNN
     return (
         cell.activation is keras.activations.tanh
-        and getattr(cell, "recurrent_activation", keras.activations.sigmoid) is keras.activations.sigmoid
-        and getattr(cell, "implementation", 2) != 1
-        and getattr(cell, "reset_after", True)
+        and (not gated or cell.recurrent_activation is keras.activations.sigmoid)
+        and (not gated or cell.implementation != 1)
+        and (type(layer) is not layers.GRU or cell.reset_after)
         and not cell.recurrent_dropout
         and not layer.unroll
         and cell.compute_dtype in ("float32", "float64")
-        and cell.units >= SMALLEST
+        and cell.units >= MIN_UNITS
     )
 
 
 @functools.cache
 def _usable() -> bool:
-    """On TensorFlow without a GPU, and with a Keras whose layers compute what this code computes."""
+    """Whether this is TensorFlow without a GPU, and a Keras whose layers compute what this code computes."""
     if keras.backend.backend() != "tensorflow":
         return False
     import tensorflow as tf
@@ -70,56 +74,64 @@ def _usable() -> bool:
     if tf.config.list_logical_devices("GPU"):
         return False
     with tf.init_scope():
-        if wrong := _differences():
-            warnings.warn(
-                f"Keras {keras.__version__} computes {', '.join(wrong)} otherwise than this file expects: "
-                "recurrent layers run at Keras' own speed.",
-                stacklevel=3,
-            )
-    return not wrong
+        different = _differences()
+    if different:
+        warnings.warn(
+            f"Keras {keras.__version__} computes {', '.join(different)} otherwise than {__name__} expects: recurrent "
+            "layers run at Keras' own speed.",
+            stacklevel=3,
+        )
+    return not different
 
 
 def _differences() -> list[str]:
-    """The layers, by name, whose answers on a small masked example are not the ones that `_inner_loop` gives.
+    """The layers whose answers on a small example are not those of `_inner_loop`, by name, with the error if any.
 
-    A trial says more than a version number: it passes where Keras changed something else, and fails where Keras'
-    weights, gates, masks or the method that is replaced changed. Name, seed and initializers are given, so that names
-    and random numbers of what is made afterwards stay as they would have been.
+    The example has a mask, dropout and initial states, and reads backwards. Trying it says more than a version number:
+    it fails if Keras changed weights, gates, masks, dropout or the method that is replaced, and only then. Name, seed
+    and initializers are given, so the names and random numbers of later layers do not change.
     """
+    if not hasattr(layers.Layer, "_flatten_layers"):
+        return ["all layers (Layer._flatten_layers is gone)"]
     random = np.random.default_rng(0)
     x, mask = random.normal(size=(2, 4, 3)).astype("float32"), np.array([[0, 1, 0, 1], [1, 1, 1, 0]], bool)
-    wrong = []
-    for make, states in ((layers.SimpleRNN, 1), (layers.GRU, 1), (layers.LSTM, 2)):
-        start = [random.normal(size=(2, 2)).astype("float32") for _ in range(states)]
+    options = {"kernel_initializer": "zeros", "recurrent_initializer": "zeros", "seed": 0, "name": "trial"}
+    options |= {"return_sequences": True, "return_state": True, "go_backwards": True, "dropout": 0.5}
+    different = []
+    for make, count in ((layers.SimpleRNN, 1), (layers.GRU, 1), (layers.LSTM, 2)):
+        states = [random.normal(size=(2, 2)).astype("float32") for _ in range(count)]
+        calls: list[Any] = []
+
+        def ours(self, sequences, initial_state, mask, training=False, calls=calls):
+            calls.append(self)
+            return _inner_loop(self, sequences, initial_state, mask, training, compiled=False)
+
         try:
-            options = {"kernel_initializer": "zeros", "recurrent_initializer": "zeros", "seed": 0, "name": "trial"}
-            layer = make(2, return_sequences=True, return_state=True, go_backwards=True, **options)
-            layer.build(x.shape)
-            for weight in layer.weights:
+            theirs, replaced = make(2, **options), make(2, **options)  # of one seed, so dropout draws the same
+            theirs.build(x.shape)
+            replaced.build(x.shape)
+            for weight, other in zip(theirs.weights, replaced.weights, strict=True):
                 weight.assign(random.normal(size=weight.shape))
-            expected = layer(x, mask=mask, initial_state=start)
-            calls: list = []
-
-            def ours(self, sequences, initial_state, mask, training=False, calls=calls):
-                calls.append(self)
-                return _inner_loop(self, sequences, initial_state, mask, training, compiled=False)
-
-            layer.inner_loop = types.MethodType(ours, layer)
-            found = layer(x, mask=mask, initial_state=start)
-            same = calls and all(np.allclose(a, b, atol=1e-5) for a, b in zip(found, expected, strict=True))
-        except Exception:  # whatever an unknown Keras raises here, its own layers still work
-            same = False
+                other.assign(weight)
+            replaced.inner_loop = types.MethodType(ours, replaced)
+            expected, result = (
+                layer(x, mask=mask, initial_state=states, training=True) for layer in (theirs, replaced)
+            )
+            same = calls and all(np.allclose(a, b, atol=1e-5) for a, b in zip(result, expected, strict=True))
+            reason = ""
+        except Exception as error:  # whatever an unknown Keras raises here, its own layers still work
+            same, reason = False, f" ({type(error).__name__}: {' '.join(str(error).split())})"
         if not same:
-            wrong.append(make.__name__)
-    return wrong
+            different.append(make.__name__ + reason)
+    return different
 
 
 def _inner_loop(layer: Any, sequences, initial_state, mask=None, training=False, compiled: bool = True):
-    """What replaces `keras.layers.RNN.inner_loop`, with the same arguments and results.
+    """Replaces `keras.layers.RNN.inner_loop`, with the same arguments and results.
 
     sequences: (batch, time, features); initial_state: list of (batch, units); mask: None or (batch, time).
-    Returns the last output (batch, units), the outputs (batch, time, units), or (batch, 1, units) where the layer
-    does not return sequences, and the list of last states.
+    Returns the last output (batch, units), the outputs (batch, time, units) and the list of last states. A layer that
+    does not return sequences has outputs of (batch, 1, units).
     """
     import tensorflow as tf
 
@@ -127,7 +139,7 @@ def _inner_loop(layer: Any, sequences, initial_state, mask=None, training=False,
     dtype = cell.compute_dtype
     x = tf.convert_to_tensor(sequences, dtype)
     if training and 0 < cell.dropout < 1:
-        x = x * tf.expand_dims(cell.get_dropout_mask(sequences[:, 0, :]), 1)  # one mask for all steps
+        x = x * tf.expand_dims(cell.get_dropout_mask(sequences[:, 0, :]), 1)  # the same mask at all steps
     states = keras.tree.flatten(initial_state)
     mask = [] if mask is None else [tf.cast(keras.tree.flatten(mask)[0], "bool")[:, :, None]]
     if layer.go_backwards:
@@ -146,14 +158,14 @@ def _inner_loop(layer: Any, sequences, initial_state, mask=None, training=False,
         steps = [tf.transpose(values, [1, 0, 2]) for values in (x, *mask)]
         outputs, *last = run(steps[0], kernel, recurrent, bias, *start, *steps[1:])
         if mask:
-            # Keras gives zeros until the first step that counts, even where the initial state is another
+            # Keras gives zeros until the first step that counts, whatever the initial state is.
             counts = steps[1] if layer.zero_output_for_mask else tf.cumsum(tf.cast(steps[1], "int32")) > 0
             outputs = tf.where(counts, outputs, tf.zeros_like(outputs))
         return tf.transpose(outputs, [1, 0, 2]) if layer.return_sequences else outputs[-1][:, None, :], *last
 
     inputs = [x, *states, *mask]
-    if training and os.cpu_count() != 1 and (x.shape[0] or HALVED_FROM) >= HALVED_FROM:
-        # Halves of the batch on two threads: neither waits for the other at every step.
+    if training and os.cpu_count() != 1 and (x.shape[0] or MIN_HALVED_ROWS) >= MIN_HALVED_ROWS:
+        # Two halves of the batch on two threads: neither waits for the other at every step.
         half = tf.shape(x)[0] // 2
         halves = [rows(*(v[:half] for v in inputs)), rows(*(v[half:] for v in inputs))]
         outputs, *states = (tf.concat(pair, 0) for pair in zip(*halves, strict=True))
@@ -168,18 +180,18 @@ def _recurrence(kind: str, masked: bool, training: bool, compiled: bool):
 
     x (time, batch, features), kernel (features, gates × units), recurrent kernel (units, gates × units), bias, states
     (batch, units), [mask (time, batch, 1)] -> hidden states (time, batch, units), last states.
-    In training the forward loop keeps what the backward loop needs; otherwise the backward pass, which nobody may
-    ask for, repeats it.
+    In training the forward loop keeps what the backward loop needs. Otherwise nobody may ask for the gradient, so the
+    backward pass runs the forward loop again.
     """
     import tensorflow as tf
 
-    forward, backward = {"LSTM": _lstm, "GRU": _gru, "SimpleRNN": _simple_rnn}[kind]()
-    keep, plain = (functools.partial(forward, masked=masked, keep=keep) for keep in (True, False))
-    back = functools.partial(backward, masked=masked)
+    cell = {"LSTM": _LSTM, "GRU": _GRU, "SimpleRNN": _SimpleRNN}[kind]
+    keep, plain = (functools.partial(_forward, tf, cell, keep) for keep in (True, False))
+    back = functools.partial(_backward, tf, cell)
     if compiled:
         keep, plain, back = (tf.function(part, jit_compile=True, autograph=False) for part in (keep, plain, back))
 
-    # Inside, stop_gradient keeps TensorFlow from building a gradient of the compiled loops besides the one given here.
+    # stop_gradient keeps TensorFlow from building a gradient of the compiled loops besides the one that is given here.
     @tf.custom_gradient
     def run(*inputs):
         inner = [tf.stop_gradient(value) for value in inputs]
@@ -194,8 +206,8 @@ def _recurrence(kind: str, masked: bool, training: bool, compiled: bool):
                 values = keras.tree.pack_sequence_as(parts, [tf.stop_gradient(value) for value in values])
                 return back(*values), _no_second_derivative
 
-            found = once(*keras.tree.flatten(parts))
-            return (*found, None) if masked else found
+            gradients = once(*keras.tree.flatten(parts))
+            return (*gradients, None) if masked else gradients
 
         return results, gradient
 
@@ -206,23 +218,135 @@ def _no_second_derivative(*_):
     raise NotImplementedError("accelerated recurrent layers have no second derivative: leave accelerate(model) out.")
 
 
-# The loops. An array of steps is read and then overwritten in place wherever it can be: most of what is not spent in
-# the products is spent on fresh memory. `x[t]` reads an array that stays.
+# The cells. `states`: number of states. `kept`: number of arrays that the gradient needs of each step.
+# `step` goes one step on: x_t K and h_(t-1) R (batch, gates × units), bias, states (batch, units) -> the new states and
+# the arrays that are kept. The first of these is as wide as x_t K and overwrites it; the second has `units` columns.
+# `gradient` goes one step back: the arrays that were kept, the states before and after the step, the gradients of the
+# states after it -> the gradient of x_t K; that of the last `units` columns of h_(t-1) R, in a list that is empty where
+# both are the same; and the gradients of the states before, without what reaches them through h_(t-1) R.
 
 
-def _project(tf, x, kernel):
-    """x_t K for all steps, as one product and as an array of steps."""
-    product = tf.matmul(tf.reshape(x, [-1, x.shape[2]]), kernel)
-    return _steps(tf, tf.reshape(product, [*_size(tf, x), kernel.shape[1]]))
+class _SimpleRNN:
+    """h_t = tanh(x_t K + h_(t-1) R + b)."""
+
+    states, kept = 1, 0
+
+    @staticmethod
+    def step(tf, x, s, bias, states):
+        return [tf.tanh(x + s + bias)], []
+
+    @staticmethod
+    def gradient(tf, kept, before, after, d_states):
+        return d_states[0] * (1 - after[0] ** 2), [], [tf.zeros_like(d_states[0])]
 
 
-def _size(tf, x):
-    """(time, batch), as numbers where they are known."""
-    return [known or dynamic for known, dynamic in zip(x.shape[:2], tf.unstack(tf.shape(x)[:2]), strict=True)]
+class _LSTM:
+    """i, f, g, o = σ, σ, tanh, σ of x_t K + h_(t-1) R + b;  c_t = f c_(t-1) + i g;  h_t = o tanh(c_t)."""
+
+    states, kept = 2, 1
+
+    @staticmethod
+    def step(tf, x, s, bias, states):
+        i, f, g, o = tf.split(x + s + bias, 4, axis=1)
+        i, f, g, o = tf.sigmoid(i), tf.sigmoid(f), tf.tanh(g), tf.sigmoid(o)
+        c = f * states[1] + i * g
+        return [o * tf.tanh(c), c], [tf.concat([i, f, g, o], 1)]
+
+    @staticmethod
+    def gradient(tf, kept, before, after, d_states):
+        (i, f, g, o), (dh, dc) = tf.split(kept[0], 4, axis=1), d_states
+        tanh_c = tf.tanh(after[1])
+        dc = dc + dh * o * (1 - tanh_c**2)
+        d_i, d_f = dc * g * i * (1 - i), dc * before[1] * f * (1 - f)
+        d = tf.concat([d_i, d_f, dc * i * (1 - g**2), dh * tanh_c * o * (1 - o)], 1)
+        return d, [], [tf.zeros_like(dh), dc * f]
 
 
-def _steps(tf, values):
-    return tf.TensorArray(values.dtype, tf.shape(values)[0], element_shape=values.shape[1:]).unstack(values)
+class _GRU:
+    """z, r = σ(x + s), with x = x_t K + b_1, s = h_(t-1) R + b_2;  g = tanh(x + r s);  h_t = z h_(t-1) + (1 - z) g."""
+
+    states, kept = 1, 2
+
+    @staticmethod
+    def step(tf, x, s, bias, states):
+        x_z, x_r, x_g = tf.split(x + bias[0], 3, axis=1)
+        s_z, s_r, s_g = tf.split(s + bias[1], 3, axis=1)
+        z, r = tf.sigmoid(x_z + s_z), tf.sigmoid(x_r + s_r)
+        g = tf.tanh(x_g + r * s_g)
+        return [z * states[0] + (1 - z) * g], [tf.concat([z, r, g], 1), s_g]
+
+    @staticmethod
+    def gradient(tf, kept, before, after, d_states):
+        (z, r, g), s_g, dh = tf.split(kept[0], 3, axis=1), kept[1], d_states[0]
+        d_g = dh * (1 - z) * (1 - g**2)
+        d = tf.concat([dh * (before[0] - g) * z * (1 - z), d_g * s_g * r * (1 - r), d_g], 1)
+        return d, [d_g * r], [dh * z]
+
+
+# The loops. An array of steps is read and then overwritten in place wherever that is possible, because most of the time
+# that the products leave is spent on fresh memory. `values[t]` reads an array that stays.
+
+
+def _forward(tf, cell, keep, x, kernel, recurrent, bias, *rest):
+    """((hidden states, last states), what `_backward` needs: kept arrays, the other states at all steps)."""
+    states, mask = list(rest[: cell.states]), rest[cell.states :]
+    units, width = states[0].shape[1], kernel.shape[1]
+    product = tf.matmul(tf.reshape(x, [-1, x.shape[2]]), kernel)  # x_t K of all steps
+    size = [known or dynamic for known, dynamic in zip(x.shape[:2], tf.unstack(tf.shape(x)[:2]), strict=True)]
+    arrays = [_empty(tf, x, width).unstack(tf.reshape(product, [*size, width]))]
+    arrays += [_empty(tf, x, units) for _ in range(1, cell.kept if keep else 0)]
+    history = [_empty(tf, x, units) for _ in range(cell.states if keep else 1)]
+
+    def step(t, states, arrays, history):
+        new, kept = cell.step(tf, arrays[0].read(t), tf.matmul(states[0], recurrent), bias, states)
+        if mask:
+            new = [tf.where(mask[0][t], *pair) for pair in zip(new, states, strict=True)]
+        if keep and kept:
+            arrays = [array.write(t, values) for array, values in zip(arrays, kept, strict=True)]
+        return new, arrays, [array.write(t, values) for array, values in zip(history, new, strict=False)]
+
+    states, arrays, history = _loop(tf, x, step, states, arrays, history)
+    hidden, *others = (array.stack() for array in history)
+    kept = [array.stack() for array in arrays] if keep and cell.kept else []
+    return (hidden, *states), (kept, others)
+
+
+def _backward(tf, cell, inputs, results, saved, upstream):
+    """The gradients of x, kernel, recurrent kernel, bias and states."""
+    x, kernel, recurrent, bias, *rest = inputs
+    states, mask = rest[: cell.states], rest[cell.states :]
+    (kept, others), (d_hidden, *d_states) = saved, upstream
+    units = states[0].shape[1]
+    after = [results[0], *others]
+    before = [tf.concat([first[None], values[:-1]], 0) for first, values in zip(states, after, strict=True)]
+    arrays = [_empty(tf, x, kernel.shape[1]), *(_empty(tf, x, units) for _ in range(1, cell.kept))]
+
+    def step(t, d_states, arrays):
+        d_states = [d_states[0] + d_hidden[t], *d_states[1:]]
+        now = ([values[t] for values in part] for part in (kept, before, after))
+        d, inner, d_before = cell.gradient(tf, *now, d_states)
+        if mask:
+            d, *inner = (tf.where(mask[0][t], values, tf.zeros_like(values)) for values in (d, *inner))
+            d_before = [tf.where(mask[0][t], *pair) for pair in zip(d_before, d_states, strict=True)]
+        d_before[0] += tf.matmul(_of_state(tf, d, inner), recurrent, transpose_b=True)
+        return d_before, [array.write(t, values) for array, values in zip(arrays, (d, *inner), strict=True)]
+
+    d_states, arrays = _loop(tf, x, step, d_states, arrays, backwards=True)
+    d, *inner = (array.stack() for array in arrays)
+    d_s = _of_state(tf, d, inner)
+    flat, flat_s = (tf.reshape(values, [-1, kernel.shape[1]]) for values in (d, d_s))
+    d_x = tf.reshape(tf.matmul(flat, kernel, transpose_b=True), tf.shape(x))
+    d_kernel = tf.matmul(tf.reshape(x, [-1, x.shape[2]]), flat, transpose_a=True)
+    d_recurrent = tf.matmul(tf.reshape(before[0], [-1, units]), flat_s, transpose_a=True)
+    d_bias = tf.reduce_sum(d, [0, 1])
+    if len(bias.shape) == 2:
+        d_bias = tf.stack([d_bias, tf.reduce_sum(d_s, [0, 1])])
+    return d_x, d_kernel, d_recurrent, d_bias, *d_states
+
+
+def _of_state(tf, d, inner):
+    """The gradient of h_(t-1) R: that of x_t K, with other last columns where `inner` is given."""
+    return tf.concat([d[..., : -inner[0].shape[-1]], inner[0]], -1) if inner else d
 
 
 def _empty(tf, like, units):
@@ -238,156 +362,3 @@ def _loop(tf, x, step, *start, backwards=False):
         condition, first, change = (lambda t, *_: t < time), tf.zeros_like(time), 1
     body = lambda t, *values: (t + change, *step(t, *values))  # noqa: E731
     return tf.while_loop(condition, body, (first, *start), maximum_iterations=time)[1:]
-
-
-def _products(tf, x, kernel, d_gates):
-    """Gradients of x and of the kernel where x_t K went into the gates of step t."""
-    d_gates = tf.reshape(d_gates, [-1, d_gates.shape[2]])
-    d_x = tf.reshape(tf.matmul(d_gates, kernel, transpose_b=True), tf.shape(x))
-    return d_x, tf.matmul(tf.reshape(x, [-1, x.shape[2]]), d_gates, transpose_a=True)
-
-
-def _before(tf, first, values):
-    """The state before each step, of the first state and the states after each step."""
-    return tf.concat([first[None], values[:-1]], 0)
-
-
-def _recurrent_product(tf, h0, hidden, d_gates):
-    """Gradient of the recurrent kernel: the sum over all steps of h_(t-1)ᵀ d_gates_t, as one product."""
-    before = tf.reshape(_before(tf, h0, hidden), [-1, h0.shape[1]])
-    return tf.matmul(before, tf.reshape(d_gates, [-1, d_gates.shape[2]]), transpose_a=True)
-
-
-def _simple_rnn():
-    """h_t = tanh(x_t K + h_(t-1) R + b)."""
-    import tensorflow as tf
-
-    def forward(x, kernel, recurrent, bias, h0, mask=None, masked=False, keep=True):
-        def step(t, h, steps):
-            new = tf.tanh(steps.read(t) + tf.matmul(h, recurrent) + bias)
-            h = tf.where(mask[t], new, h) if masked else new
-            return h, steps.write(t, h)
-
-        h, hidden = _loop(tf, x, step, h0, _project(tf, x, kernel))
-        return (hidden.stack(), h), ()
-
-    def backward(inputs, results, kept, upstream, masked):
-        x, kernel, recurrent, _, h0 = inputs[:5]
-        hidden, (d_hidden, d_h) = results[0], upstream
-
-        def step(t, dh, steps):
-            dh = dh + d_hidden[t]
-            d = dh * (1 - hidden[t] ** 2)
-            if not masked:
-                return tf.matmul(d, recurrent, transpose_b=True), steps.write(t, d)
-            d = tf.where(inputs[5][t], d, tf.zeros_like(d))
-            dh = tf.where(inputs[5][t], tf.zeros_like(dh), dh) + tf.matmul(d, recurrent, transpose_b=True)
-            return dh, steps.write(t, d)
-
-        d_h0, d = _loop(tf, x, step, d_h, _empty(tf, x, h0.shape[1]), backwards=True)
-        d = d.stack()
-        d_x, d_kernel = _products(tf, x, kernel, d)
-        return d_x, d_kernel, _recurrent_product(tf, h0, hidden, d), tf.reduce_sum(d, [0, 1]), d_h0
-
-    return forward, backward
-
-
-def _lstm():
-    """i, f, g, o = σ, σ, tanh, σ of x_t K + h_(t-1) R + b;  c_t = f c_(t-1) + i g;  h_t = o tanh(c_t)."""
-    import tensorflow as tf
-
-    def forward(x, kernel, recurrent, bias, h0, c0, mask=None, masked=False, keep=True):
-        def step(t, h, c, steps, hidden, *cells):
-            i, f, g, o = tf.split(steps.read(t) + tf.matmul(h, recurrent) + bias, 4, axis=1)
-            i, f, g, o = tf.sigmoid(i), tf.sigmoid(f), tf.tanh(g), tf.sigmoid(o)
-            new_c = f * c + i * g
-            new_h = o * tf.tanh(new_c)
-            h, c = (tf.where(mask[t], new_h, h), tf.where(mask[t], new_c, c)) if masked else (new_h, new_c)
-            if keep:
-                steps, cells = steps.write(t, tf.concat([i, f, g, o], 1)), (cells[0].write(t, c),)
-            return h, c, steps, hidden.write(t, h), *cells
-
-        units = h0.shape[1]
-        arrays = [_empty(tf, x, units) for _ in range(2 if keep else 1)]
-        h, c, gates, hidden, *cells = _loop(tf, x, step, h0, c0, _project(tf, x, kernel), *arrays)
-        return (hidden.stack(), h, c), ((gates.stack(), cells[0].stack()) if keep else ())
-
-    def backward(inputs, results, kept, upstream, masked):
-        x, kernel, recurrent, _, h0, c0 = inputs[:6]
-        (gates, cells), (d_hidden, d_h, d_c) = kept, upstream
-        before = _before(tf, c0, cells)
-
-        def step(t, dh, dc, steps):
-            i, f, g, o = tf.split(gates[t], 4, axis=1)
-            dh = dh + d_hidden[t]
-            tanh_c = tf.tanh(cells[t])
-            into_c = dc + dh * o * (1 - tanh_c**2)
-            d_i, d_f = into_c * g * i * (1 - i), into_c * before[t] * f * (1 - f)
-            d = tf.concat([d_i, d_f, into_c * i * (1 - g**2), dh * tanh_c * o * (1 - o)], 1)
-            if not masked:
-                return tf.matmul(d, recurrent, transpose_b=True), into_c * f, steps.write(t, d)
-            valid = inputs[6][t]
-            d = tf.where(valid, d, tf.zeros_like(d))
-            dh = tf.where(valid, tf.zeros_like(dh), dh) + tf.matmul(d, recurrent, transpose_b=True)
-            return dh, tf.where(valid, into_c * f, dc), steps.write(t, d)
-
-        d_h0, d_c0, d = _loop(tf, x, step, d_h, d_c, _empty(tf, x, 4 * h0.shape[1]), backwards=True)
-        d = d.stack()
-        d_x, d_kernel = _products(tf, x, kernel, d)
-        return d_x, d_kernel, _recurrent_product(tf, h0, results[0], d), tf.reduce_sum(d, [0, 1]), d_h0, d_c0
-
-    return forward, backward
-
-
-def _gru():
-    """z, r = σ(x + s), with x = x_t K + b_1, s = h_(t-1) R + b_2;  g = tanh(x + r s);  h_t = z h_(t-1) + (1 - z) g."""
-    import tensorflow as tf
-
-    def forward(x, kernel, recurrent, bias, h0, mask=None, masked=False, keep=True):
-        def step(t, h, steps, hidden, *inner):
-            x_z, x_r, x_g = tf.split(steps.read(t) + bias[0], 3, axis=1)
-            s_z, s_r, s_g = tf.split(tf.matmul(h, recurrent) + bias[1], 3, axis=1)
-            z, r = tf.sigmoid(x_z + s_z), tf.sigmoid(x_r + s_r)
-            g = tf.tanh(x_g + r * s_g)
-            new = z * h + (1 - z) * g
-            h = tf.where(mask[t], new, h) if masked else new
-            if keep:
-                steps, inner = steps.write(t, tf.concat([z, r, g], 1)), (inner[0].write(t, s_g),)
-            return h, steps, hidden.write(t, h), *inner
-
-        units = h0.shape[1]
-        arrays = [_empty(tf, x, units) for _ in range(2 if keep else 1)]
-        h, gates, hidden, *inner = _loop(tf, x, step, h0, _project(tf, x, kernel), *arrays)
-        return (hidden.stack(), h), ((gates.stack(), inner[0].stack()) if keep else ())
-
-    def backward(inputs, results, kept, upstream, masked):
-        x, kernel, recurrent, _, h0 = inputs[:5]
-        hidden, (gates, inner), (d_hidden, d_h) = results[0], kept, upstream
-        before, units = _before(tf, h0, hidden), h0.shape[1]
-
-        def step(t, dh, steps, d_inner):
-            (z, r, g), s_g = tf.split(gates[t], 3, axis=1), inner[t]
-            dh = dh + d_hidden[t]
-            d_g = dh * (1 - z) * (1 - g**2)
-            d = tf.concat([dh * (before[t] - g) * z * (1 - z), d_g * s_g * r * (1 - r), d_g], 1)
-            stays = dh * z
-            if masked:
-                valid = inputs[5][t]
-                d, d_g, stays = (
-                    tf.where(valid, d, tf.zeros_like(d)),
-                    tf.where(valid, d_g, tf.zeros_like(d_g)),
-                    tf.where(valid, stays, dh),
-                )
-            d_s = tf.concat([d[:, : 2 * units], d_g * r], 1)
-            dh = stays + tf.matmul(d_s, recurrent, transpose_b=True)
-            return dh, steps.write(t, d), d_inner.write(t, d_g * r)
-
-        arrays = [_empty(tf, x, 3 * units), _empty(tf, x, units)]
-        d_h0, d, d_inner = _loop(tf, x, step, d_h, *arrays, backwards=True)
-        d, d_inner = d.stack(), d_inner.stack()
-        d_x, d_kernel = _products(tf, x, kernel, d)
-        d_s = tf.concat([d[:, :, : 2 * units], d_inner], 2)
-        d_bias = tf.stack([tf.reduce_sum(d, [0, 1]), tf.reduce_sum(d_s, [0, 1])])
-        return d_x, d_kernel, _recurrent_product(tf, h0, hidden, d_s), d_bias, d_h0
-
-    return forward, backward

@@ -1,1 +1,1 @@
-"""What works on any project: list, compare, search, export, fork, notebook. Nothing outside imports these."""
+"""Tools that work on any project: list, compare, search, export, fork, notebook. No other part imports them."""

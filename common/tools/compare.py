@@ -1,14 +1,17 @@
 """Compare the models of a project's ladder: `python -m projects compare NAME`.
 
-Every model is trained once a seed, each as an ordinary run, and evaluated once. A comparison is a folder
+Every model is trained once per seed, as an ordinary run, and evaluated once. A comparison is a folder
 `runs/<project>/comparisons/<id>/`:
 
-    compare.json    what was asked, and which run is which model and seed
-    table.csv, table.md, pairs.csv, comparison.png
+    compare.json                  what was asked, and the run of each model and seed
+    table.csv, table.md           one row per model, then one per baseline
+    pairs.csv, points.csv         one row per seed and pair; one row per run
+    comparison.png                test scores with intervals
+    comparison.json               all of this, for the page; written last
 
-The models are ranked by validation. Within a seed all train and are tested on the same split, so their figures are
-compared pair by pair on the same bootstrap resamples; what another seed would have given is shown as the spread over
-seeds. A verdict holds over all seeds when it is every seed's.
+The models are ranked by validation. All models of a seed are trained and tested on the same split, so two of them are
+compared on the same bootstrap resamples. The spread over seeds shows how much a score depends on the seed. A verdict is
+given over all seeds only if every seed has that verdict.
 """
 
 import csv
@@ -33,11 +36,11 @@ from common.runs import Run
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is compared, and its folder."""
+    """What is compared, and the comparison's folder."""
 
     project: Project
-    config: Any  # the knobs that all models share; its seed is the first
-    models: tuple[str, ...]  # of the knob `model`, or the project's name where it has none
+    config: Any  # the knobs that all models share, with the first seed
+    models: tuple[str, ...]  # choices of the knob `model`; the project's name if there is no such knob
     seeds: tuple[int, ...]
     data: str
     data_dir: Path
@@ -45,6 +48,7 @@ class Comparison:
     folder: Path
 
     def config_of(self, model: str, seed: int) -> Any:
+        """The config of one run."""
         chosen = {"model": model} if hasattr(self.config, "model") else {}
         return dataclasses.replace(self.config, **chosen, seed=seed)
 
@@ -52,15 +56,16 @@ class Comparison:
 def open_comparison(
     project: Project, config: Any, models: tuple[str, ...], seeds: int, data: str, data_dir: Path, runs_dir: Path
 ) -> Comparison:
-    """The comparison that these arguments describe; the same ones, or more models or seeds, go on in the same folder.
+    """The comparison that these arguments describe. The same ones with other models or seeds give the same folder.
 
-    models: choices of the knob `model`; without them all. seeds: how many, counted from the config's.
+    models: choices of the knob `model`; empty: all. seeds: the number of seeds, counted from the config's.
+    Raises UserError for a wrong value, an unknown model or data, or a folder that cannot be made.
     """
     config_module.check(config)
     data = runs.checked_data(project, data)
     ladder = next((knob for knob in config_module.knobs(type(config)) if knob.name == "model" and knob.choices), None)
     if ladder and config.model != ladder.default:
-        raise UserError(f"compare trains several models: say --models {config.model} instead of --model.")
+        raise UserError(f"compare trains several models: use --models {config.model} instead of --model.")
     if ladder is None and models:
         raise UserError(f"{project.name} has one model only: leave --models out and compare its seeds.")
     known = ladder.choices if ladder and ladder.choices else (project.name,)
@@ -95,31 +100,32 @@ def open_comparison(
 
 
 def compare(comparison: Comparison) -> dict[str, Any]:
-    """Train and evaluate what is missing, write table and picture, and return `summary`'s answer.
+    """Train and evaluate the runs that are missing, write tables and picture, and return what `summary` returns.
 
-    Runs that this comparison has finished are used again, one that was interrupted goes on. Ctrl-C, or a training that
-    is stopped, ends the comparison; the same command goes on with it.
+    Runs that this comparison has finished are used again, and an interrupted one is continued. Ctrl-C, or a training
+    that is stopped, raises KeyboardInterrupt; the same call continues the comparison. Raises UserError if another
+    process is at work on it.
     """
-    with locked(comparison.folder / "lock", wait=False) as held:
-        if not held:
+    with locked(comparison.folder / "lock", wait=False) as acquired:
+        if not acquired:
             raise UserError(f"Another process is at work on the comparison in {comparison.folder}.")
-        found: dict[tuple[str, int], Run] = {}
-        wanted = [(model, seed) for seed in comparison.seeds for model in comparison.models]
-        for number, (model, seed) in enumerate(wanted, start=1):
-            print(f"\n{number}/{len(wanted)}  {model}, seed {seed}", flush=True)
-            found[model, seed] = _finished_run(comparison, model, seed)
-        content = summary(comparison, found)
+        finished: dict[tuple[str, int], Run] = {}
+        keys = [(model, seed) for seed in comparison.seeds for model in comparison.models]
+        for number, (model, seed) in enumerate(keys, start=1):
+            print(f"\n{number}/{len(keys)}  {model}, seed {seed}", flush=True)
+            finished[model, seed] = _finished_run(comparison, model, seed)
+        content = summary(comparison, finished)
         write(comparison, content)
         return content
 
 
 def _finished_run(comparison: Comparison, model: str, seed: int) -> Run:
-    """The run of this model and seed: used again, gone on with, or trained."""
+    """The run of this model and seed: an earlier one, an interrupted one that is continued, or a new one."""
     asked = read_json(comparison.folder / "compare.json")
     key = f"{model} {seed}"
-    home = comparison.runs_dir / comparison.project.name
-    if key in asked["runs"] and (home / asked["runs"][key] / "run.json").exists():
-        run = Run(home / asked["runs"][key])
+    folder = comparison.runs_dir / comparison.project.name
+    if key in asked["runs"] and (folder / asked["runs"][key] / "run.json").exists():
+        run = Run(folder / asked["runs"][key])
         if run.finished:
             print(f"the run {run.id} is finished")
             return run
@@ -134,23 +140,24 @@ def _finished_run(comparison: Comparison, model: str, seed: int) -> Run:
     cli.fresh_session()
     cli.train_run(run)
     if run.stop_file.exists():
-        # Half a training would be compared with whole ones.
+        # A stopped training must not be compared with complete ones.
         del asked["runs"][key]
         write_json(comparison.folder / "compare.json", asked)
         raise KeyboardInterrupt
     return run
 
 
-def summary(comparison: Comparison, found: dict[tuple[str, int], Run]) -> dict[str, Any]:
-    """The table, the pairs, and what the splits were.
+def summary(comparison: Comparison, finished: dict[tuple[str, int], Run]) -> dict[str, Any]:
+    """The tables, and what was compared.
 
-    found: {(model, seed): finished run}. Returns {"table": one row a model, ranked by mean validation METRIC, then the
-    baselines; "pairs": one row a seed and pair; "points": one row a run; "test_splits": how many different ones}.
+    finished: {(model, seed): finished run}. Returns {"table": one row per model, ranked by mean validation METRIC, then
+    one per baseline; "pairs": one row per seed and pair with the best model; "points": one row per run; "test_splits":
+    the number of different test splits; …}. Raises UserError if the models of a seed were tested on different rows.
     """
-    metric, way = comparison.project.card.METRIC
-    reports = {key: run.report for key, run in found.items()}
-    ledger = _test_splits(comparison)
-    splits = {key: ledger.get(run.id, run.id) for key, run in found.items()}
+    metric, direction = comparison.project.card.METRIC
+    reports = {key: run.report for key, run in finished.items()}
+    fingerprints = _test_splits(comparison)
+    splits = {key: fingerprints.get(run.id, run.id) for key, run in finished.items()}
     for seed in comparison.seeds:
         if len({splits[model, seed] for model in comparison.models}) > 1:
             raise UserError(f"The models of seed {seed} were tested on different rows: has the data been changed?")
@@ -158,7 +165,7 @@ def summary(comparison: Comparison, found: dict[tuple[str, int], Run]) -> dict[s
         {
             "model": model,
             "seed": seed,
-            "run": found[model, seed].id,
+            "run": finished[model, seed].id,
             "validation": content["validation"][metric],
             **{part: content["test"]["model"][metric].get(part) for part in ("value", "low", "high")},
             "parameters": content["parameters"],
@@ -167,21 +174,9 @@ def summary(comparison: Comparison, found: dict[tuple[str, int], Run]) -> dict[s
         for (model, seed), content in reports.items()
     ]
     frame = pd.DataFrame(points)
-    means = frame.groupby("model", sort=False)["validation"].mean().sort_values(ascending=way == "min")
-    first, pairs = str(means.index[0]), []
-    for seed in comparison.seeds:
-        for model in comparison.models:
-            if model != first:
-                pairs.append(
-                    {
-                        "seed": seed,
-                        "model": first,
-                        "other": model,
-                        **report.pair(found[first, seed], found[model, seed]),
-                    }
-                )
-        for name, compared in reports[first, seed]["test"]["comparison"].items():
-            pairs.append({"seed": seed, "model": first, "other": name, **compared[metric]})
+    means = frame.groupby("model", sort=False)["validation"].mean().sort_values(ascending=direction == "min")
+    first = str(means.index[0])
+    pairs = _pairs(comparison, finished, first)
     table = [_row(name, frame[frame["model"] == name].to_dict("list"), pairs, first) for name in means.index]
     baselines: dict[str, list[dict[str, Any]]] = {}
     for seed in comparison.seeds:
@@ -193,7 +188,7 @@ def summary(comparison: Comparison, found: dict[tuple[str, int], Run]) -> dict[s
     return {
         "project": comparison.project.name,
         "metric": metric,
-        "direction": way,
+        "direction": direction,
         "first": first,
         "seeds": list(comparison.seeds),
         "unit": reports[first, comparison.seeds[0]]["test"]["unit"],
@@ -206,8 +201,23 @@ def summary(comparison: Comparison, found: dict[tuple[str, int], Run]) -> dict[s
     }
 
 
+def _pairs(comparison: Comparison, finished: dict[tuple[str, int], Run], first: str) -> list[dict[str, Any]]:
+    """For each seed, the model `first` beside each other model and each baseline: difference, interval, verdict."""
+    metric = comparison.project.card.METRIC[0]
+    pairs = []
+    for seed in comparison.seeds:
+        run = finished[first, seed]
+        for model in comparison.models:
+            if model != first:
+                result = report.pair(run, finished[model, seed])
+                pairs.append({"seed": seed, "model": first, "other": model, **result})
+        for name, results in run.report["test"]["comparison"].items():
+            pairs.append({"seed": seed, "model": first, "other": name, **results[metric]})
+    return pairs
+
+
 def _row(name: str, columns: dict[str, list], pairs: list[dict[str, Any]], first: str) -> dict[str, Any]:
-    """One line of the table: means over the seeds, the spread over them, the outer ends of their intervals."""
+    """A row of the table: means over the seeds, their standard deviation, and the outer ends of their intervals."""
     values = [value for value in columns["value"] if value is not None]
     lows, highs = ([end for end in columns[part] if end is not None] for part in ("low", "high"))
     verdicts = [pair["verdict"] for pair in pairs if pair["other"] == name]
@@ -227,16 +237,16 @@ def _row(name: str, columns: dict[str, list], pairs: list[dict[str, Any]], first
 
 
 def overall(verdicts: list[str]) -> str:
-    """Every seed's verdict where all agree; else that the models cannot be told apart over these seeds."""
+    """The verdict of every seed if all agree, else "not distinguishable"; empty without verdicts."""
     if not verdicts:
         return ""
     return verdicts[0] if len(set(verdicts)) == 1 else "not distinguishable"
 
 
 def _test_splits(comparison: Comparison) -> dict[str, str]:
-    """run id -> fingerprint of the test split that it was scored on, from looks.csv."""
-    ledger = comparison.runs_dir / comparison.project.name / "looks.csv"
-    with ledger.open(newline="", encoding="utf-8") as file:
+    """{run id: fingerprint of the test split that it was scored on}, from looks.csv."""
+    looks = comparison.runs_dir / comparison.project.name / "looks.csv"
+    with looks.open(newline="", encoding="utf-8") as file:
         return {run: fingerprint for fingerprint, run, *_ in csv.reader(file)}
 
 
@@ -244,7 +254,7 @@ def _test_splits(comparison: Comparison) -> dict[str, str]:
 
 
 def described(content: dict[str, Any]) -> str:
-    """What was compared, on what, and how to read the columns."""
+    """What was compared, on which data, and what the columns mean."""
     count = len(content["seeds"])
     models = f"{len(content['models'])} model{'s' if len(content['models']) > 1 else ''}"
     seeds = f"seeds {content['seeds'][0]} to {content['seeds'][-1]}" if count > 1 else f"seed {content['seeds'][0]}"
@@ -257,12 +267,12 @@ def described(content: dict[str, Any]) -> str:
         f"{content['project']}: {models}, {seeds}, {split}. "
         f"Ranked by validation {content['metric'].replace('_', ' ')}. Test: the mean over seeds, the outer ends of "
         f"the seeds' 95 % intervals over {content['units']:,} units ({content['unit']}), and the standard deviation "
-        f"over seeds. A verdict is a seed's paired bootstrap; it holds when all seeds agree."
+        f"over seeds. Each seed gives a verdict by paired bootstrap; it is shown if all seeds agree."
     )
 
 
 def rows(content: dict[str, Any]) -> list[list[str]]:
-    """The table as text, a header first."""
+    """The table as text; the first row is the header."""
     metric = content["metric"].replace("_", " ")
     lines = [
         ["", f"validation {metric}", f"test {metric}", "± seeds", "parameters", "training s", f"{content['first']} is"]
@@ -286,7 +296,7 @@ def rows(content: dict[str, Any]) -> list[list[str]]:
 
 
 def write(comparison: Comparison, content: dict[str, Any]) -> None:
-    """table.csv, table.md, pairs.csv, points.csv, the picture and, last, comparison.json."""
+    """Write table.csv, table.md, pairs.csv, points.csv, the picture and, last, comparison.json."""
     folder = comparison.folder
     lines = rows(content)
     table = [{key: value for key, value in row.items() if key not in ("verdicts", "first")} for row in content["table"]]
@@ -299,6 +309,7 @@ def write(comparison: Comparison, content: dict[str, Any]) -> None:
 
 
 def print_table(comparison: Comparison, content: dict[str, Any]) -> None:
+    """Print the table, what it shows, and where the files are."""
     from rich.console import Console
     from rich.table import Table
 
@@ -317,35 +328,12 @@ def print_table(comparison: Comparison, content: dict[str, Any]) -> None:
 
 
 def figure(content: dict[str, Any]) -> Any:
-    """The test score of every run with its interval, against parameters and against seconds of training."""
-    made, axes = report.new_figure(columns=2, width=5.4, height=4.2)
-    points = pd.DataFrame(content["points"])
-    for axis, against, label in zip(
-        axes, ("parameters", "seconds"), ("parameters", "seconds of training"), strict=True
-    ):
-        for number, model in enumerate(content["models"]):
-            own = points[points["model"] == model].sort_values("seed")
-            colour = report.COLOURS[number % len(report.COLOURS)]
-            # Runs of one model have the same number of parameters: set side by side, they can be told apart.
-            shift = 1 + 0.06 * (np.arange(len(own)) - (len(own) - 1) / 2) * (against == "parameters")
-            places, values = own[against].to_numpy(float) * shift, own["value"].to_numpy(float)
-            if own["low"].notna().all():
-                ends = own["low"].to_numpy(float), own["high"].to_numpy(float)
-                axis.vlines(places, *ends, color=colour, alpha=0.55, linewidth=1.6)
-            axis.plot(places, values, "o", color=colour, label=model.replace("_", " "), markersize=6)
-        best = _best_baseline(content)
-        if best:
-            axis.axhline(best["test"], color="0.5", linestyle="--", linewidth=1, zorder=0)
-            axis.text(
-                0.01,
-                best["test"],
-                f"{best['model'].replace('_', ' ')} {report.number(best['test'])}",
-                transform=axis.get_yaxis_transform(),
-                va="bottom",
-                fontsize=8,
-                color="0.35",
-                bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 0.5},
-            )
+    """The test score of every run with its interval, over its number of parameters and over its training time."""
+    drawn, axes = report.new_figure(columns=2, width=5.4, height=4.2)
+    for axis, column, label in zip(axes, ("parameters", "seconds"), ("parameters", "seconds of training"), strict=True):
+        _draw_points(axis, content, column)
+        if best := _best_baseline(content):
+            _draw_baseline(axis, best)
         axis.margins(x=0.2, y=0.12)
         axis.set_xlabel(label)
     axes[0].set_xscale("log")
@@ -355,11 +343,42 @@ def figure(content: dict[str, Any]) -> Any:
     axes[0].set_ylabel(f"test {content['metric'].replace('_', ' ')}, 95 % interval")
     axes[1].sharey(axes[0])
     if len(content["models"]) > 1:
-        made.legend(*axes[1].get_legend_handles_labels(), loc="outside upper center", ncols=6, frameon=False)
-    return made
+        drawn.legend(*axes[1].get_legend_handles_labels(), loc="outside upper center", ncols=6, frameon=False)
+    return drawn
+
+
+def _draw_points(axis: Any, content: dict[str, Any], column: str) -> None:
+    """The test score of every run, with its interval, over a column of "points"."""
+    points = pd.DataFrame(content["points"])
+    for number, model in enumerate(content["models"]):
+        seeds = points[points["model"] == model].sort_values("seed")
+        colour = report.COLOURS[number % len(report.COLOURS)]
+        # Runs of one model have the same number of parameters, so they are drawn side by side.
+        shift = 1 + 0.06 * (np.arange(len(seeds)) - (len(seeds) - 1) / 2) * (column == "parameters")
+        places, values = seeds[column].to_numpy(float) * shift, seeds["value"].to_numpy(float)
+        if seeds["low"].notna().all():
+            ends = seeds["low"].to_numpy(float), seeds["high"].to_numpy(float)
+            axis.vlines(places, *ends, color=colour, alpha=0.55, linewidth=1.6)
+        axis.plot(places, values, "o", color=colour, label=model.replace("_", " "), markersize=6)
+
+
+def _draw_baseline(axis: Any, row: dict[str, Any]) -> None:
+    """A dashed line at the test score of a baseline, with its name."""
+    axis.axhline(row["test"], color="0.5", linestyle="--", linewidth=1, zorder=0)
+    axis.text(
+        0.01,
+        row["test"],
+        f"{row['model'].replace('_', ' ')} {report.number(row['test'])}",
+        transform=axis.get_yaxis_transform(),
+        va="bottom",
+        fontsize=8,
+        color="0.35",
+        bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 0.5},
+    )
 
 
 def _best_baseline(content: dict[str, Any]) -> dict[str, Any] | None:
+    """The row of the table with the best baseline; None if no baseline has a test score."""
     baselines = [row for row in content["table"] if row["model"] not in content["models"] and row["test"] is not None]
     if not baselines:
         return None

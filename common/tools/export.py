@@ -1,25 +1,24 @@
 """The networks of a finished run in formats that other programs open: SavedModel, LiteRT and ONNX.
 
-Each file is run once by the runtime of its format, beside Keras, on the same inputs: the largest difference, the sizes
-and the milliseconds are printed and kept. An export folder holds
+Each exported network is run by the runtime of its format and by Keras on the same inputs. The largest difference, the
+sizes and the times are printed and kept. An export folder holds
 
-    <network>, <network>.tflite or <network>.onnx      what was exported
-    preprocessing.json                                 inputs, outputs, meta.json, and how raw input is encoded
-    <network>-example.npz, example.py                  a run of it without Keras and without this code
+    <network>, <network>.tflite or <network>.onnx      the exported networks
+    preprocessing.json                                 their inputs and outputs, and the run's meta.json
+    preprocessing.py                                   the project's code that encodes inputs and decodes outputs
+    example.py, <network>-example.npz                  runs each network without Keras and without this code base
     README.md                                          the table
 
-It appears under its name only when all of it is there.
+The folder is written under a temporary name and renamed when it is complete.
 """
 
-import ast
+import importlib
 import importlib.metadata
 import importlib.util
 import inspect
 import re
-import sys
-import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,24 +31,25 @@ from common.files import new_folder, read_json, write_json, write_text
 from common.project import Project
 from common.report import markdown_table
 from common.runs import Run
+from common.tools.sources import functions, standalone
 
-TRIED_ROWS = 32
-TRIED_SIZE = 16  # what a free dimension (time, height, width) has in the trial run
-MOST_STEPS = 512  # of an unrolled recurrent layer: each one is written out
-TOLERANCE = 1e-3  # of the largest output: beyond it an export is refused as wrong
+TRIAL_ROWS = 32  # rows of the inputs on which an export and Keras are compared
+TRIAL_SIZE = 16  # size of a free dimension (time, height, width) of these inputs
+MAX_STEPS = 512  # time steps of an unrolled recurrent layer, each of which adds its own operations to the file
+TOLERANCE = 1e-3  # largest difference from Keras, as a fraction of the largest output; above it the export is refused
 
 Network = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
 
 
 @dataclass(frozen=True)
 class Format:
-    """One format: how its files end, what must be installed, what it cannot do, and how to use it from Python."""
+    """One export format."""
 
-    suffix: str
+    suffix: str  # of its files
     packages: dict[str, str]  # name to import -> name to install
-    limits: tuple[str, ...]
-    runtime: str  # what example.py needs besides NumPy
-    example: tuple[str, str, str]  # imports; how to open; how to call: the lines that differ in example.py
+    limits: tuple[str, ...]  # what it cannot do, as sentences
+    runtime: str  # the package that example.py needs besides NumPy
+    example: tuple[str, str, str]  # the lines of example.py that import the runtime, open a network and call it
 
 
 FORMATS = {
@@ -68,8 +68,9 @@ FORMATS = {
         suffix=".tflite",
         packages={"ai_edge_litert": "ai-edge-litert"},
         limits=(
-            "It predicts and cannot be trained on; only LiteRT's own operations are used, which its runtime brings.",
-            "Recurrent layers are unrolled, each step written out; every dimension but the batch is fixed (--size).",
+            "It predicts and cannot be trained on; it uses only operations that LiteRT's own runtime has.",
+            "Recurrent layers are unrolled: each time step has its own operations.",
+            "Every dimension but the batch is fixed (--size).",
         ),
         runtime="ai-edge-litert",
         example=(
@@ -81,7 +82,7 @@ FORMATS = {
     "onnx": Format(
         suffix=".onnx",
         packages={"onnx": "onnx", "onnxruntime": "onnxruntime", "tf2onnx": "tf2onnx"},
-        limits=("It predicts and cannot be trained on; it is traced and tried on the CPU.",),
+        limits=("It predicts and cannot be trained on; it is traced and compared on the CPU.",),
         runtime="onnxruntime",
         example=(
             "import onnxruntime",
@@ -91,25 +92,32 @@ FORMATS = {
     ),
 }
 
-EXAMPLE = '''"""Run the exported networks without Keras and without the project's code: python example.py"""
+EXAMPLE = '''"""Runs the exported networks without Keras and without the project's code: python example.py"""
 import json
 from pathlib import Path
 import numpy as np
 {imports}
 here = Path(__file__).parent
 for name, about in json.loads((here / "preprocessing.json").read_text(encoding="utf-8"))["networks"].items():
-    kept = np.load(here / f"{{name}}-example.npz")
-    inputs = {{part["name"]: kept[part["name"]] for part in about["inputs"]}}
+    saved = np.load(here / f"{{name}}-example.npz")
+    inputs = {{part["name"]: saved[part["name"]] for part in about["inputs"]}}
     {opened}
     outputs = {called}
     for part in about["outputs"]:
-        value, expected = np.asarray(outputs[part["name"]]), kept["expected " + part["name"]]
+        value, expected = np.asarray(outputs[part["name"]]), saved["expected " + part["name"]]
         print(name, part["name"], value.shape, "largest difference from Keras:", abs(value - expected).max())
 '''
 
+PREPROCESSING = '''"""The functions {names} of the project {project}, with everything of its code base that they use.
+
+This file needs: {packages}. `meta` is the entry "meta" of preprocessing.json.
+"""
+
+{source}'''
+
 
 def check(project: Project, form: str) -> None:
-    """Raise `UserError` for what can be said before a run is looked for and Keras is loaded."""
+    """Raise `UserError` for what is wrong before a run is looked for and Keras is loaded."""
     if reason := getattr(project.card, "NO_EXPORT", ""):
         raise UserError(f"{project.name} cannot be exported. {reason}")
     missing = [name for module, name in FORMATS[form].packages.items() if not importlib.util.find_spec(module)]
@@ -123,8 +131,8 @@ def check(project: Project, form: str) -> None:
 def export(run: Run, form: str, output: Path, size: int | None = None) -> dict[str, Any]:
     """Write the run's networks as `form` into the new folder `output`; returns the content of preprocessing.json.
 
-    size: what the free dimensions (time, height, width) are fixed to; for LiteRT alone, which needs it. Raises
-    `UserError` where there is nothing to export or the format cannot hold a network; then nothing stays behind.
+    size: the size that free dimensions (time, height, width) get; for LiteRT only. Raises `UserError` if there is
+    nothing to export or if the format cannot hold a network; then nothing is written.
     """
     check(run.project, form)
     if not run.finished:
@@ -134,7 +142,7 @@ def export(run: Run, form: str, output: Path, size: int | None = None) -> dict[s
     if output.exists():
         raise UserError(f"{output} exists already; remove it or give another --output.")
     if size is not None and (form != "litert" or size < 1):
-        raise UserError(f"--size {size}: it is for LiteRT alone, and at least 1.")
+        raise UserError(f"--size {size}: it is for LiteRT only, and at least 1.")
     cli.start_keras()
     import keras
 
@@ -153,9 +161,8 @@ def export(run: Run, form: str, output: Path, size: int | None = None) -> dict[s
             "format": form,
             "limits": list(FORMATS[form].limits),
             "networks": {name: export_network(name, network, form, folder, size) for name, network in networks.items()},
-            "tried_on": f"{TRIED_ROWS} rows of standard normal numbers; whole numbers from the embedding's vocabulary",
-            "encode": coding(run.project.predictor_class, "encode"),
-            "decode": coding(run.project.predictor_class, "decode"),
+            "tried_on": f"{TRIAL_ROWS} rows of standard normal numbers; whole numbers from the embedding's vocabulary",
+            "code": write_preprocessing(run.project, folder),
             "meta": {key: value for key, value in read_json(run.path / "meta.json").items() if key != "examples"},
             "versions": versions(form),
         }
@@ -166,8 +173,24 @@ def export(run: Run, form: str, output: Path, size: int | None = None) -> dict[s
     return content
 
 
+def write_preprocessing(project: Project, folder: Path) -> dict[str, Any]:
+    """Write preprocessing.py and describe it: {"file", "functions": {name: docstring}, "packages": what it needs}.
+
+    It holds the functions `encode`, `encode_…`, `decode` and `decode_…` of the project's encoding.py, with everything
+    that they use; see `common.tools.sources`.
+    """
+    module = f"projects.{project.name}.encoding"
+    names = [name for name in functions(module) if re.fullmatch(r"(en|de)code(_\w+)?", name)]
+    source, packages = standalone(module, names)
+    words = {"names": ", ".join(names), "packages": ", ".join(packages) or "Python alone"}
+    text = PREPROCESSING.format(**words, project=project.name, source=source)
+    write_text(folder / "preprocessing.py", text)
+    docstrings = {name: inspect.getdoc(getattr(importlib.import_module(module), name)) or "" for name in names}
+    return {"file": "preprocessing.py", "functions": docstrings, "packages": packages}
+
+
 def obstacle(network: Any, form: str, size: int | None) -> str:
-    """Why the format cannot hold this network, as a sentence; empty when nothing is known against it."""
+    """Why the format cannot hold this network, as a sentence; empty if no reason is known."""
     if form != "litert":
         return ""
     free = [part.name for part in network.inputs if None in part.shape[1:]]
@@ -176,8 +199,8 @@ def obstacle(network: Any, form: str, size: int | None) -> str:
             f"LiteRT needs fixed sizes, and {', '.join(free)} has a free one: give --size N (it holds for all of them)."
         )
     steps = size if free else max((part.shape[1] for part in network.inputs if len(part.shape) > 1), default=0)
-    if is_recurrent(network) and steps and steps > MOST_STEPS:
-        return f"LiteRT needs recurrent layers unrolled, and {steps} steps are more than {MOST_STEPS}."
+    if is_recurrent(network) and steps and steps > MAX_STEPS:
+        return f"LiteRT needs recurrent layers unrolled, and {steps} steps are more than {MAX_STEPS}."
     inner = [layer for layer in network.layers if hasattr(layer, "layers") and is_recurrent(layer)]
     if any(None in part.shape[1:] for model in inner for part in model.inputs):
         return f"LiteRT needs recurrent layers unrolled, and the sub-model {inner[0].name} has a free size of its own."
@@ -185,37 +208,46 @@ def obstacle(network: Any, form: str, size: int | None) -> str:
 
 
 def is_recurrent(network: Any) -> bool:
-    """Whether a recurrent layer is anywhere in the network, also inside a wrapper or a sub-model."""
-    import keras
+    """Whether a recurrent layer is anywhere in a network or layer, also inside a wrapper or a sub-model."""
+    return any("unroll" in config for config in configs(network.get_config()))
 
-    inner = [getattr(layer, "layer", layer) for layer in network._flatten_layers()]
-    return any(isinstance(layer, keras.layers.RNN) for layer in inner)
+
+def configs(config: Any) -> Iterator[dict[str, Any]]:
+    """Every dict in the config of a network: those of its layers, wrapped layers and sub-models too."""
+    if isinstance(config, dict):
+        yield config
+    for part in config.values() if isinstance(config, dict) else config if isinstance(config, (list, tuple)) else ():
+        yield from configs(part)
 
 
 def export_network(name: str, network: Any, form: str, folder: Path, size: int | None) -> dict[str, Any]:
-    """Write one network, run it beside Keras, and describe it: inputs, outputs, difference, size, milliseconds."""
+    """Write one network, compare it with Keras, and describe it: inputs, outputs, difference, size, milliseconds.
+
+    Raises UserError if the format's converter fails, or if an output differs from Keras by more than TOLERANCE.
+    """
     import keras
 
     path = folder / (name + FORMATS[form].suffix)
     if form == "litert":
         network = fixed(network, size)
-    inputs = trial_inputs(network, rows=TRIED_ROWS)
-    answer = network(as_arguments(network, inputs), training=False)  # a model that was never called is not exported
-    expected = [keras.ops.convert_to_numpy(part) for part in keras.tree.flatten(answer)]
+    inputs = trial_inputs(network, rows=TRIAL_ROWS)
+    # Keras exports only a model that has been called.
+    outputs = keras.tree.flatten(network(as_arguments(network, inputs), training=False))
+    expected = [keras.ops.convert_to_numpy(part) for part in outputs]
     with cli.quiet_stderr():
         convert(network, form, path)
         exported = opened(form, path)
         answers = exported(inputs)
     differences, names = [], output_names(answers)
     for key, wanted in zip(names, expected, strict=True):
-        found = np.asarray(answers[key])
-        if found.shape != wanted.shape or not np.allclose(
-            found, wanted, atol=TOLERANCE * max(1e-6, np.abs(wanted).max())
+        answer = np.asarray(answers[key])
+        if answer.shape != wanted.shape or not np.allclose(
+            answer, wanted, atol=TOLERANCE * max(1e-6, np.abs(wanted).max())
         ):
             raise UserError(f"The exported network {name} answers otherwise than Keras ({key}); nothing was written.")
-        differences.append(float(np.abs(found - wanted).max()))
-    kept: dict[str, Any] = inputs | {f"expected {key}": wanted for key, wanted in zip(names, expected, strict=True)}
-    np.savez(folder / f"{name}-example.npz", **kept)
+        differences.append(float(np.abs(answer - wanted).max()))
+    arrays: dict[str, Any] = inputs | {f"expected {key}": wanted for key, wanted in zip(names, expected, strict=True)}
+    np.savez(folder / f"{name}-example.npz", **arrays)
     one = {key: value[:1] for key, value in inputs.items()}
     return {
         "file": path.name,
@@ -237,29 +269,40 @@ def export_network(name: str, network: Any, form: str, folder: Path, size: int |
 
 
 def convert(network: Any, form: str, path: Path) -> None:
-    """Keras' own `export`; what its converter cannot do is a `UserError` with the first line of its words."""
+    """Write a network by Keras' own `export`. A failure of its converter is a `UserError` with its first line."""
     import tensorflow as tf
 
     options: dict[str, Any] = {"savedmodel": {"format": "tf_saved_model"}}.get(form, {"format": form})
-    if form == "litert":  # without TensorFlow's own operations, which LiteRT's runtime does not bring
+    failures: tuple[type[Exception], ...] = (ValueError, RuntimeError, NotImplementedError)
+    if form == "litert":
+        # LiteRT's runtime does not have the operations that only TensorFlow has.
         options["target_spec"] = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}
+        failures += (converter_error(),)
     try:
         network.export(str(path), verbose=False, **options)
-    except (ValueError, RuntimeError, NotImplementedError, _converter_error()) as error:
+    except failures as error:
         words = str(error).strip().splitlines()[0][:300]
         raise UserError(
             f"The network {path.stem} cannot be exported as {form}; nothing was written. {words}"
         ) from error
 
 
-def _converter_error() -> type[Exception]:
-    from tensorflow.lite.python.convert_phase import ConverterError
+def converter_error() -> type[Exception]:
+    """The error of TensorFlow's LiteRT converter. No public module of TensorFlow has it."""
+    try:
+        from tensorflow.lite.python.convert_phase import ConverterError
+    except ImportError:
+        import tensorflow as tf
 
+        raise RuntimeError(
+            f"TensorFlow {tf.__version__} has moved tensorflow.lite.python.convert_phase.ConverterError, so a network "
+            "that LiteRT cannot hold would not be recognised: install TensorFlow 2.21 to export to LiteRT."
+        ) from None
     return ConverterError
 
 
 def opened(form: str, path: Path) -> Network:
-    """The exported file in the runtime of its format: a function from named arrays to named arrays."""
+    """Open an exported file in the runtime of its format: a function from named arrays to named arrays."""
     if form == "onnx":
         import onnxruntime
 
@@ -277,14 +320,14 @@ def opened(form: str, path: Path) -> Network:
 
     def run(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         signature = loaded.signatures["serving_default"]
-        found = signature(**{key: tf.constant(value) for key, value in inputs.items()})
-        return {key: value.numpy() for key, value in found.items()}
+        outputs = signature(**{key: tf.constant(value) for key, value in inputs.items()})
+        return {key: value.numpy() for key, value in outputs.items()}
 
     return run
 
 
 def output_names(answers: dict[str, np.ndarray]) -> list[str]:
-    """The names of the outputs in Keras' order: of a list by its number, of a dict by the alphabet."""
+    """The names of the outputs in Keras' order: outputs of a list by their number, of a dict in alphabetical order."""
     numbered = all(re.fullmatch(r"output_\d+", key) for key in answers)
     return sorted(answers, key=lambda key: int(key.rpartition("_")[2]) if numbered else key)
 
@@ -307,37 +350,34 @@ def fixed(network: Any, size: int | None) -> Any:
 
 
 def _unrolled(config: Any) -> Any:
-    """A layer's config with `unroll` set wherever there is one, in wrapped layers too."""
+    """A layer's config with every `unroll` set to True, in wrapped layers too."""
     if isinstance(config, dict):
         return {key: True if key == "unroll" else _unrolled(value) for key, value in config.items()}
     return [_unrolled(item) for item in config] if isinstance(config, list) else config
 
 
 def trial_inputs(network: Any, rows: int) -> dict[str, np.ndarray]:
-    """Named inputs of the right shapes and types; whole numbers stay within the smallest embedding."""
-    import keras
-
+    """Random named inputs of the right shapes and types; whole numbers are ids that every embedding has."""
     random = np.random.default_rng(0)
-    layers = network._flatten_layers()
-    most = min((layer.input_dim for layer in layers if isinstance(layer, keras.layers.Embedding)), default=2)
+    ids = min((config["input_dim"] for config in configs(network.get_config()) if "input_dim" in config), default=2)
     inputs = {}
     for part in network.inputs:
-        shape = (rows, *(length or TRIED_SIZE for length in part.shape[1:]))
+        shape = (rows, *(length or TRIAL_SIZE for length in part.shape[1:]))
         kind = np.dtype(part.dtype)
-        values = random.normal(size=shape) if kind.kind == "f" else random.integers(0, most, shape)
+        values = random.normal(size=shape) if kind.kind == "f" else random.integers(0, ids, shape)
         inputs[part.name] = values.astype(kind)
     return inputs
 
 
 def as_arguments(network: Any, inputs: dict[str, np.ndarray]) -> Any:
-    """Named inputs in the structure in which the network takes them."""
+    """Named inputs in the structure that the network takes."""
     import keras
 
     return keras.tree.pack_sequence_as(network.input, [inputs[part.name] for part in network.inputs])
 
 
 def milliseconds(call: Callable[[], Any], seconds: float = 0.3) -> float:
-    """The median time of a call; the first ones are warm-up."""
+    """The median time of a call in milliseconds, after three calls to warm up."""
     for _ in range(3):
         call()
     spent: list[float] = []
@@ -353,27 +393,8 @@ def size_of(path: Path) -> int:
     return sum(file.stat().st_size for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file())
 
 
-def coding(predictor_class: type, method: str) -> list[dict[str, str]]:
-    """How raw input is encoded, or an output decoded: the method, and the project's functions that it calls by name."""
-    module = sys.modules[predictor_class.__module__]
-    waiting, found = [getattr(predictor_class, method, None)], []
-    seen = set()
-    while waiting:
-        function = waiting.pop(0)
-        if function is None or function in seen:
-            continue
-        seen.add(function)
-        source = textwrap.dedent(inspect.getsource(function))
-        says = inspect.getdoc(function) or ""
-        found.append({"function": f"{function.__module__}.{function.__qualname__}", "says": says, "source": source})
-        names = {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
-        named = [vars(module).get(name) for name in sorted(names)]
-        waiting += [value for value in named if inspect.isfunction(value) and value.__module__ == module.__name__]
-    return found
-
-
 def versions(form: str) -> dict[str, str]:
-    """The versions that made and tried the export."""
+    """The versions of the packages that made and compared the export."""
     packages = ["keras", "tensorflow", "numpy", *FORMATS[form].packages.values()]
     return {package: importlib.metadata.version(package) for package in packages}
 
@@ -397,21 +418,24 @@ def table(content: dict[str, Any]) -> list[list[str]]:
 
 def readme(run: Run, content: dict[str, Any]) -> str:
     """README.md of an export: what it is, the table, how to use it."""
+    code = content["code"]
     lines = [
         f"# {run.project.card.TITLE['en']}: {content['format']}",
         "",
-        f"The networks of run `{content['run']}` of the project `{content['project']}`, to be used without its code.",
+        f"The networks of run `{content['run']}` of the project `{content['project']}`, for use without its code.",
         "",
         *markdown_table(table(content)),
         "",
-        "Milliseconds are the median of calls with one row on the machine that exported, with each runtime's default "
-        "threads; Keras by `predict_on_batch`.",
+        "Times are medians over calls with one row, measured on the machine that exported, with each runtime's default "
+        "number of threads; for Keras, of `predict_on_batch`.",
         "",
         *(f"- {limit}" for limit in content["limits"]),
         "",
-        f"`python example.py` runs them (it needs NumPy and {FORMATS[content['format']].runtime}). "
-        "`preprocessing.json` has the inputs and outputs, how raw input is encoded and outputs are decoded (in words "
-        "and in the project's own code), and the run's `meta.json` that this needs.",
+        f"- `python example.py` runs the networks. It needs NumPy and {FORMATS[content['format']].runtime}.",
+        "- `preprocessing.json` has the inputs and outputs of each network and the run's `meta`.",
+        f"- `{code['file']}` has the functions {', '.join(f'`{name}`' for name in code['functions'])}, copied from the "
+        "project with every function, class and constant of its code base that they use. "
+        f"It needs: {', '.join(code['packages']) or 'Python alone'}.",
     ]
     return "\n".join(lines) + "\n"
 

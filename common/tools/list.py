@@ -1,4 +1,4 @@
-"""`python -m projects list`: every project at a glance, whatever lies in its run folders."""
+"""`python -m projects list`: one row per project. Damaged runs are named below the table and do not stop it."""
 
 from pathlib import Path
 from typing import Any
@@ -7,66 +7,63 @@ from rich.console import Console
 from rich.table import Table
 
 from common import report, runs
-from common.errors import UserError
 from common.project import Project, project_names
 
-WIDE = 120  # columns from which there is room for the problem, the data and the run's name
+WIDE = 120  # characters; a terminal at least as wide also shows the problem, the data sets and the run's name
 
 
 def print_projects(runs_dir: Path, console: Console | None = None) -> None:
-    """A row a project: data, number of runs, the best run's test METRIC beside the best baseline, minutes."""
+    """Print one row per project: data sets, number of runs, and the best run's test METRIC, baseline and minutes."""
     console = console or Console()
     console = console if console.is_terminal else Console(width=160)
     wide = console.width >= WIDE
     table = Table(title=f"Projects, with their runs under {runs_dir}", title_justify="left", show_lines=not wide)
     columns = ("project", *(("problem", "data") if wide else ()), "runs", *(("best run",) if wide else ()))
     for column in (*columns, "test score", "best baseline", "min"):
-        right, whole = column in ("runs", "min"), column == "project"
-        table.add_column(column, justify="right" if right else "left", overflow="fold", no_wrap=whole)
+        numeric, unbroken = column in ("runs", "min"), column == "project"
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold", no_wrap=unbroken)
     notes = []
     for name in project_names():
-        found = overview(Project(name), runs_dir)
-        card = Project(name).card
-        cells = [name, *((card.TITLE["en"], ", ".join(card.DATA)) if wide else ()), str(found["runs"])]
-        table.add_row(*cells, *((found["best"],) if wide else ()), found["score"], found["baseline"], found["minutes"])
-        if found["damaged"]:
-            notes.append(f"{name}: {found['damaged']} damaged: {', '.join(found['damaged_runs'])}")
+        project = Project(name)
+        row = overview(project, runs_dir)
+        data = ", ".join([*project.data_names, *(["PATH"] if "PATH" in project.card.DATA else [])])
+        cells = [name, *((project.card.TITLE["en"], data) if wide else ()), str(row["runs"])]
+        table.add_row(*cells, *((row["best"],) if wide else ()), row["score"], row["baseline"], row["minutes"])
+        notes += [f"{name}: {run} is damaged: {reason}" for run, reason in row["damaged"].items()]
+        if row["training"]:
+            notes.append(f"{name}: {row['training']} training now")
     console.print(table)
     for note in notes:
         console.print(note, highlight=False)
 
 
 def overview(project: Project, runs_dir: Path) -> dict[str, Any]:
-    """What `list` says of one project; a run that cannot be read is counted and named, and never chosen."""
+    """The cells of one project's row. A run that cannot be read is counted as damaged and never chosen as the best."""
     entries = runs.list_runs(project, runs_dir)
-    damaged = [entry["run"].id for entry in entries if entry["status"] == "damaged"]
+    damaged = {entry["run"].id: entry["reason"] for entry in entries if entry["status"] == "damaged"}
     finished = [entry for entry in entries if entry["status"] == "finished"]
     row: dict[str, Any] = {
         "runs": len(entries),
-        "damaged": len(damaged),
-        "damaged_runs": damaged,
+        "training": sum(entry["status"] == "training" for entry in entries),
+        "damaged": damaged,
         **dict.fromkeys(("best", "score", "baseline", "minutes"), "—"),
     }
-    while finished:
+    if finished:
         entry = runs.best(project, [entry for entry in finished if entry["data"] == finished[0]["data"]])
-        try:
-            return row | {"best": entry["run"].id, **_scores(project, entry["report"])}
-        except (UserError, KeyError, TypeError, ValueError, AttributeError):  # a report of other code, or half of one
-            finished.remove(entry)
-            row["damaged_runs"].append(entry["run"].id)
-            row["damaged"] += 1
+        row |= {"best": entry["run"].id, **_scores(project, entry["report"])}
     return row
 
 
 def _scores(project: Project, content: dict[str, Any]) -> dict[str, str]:
-    metric, way = project.card.METRIC
+    """The cells "score", "baseline" and "minutes" of a finished run; content: its report."""
+    metric, direction = project.card.METRIC
     test, name = content["test"], metric.replace("_", " ")
-    known = {other: figures[metric] for other, figures in test["baselines"].items() if metric in figures}
-    known = {other: figure for other, figure in known.items() if figure["value"] is not None}
+    scored = {other: figures[metric] for other, figures in test["baselines"].items() if metric in figures}
+    scored = {other: figure for other, figure in scored.items() if figure["value"] is not None}
     baseline = "—"
-    if known:
-        best = (max if way == "max" else min)(known, key=lambda other: known[other]["value"])
-        baseline = f"{best.replace('_', ' ')}\n{report.cell(known[best])}"
+    if scored:
+        best = (max if direction == "max" else min)(scored, key=lambda other: scored[other]["value"])
+        baseline = f"{best.replace('_', ' ')}\n{report.cell(scored[best])}"
     return {
         "score": f"{name}\n{report.cell(test['model'][metric])}",
         "baseline": baseline,

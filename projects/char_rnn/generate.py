@@ -6,58 +6,63 @@ import keras
 import numpy as np
 from keras import ops
 
+from projects.char_rnn.encoding import FIRST
+
 CHUNK = 64  # characters that one call of the compiled loop writes
 
 
 def make_loop(network: keras.Model, filtered: bool) -> Callable:
-    """The compiled loop: what one call of it takes and gives is in `write`.
+    """The compiled loop that `write` calls.
 
-    filtered: whether top-k and top-p are asked for; sorting the characters at every step takes time of its own.
+    filtered: whether top-k and top-p are asked for. They need the characters sorted at every step, which takes time.
     """
     import tensorflow as tf
 
     @tf.function(jit_compile=True, autograph=False)
     def loop(last, states, forced, uniform, temperature, top_k, top_p):
-        def step(place, last, written, *states):
-            log_odds, *new = network([last[:, None], *states], training=False)
-            drawn = choose(log_odds[:, 0], uniform[place], temperature, top_k, top_p, filtered)
-            last = ops.reshape(ops.where(forced[place] >= 0, forced[place], drawn), last.shape)
+        """(last ids (batch,), states, ids that were written (CHUNK, batch)); forced: given ids, or -1 to choose one."""
+
+        def step(i, last, written, *states):
+            logits, *new = network([last[:, None], *states], training=False)
+            drawn = choose(logits[:, 0], uniform[i], temperature, top_k, top_p, filtered) + FIRST
+            last = ops.reshape(ops.where(forced[i] >= 0, forced[i], drawn), last.shape)
             states = [ops.reshape(state, before.shape) for state, before in zip(new, states, strict=True)]
-            return (place + 1, last, ops.slice_update(written, (place, 0), last[None]), *states)
+            return (i + 1, last, ops.slice_update(written, (i, 0), last[None]), *states)
 
         start = (0, last, ops.zeros_like(forced), *states)
-        _, last, written, *states = ops.while_loop(lambda place, *_: place < CHUNK, step, start)
+        _, last, written, *states = ops.while_loop(lambda i, *_: i < CHUNK, step, start)
         return last, states, written
 
     return loop
 
 
-def choose(log_odds, uniform, temperature, top_k, top_p, filtered: bool):
-    """Draw one character for each row: ids (batch,) int32.
+def choose(logits, uniform, temperature, top_k, top_p, filtered: bool):
+    """Draw one character for each row: indices (batch,) int32 into the logits (batch, symbols).
 
-    log_odds: (batch, symbols). uniform: (batch,) in [0, 1): where in the distribution the draw falls, so that a seed
-    gives the same text on every machine. temperature: 0 takes the likeliest. top_k: only the k likeliest (0: all).
-    top_p: only the likeliest that together have this probability (Holtzman et al. 2020); always at least one.
+    uniform: (batch,) in [0, 1), the place in the distribution that is drawn. So a seed gives the same text on every
+    machine. temperature: 0 takes the most probable character. top_k: only the k most probable ones (0: all). top_p:
+    only the most probable ones that together have this probability, and always at least one (Holtzman et al. 2020).
     """
-    best = ops.cast(ops.argmax(log_odds, axis=-1), "int32")
-    shares = ops.softmax(log_odds / ops.maximum(temperature, 1e-3))
+    best = ops.cast(ops.argmax(logits, axis=-1), "int32")
+    probabilities = ops.softmax(logits / ops.maximum(temperature, 1e-3))
     if filtered:
-        order = ops.argsort(-shares)
-        shares = ops.take_along_axis(shares, order, axis=-1)
-        rank = ops.arange(shares.shape[-1])
-        kept = ((rank < top_k) | (top_k <= 0)) & (ops.cumsum(shares, axis=-1) - shares < top_p)
-        place = _at(ops.where(kept | (rank == 0), shares, 0.0), uniform)
+        order = ops.argsort(-probabilities)
+        probabilities = ops.take_along_axis(probabilities, order, axis=-1)
+        rank = ops.arange(probabilities.shape[-1])
+        before = ops.cumsum(probabilities, axis=-1) - probabilities  # of the more probable characters together
+        allowed = (rank == 0) | (((rank < top_k) | (top_k <= 0)) & (before < top_p))
+        place = _draw(ops.where(allowed, probabilities, 0.0), uniform)
         drawn = ops.cast(ops.take_along_axis(order, place[:, None], axis=-1)[:, 0], "int32")
     else:
-        drawn = _at(shares, uniform)
+        drawn = _draw(probabilities, uniform)
     return ops.where(temperature > 0, drawn, best)
 
 
-def _at(shares, uniform):
-    """The index at which the running sum of each row passes `uniform` of its total."""
-    sums = ops.cumsum(shares, axis=-1)
+def _draw(probabilities, uniform):
+    """For each row the index at which the cumulative sum passes `uniform` of the row's total."""
+    sums = ops.cumsum(probabilities, axis=-1)
     place = ops.sum(ops.cast(sums <= uniform[:, None] * sums[:, -1:], "int32"), axis=-1)
-    # float32 rounding can carry the draw past the end, or onto a character of share zero at the end
+    # Rounding in float32 may carry the draw past the end, or to a character of probability zero at the end.
     last = ops.sum(ops.cast(sums < sums[:, -1:], "int32"), axis=-1)
     return ops.minimum(place, last)
 
@@ -72,26 +77,24 @@ def write(
     top_p: float = 1.0,
     seed: int = 0,
 ) -> Iterator[np.ndarray]:
-    """Continue each row of `prompt` by `length` characters; yields their ids (batch, n), some at a time.
+    """Continue each row of `prompt` by `length` characters. Yields their ids (batch, n), a chunk at a time.
 
-    prompt: ids (batch, at least one). The prompt is read by the same loop, which is told what to choose: no second
-    compilation, whatever its length.
+    prompt: ids (batch, at least one). The loop reads the prompt too: its ids are forced and not chosen. So a prompt of
+    any length needs no second compilation.
     """
     batch, given = prompt.shape
     random = np.random.default_rng(seed)
     last = prompt[:, 0].astype("int32")
     states = [np.zeros((batch, state.shape[1]), "float32") for state in network.inputs[1:]]
-    known = prompt[:, 1:].T.astype("int32")
-    knobs = (np.float32(temperature), np.int32(top_k), np.float32(top_p))
-    done = 0
+    rest = prompt[:, 1:].T.astype("int32")
+    settings = (np.float32(temperature), np.int32(top_k), np.float32(top_p))
     total = given - 1 + length
-    while done < total:
+    for done in range(0, total, CHUNK):
         forced = np.full((CHUNK, batch), -1, "int32")
-        told = known[done : done + CHUNK]
-        forced[: len(told)] = told
+        read = rest[done : done + CHUNK]
+        forced[: len(read)] = read
         uniform = random.random((CHUNK, batch), "float32")
-        last, states, written = loop(last, states, forced, uniform, *knobs)
-        new = slice(len(told), min(CHUNK, total - done))
+        last, states, written = loop(last, states, forced, uniform, *settings)
+        new = slice(len(read), min(CHUNK, total - done))
         if new.start < new.stop:
             yield np.asarray(written)[new].T
-        done += CHUNK

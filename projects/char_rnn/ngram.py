@@ -1,117 +1,125 @@
 """The classical model: character n-grams with interpolated, modified Kneser-Ney smoothing, vectorised."""
 
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 from scipy import sparse
 
-DISTRIBUTIONS = 4_000_000  # numbers in the distributions that are held at once: they are dense
-MOST_CHARACTERS = 3_000_000  # of the end of the training text: the counts of more would not fit into memory
+from projects.char_rnn.data import TextPart
+from projects.char_rnn.encoding import targets_of
+from projects.char_rnn.metrics import Scored, Sums, block_sums
+
+PROBABILITIES = 4_000_000  # numbers in the distributions that are in memory at once
+MAX_CHARACTERS = 3_000_000  # at the end of the training text; the counts of more would not fit into memory
 ORDERS = (4, 5, 6, 7, 8, 10, 12)  # lengths of the longest context that are tried on validation
 
 
 class KneserNey:
     """The distribution of the next character after contexts of at most `longest` characters.
 
-    Chen & Goodman 1999, section 3: each count is lowered by D1, D2 or D3+, estimated from the counts of counts; what is
-    taken away is shared out by the next shorter context, whose counts are those of the *different* characters that
-    stand before it. Under the empty context lies the uniform distribution.
+    Chen & Goodman 1999, section 3: each count is lowered by a discount D1, D2 or D3+, which is estimated from the
+    counts of counts. The probability that this frees is distributed by the next shorter context. The counts of a
+    shorter context are the numbers of *different* characters before it. Below the empty context lies the uniform
+    distribution.
 
-    A context of k characters is the number of its last k - 1 together with the character before them, so contexts
-    are found exactly, by k sorted look-ups.
+    A context of k characters is numbered by the number of its last k - 1 characters and the character before them. So
+    contexts are found exactly, by k binary searches.
     """
 
     def __init__(self, ids: np.ndarray, symbols: int, longest: int = max(ORDERS)):
-        """ids: (characters,) of the training text, all below `symbols`; at least two."""
+        """ids: (at least two,) of the training text, from 0 to symbols - 1: the indices of logits."""
         self.symbols, self.longest = symbols, min(longest, len(ids) - 1)
         self.contexts: list[np.ndarray] = []  # for each length: the sorted keys of the contexts that occur
-        pairs = []  # for each length: context * symbols + next character, once for each place
+        pairs = []  # for each length: context * symbols + next character, once for each place in the text
         numbers, before = np.zeros(len(ids), np.int64), 0
         for length in range(self.longest + 1):
             if length:
-                keys = numbers[1:] * (symbols + 1) + ids[: len(numbers) - 1]
+                keys = self._keys(numbers[1:], ids[: len(numbers) - 1])
                 known, numbers = np.unique(keys, return_inverse=True)
                 self.contexts.append(known)
                 before = length
             pairs.append(numbers * symbols + ids[before:])
-        # the whole tables for a longest context, and those of different characters before it for shorter ones
-        self.plain, self.continued = [], []
+        # for each length: the table of the longest context, and the one that a longer context goes back to
+        self.highest, self.lower = [], []
         for length in range(self.longest + 1):
             rows = len(self.contexts[length - 1]) if length else 1
-            self.plain.append(_discounted(*np.unique(pairs[length], return_counts=True), rows, symbols))
+            self.highest.append(_discounted(*np.unique(pairs[length], return_counts=True), rows, symbols))
             if length < self.longest:
                 context, following = np.divmod(np.unique(pairs[length + 1]), symbols)
                 shorter = self.contexts[length][context] // (symbols + 1)
                 counted = np.unique(shorter * symbols + following, return_counts=True)
-                self.continued.append(_discounted(*counted, rows, symbols))
+                self.lower.append(_discounted(*counted, rows, symbols))
 
-    def shares(self, ids: np.ndarray, begin: int, order: int | None, window: int | None = None) -> np.ndarray:
-        """The distributions (characters - begin, symbols) from which ids[begin:] came, float64.
+    def _keys(self, numbers: np.ndarray, ids: np.ndarray) -> np.ndarray:
+        """Keys of contexts that are one character longer than those with these numbers. An unknown character is -1."""
+        return numbers * (self.symbols + 1) + ids + 1
+
+    def probabilities(self, ids: np.ndarray, begin: int, order: int, window: int | None = None) -> np.ndarray:
+        """The distributions (characters - begin, symbols) from which ids[begin:] were drawn, float64.
 
         order: length of the longest context. window: contexts do not reach across every so many characters, counted
         from the beginning of `ids`.
         """
-        order = self.longest if order is None else min(order, self.longest)
+        order = min(order, self.longest)
         places = np.arange(begin, len(ids))
-        room = places if window is None else (places - 1) % window + 1  # a window's first character is read, not scored
+        # A window's first character is read and not scored.
+        available = places if window is None else (places - 1) % window + 1
         numbers = np.zeros(len(places), np.int64)
-        shares = np.full((len(places), self.symbols), 1 / self.symbols)
+        result = np.full((len(places), self.symbols), 1 / self.symbols)
         for length in range(order + 1):
-            found = room >= length
+            mask = available >= length
             if length:
-                keys = numbers * (self.symbols + 1) + ids[np.maximum(places - length, 0)]
+                keys = self._keys(numbers, ids[np.maximum(places - length, 0)])
                 known = self.contexts[length - 1]
-                place = np.minimum(np.searchsorted(known, keys), len(known) - 1)
-                found &= (numbers >= 0) & (known[place] == keys)
-                numbers = np.where(found, place, -1)
-            table, left = (self.plain if length == order else self.continued)[length]
-            rows = numbers[found]
-            shares[found] = table[rows].toarray() + left[rows, None] * shares[found]
-        return shares
+                position = np.minimum(np.searchsorted(known, keys), len(known) - 1)
+                mask &= (numbers >= 0) & (known[position] == keys)
+                numbers = np.where(mask, position, -1)
+            table, left = (self.highest if length == order else self.lower)[length]
+            rows = numbers[mask]
+            result[mask] = table[rows].toarray() + left[rows, None] * result[mask]
+        return result
 
-    def score(self, stream: Any, blocks: int, order: int, window: int | None = None) -> dict[str, np.ndarray]:
-        """As `Predictor.score`: sums for each block of the stream, {"nats", "right", "characters"}."""
-        sums = {name: np.zeros(len(stream)) for name in ("nats", "right", "characters")}
-        size = max(1, DISTRIBUTIONS // self.symbols)
-        for begin in range(1, stream.characters, size):
-            # contexts that reach back to before this piece; with windows, from a window's beginning
-            back = min(begin, self.longest)
-            back = back if window is None else (begin - 1) % window + 1
-            ids = stream.read(begin - back, begin + size)
-            shares = self.shares(ids, back, order, window)
-            ids = ids[back:]
-            places = np.arange(begin, begin + len(ids)) // blocks
-            counted = ids < self.symbols
-            chosen = shares[np.arange(len(ids)), np.minimum(ids, self.symbols - 1)]
-            values = {"nats": -np.log(chosen), "right": shares.argmax(axis=1) == ids, "characters": counted}
-            for name, value in values.items():
-                sums[name] += np.bincount(places[counted], value[counted], minlength=len(stream))
-        return sums
+    def score_characters(self, part: TextPart, order: int, window: int | None = None) -> Iterator[Scored]:
+        """As `metrics.score_characters`."""
+        size = max(1, PROBABILITIES // self.symbols)
+        for begin in range(1, part.characters, size):
+            # Read what the contexts need of the text before this piece; with windows, from a window's beginning.
+            back = min(begin, self.longest) if window is None else (begin - 1) % window + 1
+            ids = targets_of(part.read(begin - back, begin + size))
+            probabilities = self.probabilities(ids, back, order, window)
+            scored = np.flatnonzero(ids[back:] >= 0)
+            targets, probabilities = ids[back:][scored], probabilities[scored]
+            chosen = probabilities[np.arange(len(scored)), targets]
+            yield begin + scored, -np.log(chosen), probabilities.argmax(axis=1) == targets
+
+    def score(self, part: TextPart, order: int, window: int | None = None) -> Sums:
+        """As `metrics.score`."""
+        return block_sums(part, self.score_characters(part, order, window))
 
 
 def _discounted(keys: np.ndarray, counts: np.ndarray, rows: int, symbols: int) -> tuple[sparse.csr_array, np.ndarray]:
-    """Counts -> (discounted shares (rows, symbols), the share (rows,) that is left for the shorter context).
+    """Counts -> (discounted probabilities (rows, symbols), the probability (rows,) left for the shorter context).
 
     keys: sorted context * symbols + next character.
     """
-    n1, n2, n3, n4 = (max(1, int((counts == i).sum())) for i in (1, 2, 3, 4))
-    y = n1 / (n1 + 2 * n2)
-    discounts = np.clip(
-        [0, 1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3], [0, 0.1, 0.1, 0.1], [0, 1, 2, 3]
-    )
-    taken = np.minimum(discounts[np.minimum(counts, 3)], counts)
+    taken = np.minimum(_discounts(counts)[np.minimum(counts, 3)], counts)
     context, following = np.divmod(keys, symbols)
     totals = np.bincount(context, counts, minlength=rows)
-    empty = totals == 0  # a context that stands only at the very beginning has no character before it
+    empty = totals == 0  # a context that occurs only at the very beginning has no character before it
     totals[empty] = 1
     table = sparse.csr_array(((counts - taken) / totals[context], (context, following)), shape=(rows, symbols))
     return table, np.where(empty, 1.0, np.bincount(context, taken, minlength=rows) / totals)
 
 
-def best_order(model: KneserNey, stream: Any, blocks: int) -> int:
-    """The length of the longest context with the fewest nats on a validation stream."""
-    return min(
-        (order for order in ORDERS if order <= model.longest),
-        key=lambda order: model.score(stream, blocks, order)["nats"].sum(),
-        default=model.longest,
-    )
+def _discounts(counts: np.ndarray) -> np.ndarray:
+    """What is taken from counts of 0, 1, 2, and 3 or more."""
+    n1, n2, n3, n4 = (max(1, int((counts == i).sum())) for i in (1, 2, 3, 4))
+    y = n1 / (n1 + 2 * n2)
+    estimates = [0, 1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3]
+    return np.clip(estimates, [0, 0.1, 0.1, 0.1], [0, 1, 2, 3])
+
+
+def best_order(model: KneserNey, part: TextPart) -> int:
+    """The length of the longest context that gives the fewest nats on a validation part."""
+    orders = [order for order in ORDERS if order <= model.longest]
+    return min(orders, key=lambda order: model.score(part, order)["nats"].sum(), default=model.longest)

@@ -4,24 +4,27 @@ from common.cli import train_command
 from common.runs import Run
 from projects.char_rnn.config import Config
 
+WARM_UP = 0.05  # fraction of the steps in which the learning rate rises
+
 
 def train(config: Config, run: Run, callbacks=()) -> None:
     """Load, build, fit on the training part with the state carried along, choose the epoch on validation, save."""
     from common.data import load_splits
     from common.training import OneCycle, fit
-    from projects.char_rnn.learn import WARM_UP, Pieces, Validate
+    from projects.char_rnn.batches import batch_shape, text_batches
+    from projects.char_rnn.data import choose_examples
+    from projects.char_rnn.metrics import validation_callback
     from projects.char_rnn.model import build_model
-    from projects.char_rnn.predict import Predictor, choose_examples
+    from projects.char_rnn.predict import Predictor
 
     splits = load_splits(config, run)
+    text, validation = splits.train.inputs, splits.validation.inputs
     run.log(f"{splits.source.source}\n{splits.sizes} blocks")
-    pieces = Pieces(splits.train.inputs, config, epoch=len(run.history))
-    model = build_model(config, splits.meta, pieces.batch, pieces.sequence)
-    predictor = Predictor({"model": model.network}, {**splits.meta, "window": config.window})
-    watch = [Validate(predictor, splits.validation.inputs), OneCycle(config.learning_rate, config.epochs, WARM_UP)]
-    fit(model, pieces, None, config, run, [*watch, *callbacks])
-    predictor.meta["examples"] = choose_examples(splits.validation.inputs, predictor)
-    run.save(predictor)
+    model = build_model(config, splits.meta, batch_shape(text, config))
+    watch = [validation_callback(model.network, validation), OneCycle(config.learning_rate, config.epochs, WARM_UP)]
+    fit(model, text_batches(text, config), None, config, run, [*watch, *callbacks])
+    meta = {**splits.meta, "examples": choose_examples(validation, splits.meta)}
+    run.save(Predictor({"model": model.network}, meta))
 
 
 if __name__ == "__main__":

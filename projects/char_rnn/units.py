@@ -5,52 +5,51 @@ import re
 import numpy as np
 import pandas as pd
 
-LEAST_SHARE = 0.005  # of the characters that must have a property before it is looked for
+MIN_FRACTION = 0.005  # of the characters that must have a property; rarer properties are left out
 
 
 def properties(text: str) -> dict[str, np.ndarray]:
-    """Properties of each character of a text, (characters,) floats, by name; only of what has been read so far.
+    """Properties of each character of a text by name, (characters,) floats. They depend on the text so far alone.
 
-    Karpathy et al. 2016 (arXiv:1506.02078) looked for such units by eye.
+    Karpathy et al. 2016 (arXiv:1506.02078) looked for units that react to them by eye.
     """
-    since_break, indentation, quoted, word, depth = [], [], [], [], []
-    column = indent = inside = length = brackets = 0
-    begins = True
+    rows = []
+    column = indent = quoted = length = depth = 0
+    line_start = True  # nothing but spaces since the line began
+    previous = ""
     for character in text:
         if character == "\n":
-            column, indent, begins = 0, 0, True
+            column, indent, line_start = 0, 0, True
         else:
             column += 1
-            begins = begins and character == " "
-            indent += begins
-        inside = not inside if character == '"' else inside
+            line_start = line_start and character == " "
+            indent += line_start
+        quoted = not quoted if character == '"' else quoted
         length = length + 1 if character.isalnum() or character == "_" else 0
-        brackets = max(0, brackets + (character in "([{") - (character in ")]}"))
-        brackets = 0 if character == "\n" and text[len(since_break) - 1 : len(since_break)] == "\n" else brackets
-        since_break.append(column)
-        indentation.append(indent)
-        quoted.append(inside)
-        word.append(length)
-        depth.append(brackets > 0)
+        depth = max(0, depth + (character in "([{") - (character in ")]}"))
+        depth = 0 if character == previous == "\n" else depth  # a bracket that is never closed ends with its paragraph
+        previous = character
+        rows.append((column, indent, quoted, length, depth > 0))
+    in_line, indentation, in_quotes, in_word, in_brackets = np.array(rows, float).reshape(-1, 5).T
     characters = np.array(list(text))
-    found = {
-        "place in the line": np.minimum(since_break, 100),
+    result = {
+        "place in the line": np.minimum(in_line, 100),
         "end of a line": characters == "\n",
         "indentation": np.minimum(indentation, 20),
-        "inside quotes": quoted,
-        "inside brackets": depth,
-        "place in the word": np.minimum(word, 12),
+        "inside quotes": in_quotes,
+        "inside brackets": in_brackets,
+        "place in the word": np.minimum(in_word, 12),
         "space": characters == " ",
         "capital letter": [character.isupper() for character in text],
         "digit": [character.isdigit() for character in text],
         "vowel": [character in "aeiouAEIOU" for character in text],
         "punctuation": [bool(re.match(r"[^\w\s]", character)) for character in text],
     }
-    return {name: np.asarray(values, float) for name, values in found.items()}
+    return {name: np.asarray(values, float) for name, values in result.items()}
 
 
 def reactions(text: str, hidden: dict[str, np.ndarray]) -> pd.DataFrame:
-    """For each property, the unit whose activation goes with it most closely: property, layer, unit, correlation.
+    """For each property the unit whose activation correlates most: columns property, layer, unit, correlation.
 
     hidden: {layer: (characters, units)}. Properties that fewer than one character in 200 has are left out.
     """
@@ -62,7 +61,7 @@ def reactions(text: str, hidden: dict[str, np.ndarray]) -> pd.DataFrame:
     rows = []
     for name, values in properties(text).items():
         values = values - np.median(values) if name in ("place in the line", "place in the word") else values
-        if np.mean(values != 0) < LEAST_SHARE or values.std() == 0:
+        if np.mean(values != 0) < MIN_FRACTION or values.std() == 0:
             continue
         centred = values - values.mean()
         correlation = centred @ states / (scale * np.sqrt((centred**2).sum()))

@@ -1,4 +1,4 @@
-"""The recurrences written out in NumPy, one step after the other: what the page shows, and what the tests compare with.
+"""The recurrences in NumPy, one step after the other. The page shows them, and the tests compare Keras with them.
 
     SimpleRNN   h_t = tanh(W_xh x_t + W_hh h_(t-1) + b)                                    (Elman 1990)
     LSTM        i, f, o = sigmoid(W x_t + U h_(t-1) + b),  g = tanh(…),
@@ -7,7 +7,7 @@
                 h_t = z h_(t-1) + (1 - z) g                                              (Cho et al. 2014; reset after)
     output      y_t = W_hy h_t + b_y,  p_t = softmax(y_t),  loss_t = -log p_t[target]
 
-The same weights at every step; the states begin at zero.
+The weights are the same at every step. The states begin at zero.
 """
 
 import itertools
@@ -15,13 +15,15 @@ from typing import Any
 
 import numpy as np
 
+from projects.char_rnn.encoding import FIRST
+
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-x))
 
 
 def cell_step(kind: str, x: np.ndarray, states: list[np.ndarray], weights: list[np.ndarray]) -> list[np.ndarray]:
-    """New states of one layer after one step; the first is h, its output.
+    """The states of one layer after one step. The first is h, which is also its output.
 
     kind: simple_rnn, gru or lstm. x: (features,). states: [h] or [h, c], (units,) each. weights: a Keras layer's
     `get_weights()`: kernel (features, gates * units), recurrent kernel (units, gates * units), bias.
@@ -41,32 +43,34 @@ def cell_step(kind: str, x: np.ndarray, states: list[np.ndarray], weights: list[
 
 
 def unroll(network: Any, kind: str, ids: np.ndarray) -> list[dict[str, Any]]:
-    """Read `ids` from zero states, with one-hot input: for each step but the last character
-    {"x": (symbols,), "before": states before, "states": states after, "log_odds", "probabilities": (symbols,),
-    "target", "loss"}; states are lists over the layers of lists as `cell_step` gives them."""
-    output, bias = network.get_layer("log_odds").get_weights()
+    """Read `ids` with one-hot input, from zero states. One dict for each step; each step predicts the next id.
+
+    "x": (symbols,). "before", "states": the states before and after the step, a list for each layer as `cell_step`
+    gives it. "logits", "probabilities": (symbols,). "target": index of the next character's logit, -1 for an unknown
+    character. "loss": nats, 0 for an unknown character.
+    """
+    output, bias = network.get_layer("logits").get_weights()
     cells = [layer.get_weights() for layer in network.layers if layer.name.startswith(f"{kind}_") and layer.weights]
-    symbols = len(bias)
     states = [[np.zeros(weights[1].shape[0])] * (2 if kind == "lstm" else 1) for weights in cells]
     steps = []
-    for here, target in itertools.pairwise(ids):
-        x = h = np.eye(symbols + 1)[here, :symbols]  # an unknown character is all zeros
+    for current, following in itertools.pairwise(ids):
+        x = h = np.eye(FIRST + len(bias))[current, FIRST:]  # an unknown character is all zeros
         before, states = states, []
         for weights, state in zip(cells, before, strict=True):
             states.append(cell_step(kind, h, state, weights))
             h = states[-1][0]
-        log_odds = h @ output + bias
-        shares = np.exp(log_odds - log_odds.max())
-        shares /= shares.sum()
+        logits = h @ output + bias
+        probabilities = np.exp(logits - logits.max())
+        probabilities /= probabilities.sum()
         steps.append(
             {
                 "x": x,
                 "before": before,
                 "states": states,
-                "log_odds": log_odds,
-                "probabilities": shares,
-                "target": int(target),
-                "loss": float(-np.log(shares[target])) if target < symbols else 0.0,
+                "logits": logits,
+                "probabilities": probabilities,
+                "target": max(int(following) - FIRST, -1),
+                "loss": float(-np.log(probabilities[following - FIRST])) if following >= FIRST else 0.0,
             }
         )
     return steps

@@ -1,33 +1,35 @@
-"""From packaged photographs or a folder to lists of pictures; nothing is decoded before it is needed."""
+"""Lists of photographs, packaged ones or those of a folder, and batches of them. Pictures are decoded when needed."""
 
 import hashlib
 import math
-from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from common.data import Source, Split, Splits, split_rows
 from common.errors import UserError
-from common.inputs.images import find_pictures, packaged_photograph, picture_header, read_picture
-from common.inputs.tables import file_sha256
+from common.inputs.folders import content_keys
+from common.inputs.images import find_pictures, packaged_photograph, picture_header, picture_text, read_picture
 from projects.colorization.config import Config
+from projects.colorization.encoding import check_side, inputs_and_targets, middle, resized, scaled_shape
 
-LEAST_SIDE = 16  # pixels: less shows nothing to colour
 # The photographs in scikit-image and scikit-learn that are in colour.
 PACKAGED = ("astronaut", "chelsea", "china", "coffee", "flower", "motorcycle", "rocket")
-# builtin: which share of each photograph's width a split gets. Between two of them lies a gap that nobody sees.
+# builtin: the part of each photograph's width that a split gets. The gaps between the parts are in no split.
 REGIONS = {"train": (0.0, 0.56), "validation": (0.57, 0.78), "test": (0.79, 1.0)}
-# Where the usual downloads keep the two folders: BSDS500's and COCO's own layouts.
-LAYOUTS = ("", "images", "data/images")
-VALIDATION_SHARE = 0.15  # of the training photographs, where a folder brings its own test
+SQUARE = 0.21  # builtin: side of the squares, as a fraction of the photograph's width
+LAYOUTS = ("", "images", "data/images")  # where a folder may hold train… and val…: BSDS500's and COCO's layouts
+VALIDATION_FRACTION = 0.15  # of the training photographs, where a folder has a test set
+EXAMPLES, EXAMPLE_SIDE = 6, 224  # examples for the page, and their shorter side in pixels
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A photograph on disk; `box`: only these pixels of it (left, top, right, bottom)."""
+    """A photograph on disk. `box`: only these pixels of it (left, top, right, bottom)."""
 
     name: str
     path: Path
@@ -35,51 +37,54 @@ class Picture:
 
 
 def load_data(config: Config, data: str, data_dir: Path) -> Splits:
-    """Splits of `Picture`s; targets are their names, because the colours are read from the picture itself.
+    """Splits of `Picture`s. Targets are their names, because the colours are in the picture.
 
-    data: `builtin`, or the path of a folder. A folder with subfolders train… and val… (BSDS500, COCO) brings its own
-    test: the official val is the test, and validation is 15 % of the training photographs. Any other folder is split
-    60 : 15 : 25. Copies of one file, byte for byte, count once; photographs stored without colour are left out.
+    data: `builtin`, or the path of a folder. A folder with subfolders train… and val… (BSDS500, COCO) has a test set:
+    val. VALIDATION_FRACTION of the training photographs are validation. Any other folder is split 60 : 15 : 25.
+    Copies of a file count once. Photographs stored without colour are left out.
     """
     if data == "builtin":
-        parts = [[(name, picture) for name, picture in _squares(split)] for split in REGIONS]
+        parts = [_squares(*region, overlap=split == "train") for split, region in REGIONS.items()]
         words = "Squares of seven photographs in scikit-image and scikit-learn, split by region of each photograph"
-        pictures = [[picture for _, picture in part] for part in parts]
-        units = [np.array([name for name, _ in part]) for part in parts]
     else:
-        pictures, words = _folder(Path(data), config.seed)
-        units = [None, None, None]
+        parts, words = _folder(Path(data), config.seed)
     digest = hashlib.sha256()
-    for picture in (picture for part in pictures for picture in part):
+    for picture in (picture for part in parts for picture in part):
         digest.update(repr((picture.name, picture.path.stat().st_size, picture.box)).encode())
     source = Source(
         name=data if data == "builtin" else Path(data).name,
         source=f"{words}. Pictures are shrunk until the shorter side has {config.size} pixels, and their middle square "
-        "is taken.",
+        "is scored.",
         sha256=digest.hexdigest(),
         unit="photograph",
     )
-    splits = [
-        Split(part, np.array([picture.name for picture in part]), units=unit)
-        for part, unit in zip(pictures, units, strict=True)
-    ]
-    return Splits(*splits, {"size": config.size, "depth": config.depth}, source)
+    validation = parts[1]
+    shown = [validation[i] for i in evenly(len(validation), EXAMPLES)]
+    examples = [picture_text(shrunk(picture, EXAMPLE_SIDE)) for picture in shown]
+    meta = {"size": config.size, "depth": config.depth, "examples": examples}
+    return Splits(*map(as_split, parts), meta, source)
 
 
-def _squares(split: str) -> list[tuple[str, Picture]]:
-    """(photograph, square) of one split's region; training squares overlap by half, the others not at all."""
-    found = []
+def as_split(pictures: list[Picture]) -> Split:
+    """Squares of one photograph depend on each other, so the photograph is their unit."""
+    squares = any(picture.box for picture in pictures)
+    units = np.array([picture.name.split()[0] for picture in pictures]) if squares else None
+    return Split(pictures, np.array([picture.name for picture in pictures]), units=units)
+
+
+def _squares(begin: float, end: float, overlap: bool) -> list[Picture]:
+    """Squares of all packaged photographs, from a part of their width. With `overlap` they overlap by half."""
+    squares = []
     for name in PACKAGED:
         path = packaged_photograph(name)
         width, height, _ = picture_header(path)
-        left, right = round(width * REGIONS[split][0]), math.ceil(width * REGIONS[split][1])  # a square must fit in
-        side = round(width * 0.21)
-        step = side // 2 if split == "train" else side
+        left, right = round(width * begin), math.ceil(width * end)  # rounded up, so that a square fits in
+        side = round(width * SQUARE)
+        step = side // 2 if overlap else side
         for top in range(0, height - side + 1, step):
             for start in range(left, right - side + 1, step):
-                box = (start, top, start + side, top + side)
-                found.append((name, Picture(f"{name} {start},{top}", path, box)))
-    return found
+                squares.append(Picture(f"{name} {start},{top}", path, (start, top, start + side, top + side)))
+    return squares
 
 
 def _folder(folder: Path, seed: int) -> tuple[list[list[Picture]], str]:
@@ -87,99 +92,109 @@ def _folder(folder: Path, seed: int) -> tuple[list[list[Picture]], str]:
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder; expected a folder of photographs.")
     for layout in LAYOUTS:
-        train, test = (_subfolder(folder / layout, name) for name in ("train", "val"))
-        if train and test:
-            held_out = photographs(test)
-            learnt = _without(photographs(train), held_out)
-            if len(learnt) < 2 or not held_out:
+        train, val = (_subfolder(folder / layout, name) for name in ("train", "val"))
+        if train and val:
+            test = photographs(val)
+            learnt = photographs(train, test)
+            if len(learnt) < 2 or not test:
                 raise UserError(
-                    f"{folder} has {len(learnt)} photographs to learn from and {len(held_out)} to test; expected at "
+                    f"{folder} has {len(learnt)} photographs to learn from and {len(test)} to test; expected at "
                     "least two and one."
                 )
             order = np.random.default_rng(seed).permutation(len(learnt))
-            count = max(1, round(VALIDATION_SHARE * len(learnt)))
-            parts = [sorted(order[count:]), sorted(order[:count])]
-            words = (
-                f"Photographs of {folder.name}: {train.name} is split into training and validation, "
-                f"{test.name} is the test"
-            )
-            return [*([learnt[i] for i in part] for part in parts), held_out], words
-    found = photographs(folder)
-    if len(found) < 3:
+            count = max(1, round(VALIDATION_FRACTION * len(learnt)))
+            words = f"{train.name} is split into training and validation, {val.name} is the test"
+            rows = [sorted(order[count:]), sorted(order[:count])]
+            return [*([learnt[i] for i in part] for part in rows), test], f"Photographs of {folder.name}: {words}"
+    pictures = photographs(folder)
+    if len(pictures) < 3:
         raise UserError(
-            f"{folder} has {len(found)} colour photographs, and no subfolders train… and val… with photographs; "
+            f"{folder} has {len(pictures)} colour photographs, and no subfolders train… and val… with photographs; "
             "expected at least three."
         )
-    parts = split_rows(found, groups=np.arange(len(found)), seed=seed)
-    return [[found[i] for i in sorted(part)] for part in parts], f"{len(found)} photographs of the folder {folder.name}"
+    parts = split_rows(pictures, groups=np.arange(len(pictures)), seed=seed)
+    words = f"{len(pictures)} photographs of the folder {folder.name}"
+    return [[pictures[i] for i in sorted(part)] for part in parts], words
 
 
 def _subfolder(folder: Path, name: str) -> Path | None:
-    """The subfolder called `name`, or `name` and a year, that holds pictures; the latest year where there are some."""
-    found = [
+    """The subfolder called `name`, or `name` and a year, that holds pictures. Of several years the latest one."""
+    candidates = [
         path
         for path in (folder.iterdir() if folder.is_dir() else ())
         if path.is_dir() and path.name.rstrip("0123456789") == name and find_pictures(path)
     ]
-    return max(found, default=None)
+    return max(candidates, default=None)
 
 
-def photographs(folder: Path) -> list[Picture]:
-    """The colour photographs of a folder, each file once; a UserError for what is no picture, too large or too small.
+def photographs(folder: Path, others: Sequence[Picture] = ()) -> list[Picture]:
+    """The colour photographs of a folder, each file once, without copies of `others`.
 
-    Only headers are read: a folder of 100,000 photographs takes a minute, and no memory.
+    Raises UserError for a file that is no picture, too large or too small. Only headers are read: a folder of 100,000
+    photographs takes a minute and no memory.
     """
-    found, seen = [], set()
     paths = find_pictures(folder)
-    sizes = Counter(path.stat().st_size for path in paths)
+    keys = content_keys([*(other.path for other in others), *paths])
+    pictures, seen = [], {keys[other.path] for other in others}
     for path in paths:
         width, height, coloured = picture_header(path)
-        if min(width, height) < LEAST_SIDE:
-            raise UserError(f"{path} has {width} × {height} pixels; each side needs at least {LEAST_SIDE}.")
-        # Only files of one size can be copies of each other, so few are read.
-        content = file_sha256(path) if sizes[path.stat().st_size] > 1 else path.name
-        if coloured and content not in seen:
-            found.append(Picture(path.name, path))
-        seen.add(content)
-    return found
+        check_side(height, width, str(path))
+        if coloured and keys[path] not in seen:
+            pictures.append(Picture(path.name, path))
+        seen.add(keys[path])
+    return pictures
 
 
-def _without(pictures: list[Picture], others: list[Picture]) -> list[Picture]:
-    """The pictures of which no byte-for-byte copy is among the others."""
-    sizes = {picture.path.stat().st_size for picture in pictures} & {other.path.stat().st_size for other in others}
-    copies = {file_sha256(other.path) for other in others if other.path.stat().st_size in sizes}
-    return [
-        picture
-        for picture in pictures
-        if picture.path.stat().st_size not in sizes or file_sha256(picture.path) not in copies
-    ]
+def evenly(length: int, count: int) -> list[int]:
+    """At most `count` of the row numbers 0 … length - 1, evenly spread, with the first and the last."""
+    return np.unique(np.linspace(0, length - 1, count).round().astype(int)).tolist()
 
 
 def shrunk(picture: Picture, side: int) -> np.ndarray:
-    """The picture (h, w, 3) uint8, its shorter side shrunk (or enlarged) to `side` pixels by antialiased bicubic."""
+    """The picture (h, w, 3) uint8, its shorter side shrunk (or enlarged) to `side` pixels."""
     if picture.box:
         left, top, right, bottom = picture.box
         pixels = _photograph(picture.path)[top:bottom, left:right]
     else:
         pixels = read_picture(picture.path)
-    return resized(pixels, side / min(pixels.shape[:2]))
+    return resized(pixels, scaled_shape(*pixels.shape[:2], side / min(pixels.shape[:2])))
 
 
 @lru_cache(maxsize=len(PACKAGED))
 def _photograph(path: Path) -> np.ndarray:
-    """A photograph of which several squares are wanted: decoded once."""
+    """A photograph that holds several squares: decoded once."""
     return read_picture(path)
 
 
-def resized(pixels: np.ndarray, factor: float) -> np.ndarray:
-    """(h, w, 3) uint8 made `factor` times as large by Pillow's bicubic, which is antialiased when it shrinks."""
-    from PIL import Image
+def picture_stream(
+    pictures: Sequence[Picture], side: int, batch_size: int, zoom: float | None = None, seed: int = 0
+) -> Any:
+    """A `common.stream.Stream` of (input (n, side, side, 1), target (n, side, side, 2)), float32.
 
-    height, width = (max(1, round(factor * length)) for length in pixels.shape[:2])
-    return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC))
+    zoom: None gives the middle squares in order. A number is for training: the order is shuffled, and each picture
+    gives a `random_square`. Shrunk pictures are kept as far as a Cache takes them.
+    """
+    from common.stream import Cache, Stream, row_batches
+
+    cache = Cache(lambda row: shrunk(pictures[row], round(side * (zoom or 1))))
+
+    def plan(epoch: int, random: np.random.Generator) -> list[np.ndarray]:
+        return row_batches(len(pictures), batch_size, random if zoom else None)
+
+    def load(rows: np.ndarray, random: np.random.Generator) -> tuple:
+        shrunk_pictures = (cache[int(row)] for row in rows)
+        squares = (random_square(one, side, zoom, random) if zoom else middle(one, side) for one in shrunk_pictures)
+        return inputs_and_targets(np.stack(list(squares)))
+
+    return Stream(plan, load, seed)
 
 
-def middle(pixels: np.ndarray, side: int) -> np.ndarray:
-    """The middle square (side, side, 3)."""
-    top, left = ((length - side) // 2 for length in pixels.shape[:2])
-    return pixels[top : top + side, left : left + side]
+def random_square(pixels: np.ndarray, side: int, zoom: float, random: np.random.Generator) -> np.ndarray:
+    """A random square of a picture, shrunk to (side, side, 3); half of the squares are mirrored.
+
+    Its side is the picture's shorter side divided by 1 … zoom, evenly distributed on a logarithmic scale.
+    """
+    length = max(1, round(min(pixels.shape[:2]) / zoom ** random.random()))
+    top, left = (int(random.integers(whole - length + 1)) for whole in pixels.shape[:2])
+    square = resized(pixels[top : top + length, left : left + length], (side, side))
+    return square[:, ::-1] if random.random() < 0.5 else square

@@ -1,4 +1,4 @@
-"""Baselines and figures; the only place that opens the test split.
+"""Baselines and figures. Only this file opens the test split.
 
 python -m projects.colorization.evaluate --run best
 python -m projects.colorization.evaluate --run best --data FOLDER
@@ -13,182 +13,199 @@ import pandas as pd
 
 from common import report
 from common.cli import evaluate_command
-from common.data import Split, load_splits
+from common.data import Split, Splits, load_splits, once_per_splits
 from common.errors import UserError
 from common.evaluation import score_table
 from common.report import Report
 from common.runs import Run
-from projects.colorization.data import Picture, middle, photographs, shrunk
-from projects.colorization.lab import L_SCALE, to_lab, to_rgb
-from projects.colorization.scores import BIN, BINS, DIRECTIONS, corpus_figures, measure
+from projects.colorization.data import Picture, as_split, photographs, shrunk
+from projects.colorization.encoding import L_SCALE, inputs_and_targets, middle
+from projects.colorization.figures import grid_figure, histograms_figure, losses_figure
+from projects.colorization.lab import to_lab, to_rgb
+from projects.colorization.metrics import DIRECTIONS, mean_figures, measure
 
-BATCH = 32
-COLOURLESS = 8  # levels between the channels of a pixel; a photograph without more than that has no colour to meet
-FIT_PIXELS = 40_000  # of the training photographs: what the baselines learn from
-NEIGHBOURS = (1, 5, 20)  # the nearest-neighbour baseline's tuning budget, on validation
-GRID = 5  # worst and best pictures, each
+BATCH = 32  # pictures that are in memory at once
+MIN_COLOUR = 8  # levels: a photograph whose channels differ nowhere by more has no colours to compare with
+FIT_PICTURES, FIT_PIXELS = 400, 40_000  # at most this many training pictures and pixels fit the baselines
+NEIGHBOURS = (1, 5, 20)  # the values of k that validation chooses from, for the nearest-neighbour baseline
+TUNING_PICTURES = 50  # at most this many validation pictures choose k
+SMOOTHING = 3.0  # levels of lightness: standard deviation over which the mean colour is smoothed
+GRID = 5  # pictures in each of the figures of worst and best answers
+FAILURE_COLUMNS = ("photograph", "psnr grey", "psnr network", "gain", "colourfulness network", "colourfulness original")
 
-Painter = Callable[[np.ndarray], np.ndarray]  # lightness (h, w) in 0 … 100 -> ab (h, w, 2)
+Method = Callable[[np.ndarray], np.ndarray]  # a way to colour: lightness (n, h, w) in 0 … 100 -> ab (n, h, w, 2)
 
 
 def squares(pictures: Sequence[Picture], size: int) -> Iterator[np.ndarray]:
-    """The middle squares in batches (n, size, size, 3) uint8; no more than one batch is in memory."""
+    """The middle squares in batches (n, size, size, 3) uint8."""
     for start in range(0, len(pictures), BATCH):
         yield np.stack([middle(shrunk(picture, size), size) for picture in pictures[start : start + BATCH]])
 
 
-def rows_of(pictures: Sequence[Picture], size: int, paint: dict[str, Painter]) -> dict[str, list[dict[str, Any]]]:
-    """{name of painter: a row of figures for each picture}; pictures without colour get None."""
-    rows: dict[str, list] = {name: [] for name in paint}
+def score(pictures: Sequence[Picture], size: int, methods: dict[str, Method]) -> dict[str, list[dict[str, Any] | None]]:
+    """{method: the figures of each picture}. A picture without colours has None."""
+    rows: dict[str, list] = {name: [] for name in methods}
     for batch in squares(pictures, size):
-        for truth in batch:
-            lightness, _ = to_lab(truth)
-            coloured = np.ptp(truth, axis=-1).max() > COLOURLESS
-            for name, painter in paint.items():
-                answer = to_rgb(lightness, painter(lightness[..., 0])) if coloured else None
-                rows[name].append(measure(answer, truth) if coloured else None)
+        coloured = np.ptp(batch, axis=-1).max(axis=(1, 2)) > MIN_COLOUR
+        for name, answers in coloured_by(methods, batch).items():
+            rows[name] += [measure(*pair) if has else None for *pair, has in zip(answers, batch, coloured, strict=True)]
     return rows
 
 
-def painter_of(predictor: Any) -> Painter:
-    """The network as a baseline is: one square at a time."""
-    return lambda lightness: predictor.colours(lightness[None, ..., None] / L_SCALE - 1)[0]
+def coloured_by(methods: dict[str, Method], truth: np.ndarray) -> dict[str, np.ndarray]:
+    """{method: its answer (n, h, w, 3) uint8 to the lightness of `truth` (n, h, w, 3)}."""
+    lightness, _ = to_lab(truth)
+    return {name: to_rgb(lightness, method(lightness[..., 0])) for name, method in methods.items()}
+
+
+def scored(rows: list[dict[str, Any] | None]) -> list[dict[str, Any]]:
+    """The rows of pictures with colours."""
+    return [row for row in rows if row]
+
+
+def network_method(predictor: Any) -> Method:
+    """The network as a Method."""
+    return lambda lightness: predictor.colours(lightness[..., None] / L_SCALE - 1)
 
 
 def texture(lightness: np.ndarray) -> np.ndarray:
-    """What the nearest-neighbour baseline sees of each pixel (h, w, 5): lightness, and its mean and standard deviation
-    around the pixel at two sizes."""
+    """Lightness (n, h, w) -> the features of each pixel (n, h, w, 5) for the nearest-neighbour baseline.
+
+    They are the lightness, and its mean and twice its standard deviation around the pixel, in squares of 5 and of 15.
+    """
     from scipy.ndimage import uniform_filter
 
     features = [lightness]
     for side in (5, 15):
-        mean = uniform_filter(lightness, side, mode="nearest")
-        square = uniform_filter(lightness**2, side, mode="nearest")
+        around = (1, side, side)
+        mean = uniform_filter(lightness, around, mode="nearest")
+        square = uniform_filter(lightness**2, around, mode="nearest")
         features += [mean, 2 * np.sqrt(np.maximum(square - mean**2, 0))]
     return np.stack(features, axis=-1).astype("float32")
 
 
-def baselines(train: Split, validation: Split, size: int) -> dict[str, Painter]:
-    """Painters fitted on pixels of the training photographs: grey, mean colour per lightness, nearest neighbour.
+@once_per_splits
+def baselines(splits: Splits) -> dict[str, Method]:
+    """Grey, mean colour per lightness, and nearest neighbour, fitted on pixels of the training photographs.
 
-    nearest_neighbour copies the mean colour of the k training pixels nearest in lightness and texture; k of NEIGHBOURS
-    by the concordance of (at most 50) validation pictures.
+    The nearest-neighbour baseline gives a pixel the mean colour of the k training pixels with the most similar texture.
+    k is the one of NEIGHBOURS with the best concordance on validation pictures.
     """
-    from scipy.spatial import cKDTree
-
-    random = np.random.default_rng(0)
-    chosen = random.permutation(len(train))[:400]  # enough pictures for so few pixels
-    share = max(1, FIT_PIXELS // len(chosen))
-    seen, colours = [], []
-    for batch in squares([train.inputs[i] for i in chosen], size):
-        for pixels in batch:
-            lightness, ab = to_lab(pixels)
-            at = random.choice(size * size, min(share, size * size), replace=False)
-            seen.append(texture(lightness[..., 0]).reshape(-1, 5)[at])
-            colours.append(ab.reshape(-1, 2)[at])
-    features, colour = np.concatenate(seen), np.concatenate(colours)
+    size, validation = splits.meta["size"], splits.validation
+    features, colours = _training_pixels(splits.train.inputs, size)
     levels = np.clip(features[:, 0].round().astype(int), 0, 100)
-    near = np.exp(-0.5 * ((np.arange(101)[:, None] - np.arange(101)) / 3) ** 2)  # levels borrow from their neighbours
-    sums = np.stack([np.bincount(levels, part, 101) for part in colour.T], axis=-1)
+    near = np.exp(-0.5 * ((np.arange(101)[:, None] - np.arange(101)) / SMOOTHING) ** 2)
+    sums = np.stack([np.bincount(levels, channel, 101) for channel in colours.T], axis=-1)
     mean_colour = (near @ sums) / np.maximum(near @ np.bincount(levels, minlength=101), 1e-9)[:, None]
-    tree = cKDTree(features)
-
-    def nearest(k: int) -> Painter:
-        def paint(lightness: np.ndarray) -> np.ndarray:
-            _, found = tree.query(texture(lightness), k=[*range(1, k + 1)], workers=-1)
-            return colour[found].mean(axis=-2)
-
-        return paint
-
-    few = validation.inputs[:: -(-len(validation) // 50)]
-    tried = rows_of(few, size, {str(k): nearest(k) for k in NEIGHBOURS})
-    kept = {name: [row for row in rows if row] for name, rows in tried.items()}
-    best = max(kept, key=lambda name: corpus_figures(kept[name])(np.ones(len(kept[name])))["concordance"])
+    nearest = {k: _nearest_neighbours(features, colours, k) for k in NEIGHBOURS}
+    few = validation.inputs[:: -(-len(validation) // TUNING_PICTURES)]
+    tried = {k: scored(rows) for k, rows in score(few, size, nearest).items()}
+    best = max(tried, key=lambda k: mean_figures(tried[k])(np.ones(len(tried[k])))["concordance"])
     return {
         "grey": lambda lightness: np.zeros((*lightness.shape, 2), "float32"),
         "mean_colour_per_lightness": lambda lightness: mean_colour[lightness.round().astype(int)],
-        "nearest_neighbour": nearest(int(best)),
+        "nearest_neighbour": nearest[best],
     }
 
 
-def _other(folder: Path) -> Split:
+def _training_pixels(pictures: Sequence[Picture], size: int) -> tuple[np.ndarray, np.ndarray]:
+    """(texture (n, 5), ab (n, 2)) of random pixels of random training pictures."""
+    random = np.random.default_rng(0)
+    chosen = random.permutation(len(pictures))[:FIT_PICTURES]
+    count = min(max(1, FIT_PIXELS // len(chosen)), size * size)
+    features, colours = [], []
+    for batch in squares([pictures[i] for i in chosen], size):
+        lightness, ab = to_lab(batch)
+        for picture_features, picture_ab in zip(texture(lightness[..., 0]), ab, strict=True):
+            rows = random.choice(size * size, count, replace=False)
+            features.append(picture_features.reshape(-1, 5)[rows])
+            colours.append(picture_ab.reshape(-1, 2)[rows])
+    return np.concatenate(features), np.concatenate(colours)
+
+
+def _nearest_neighbours(features: np.ndarray, colours: np.ndarray, k: int) -> Method:
+    from scipy.spatial import cKDTree
+
+    tree = cKDTree(features)
+
+    def method(lightness: np.ndarray) -> np.ndarray:
+        _, rows = tree.query(texture(lightness), k=[*range(1, k + 1)], workers=-1)
+        return colours[rows].mean(axis=-2)
+
+    return method
+
+
+def _other_test(folder: Path) -> Split:
     """The colour photographs of another folder, to score a finished run on."""
     pictures = photographs(folder) if folder.is_dir() else []
     if not pictures:
         raise UserError(f"{folder} is not a folder with colour photographs in it.")
-    return Split(pictures, np.array([picture.name for picture in pictures]))
+    return as_split(pictures)
 
 
 def evaluate(run: Run, data: str | None = None) -> Report:
-    """Colour and score the test squares, or all photographs of another folder; baselines by the same code."""
-    config = run.config
-    size = config.size
-    other = _other(Path(data)) if data else None
-    splits = load_splits(config, run)
-    predictor = run.load()
-    network = painter_of(predictor)
-    others = baselines(splits.train, splits.validation, size)
-    chosen = rows_of(splits.validation.inputs, size, {"network": network})["network"]
-    chosen = [row for row in chosen if row]
+    """Colour and score the test squares, or all photographs of another folder. The baselines are scored alike."""
+    size, other = run.config.size, _other_test(Path(data)) if data else None
+    splits, predictor = load_splits(run.config, run), run.load()
+    methods = {"network": network_method(predictor), **baselines(splits)}
+    validation = scored(score(splits.validation.inputs, size, {"network": methods["network"]})["network"])
     test, looks = (other, 1) if other else splits.open_test(run)
-    rows = rows_of(test.inputs, size, {"network": network, **others})
-    kept = np.array([row is not None for row in rows["network"]])
-    if not kept.any():
+    all_rows = score(test.inputs, size, methods)
+    coloured = np.array([row is not None for row in all_rows["network"]])
+    if not coloured.any():
         raise UserError(f"None of the {len(test)} test photographs has colours; there is nothing to compare with.")
-    rows = {name: [row for row in lines if row] for name, lines in rows.items()}
-    tested = [picture for picture, has in zip(test.inputs, kept, strict=True) if has]
-    compared = score_table(
-        corpus_figures(rows["network"]),
-        {name: corpus_figures(rows[name]) for name in others},
-        DIRECTIONS,
-        test.weights[kept],
-        None if test.units is None else test.units[kept],
-    )
-    table = _table(tested, rows)
-    true_colourfulness = float(table["colourfulness original"].mean())
+    rows = {name: scored(all_rows[name]) for name in methods}
+    pictures = [picture for picture, kept in zip(test.inputs, coloured, strict=True) if kept]
+    table = _table(pictures, rows)
     order = table["gain"].argsort().to_numpy()
     count = min(GRID, len(table) // 2)
-    batch = next(squares(tested, size))
-    inputs = to_lab(batch)[0] / L_SCALE - 1
-    collapsed = _collapse(run)
+    chosen = {"worst": order[:count], "best": order[::-1][:count]} if count else {}
+    x, _ = inputs_and_targets(next(squares(pictures, size)))
+    training_figures, training_notes = _training(run, splits.validation.inputs)
+    notes = [
+        f"The originals' colourfulness is {table['colourfulness original'].mean():.2f}: more than that is not better.",
+        "PSNR and SSIM are on RGB; the intersections are of the whole test's histograms of a and of b.",
+    ]
+    if not coloured.all():
+        notes.append(f"{int((~coloured).sum())} test photographs without colour are left out.")
     return Report(
         source=splits.source,
         sizes={**splits.sizes, "test": len(test)},
-        validation=corpus_figures(chosen)(np.ones(len(chosen))),
-        test={"unit": "photograph", "looks": looks, **compared},
+        validation=mean_figures(validation)(np.ones(len(validation))),
+        test={"unit": "photograph", "looks": looks, **_compared(rows, test, coloured)},
         directions=DIRECTIONS,
         parameters=predictor.networks["model"].count_params(),
-        inference_per_second=report.throughput(lambda: predictor.colours(inputs), len(batch)),
+        inference_per_second=report.throughput(lambda: predictor.colours(x), len(x)),
         failures=table.iloc[order[:8]][list(FAILURE_COLUMNS)].to_dict("records"),
         figures={
-            **{
-                name: _grid([tested[i] for i in which], size, {"network": network, **others})
-                for name, which in (("worst", order[:count]), ("best", order[::-1][:count]))
-                if count
-            },
-            "histograms": _histograms(rows, test.weights[kept]),
+            **{name: _grid([pictures[i] for i in few], size, methods) for name, few in chosen.items()},
+            "histograms": histograms_figure(rows, test.weights[coloured]),
+            **training_figures,
         },
         tables={"pictures": table},
-        notes=[
-            f"The originals' colourfulness is {true_colourfulness:.2f}: more than that is not better.",
-            "PSNR and SSIM are on RGB; the intersections are of the whole test's histograms of a and of b.",
-            *([f"{int((~kept).sum())} test photographs without colour are left out."] if not kept.all() else []),
-            *([f"In this training {collapsed}"] if collapsed else []),
-        ],
+        notes=notes + training_notes,
     )
 
 
-FAILURE_COLUMNS = ("photograph", "psnr grey", "psnr network", "gain", "colourfulness network", "colourfulness original")
+def _training(run: Run, validation: Sequence[Picture]) -> tuple[dict[str, Any], list[str]]:
+    """(figures, notes) about the training: losses, sample pictures, a collapsed discriminator."""
+    from projects.colorization.watch import collapse, sample_pictures, samples_figure
+
+    samples = samples_figure(run, sample_pictures(validation, run.config.size))
+    sentence = collapse(run.history)
+    notes = [f"In this training {sentence}"] if sentence else []
+    return {"losses": losses_figure(run.history), "samples": samples}, notes
 
 
-def _collapse(run: Run) -> str | None:
-    from projects.colorization.watch import collapse
-
-    return collapse(run.history)
+def _compared(rows: dict[str, list[dict[str, Any]]], test: Split, coloured: np.ndarray) -> dict[str, Any]:
+    """The table of figures with intervals and verdicts. rows: the figures of the test's coloured pictures."""
+    figures = {name: mean_figures(lines) for name, lines in rows.items()}
+    units = None if test.units is None else test.units[coloured]
+    return score_table(figures.pop("network"), figures, DIRECTIONS, test.weights[coloured], units)
 
 
 def _table(pictures: Sequence[Picture], rows: dict[str, list[dict[str, Any]]]) -> pd.DataFrame:
-    """One line a picture: the figures of the network and of every baseline; `gain` is the PSNR above grey."""
+    """One line a picture: the figures of the network and of every baseline. `gain` is the PSNR above grey."""
     table = pd.DataFrame({"photograph": [picture.name for picture in pictures]})
     for figure in ("psnr", "ssim", "ab_mae", "concordance", "colourfulness"):
         for name, lines in rows.items():
@@ -198,36 +215,12 @@ def _table(pictures: Sequence[Picture], rows: dict[str, list[dict[str, Any]]]) -
     return table
 
 
-def _grid(pictures: Sequence[Picture], size: int, paint: dict[str, Painter]) -> Any:
-    """Original, the network's answer and the baselines' of a few pictures, a row each."""
-    columns = ["original", "network", *(name for name in paint if name != "network")]
-    figure, axes = report.new_figure(columns=len(columns), rows=len(pictures), width=1.9, height=1.9)
-    axes = np.reshape(axes, (len(pictures), -1))
-    for axis, name in zip(axes[0], columns, strict=True):
-        axis.set_title(name.replace("_", " ").replace("mean colour per", "mean per"), fontsize=12)
-    for line, picture in zip(axes, pictures, strict=True):
-        truth = middle(shrunk(picture, size), size)
-        lightness, _ = to_lab(truth)
-        for axis, name in zip(line, columns, strict=True):
-            axis.imshow(truth if name == "original" else to_rgb(lightness, paint[name](lightness[..., 0])))
-            axis.axis("off")
-    return figure
-
-
-def _histograms(rows: dict[str, list[dict[str, Any]]], weights: np.ndarray) -> Any:
-    """How often each a and each b occurs: in the originals, the network's answers and the baselines'."""
-    figure, axes = report.new_figure(columns=2, width=5.0, height=3.6)
-    edges = BIN * (np.arange(BINS) - BINS // 2) + BIN / 2
-    lines = {"original": [row["true_histogram"] for row in rows["network"]]}
-    lines |= {name: [row["histogram"] for row in rows[name]] for name in rows if name != "grey"}
-    for channel, axis in enumerate(axes):
-        for name, found in lines.items():
-            share = np.average(np.stack(found), axis=0, weights=weights)[channel]
-            style = {"color": "#888888", "linewidth": 3} if name == "original" else {}
-            axis.plot(edges, np.maximum(share, 1e-5), label=name.replace("_", " "), **style)
-        axis.set(xlabel=f"{'ab'[channel]}*", ylabel="share of the pixels", yscale="log", ylim=(1e-5, 1))
-    axes[1].legend(frameon=False, fontsize=8)
-    return figure
+def _grid(pictures: Sequence[Picture], size: int, methods: dict[str, Method]) -> Any:
+    """A row for each picture: the original and the answer of every method."""
+    truth = next(squares(pictures, size))
+    columns = {"original": truth, **coloured_by(methods, truth)}
+    names = [name.replace("_", " ").replace("mean colour per", "mean per") for name in columns]
+    return grid_figure(list(zip(*columns.values(), strict=True)), [], names)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,8 @@
-"""Lightness and colour apart: CIE L*a*b* (D65), scaled for the network, and what is measured on it."""
+"""CIE L*a*b* (D65): a picture's lightness and its colours apart; how colourful a picture is."""
 
 import warnings
 
 import numpy as np
-
-L_SCALE, AB_SCALE = 50.0, 110.0  # L / 50 - 1 and ab / 110 lie in [-1, 1]: sRGB's a is -86 … 98, its b -108 … 94
 
 
 def to_lab(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -16,14 +14,20 @@ def to_lab(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def to_rgb(lightness: np.ndarray, ab: np.ndarray) -> np.ndarray:
-    """L (…, 1) and ab (…, 2) -> (…, 3) uint8 sRGB; colours that sRGB lacks at that lightness are cut to its edge."""
+    """L (…, 1) and ab (…, 2) -> (…, 3) uint8 sRGB. Colours outside of sRGB are clipped to its range."""
     from skimage.color import lab2rgb
     from skimage.util import img_as_ubyte
 
     lab = np.concatenate([lightness, ab], axis=-1).astype(float)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Conversion from CIE-LAB")  # says that it cut negative Z, which is meant
+        warnings.filterwarnings("ignore", "Conversion from CIE-LAB")  # about negative Z values, which it clips
         return img_as_ubyte(np.clip(lab2rgb(lab), 0, 1))
+
+
+def grey(picture: np.ndarray) -> np.ndarray:
+    """(…, 3) uint8 -> the same lightness without colour, (…, 3) uint8."""
+    lightness, ab = to_lab(picture)
+    return to_rgb(lightness, 0 * ab)
 
 
 def enlarged(ab: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -34,3 +38,13 @@ def enlarged(ab: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
         return ab
     channels = [Image.fromarray(np.ascontiguousarray(channel)) for channel in np.moveaxis(ab, -1, 0).astype("float32")]
     return np.stack([channel.resize(shape[::-1], Image.Resampling.BICUBIC) for channel in channels], axis=-1)
+
+
+def colourfulness(picture: np.ndarray) -> float:
+    """M3 of Hasler & Süsstrunk, "Measuring colourfulness in natural images" (2003), eq. 9, of (h, w, 3) uint8.
+
+    0 is grey. The authors call 15 slightly, 33 moderately and 59 quite colourful.
+    """
+    red, green, blue = np.moveaxis(picture.astype(float), -1, 0)
+    opponents = np.stack([red - green, (red + green) / 2 - blue]).reshape(2, -1)
+    return float(np.hypot(*opponents.std(axis=1)) + 0.3 * np.hypot(*opponents.mean(axis=1)))

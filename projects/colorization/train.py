@@ -8,11 +8,12 @@ from projects.colorization.config import Config
 def train(config: Config, run: Run, callbacks=()) -> None:
     """Load, build, fit on the training photographs, choose the epoch on validation, save the generator into the run.
 
-    What differs from other projects: the pictures stream from disk, the model of `gan` holds two networks of which one
-    is kept, and figures/ gets the sample pictures and the losses after every epoch.
+    The pictures are read from disk batch by batch. The model of `gan` holds two networks; the run keeps the generator.
+    The sample pictures are saved after every epoch.
     """
     from common.data import load_splits
-    from common.training import fit, problems_said
+    from common.training import fit
+    from projects.colorization.data import picture_stream
     from projects.colorization.model import build_model
     from projects.colorization.predict import Predictor
     from projects.colorization.watch import LinearDecay, Samples, WatchDiscriminator
@@ -20,18 +21,15 @@ def train(config: Config, run: Run, callbacks=()) -> None:
     splits = load_splits(config, run)
     run.log(f"{splits.source.source}\n{splits.sizes}")
     model = build_model(config, splits.meta)
-    predictor = Predictor({"model": model.averaged}, dict(splits.meta))
-    training = predictor.encode_split(splits.train, config.batch_size, config.zoom, epoch=len(run.history))
-    validation = predictor.encode_split(splits.validation, config.batch_size)
+    training = picture_stream(splits.train.inputs, config.size, config.batch_size, config.zoom, config.seed)
+    validation = picture_stream(splits.validation.inputs, config.size, config.batch_size)
     watchers = [
         LinearDecay(model, config.epochs),
         WatchDiscriminator(run),
         Samples(run, splits.validation.inputs, config.size),
     ]
-    with problems_said(training, validation):
-        fit(model, training, validation, config, run, [*watchers, *callbacks])
-    predictor.choose_examples(splits.validation)
-    run.save(predictor)
+    fit(model, training, validation, config, run, [*watchers, *callbacks])
+    run.save(Predictor({"model": model.averaged}, splits.meta))
 
 
 if __name__ == "__main__":

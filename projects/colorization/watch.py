@@ -1,6 +1,5 @@
-"""What goes along with the training: the rate's schedule, sample pictures and losses, the discriminator's health."""
+"""Callbacks of the training: the learning rate's schedule, sample pictures, a warning of a collapsed discriminator."""
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,28 +7,27 @@ from typing import Any
 import keras
 import numpy as np
 
-from common import report
 from common.inputs.images import read_picture, write_picture
 from common.runs import Run
-from projects.colorization.data import Picture, middle, shrunk
-from projects.colorization.lab import AB_SCALE, to_lab, to_rgb
-from projects.colorization.stream import scaled
+from projects.colorization.data import Picture, evenly, shrunk
+from projects.colorization.encoding import AB_SCALE, inputs_and_targets, middle
+from projects.colorization.figures import grid_figure
+from projects.colorization.lab import grey, to_lab, to_rgb
 
-SAMPLES = 8  # fixed pictures of the validation split
+SAMPLES = 8  # pictures of the validation split, the same in every epoch
 SHOWN_EPOCHS = 6  # rows of figures/samples.png
-COLLAPSE_EPOCHS = 3  # that many in a row are a collapse, fewer a mood
-DRAWN_EVERY = 10.0  # seconds: drawing takes longer than an epoch of a small network
-PINNED = 0.005  # accuracies this near to 0 or 1, and losses this near to 0
+COLLAPSE_EPOCHS = 3  # consecutive epochs before a collapse is reported
+PINNED = 0.005  # an accuracy this near to 0 or 1, or a loss this near to 0, teaches nothing
 
 
 class LinearDecay(keras.callbacks.Callback):
-    """Pix2Pix's schedule: every optimiser at its rate for the first half, then in a line towards zero."""
+    """Pix2Pix's schedule: each optimiser keeps its rate for the first half; then it falls linearly towards zero."""
 
     def __init__(self, model: keras.Model, epochs: int):
         super().__init__()
         self.epochs = epochs
         self.optimizers = [value for value in vars(model).values() if isinstance(value, keras.optimizers.Optimizer)]
-        # Read before a checkpoint is restored, which would bring back the rate of its last epoch.
+        # These are the initial rates. A restored checkpoint would bring the rates of its last epoch.
         self.rates = [float(keras.ops.convert_to_numpy(optimizer.learning_rate)) for optimizer in self.optimizers]
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -38,38 +36,32 @@ class LinearDecay(keras.callbacks.Callback):
 
 
 class WatchDiscriminator(keras.callbacks.Callback):
-    """Says in the log, once, that the discriminator has collapsed."""
+    """Logs once that the discriminator has collapsed."""
 
     def __init__(self, run: Run):
         super().__init__()
         self.run_folder = run
 
-    def on_train_begin(self, logs=None):
-        self.history: list[dict[str, float]] = list(self.run_folder.history)
-        self.said = bool(collapse(self.history))
-
     def on_epoch_end(self, epoch, logs=None):
-        self.history.append(dict(logs))
-        sentence = collapse(self.history)
-        if sentence and not self.said:
+        history = self.run_folder.history  # the epochs before this one
+        if not collapse(history) and (sentence := collapse([*history, logs])):
             self.run_folder.log(f"warning: {sentence}")
-            self.said = True
 
 
 def collapse(history: Sequence[dict[str, float]]) -> str | None:
-    """A sentence on the first `COLLAPSE_EPOCHS` epochs in a row whose discriminator taught nothing, or None.
+    """A sentence about the first COLLAPSE_EPOCHS consecutive epochs in which the discriminator taught nothing, or None.
 
-    It teaches nothing when it is always right (or always wrong): its accuracy is pinned at 1 (or 0), or its loss at 0,
-    and the generator's adversarial gradient points nowhere.
+    It teaches nothing when its accuracy is pinned at 1 (or 0) or its loss at 0: then the adversarial gradient of the
+    generator has no direction.
     """
-    in_a_row = 0
+    consecutive = 0
     for number, row in enumerate(history, start=1):
         if "discriminator_loss" not in row:
             return None
         accuracy, loss = row["discriminator_accuracy"], row["discriminator_loss"]
         pinned = min(accuracy, 1 - accuracy) < PINNED or loss < PINNED
-        in_a_row = in_a_row + 1 if pinned else 0
-        if in_a_row == COLLAPSE_EPOCHS:
+        consecutive = consecutive + 1 if pinned else 0
+        if consecutive == COLLAPSE_EPOCHS:
             return (
                 f"the discriminator has collapsed: in epochs {number - COLLAPSE_EPOCHS + 1} to {number} its accuracy "
                 f"was {accuracy:.3f} and its loss {loss:.4f}, so the generator learns from L1 alone. Try a smaller "
@@ -79,72 +71,33 @@ def collapse(history: Sequence[dict[str, float]]) -> str | None:
 
 
 class Samples(keras.callbacks.Callback):
-    """The fixed pictures after every epoch in figures/samples/; figures/samples.png and losses.png over all epochs.
-
-    The two figures are drawn after the first epoch, then at most every `DRAWN_EVERY` seconds, and at the end.
-    """
+    """Saves the network's answers for the sample pictures after every epoch, side by side."""
 
     def __init__(self, run: Run, pictures: Sequence[Picture], size: int):
         super().__init__()
-        self.run_folder = run
-        chosen = np.unique(np.linspace(0, len(pictures) - 1, SAMPLES).round().astype(int))
-        self.truth = np.stack([middle(shrunk(pictures[i], size), size) for i in chosen])
-        self.inputs, _ = scaled(self.truth)
-        self.drawn = -DRAWN_EVERY
-
-    def on_train_begin(self, logs=None):
-        self.history: list[dict[str, float]] = list(self.run_folder.history)
+        self.run_folder, self.truth = run, sample_pictures(pictures, size)
+        self.inputs, _ = inputs_and_targets(self.truth)
 
     def on_epoch_end(self, epoch, logs=None):
         ab = AB_SCALE * keras.ops.convert_to_numpy(self.model(self.inputs, training=False))
         answers = to_rgb(to_lab(self.truth)[0], ab)
-        folder = self.run_folder.path / "figures"
-        write_picture(np.concatenate(list(answers), axis=1), folder / "samples" / f"epoch-{epoch + 1:03d}.png")
-        self.history.append({"epoch": epoch + 1, **logs})
-        if time.monotonic() - self.drawn > DRAWN_EVERY:
-            self._draw()
-
-    def on_train_end(self, logs=None):
-        self._draw()
-
-    def _draw(self):
-        folder = self.run_folder.path / "figures"
-        if self.history:
-            last = int(self.history[-1]["epoch"])
-            report.save_figure(samples_figure(self.truth, folder / "samples", last), folder / "samples.png")
-            report.save_figure(losses_figure(self.history), folder / "losses.png")
-        self.drawn = time.monotonic()
+        write_picture(np.concatenate(answers, axis=1), _strip(self.run_folder, epoch + 1))
 
 
-def samples_figure(truth: np.ndarray, folder: Path, last: int) -> Any:
-    """Grey, a few epochs from the first to `last`, and the originals (n, side, side, 3), a row each."""
-    lightness, ab = to_lab(truth)
-    rows = {"grey": np.concatenate(list(to_rgb(lightness, 0 * ab)), axis=1)}
-    for epoch in np.unique(np.geomspace(1, last, SHOWN_EPOCHS).round().astype(int)):
-        if (path := folder / f"epoch-{epoch:03d}.png").exists():
-            rows[f"epoch {epoch}"] = read_picture(path)
-    rows["original"] = np.concatenate(list(truth), axis=1)
-    figure, axes = report.new_figure(rows=len(rows), width=1.15 * len(truth), height=1.3)
-    for axis, (name, strip) in zip(axes, rows.items(), strict=True):
-        axis.imshow(strip)
-        axis.set(xticks=[], yticks=[])
-        axis.set_title(name, loc="left", fontsize=8)
-        axis.grid(visible=False)
-        axis.spines[:].set_visible(False)
-    return figure
+def sample_pictures(pictures: Sequence[Picture], size: int) -> np.ndarray:
+    """The middle squares (n, size, size, 3) uint8 of at most SAMPLES of the pictures."""
+    return np.stack([middle(shrunk(pictures[i], size), size) for i in evenly(len(pictures), SAMPLES)])
 
 
-def losses_figure(history: Sequence[dict[str, float]]) -> Any:
-    """L1 of training and validation; of a GAN also both adversarial losses and the discriminator's accuracy."""
-    panels = [{"loss": "L1, training", "val_loss": "L1, validation"}]
-    if "discriminator_loss" in history[0]:
-        panels.append({"adversarial_loss": "generator, adversarial", "discriminator_loss": "discriminator"})
-        panels.append({"discriminator_accuracy": "discriminator's accuracy"})
-    figure, axes = report.new_figure(columns=len(panels), width=4.2, height=3.2)
-    epochs = [row["epoch"] for row in history]
-    for axis, lines in zip(np.ravel(axes), panels, strict=True):
-        for name, label in lines.items():
-            axis.plot(epochs, [row[name] for row in history], label=label, marker=".")
-        axis.set(xlabel="epoch", ylabel="accuracy" if "discriminator_accuracy" in lines else "loss")
-        axis.legend(frameon=False, fontsize=8)
-    return figure
+def samples_figure(run: Run, truth: np.ndarray) -> Any:
+    """Rows of pictures: grey, the answers after a few epochs from the first to the last, and the originals `truth`."""
+    rows = {"grey": list(grey(truth))}
+    for epoch in np.unique(np.geomspace(1, len(run.history), SHOWN_EPOCHS).round().astype(int)):
+        rows[f"epoch {epoch}"] = np.split(read_picture(_strip(run, epoch)), len(truth), axis=1)
+    rows["original"] = list(truth)
+    return grid_figure(list(rows.values()), list(rows), [])
+
+
+def _strip(run: Run, epoch: int) -> Path:
+    """The file with the answers after an epoch, counted from 1."""
+    return run.path / "figures" / "samples" / f"epoch-{epoch:03d}.png"

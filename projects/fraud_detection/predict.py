@@ -38,11 +38,6 @@ class Predictor:
 
     def __init__(self, networks: dict[str, Any], meta: dict[str, Any]):
         self.networks, self.meta = networks, meta
-        if self.history:
-            from common.layers.recurrent import accelerate
-
-            for network in networks.values():
-                accelerate(network)
 
     @property
     def history(self) -> int:

@@ -8,29 +8,29 @@ from keras import layers
 from common.layers import blocks
 from projects.image_classification.config import Config, effective
 
-SMALL = 20  # pixels a side: below it LeNet pads and a stem does not step
-STAGES = 3  # sizes at which vgg, googlenet and resnet look at the picture, each half of the one before
+SMALL = 20  # pixels a side; in smaller pictures LeNet pads its second convolution and a stem has no stride
+STAGES = 3  # sizes of feature maps in vgg, googlenet and resnet, each half of the one before
 
 
 def build_model(config: Config, meta: dict) -> keras.Model:
-    """The compiled network of a rung.
+    """The compiled network.
 
-    Input: pixels (batch, height, width, channels), 0 … 255. Output: log-odds (batch, classes).
+    Input: pixels (batch, height, width, channels), 0 … 255. Output: logits (batch, classes).
     """
     keras.utils.set_random_seed(config.seed)
     config = effective(config)
     with precision(config.mixed_precision):
         pixels = keras.Input(meta["shape"], name="pixels")
-        # Not keras.layers.Normalization: its constants become inputs of their own in an ONNX export.
+        # Not keras.layers.Normalization: in an ONNX export its constants would become inputs of their own.
         scale = [1 / variance**0.5 for variance in meta["variance"]]
-        shift = [-mean * one for mean, one in zip(meta["mean"], scale, strict=True)]
-        x = layers.Rescaling(scale, shift, dtype="float32", name="standardise")(pixels)
+        offset = [-mean * factor for mean, factor in zip(meta["mean"], scale, strict=True)]
+        x = layers.Rescaling(scale, offset, dtype="float32", name="standardise")(pixels)
         x = LADDER[config.model](x, config)
-        log_odds = layers.Dense(len(meta["classes"]), dtype="float32", name="log_odds")(x)
-    model = keras.Model(pixels, log_odds, name=config.model)
-    rule = "sgd" if config.recipe == "alexnet" else "adamw"
+        logits = layers.Dense(len(meta["classes"]), dtype="float32", name="logits")(x)
+    model = keras.Model(pixels, logits, name=config.model)
+    optimizer = "sgd" if config.recipe == "alexnet" else "adamw"
     model.compile(
-        optimizer=blocks.optimizer(rule, config.learning_rate, config.weight_decay),
+        optimizer=blocks.optimizer(optimizer, config.learning_rate, config.weight_decay),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
         jit_compile=gpu() is not None,
@@ -39,7 +39,7 @@ def build_model(config: Config, meta: dict) -> keras.Model:
 
 
 def mlp(x, config: Config):
-    """No convolution: every pixel is a feature of its own, and a digit that moved is another picture."""
+    """A multilayer perceptron. Every pixel is a feature, so a digit that has moved is another input."""
     x = layers.Flatten(name="flatten")(x)
     return blocks.dense_stack(x, [16 * config.width, 8 * config.width], dropout=config.dropout)
 
@@ -47,8 +47,8 @@ def mlp(x, config: Config):
 def lenet(x, config: Config):
     """LeNet-5 (LeCun et al. 1998): two convolutions of 5 × 5, average pooling, tanh, three dense layers.
 
-    Kept: layers, their sizes, tanh. Not kept: trainable pooling, the sparse table between S2 and C3, the Gaussian
-    output units. Pictures of under SMALL pixels are too small for a second convolution without padding.
+    As in the paper: the layers, their sizes, tanh. Different: no trainable pooling, no sparse connections between S2
+    and C3, no Gaussian output units. Pictures of under SMALL pixels need padding in the second convolution.
     """
     padding = "valid" if x.shape[1] >= SMALL else "same"
     x = blocks.conv(x, 6, 5, activation="tanh", pool="average", name="c1")
@@ -61,8 +61,9 @@ def lenet(x, config: Config):
 def alexnet(x, config: Config):
     """AlexNet (Krizhevsky et al. 2012): five convolutions, overlapping max pooling, two wide dense layers with dropout.
 
-    Kept: the five convolutions and where the pooling stands, their widths as 3 : 8 : 12 : 12 : 8, pooling of 3 × 3 by
-    2, ReLU, dropout. Not kept: 11 × 11 by 4 (here 5 × 5 by 1), local response normalisation, two halves on two GPUs.
+    As in the paper: the five convolutions with widths as 3 : 8 : 12 : 12 : 8, the places of the pooling, pooling of
+    3 × 3 with stride 2, ReLU, dropout. Different: the first convolution is 5 × 5 with stride 1 and not 11 × 11 with
+    stride 4; no local response normalisation; no division over two GPUs.
     """
     width = config.width
 
@@ -79,10 +80,10 @@ def alexnet(x, config: Config):
 
 
 def vgg(x, config: Config):
-    """VGG (Simonyan & Zisserman 2015): nothing but 3 × 3, in pairs; each max pooling doubles the channels.
+    """VGG (Simonyan & Zisserman 2015): only 3 × 3 convolutions, in pairs. The channels double after each max pooling.
 
-    Kept: the pairs, the doubling, two wide dense layers with dropout. Not kept: five sizes (here three), the depth of
-    13 to 19 layers (here eight with weights, and `log_odds`).
+    As in the paper: the pairs, the doubling, two wide dense layers with dropout. Different: three sizes of feature maps
+    and not five, nine layers with weights and not 11 to 19.
     """
     for stage in range(STAGES):
         width = config.width * 2**stage
@@ -93,45 +94,49 @@ def vgg(x, config: Config):
 
 
 def stem(x, config: Config):
-    """The first convolution of googlenet and resnet: 5 × 5 by 2 (theirs: 7 × 7 by 2, then pooling), or 3 × 3 by 1.
+    """The first convolution of googlenet and resnet: 5 × 5 with stride 2, or 3 × 3 with stride 1.
 
-    A picture of under SMALL pixels cannot spare half of them.
+    The papers have 7 × 7 with stride 2 and then pooling. A picture of under SMALL pixels is too small for a stride.
     """
     kernel, strides = (5, 2) if config.stride_stem and x.shape[1] >= SMALL else (3, 1)
     return blocks.conv(x, config.width, kernel, strides, norm="batch", name="stem")
 
 
 def googlenet(x, config: Config):
-    """GoogLeNet (Szegedy et al. 2015): inception stages, then the mean over the picture instead of wide dense layers.
+    """GoogLeNet (Szegedy et al. 2015): inception blocks, then the mean over the picture instead of wide dense layers.
 
-    Kept: the four branches in the proportions of inception 3a, stem and pooling, global average, dropout. Not kept:
-    nine stages (here `depth` at each of two sizes), the two extra classifiers. Added: batch normalisation, as its
-    authors did in the next version.
+    As in the paper: the four branches in the proportions of inception 3a, stem and pooling, global average pooling,
+    dropout. Different: `depth` blocks at each of two sizes and not nine, no auxiliary classifiers. Batch normalisation
+    is added, as in the authors' next version.
     """
-    width = config.width
     x = stem(x, config)
     for stage in range(STAGES - 1):
-        unit = width * 2**stage // 8
-        filters = [max(1, unit * share) for share in (4, 6, 8, 1, 2, 2)]  # inception 3a: 64, 96, 128, 16, 32, 32
+        unit = config.width * 2**stage // 8
+        filters = [max(1, unit * factor) for factor in (4, 6, 8, 1, 2, 2)]  # inception 3a: 64, 96, 128, 16, 32, 32
         for number in range(config.depth):
             x = blocks.inception(x, filters, "batch", name=f"inception{stage + 1}_{number + 1}")
         if stage + 2 < STAGES:
             x = layers.MaxPooling2D(3, 2, "same", name=f"pool{stage + 1}")(x)
-    x = layers.GlobalAveragePooling2D(name="mean")(x)
-    return layers.Dropout(config.dropout, name="mean_dropout")(x) if config.dropout else x
+    return global_mean(x, config)
 
 
 def resnet(x, config: Config):
-    """ResNet (He et al. 2016): residual stages, each halving the picture and doubling the channels, then the mean.
+    """ResNet (He et al. 2016): residual stages. Each halves the feature maps and doubles the channels.
 
-    Kept: basic blocks, projection shortcuts, batch normalisation, global average. Not kept: four sizes (here three), 18
-    to 152 layers (here 6 · `depth` + 2). Added: dropout before the last layer.
+    As in the paper: basic blocks, projection shortcuts, batch normalisation, global average pooling. Different: three
+    sizes of feature maps and not four, 6 · `depth` + 2 layers and not 18 to 152. Dropout before the last layer is
+    added.
     """
     x = stem(x, config)
     for stage in range(STAGES):
         for number in range(config.depth):
             strides = 2 if stage and not number else 1
             x = blocks.residual(x, config.width * 2**stage, strides, name=f"stage{stage + 1}_{number + 1}")
+    return global_mean(x, config)
+
+
+def global_mean(x, config: Config):
+    """The mean of each channel over the picture (batch, channels), and dropout."""
     x = layers.GlobalAveragePooling2D(name="mean")(x)
     return layers.Dropout(config.dropout, name="mean_dropout")(x) if config.dropout else x
 
@@ -140,19 +145,19 @@ LADDER = {"mlp": mlp, "lenet": lenet, "alexnet": alexnet, "vgg": vgg, "googlenet
 
 
 def gpu():
-    """The first GPU that Keras sees, else None."""
+    """The first GPU that Keras sees, or None."""
     return next(iter(keras.distribution.list_devices("gpu")), None)
 
 
 @contextlib.contextmanager
-def precision(asked: str):
-    """Layers made inside compute in bfloat16 where that is asked for, or it is `auto` and there is a GPU.
+def precision(choice: str):
+    """Layers made in this block compute in bfloat16 when `choice` is `on`, or `auto` and there is a GPU.
 
-    Weights stay float32. bfloat16 keeps its range, so no loss scaling is needed. A CPU without instructions of its own
-    for it is slower.
+    Weights stay float32. bfloat16 has the range of float32, so the loss needs no scaling. Most CPUs have no bfloat16
+    instructions and would be slower.
     """
     before = keras.config.dtype_policy()
-    if asked == "on" or (asked == "auto" and gpu() is not None):
+    if choice == "on" or (choice == "auto" and gpu() is not None):
         keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         yield

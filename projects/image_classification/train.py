@@ -9,24 +9,20 @@ def train(config: Config, run: Run, callbacks=()) -> None:
     """Load, build, fit on the training pictures, choose epoch and temperature on validation, save into the run."""
     from common.data import load_splits
     from common.layers.normalization import fuse
-    from common.training import OneCycle, fit, problems_said
+    from common.training import OneCycle, fit
     from projects.image_classification.model import build_model
     from projects.image_classification.predict import Predictor
-    from projects.image_classification.ties import TiesByLoss
 
     splits = load_splits(config, run)
-    run.log(
-        f"{splits.source.source}\n{splits.sizes}, pictures of {splits.meta['shape']}, "
-        f"changed as {splits.meta['augment']}"
-    )
-    model = fuse(build_model(config, splits.meta))
-    predictor = Predictor({"model": model}, dict(splits.meta))
+    meta = splits.meta
+    run.log(f"{splits.source.source}\n{splits.sizes}, pictures of {meta['shape']}, augmentation: {meta['augment']}")
+    model = fuse(build_model(config, meta))
+    predictor = Predictor({"model": model}, dict(meta))
     knobs = effective(config)
-    training = predictor.encode_split(splits.train, knobs, epoch=len(run.history))
-    validation = predictor.encode_split(splits.validation)
     schedule = [OneCycle(knobs.learning_rate, knobs.epochs)] if config.recipe == "one_cycle" else []
-    with problems_said(training, validation):
-        fit(model, training, validation, knobs, run, [TiesByLoss(), *schedule, *callbacks])
+    training = predictor.encode_split(splits.train, knobs)
+    validation = predictor.encode_split(splits.validation)
+    fit(model, training, validation, knobs, run, [*schedule, *callbacks])
     predictor.calibrate(splits.validation)
     predictor.choose_examples(splits.validation)
     run.save(predictor)

@@ -1,4 +1,4 @@
-"""From packaged photographs or a folder to pictures with ground truth, and how each is shrunk."""
+"""Lists of pictures with ground truth, packaged ones or those of a folder, and how each of them is shrunk."""
 
 import hashlib
 from dataclasses import dataclass
@@ -8,21 +8,23 @@ import numpy as np
 
 from common.data import Source, Split, Splits
 from common.errors import UserError
+from common.files import file_sha256
 from common.inputs.images import find_pictures, packaged_photograph, read_picture
 from projects.super_resolution.config import Config
-from projects.super_resolution.resize import as_uint8, gaussian_kernel, shrink
+from projects.super_resolution.encoding import MIN_SIDE, check_pixels, kernel_name, true_kernel
+from projects.super_resolution.resize import as_uint8, shrink
 
-LEAST_SIDE = 16  # pixels of the picture to be enlarged: less holds nothing to learn from
-# Of the photographs in scikit-image and scikit-learn:
+# builtin: photographs in scikit-image and scikit-learn.
 VALIDATION = ("chelsea", "coffee")
 TEST = ("astronaut", "camera", "motorcycle", "china", "flower")
-# Where the usual downloads of the sets keep the originals when they are not in the folder itself.
+# Subfolders in which the usual downloads of the sets keep the originals.
 LAYOUTS = ("original", "GTmod12", "HR", "image_SRF_{scale}")
+VALIDATION_EVERY = 5  # of the pictures of a folder, every fifth one is validation
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A ground-truth picture on disk; `window`: only its middle square of that side."""
+    """A ground-truth picture on disk. `window`: only its middle square with that side."""
 
     name: str
     path: Path
@@ -30,16 +32,15 @@ class Picture:
 
     @property
     def sha256(self) -> str:
-        with self.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_sha256(self.path)
 
 
 def load_data(config: Config, data: str, data_dir: Path) -> Splits:
-    """Splits of `Picture`s. There is no training split: each network learns from the very picture it enlarges.
+    """Splits of `Picture`s. There is no training split: each network learns from the picture that it enlarges.
 
-    data: `builtin`, or the path of a folder. Of a folder every fifth picture (at least one) is validation, the others
-    are the test; at most `config.pictures` of each. Targets are the pictures' names, because pictures differ in size
-    and are read one at a time.
+    data: `builtin`, or the path of a folder: every fifth picture (at least one) is validation, the others are the test.
+    Each split has at most `config.pictures`. Targets are the pictures' names, because pictures differ in size and are
+    read one at a time.
     """
     if data == "builtin":
         validation, test = (
@@ -52,18 +53,18 @@ def load_data(config: Config, data: str, data_dir: Path) -> Splits:
             raise UserError(
                 f"{data} has {len(pictures)} picture; expected at least two: one to choose by, one to test."
             )
-        validation = pictures[::5]
+        validation = pictures[::VALIDATION_EVERY]
         test = [picture for picture in pictures if picture not in validation]
         words = f"{len(pictures)} pictures of the folder {Path(data).name}"
     validation, test = validation[: config.pictures], test[: config.pictures]
     for picture in (*validation, *test):
-        degraded(picture, config)  # whatever is wrong with a picture is said before anything is learnt
+        degraded(picture, config)  # reports a bad picture before anything is learnt
     digest = hashlib.sha256("".join(picture.sha256 for picture in (*validation, *test)).encode())
     digest.update(repr([picture.window for picture in (*validation, *test)]).encode())
-    told = {"true": "", "bicubic": " (bicubic is assumed)", "estimate": " (which is estimated)"}[config.assume]
+    assumed = {"true": "", "bicubic": " (bicubic is assumed)", "estimate": " (which is estimated)"}[config.assume]
     source = Source(
         name=data if data == "builtin" else Path(data).name,
-        source=f"{words}, each shrunk {config.scale} times by {kernel_name(config)}{told}. There is no training "
+        source=f"{words}, each shrunk {config.scale} times by {kernel_name(config)}{assumed}. There is no training "
         "split: every network learns from the one shrunk picture that it enlarges.",
         sha256=digest.hexdigest(),
         unit="picture",
@@ -77,51 +78,37 @@ def as_split(pictures: list[Picture]) -> Split:
 
 
 def list_folder(folder: Path, scale: int) -> list[Picture]:
-    """The ground-truth pictures of a folder: its own, or those of the subfolder in which the usual downloads keep them.
+    """The ground-truth pictures of a folder, or of its subfolder in LAYOUTS if the folder itself has none.
 
-    Where some names end in `_HR` only these are meant (the others are shrunk copies).
+    Where some names end in `_HR`, only these are ground truth. The others are shrunk copies.
     """
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder; expected a folder of ground-truth pictures.")
     for place in (folder, *(folder / layout.format(scale=scale) for layout in LAYOUTS)):
         paths = find_pictures(place) if place.is_dir() else []
-        originals = [path for path in paths if path.stem.upper().endswith("_HR")]
         if paths:
-            found = originals or paths
-            unique = len({path.stem for path in found}) == len(found)  # else the suffix tells a.png from a.jpg
-            return [Picture(path.stem if unique else path.name, path) for path in found]
+            paths = [path for path in paths if path.stem.upper().endswith("_HR")] or paths
+            unique = len({path.stem for path in paths}) == len(paths)  # else only the suffix tells a.png from a.jpg
+            return [Picture(path.stem if unique else path.name, path) for path in paths]
     raise UserError(f"{folder} has no pictures (.png, .jpg, …), nor has a subfolder original, GTmod12 or HR.")
 
 
 def degraded(picture: Picture, config: Config) -> tuple[np.ndarray, np.ndarray]:
-    """(shrunk, truth), both (h, w, 3) uint8; the truth is cut so that its sides are multiples of the scale."""
+    """(shrunk, truth), both (h, w, 3) uint8. The sides of the truth are cut to multiples of the scale.
+
+    Raises UserError for a picture that is too small or too large.
+    """
     truth = read_picture(picture.path)
     if picture.window:
         top, left = ((side - picture.window) // 2 for side in truth.shape[:2])
         truth = truth[top : top + picture.window, left : left + picture.window]
     scale = config.scale
     truth = truth[: truth.shape[0] // scale * scale, : truth.shape[1] // scale * scale]
-    if min(truth.shape[:2]) < scale * LEAST_SIDE:
+    height, width = truth.shape[:2]
+    if min(height, width) < scale * MIN_SIDE:
         raise UserError(
-            f"{picture.path} is too small: a side has {min(truth.shape[:2])} pixels, and at scale {scale} at least "
-            f"{scale * LEAST_SIDE} are needed."
+            f"{picture.path} is too small: a side has {min(height, width)} pixels, and at scale {scale} at least "
+            f"{scale * MIN_SIDE} are needed."
         )
+    check_pixels(height // scale, width // scale, scale, f"{picture.path}, shrunk,")
     return as_uint8(shrink(truth.astype(float), scale, true_kernel(config))), truth
-
-
-def true_kernel(config: Config) -> np.ndarray | None:
-    """The kernel by which the ground truth is shrunk; None is bicubic."""
-    if config.kernel == "bicubic":
-        return None
-    return gaussian_kernel(config.blur_along, config.blur_across, config.blur_angle, config.scale)
-
-
-def assumed_kernel(config: Config) -> np.ndarray | str | None:
-    """The kernel that the network is told of; the word "estimate" where it has to be found."""
-    return {"true": true_kernel(config), "bicubic": None, "estimate": "estimate"}[config.assume]
-
-
-def kernel_name(config: Config) -> str:
-    if config.kernel == "bicubic":
-        return "bicubic"
-    return f"a Gaussian of sigmas {config.blur_along:g} and {config.blur_across:g} at {config.blur_angle:g}°"

@@ -1,12 +1,11 @@
-"""Baselines and figures; the only place that opens the test split.
+"""Baselines and figures. Only this file opens the test split.
 
 python -m projects.super_resolution.evaluate --run best
 python -m projects.super_resolution.evaluate --run best --data FOLDER
 """
 
-import csv
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,146 +16,41 @@ from common import report
 from common.cli import evaluate_command
 from common.data import Split, load_splits
 from common.evaluation import score_table
-from common.files import read_json, replacing, write_json
-from common.inputs.images import read_picture, write_picture
+from common.files import folder_name
 from common.report import Report
 from common.runs import Run
 from projects.super_resolution.blur import resolve_kernel
 from projects.super_resolution.config import Config, recipe
-from projects.super_resolution.data import Picture, as_split, assumed_kernel, degraded, list_folder
-from projects.super_resolution.predict import Predictor, show_progress
-from projects.super_resolution.resize import as_uint8, imresize, to_ycbcr
+from projects.super_resolution.data import Picture, as_split, degraded, list_folder
+from projects.super_resolution.encoding import assumed_kernel
+from projects.super_resolution.metrics import DIRECTIONS, scores
+from projects.super_resolution.pictures import enlarge_all, kept_picture
+from projects.super_resolution.resize import baseline, to_ycbcr
 
-DIRECTIONS = {"psnr": "max", "ssim": "max"}
 BASELINES = ("nearest", "bicubic", "lanczos")
-HISTORY = ("loss", "val_psnr", "val_ssim", "bicubic_psnr", "seconds")
-
-
-def scores(answer: np.ndarray, truth: np.ndarray, scale: int) -> dict[str, float]:
-    """{"psnr" in dB, "ssim"} of two (h, w, 3) uint8 pictures, on Y of Y'CbCr without a border of `scale` pixels.
-
-    scikit-image's functions; SSIM with the Gaussian window of Wang et al. 2004. Y is not rounded.
-    """
-    from skimage.metrics import peak_signal_noise_ratio, structural_similarity
-
-    found, wanted = (to_ycbcr(picture.astype(float))[scale:-scale, scale:-scale, 0] for picture in (answer, truth))
-    ssim = structural_similarity(
-        wanted, found, data_range=255, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
-    )
-    with np.errstate(divide="ignore"):
-        return {"psnr": float(peak_signal_noise_ratio(wanted, found, data_range=255)), "ssim": float(ssim)}
-
-
-def baseline(low: np.ndarray, scale: int, method: str) -> np.ndarray:
-    """`low` (h, w, 3) uint8 enlarged by nearest, bicubic or lanczos."""
-    shape = (low.shape[0] * scale, low.shape[1] * scale)
-    return as_uint8(imresize(low.astype(float), shape, method))
-
-
-def enlarge_all(
-    pictures: list[Picture],
-    predictor: Predictor,
-    folder: Path,
-    run: Run,
-    callbacks: Iterable = (),
-    history: bool = False,
-) -> list[dict[str, Any]]:
-    """Enlarge and score each picture, and keep picture and figures in `folder`; what is kept there is not done again.
-
-    Returns one row a picture: name, figures, error while learning, seconds. history: also write the run's history.csv,
-    a row a picture. callbacks: Keras callbacks; an epoch is a picture and a batch a report of `stream`.
-    Raises KeyboardInterrupt when the run's stop file appears.
-    """
-    import keras
-
-    watchers = keras.callbacks.CallbackList(list(callbacks), epochs=len(pictures), steps=None)
-    watchers.on_train_begin()
-    rows: list[dict[str, Any]] = []
-    for number, picture in enumerate(pictures):
-        kept = folder / f"{picture.name}.json"
-        if kept.exists() and read_json(kept)["sha256"] == picture.sha256:
-            rows.append(read_json(kept))
-            run.log(f"{picture.name}: kept from an earlier start")
-            continue
-        watchers.on_epoch_begin(number)
-        row, answer = _enlarge(picture, predictor, run, watchers.on_train_batch_end)
-        write_picture(answer, folder / f"{picture.name}.png")
-        write_json(kept, row)  # last: a picture is done when its figures are there
-        rows.append(row)
-        if history:
-            _write_history(run, rows)
-        watchers.on_epoch_end(number, {name: row[name] for name in HISTORY})
-        run.log(
-            f"{number + 1:3d}/{len(pictures)}  {picture.name:<14} psnr {row['val_psnr']:.2f} dB (bicubic "
-            f"{row['bicubic_psnr']:.2f})  ssim {row['val_ssim']:.4f}  {row['seconds']:.0f} s"
-        )
-    watchers.on_train_end()
-    if history:
-        _write_history(run, rows)
-    return rows
-
-
-def _enlarge(
-    picture: Picture, predictor: Predictor, run: Run, watch: Callable[[int, dict], None]
-) -> tuple[dict[str, Any], np.ndarray]:
-    """Learn from one shrunk picture; (its row, the enlarged picture)."""
-    config = predictor.config
-    low, truth = degraded(picture, config)
-    curve = []
-    for batch, answer in enumerate(predictor.stream({"picture": low}, previews=False)):
-        if run.stop_file.exists():
-            raise KeyboardInterrupt
-        show_progress(picture.name, answer)
-        if answer["loss"] is not None:
-            curve.append([answer["progress"], answer["loss"]])
-            watch(batch, {"loss": answer["loss"]})
-    found = scores(answer["picture"], truth, config.scale)
-    row = {
-        "name": picture.name,
-        "sha256": picture.sha256,
-        "val_psnr": found["psnr"],
-        "val_ssim": found["ssim"],
-        "bicubic_psnr": scores(baseline(low, config.scale, "bicubic"), truth, config.scale)["psnr"],
-        "loss": answer["loss"],
-        "seconds": answer["seconds"],
-        "kernel": answer["kernel"],
-        "curve": curve,
-    }
-    return row, answer["picture"]
-
-
-def kept_picture(folder: Path, picture: Picture) -> np.ndarray:
-    """The enlarged picture that `enlarge_all` has kept."""
-    return read_picture(folder / f"{picture.name}.png")
-
-
-def _write_history(run: Run, rows: list[dict[str, Any]]) -> None:
-    with replacing(run.path / "history.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(("epoch", *HISTORY))
-        writer.writerows((number, *(row[name] for name in HISTORY)) for number, row in enumerate(rows, start=1))
+CURVES = 6  # pictures in the figure of the errors
+SHOWN_PICTURES = 24  # in the figure of all methods
+CROPS, CROP_SIDE = 4, 48  # crops in the figure of failures, and their side in pixels
 
 
 def evaluate(run: Run, data: str | None = None) -> Report:
-    """Enlarge and score the test pictures, or all pictures of another folder; baselines by the same code."""
+    """Enlarge and score the test pictures, or all pictures of another folder. The baselines are scored alike."""
     config = run.config
-    predictor = Predictor({}, {"config": vars(config)})
     splits = load_splits(config, run)
     if data:
         test, looks = as_split(list_folder(Path(data), config.scale)), 1
-        folder = run.path / "evaluations" / Path(data).stem / "pictures"
+        folder = run.path / "evaluations" / folder_name(Path(data)) / "pictures"
     else:
         test, looks = splits.open_test(run)
         folder = run.path / "pictures" / "test"
-    rows = enlarge_all(test.inputs, predictor, folder, run)
-    table = pd.DataFrame(_row(picture, row, config, folder) for picture, row in zip(test.inputs, rows, strict=True))
+    rows = enlarge_all(test.inputs, config, folder, run)
+    table = pd.DataFrame(_row(picture, row, config) for picture, row in zip(test.inputs, rows, strict=True))
+    table["gain"] = table["psnr network"] - table["psnr bicubic"]
     compared = score_table(
         _means(table, "network"), {name: _means(table, name) for name in BASELINES}, DIRECTIONS, test.weights
     )
-    table["gain"] = table["psnr network"] - table["psnr bicubic"]
     validation = pd.DataFrame(run.history)
-    mean_seconds = float(table["seconds"].mean())
-    worst = table.sort_values("gain")[["picture", "psnr bicubic", "psnr network", "gain", "ssim network", "seconds"]]
+    worst = table.sort_values("gain")[["picture", "psnr bicubic", "psnr network", "gain", "ssim network"]]
     return Report(
         source=splits.source,
         sizes={**splits.sizes, "test": len(test)},
@@ -164,32 +58,31 @@ def evaluate(run: Run, data: str | None = None) -> Report:
         test={"unit": "picture", "looks": looks, **compared},
         directions=DIRECTIONS,
         parameters=_parameters(config, degraded(test.inputs[0], config)[0]),
-        inference_per_second=1 / mean_seconds,
+        inference_per_second=1 / float(table["seconds"].mean()),
         failures=worst.to_dict("records"),
-        figures={"history": _curves_figure(rows), "gains": _gain_figure(table), **_failures(test, config, folder)},
+        figures={"history": _curves_figure(rows), "gains": _methods_figure(table), **_failures(test, config, folder)},
         tables={"pictures": table},
         notes=[
-            f"{mean_seconds:.1f} s a picture on the machine that trained it, learning included.",
-            "PSNR and SSIM are on Y without a border of `scale` pixels, Y not rounded. Under 20 pictures every value "
-            "is listed (pictures.csv) and no verdict is given.",
-            "The knobs were chosen by hand on pictures of Set5; figures on Set5 are therefore no test of the recipe.",
+            "PSNR and SSIM are on Y without a border of `scale` pixels, Y not rounded. With fewer than 20 pictures "
+            "there is no verdict; pictures.csv lists every value.",
+            "The knobs were chosen by hand on pictures of Set5, so figures on Set5 are no test of the recipe.",
         ],
     )
 
 
-def _row(picture: Picture, row: dict[str, Any], config: Config, folder: Path) -> dict[str, Any]:
+def _row(picture: Picture, row: dict[str, Any], config: Config) -> dict[str, Any]:
     """One line of pictures.csv: each figure of the network and of every baseline."""
     low, truth = degraded(picture, config)
     line: dict[str, Any] = {"picture": picture.name, "width": truth.shape[1], "height": truth.shape[0]}
-    found = {}
+    figures = {}
     for method in BASELINES:
         began = time.perf_counter()
         answer = baseline(low, config.scale, method)
         line[f"seconds {method}"] = time.perf_counter() - began
-        found[method] = scores(answer, truth, config.scale)
-    found["network"] = {"psnr": row["val_psnr"], "ssim": row["val_ssim"]}
+        figures[method] = scores(answer, truth, config.scale)
+    figures["network"] = {"psnr": row["val_psnr"], "ssim": row["val_ssim"]}
     for figure in DIRECTIONS:
-        line |= {f"{figure} {name}": values[figure] for name, values in found.items()}
+        line |= {f"{figure} {name}": values[figure] for name, values in figures.items()}
     return {**line, "seconds": row["seconds"], "kernel": row["kernel"]}
 
 
@@ -203,7 +96,7 @@ def _means(table: pd.DataFrame, name: str) -> Callable[[np.ndarray], dict[str, f
 
 
 def _parameters(config: Config, low: np.ndarray) -> int:
-    """Of all networks together that learn in the last stage from `low`."""
+    """The parameters of all networks that learn in the last round from `low`."""
     from projects.super_resolution.learn import last_fold
     from projects.super_resolution.model import build_model
 
@@ -213,18 +106,18 @@ def _parameters(config: Config, low: np.ndarray) -> int:
 
 
 def _curves_figure(rows: list[dict[str, Any]]) -> Any:
-    """How the error falls while the network learns, a line a picture."""
+    """How the error falls while the network learns, a line for each picture."""
     figure, axis = report.new_figure(width=8)
-    for row in rows[:6]:
+    for row in rows[:CURVES]:
         axis.plot([point[0] for point in row["curve"]], [255 * point[1] for point in row["curve"]], label=row["name"])
-    axis.set(xlabel="share of the learning", ylabel="error on crops of the picture itself (levels)", yscale="log")
+    axis.set(xlabel="fraction of the learning", ylabel="error on crops of the picture itself (levels)", yscale="log")
     axis.legend(frameon=False, fontsize=8)
     return figure
 
 
-def _gain_figure(table: pd.DataFrame) -> Any:
-    """PSNR of every method, picture by picture."""
-    shown = table.head(24)
+def _methods_figure(table: pd.DataFrame) -> Any:
+    """The PSNR of every method, picture by picture."""
+    shown = table.head(SHOWN_PICTURES)
     figure, axis = report.new_figure(width=8)
     for number, name in enumerate(("network", *BASELINES)):
         axis.plot(shown[f"psnr {name}"], range(len(shown)), "o", label=name, color=report.COLOURS[number])
@@ -234,28 +127,31 @@ def _gain_figure(table: pd.DataFrame) -> Any:
     return figure
 
 
-def _failures(test: Split, config: Config, folder: Path, count: int = 4, side: int = 48) -> dict[str, Any]:
-    """The squares with the largest error of the network, beside the ground truth and bicubic; one a picture."""
-    found = []
-    for picture in test.inputs:
-        low, truth = degraded(picture, config)
-        answer, bicubic = kept_picture(folder, picture), baseline(low, config.scale, "bicubic")
-        size = min(side, *truth.shape[:2])
-        wrong = np.square(to_ycbcr(answer.astype(float)) - to_ycbcr(truth.astype(float)))[..., 0]
-        sums = np.pad(wrong, ((1, 0), (1, 0))).cumsum(0).cumsum(1)  # of every square at once
-        squares = sums[size:, size:] - sums[:-size, size:] - sums[size:, :-size] + sums[:-size, :-size]
-        top, left = np.unravel_index(np.argmax(squares), squares.shape)
-        crops = [part[top : top + size, left : left + size] for part in (truth, bicubic, answer)]
-        found.append((squares.max() / size**2, picture.name, crops))
-    found = sorted(found, key=lambda entry: -entry[0])[:count]
-    figure, axes = report.new_figure(columns=3, rows=len(found), width=2.6, height=2.6)
-    for line, (error, name, crops) in zip(np.reshape(axes, (len(found), 3)), found, strict=True):
+def _failures(test: Split, config: Config, folder: Path) -> dict[str, Any]:
+    """A figure with the largest errors of the network: a square of each picture, beside ground truth and bicubic."""
+    squares = [_worst_square(picture, config, folder) for picture in test.inputs]
+    squares = sorted(squares, key=lambda square: -square[0])[:CROPS]
+    figure, axes = report.new_figure(columns=3, rows=len(squares), width=2.6, height=2.6)
+    for line, (error, name, crops) in zip(np.reshape(axes, (len(squares), 3)), squares, strict=True):
         titles = (f"{name}: original", "bicubic", f"network ({10 * np.log10(255**2 / max(error, 1e-9)):.1f} dB here)")
         for axis, crop, title in zip(line, crops, titles, strict=True):
             axis.imshow(crop, interpolation="nearest")
             axis.set_title(title, fontsize=9)
             axis.axis("off")
     return {"worst_crops": figure}
+
+
+def _worst_square(picture: Picture, config: Config, folder: Path) -> tuple[float, str, list[np.ndarray]]:
+    """(mean squared error of Y, name, crops of truth, bicubic and network) of the square with the largest error."""
+    low, truth = degraded(picture, config)
+    answer, bicubic = kept_picture(folder, picture), baseline(low, config.scale, "bicubic")
+    size = min(CROP_SIDE, *truth.shape[:2])
+    errors = np.square(to_ycbcr(answer.astype(float)) - to_ycbcr(truth.astype(float)))[..., 0]
+    sums = np.pad(errors, ((1, 0), (1, 0))).cumsum(0).cumsum(1)  # gives the sum of every square at once
+    squares = sums[size:, size:] - sums[:-size, size:] - sums[size:, :-size] + sums[:-size, :-size]
+    top, left = np.unravel_index(np.argmax(squares), squares.shape)
+    crops = [part[top : top + size, left : left + size] for part in (truth, bicubic, answer)]
+    return float(squares.max() / size**2), picture.name, crops
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Learn from pictures, one by one: `python -m projects.super_resolution.train --help`."""
+"""Learn from pictures, one after the other: `python -m projects.super_resolution.train --help`."""
 
 from common.cli import train_command
 from common.runs import Run
@@ -8,32 +8,21 @@ from projects.super_resolution.config import Config
 def train(config: Config, run: Run, callbacks=()) -> None:
     """Enlarge every validation picture, each by a network that learns from it alone, and keep the pictures.
 
-    An epoch of this project is a picture. Pictures that an earlier start has finished are not done again. The stop
-    file and Ctrl-C end it at once and leave the run unfinished: `--resume` goes on with the next picture.
+    An epoch of this project is a picture. A resumed training goes on with the picture in which it was stopped, from the
+    picture's beginning. The stop file and Ctrl-C end the training at once and leave the run unfinished.
     """
     from dataclasses import asdict
 
     from common.data import load_splits
-    from projects.super_resolution.data import degraded
-    from projects.super_resolution.evaluate import enlarge_all, kept_picture
+    from projects.super_resolution.pictures import enlarge_all, kept_example
     from projects.super_resolution.predict import Predictor
 
     splits = load_splits(config, run)
     run.log(f"{splits.source.source}\n{splits.sizes}")
-    predictor = Predictor({}, {"config": asdict(config)})
-    folder = run.path / "pictures" / "validation"
-    rows = enlarge_all(splits.validation.inputs, predictor, folder, run, callbacks, history=True)
-    for picture, row in list(zip(splits.validation.inputs, rows, strict=True))[:2]:
-        low, _ = degraded(picture, config)
-        answer = {
-            "picture": kept_picture(folder, picture),
-            "progress": 1.0,
-            "loss": row["loss"],
-            "seconds": row["seconds"],
-            "kernel": row["kernel"],
-        }
-        predictor.keep_example(low, answer)
-    run.save(predictor)
+    folder, pictures = run.path / "pictures" / "validation", splits.validation.inputs
+    rows = enlarge_all(pictures, config, folder, run, callbacks, history=True)
+    examples = [kept_example(folder, *pair, config) for pair in zip(pictures[:2], rows, strict=False)]
+    run.save(Predictor({}, {"config": asdict(config), "examples": examples}))
 
 
 if __name__ == "__main__":

@@ -1,20 +1,20 @@
-"""From Babel's CLDR, a standard set or a file to train, validation and test."""
+"""From Babel's CLDR or a file of your own to train, validation and test."""
 
+import dataclasses
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from common.data import SHARES, Source, Split, Splits, split_rows
+from common.data import SHARES, Source, Split, Splits, hold_out_tenth, split_rows
 from common.errors import UserError
 from common.inputs.tables import as_categories, check_columns, file_sha256, read_header, read_table
-from projects.text_classification import download
 from projects.text_classification.config import Config
+from projects.text_classification.encoding import describe, texts_of
 from projects.text_classification.ngrams import normalise
-from projects.text_classification.predict import describe, texts_of
 
 # Close relatives first, so that a small number of languages is not a trivial task.
 LANGUAGES = {
@@ -24,37 +24,23 @@ LANGUAGES = {
     "de": "German", "nl": "Dutch", "fr": "French", "it": "Italian", "ro": "Romanian", "pl": "Polish",
     "hu": "Hungarian", "is": "Icelandic", "tr": "Turkish", "vi": "Vietnamese", "ja": "Japanese", "zh": "Chinese",
 }  # fmt: skip
-SECONDS = {
-    "second": 1,
-    "minute": 60,
-    "hour": 3600,
-    "day": 86_400,
-    "week": 604_800,
-    "month": 2_629_800,
-    "year": 31_557_600,
-}
-MOST_CLASSES = 200
+SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800, "month": 2629800, "year": 31557600}
+MAX_CLASSES = 200
+MIN_TEXTS = 5  # of each class, so that every split has some
 
 
 def load_data(config: Config, data: str, data_dir: Path) -> Splits:
     """Splits of texts (lists of str) with class numbers; `meta` names the classes and describes the encoding.
 
-    data: `builtin`, `imdb`, `nsmc`, `rt_polarity`, `sms_spam`, or the path of a CSV, TSV or Parquet file.
+    data: `builtin`, or the path of a CSV, TSV or Parquet file.
     """
-    if data == "builtin":
-        return _builtin(config)
-    if data in ("imdb", "nsmc"):
-        return _official(config, data, *download.official(data, data_dir))
-    if data in ("rt_polarity", "sms_spam"):
-        texts, labels, path = download.whole(data, data_dir)
-        return _cut(config, *_distinct(texts, labels), download.ABOUT[data], data, file_sha256(path))
-    return _own(config, Path(data))
+    return _builtin(config) if data == "builtin" else _own(config, Path(data))
 
 
 def _builtin(config: Config) -> Splits:
     """Names, units and dates of the CLDR in many languages; a concept is in one split with all its translations.
 
-    The split is the same whatever the seed, so that seeds compare on one test split.
+    The split does not depend on the seed, so that seeds are compared on one test split.
     """
     import babel
 
@@ -63,7 +49,7 @@ def _builtin(config: Config) -> Splits:
     total = len(rows)
     rows["key"] = rows["text"].map(normalise)
     rows = rows[rows["text"].str.contains(r"[^\W\d_]") & ~rows.duplicated(["key", "language"], keep=False)]
-    rows = rows[~rows.duplicated("key", keep=False)]  # the same in two languages: nobody could tell which
+    rows = rows[~rows.duplicated("key", keep=False)]  # a name of two languages has no one answer
     targets = rows["language"].map({code: i for i, code in enumerate(languages)}).to_numpy()
     concepts = rows["concept"].to_numpy()
     texts = rows["text"].tolist()
@@ -71,17 +57,17 @@ def _builtin(config: Config) -> Splits:
     source = Source(
         name="builtin",
         source=f"Unicode CLDR as Babel {babel.__version__} brings it: {len(rows):,} names of territories, languages, "
-        f"scripts, currencies, time zones, units and dates in {len(languages)} languages; of {total:,}, those that "
-        "occur twice, in one language or in two, were removed; split by concept.",
+        f"scripts, currencies, time zones, units and dates in {len(languages)} languages. Of {total:,} names, those "
+        "that occur twice, in one language or in two, were removed. Split by concept.",
         sha256=hashlib.sha256("\n".join(texts).encode()).hexdigest(),
         unit="concept",
     )
     splits = [Split([texts[i] for i in part], targets[part], units=concepts[part]) for part in parts]
-    return _joined(config, *splits, source, [LANGUAGES[code] for code in languages])
+    return with_meta(config, splits, source, [LANGUAGES[code] for code in languages])
 
 
 def _cldr(languages: list[str]) -> Iterator[tuple[str, str, str]]:
-    """(text, language, concept) of every name; a concept is all that one word stem could betray.
+    """(text, language, concept) of every name. Names that share a word stem are one concept.
 
     So a territory and the currencies of its code are one concept, and so are a language and its regional forms, and
     a unit and its plural.
@@ -118,23 +104,6 @@ def _cldr(languages: list[str]) -> Iterator[tuple[str, str, str]]:
                 yield format_timedelta(delta, unit, 1e9, True, locale=locale), language, f"unit duration-{unit}"
 
 
-def _official(config: Config, name: str, train: tuple, test: tuple, path: Path) -> Splits:
-    """A set with an official test part: all of it is the test; a tenth of the training part is validation.
-
-    A training text that the test holds too, or that has occurred before, is left out. Reviews of one film stand
-    together in IMDB's files, and its test is of other films; so its validation is the end of each class. Drawn at
-    random it would share films with the training part, and flatter whatever learns the names of films and actors.
-    """
-    texts, labels, left_out = _distinct(*train, set(map(normalise, test[0])))
-    classes = sorted(set(labels))
-    targets = np.array([classes.index(label) for label in labels])
-    cut = _last_tenth(targets) if name == "imdb" else _tenth_out(targets, config.seed)
-    parts = [Split([texts[i] for i in rows], targets[rows]) for rows in cut]
-    tested = Split(list(test[0]), np.array([classes.index(label) for label in test[1]]))
-    about = f"{download.ABOUT[name]} Official split; {left_out:,} repeated texts were left out of training."
-    return _joined(config, *parts, tested, Source(name, about, file_sha256(path), "text"), classes)
-
-
 def _own(config: Config, path: Path) -> Splits:
     """Any table with a text and a class."""
     text, label = config.text or "text", config.label or "label"
@@ -152,68 +121,65 @@ def _own(config: Config, path: Path) -> Splits:
         raise UserError(
             f"{path}: the column {label!r} has one value only ({counts.index[0]}); expected two classes or more."
         )
-    if len(counts) > min(MOST_CLASSES, len(frame) // 4):
+    if len(counts) > min(MAX_CLASSES, len(frame) // 4):
         raise UserError(f"{path}: the column {label!r} has {len(counts):,} different values; that is not a class.")
     about = f"{path.name}, column {text!r} by {label!r}."
-    return _cut(config, *_distinct(texts, labels.tolist()), about, path.name, file_sha256(path))
+    source = Source(path.name, about, file_sha256(path), "text")
+    return split_texts(config, texts, labels.tolist(), source)
 
 
-def _distinct(texts: list[str], labels: list[str], elsewhere: frozenset | set = frozenset()) -> tuple[list, list, int]:
-    """The texts that are not empty, not `elsewhere` and come first of their kind; their labels; how many went."""
-    seen = set(elsewhere)
-    kept_texts, kept_labels = [], []
+def distinct(
+    texts: Sequence[str], labels: Sequence[str], excluded: Collection[str] = ()
+) -> tuple[list[str], list[str], int]:
+    """(texts, their labels, how many were left out): without empty texts, repeated ones and those `excluded`.
+
+    excluded: normalised texts. Of texts that are equal when normalised, the first one stays.
+    """
+    seen = set(excluded)
+    kept: list[tuple[str, str]] = []
     for text, label in zip(texts, labels, strict=True):
         key = normalise(text)
         if key and key not in seen:
             seen.add(key)
-            kept_texts.append(text)
-            kept_labels.append(label)
-    return kept_texts, kept_labels, len(texts) - len(kept_texts)
+            kept.append((text, label))
+    return [text for text, _ in kept], [label for _, label in kept], len(texts) - len(kept)
 
 
-def _cut(config: Config, texts: list, labels: list, left_out: int, about: str, name: str, sha256: str) -> Splits:
-    """Rows without an official split: a random quarter is the test, or the tenth that `fold` names."""
+def split_texts(config: Config, texts: Sequence[str], labels: Sequence[str], source: Source) -> Splits:
+    """Splits of texts without an official split: a random quarter is the test, or the tenth that `fold` names.
+
+    Raises UserError where a class has fewer than MIN_TEXTS distinct texts.
+    """
+    texts, labels, left_out = distinct(texts, labels)
     classes = sorted(set(labels), key=lambda label: (len(label), label) if label.isdigit() else (0, label))
     targets = np.array([classes.index(label) for label in labels])
     counts = Counter(labels)
-    if len(counts) < 2 or min(counts.values()) < 5:
+    if len(counts) < 2 or min(counts.values()) < MIN_TEXTS:
         rare = min(counts, key=counts.__getitem__)
         raise UserError(
-            f"{name}: class {rare!r} has {counts[rare]} distinct texts; each needs at least 5, and two classes."
+            f"{source.name}: class {rare!r} has {counts[rare]} distinct texts; each needs at least {MIN_TEXTS}, and "
+            "two classes."
         )
     if config.fold:
         from sklearn.model_selection import StratifiedKFold
 
         folds = StratifiedKFold(10, shuffle=True, random_state=config.seed).split(targets, targets)
         rest, test = list(folds)[config.fold - 1]
-        parts = [*(rest[rows] for rows in _tenth_out(targets[rest], config.seed)), test]
+        parts = [*(rest[rows] for rows in hold_out_tenth(targets[rest], config.seed)), test]
     else:
         parts = list(split_rows(targets, shares=SHARES, seed=config.seed))
     splits = [Split([texts[i] for i in part], targets[part]) for part in parts]
-    about = f"{about} {len(texts):,} distinct texts; {left_out:,} empty or repeated ones removed."
-    return _joined(config, *splits, Source(name, about, sha256, "text"), classes)
+    about = f"{source.source} {len(texts):,} distinct texts; {left_out:,} empty or repeated ones removed."
+    return with_meta(config, splits, dataclasses.replace(source, source=about), classes)
 
 
-def _tenth_out(targets: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Row numbers of training and of a tenth for validation, with the same share of each class."""
-    from sklearn.model_selection import StratifiedShuffleSplit
-
-    return next(StratifiedShuffleSplit(1, test_size=0.1, random_state=seed).split(targets, targets))
-
-
-def _last_tenth(targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Row numbers of training and of the last tenth of each class for validation."""
-    classes = [np.flatnonzero(targets == label) for label in np.unique(targets)]
-    validation = np.concatenate([rows[len(rows) - len(rows) // 10 :] for rows in classes])
-    return np.setdiff1d(np.arange(len(targets)), validation), validation
-
-
-def _joined(config: Config, train: Split, validation: Split, test: Split, source: Source, classes: list[str]) -> Splits:
-    return Splits(train, validation, test, describe(train, classes, config), source)
+def with_meta(config: Config, splits: Sequence[Split], source: Source, classes: list[str]) -> Splits:
+    """The splits of training, validation and test, with what encoding learns from the training texts."""
+    return Splits(*splits, describe(splits[0].inputs, classes, config), source)
 
 
 def labelled(path: Path, meta: dict) -> Split:
-    """New labelled data for a finished run: the same two columns; a class that the run never saw is a UserError."""
+    """New labelled data for a finished run: the same two columns. A class that the run does not know is a UserError."""
     frame = read_table(path)
     check_columns(frame, [meta["text"], meta["label"]], path)
     labels = as_categories(frame, meta["label"], path)

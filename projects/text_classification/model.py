@@ -1,160 +1,172 @@
-"""The ladder: a linear layer over a bag of n-grams, convolution, recurrent networks, both together."""
+"""The ladder: a linear layer over a bag of n-grams, a convolutional network, recurrent networks, and two together."""
 
 import keras
 import numpy as np
 from keras import layers, ops
 
 from common.layers import blocks
-from projects.text_classification.batches import Batches
+from common.stream import Stream
+from projects.text_classification.batches import stream_targets
 from projects.text_classification.config import Config
-from projects.text_classification.ngrams import EVERY
-from projects.text_classification.predict import best_mix
+from projects.text_classification.encoding import best_mix, columns
+from projects.text_classification.ngrams import CONSTANT
 
 
 def build_models(config: Config, meta: dict) -> dict[str, keras.Model]:
     """The compiled models of a rung by name: one, or both parts of the ensemble."""
-    if config.model == "ensemble":
-        return {"bag": bag(config, meta), config.partner: network(config, meta, config.partner)}
-    return {config.model: bag(config, meta) if config.model == "bag" else network(config, meta, config.model)}
+    names = ["bag", config.partner] if config.model == "ensemble" else [config.model]
+    return {name: bag(config, meta) if name == "bag" else network(config, meta, name) for name in names}
 
 
 def bag(config: Config, meta: dict) -> keras.Model:
-    """NB-SVM (Wang & Manning 2012) as layers: logistic regression on the presence of n-grams, each scaled by its naive
-    Bayes log-count ratio, texts brought to length 1. A sum of embeddings is a dense layer over a sparse vector that
-    nobody has to write out.
+    """NB-SVM (Wang & Manning 2012) as layers: logistic regression on scaled n-grams.
 
-    Input: buckets of n-grams (batch, any), 0 is padding. Output: log-odds (batch, classes), of two classes (-z, z).
-    The ratios are set by `start_from_naive_bayes` and stay; what is learnt is one weight on each, and `interpolate`
-    brings the weights nearer to each other. An n-gram that naive Bayes finds telling moves faster. Bucket 0 has ratio
-    0, so padding adds nothing.
+    A text is the vector of its n-grams, each with its naive Bayes log-count ratio, divided by the vector's length. The
+    sum of a text's embeddings is a dense layer over this sparse vector, without the zeros.
+
+    Input: buckets of n-grams (batch, any), 0 is padding. Output: logits (batch, classes), of two classes (-z, z).
+    `start_from_naive_bayes` sets the ratios, which are not trained. Each has one trained weight. So the weight of an
+    n-gram with a large ratio learns faster. Bucket 0 has ratio 0, so padding adds nothing.
     """
-    width, buckets = columns(meta), meta["buckets"]
+    width, buckets = columns(meta["classes"]), meta["buckets"]
     ngrams = keras.Input((None,), dtype="int32", name="ngrams")
     ratios = layers.Embedding(buckets, width, embeddings_initializer="zeros", trainable=False, name="ratios")(ngrams)
     weights = layers.Embedding(buckets, width, embeddings_initializer="zeros", name="weights")(ngrams)
     x = layers.Multiply(name="weighted_ratios")([ratios, weights])
     length = ops.sqrt(ops.sum(ops.square(ratios), axis=1))
     x = ops.sum(x, axis=1) / ops.maximum(length, 1e-3)
-    # Plain gradient descent leaves the weights of the n-grams that a batch does not hold alone, so a step takes as long
-    # as the batch is wide; Adam would walk through all of them. The rate is per text, whatever the batch size; (-z, z)
-    # has twice the slope of a column a class, and moves twice as far by it.
+    # Plain gradient descent changes only the weights of the n-grams in a batch; Adam would change all of them in each
+    # step. The loss is a mean over the batch, so the rate times its size is the rate per text. (-z, z) has twice the
+    # slope of a column for each class, and moves twice as far by it.
     rate = config.bag_learning_rate / (4 if width == 1 else 1)
-    descent = keras.optimizers.SGD(rate * config.batch_size)
-    return compiled(keras.Model(ngrams, log_odds(x), name="bag"), descent)
+    optimizer = reproducible(keras.optimizers.SGD(rate * config.batch_size))
+    return compiled(keras.Model(ngrams, logits_of(x), name="bag"), optimizer)
 
 
 def network(config: Config, meta: dict, kind: str) -> keras.Model:
-    """A convolutional or recurrent network over embeddings learnt from nothing.
+    """A convolutional or recurrent network over embeddings, trained from random weights.
 
-    Input: numbers of words or characters (batch, any), 0 is padding. Output: log-odds (batch, classes). In training
-    whole words are left out at random, so that no text is known by a name of a person or a film that it alone holds.
+    Input: ids of words or characters (batch, any), 0 is padding. Output: logits (batch, classes). Training leaves out
+    whole words at random, so that the network does not know a text by one rare name in it.
     """
     sequence = keras.Input((None,), dtype="int32", name="sequence")
-    x = layers.Embedding(len(meta["vocabulary"]) + 2, config.embedding, name="embedding")(sequence)
+    size = 2 + len(meta["vocabulary"]["symbols"])  # padding and unknown
+    x = layers.Embedding(size, config.embedding, name="embedding")(sequence)
     x = layers.Dropout(config.dropout, noise_shape=(None, None, 1), name="word_dropout")(x)
-    there = ops.expand_dims(ops.cast(ops.not_equal(sequence, 0), "float32"), -1)
-    x = layers.Multiply(name="masked")([x, there])
-    x = convolutions(x, there, config) if kind == "cnn" else recurrent(x, there, kind, config)
+    mask = ops.expand_dims(ops.cast(ops.not_equal(sequence, 0), "float32"), -1)
+    x = layers.Multiply(name="masked")([x, mask])
+    x = convolutional(x, mask, config) if kind == "cnn" else recurrent(x, mask, kind, config)
     x = layers.Dropout(config.dropout, name="pooled_dropout")(x)
-    x = layers.Dense(columns(meta), name="log_odds")(x)
-    model = keras.Model(sequence, log_odds(x), name=kind)
+    x = layers.Dense(columns(meta["classes"]), name="logits")(x)
+    model = keras.Model(sequence, logits_of(x), name=kind)
     return compiled(model, blocks.optimizer("adam", config.learning_rate))
 
 
-def convolutions(x, there, config: Config):
-    """Kim's network (2014): filters over 3, 4 and 5 words or characters, each kept where it fires most.
+def convolutional(x, mask, config: Config):
+    """Kim's network (2014): filters over 3, 4 and 5 words or characters, and the maximum of each over the text.
 
-    x: (batch, time, features), zero where there is padding; there: (batch, time, 1), 0 at padding. Returns (batch, 3
-    units). What filters see of padding alone is set to zero: of rectified values the greatest is never below 0.
+    x: (batch, time, features). mask: (batch, time, 1), 0 at padding; x is 0 there. Returns (batch, 3 units).
     """
     pooled = [
-        layers.GlobalMaxPooling1D(name=f"strongest_{width}")(filters(x, there, width, config.units))
-        for width in (3, 4, 5)
+        layers.GlobalMaxPooling1D(name=f"max_{width}")(filters(x, mask, width, config.units)) for width in (3, 4, 5)
     ]
     return layers.Concatenate(name="pooled")(pooled)
 
 
-def filters(x, there, width: int, count: int):
-    """Rectified filters over `width` words or characters, zero at padding: (batch, time, count)."""
+def filters(x, mask, width: int, count: int):
+    """`count` filters over `width` words or characters, rectified, 0 at padding: (batch, time, count)."""
     x = layers.Conv1D(count, width, padding="same", activation="relu", name=f"filters_{width}")(x)
-    return layers.Multiply(name=f"masked_{width}")([x, there])
+    return layers.Multiply(name=f"masked_{width}")([x, mask])
 
 
-def recurrent(x, there, cell: str, config: Config):
-    """A bidirectional SimpleRNN, GRU or LSTM over the strongest of every four places of filters over five words or
-    characters (as C-LSTM, Zhou et al. 2015), its states pooled over time: the mean and the greatest of each.
+def recurrent(x, mask, cell: str, config: Config):
+    """Filters over five words, their maximum over every four places, and a bidirectional SimpleRNN, GRU or LSTM.
 
-    x, there: as above. Returns (batch, 4 units). Filters read phrases, so the recurrent layer has a quarter of the
-    steps and each says more. Pooling lets the first word reach the answer as directly as the last one.
+    As C-LSTM (Zhou et al. 2015), with the states pooled over time: mean and maximum of each. Filters read phrases, so
+    the recurrent layer has a quarter of the steps. Pooling makes the path from the first word to the answer as short
+    as from the last. x, mask: as in `convolutional`. Returns (batch, 4 units).
     """
-    x = layers.Concatenate(name="and_where")([filters(x, there, 5, 2 * config.units), there])
-    # Filled up at the end alone: `padding="same"` shifts the places by how much padding a text happens to have.
-    x = layers.MaxPooling1D(4, name="strongest")(layers.ZeroPadding1D((0, 3), name="filled_up")(x))
-    there = x[:, :, -1:]
-    x = layers.Masking(name="mask")(x)  # what is zero in every column, the one that says where text is included
+    x = layers.Concatenate(name="features_and_mask")([filters(x, mask, 5, 2 * config.units), mask])
+    # Padded at the end alone: `padding="same"` would shift the places by the number of padded ones.
+    x = layers.MaxPooling1D(4, name="max_of_four")(layers.ZeroPadding1D((0, 3), name="padded")(x))
+    mask = x[:, :, -1:]
+    x = layers.Masking(name="mask")(x)  # masks the steps where all features are 0, the mask itself included
     x = blocks.recurrent_stack(x, cell, [config.units], bidirectional=True, name=cell)
-    greatest = ops.max(ops.where(there > 0, x, -1.0), axis=1)  # states lie between -1 and 1
+    maximum = ops.max(ops.where(mask > 0, x, -1.0), axis=1)  # states lie between -1 and 1
     mean = layers.GlobalAveragePooling1D(name="mean")(x)
-    return layers.Concatenate(name="pooled")([mean, greatest])
+    return layers.Concatenate(name="pooled")([mean, maximum])
 
 
-def columns(meta: dict) -> int:
-    """How many numbers a model gives: of two classes one is enough."""
-    return 1 if len(meta["classes"]) == 2 else len(meta["classes"])
-
-
-def log_odds(x):
-    """(batch, classes) of what a model gives: one number z for two classes is (-z, z)."""
+def logits_of(x):
+    """(batch, classes) of a model's outputs (batch, columns): a single number z for two classes becomes (-z, z)."""
     return ops.concatenate([-x, x], axis=-1) if x.shape[-1] == 1 else x
 
 
 def compiled(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> keras.Model:
-    """For training on class numbers. Without XLA: lengths vary, and it would compile the whole model for each."""
+    """Compile for class numbers as targets. Without XLA, which would compile the whole model for every length."""
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer=optimizer, loss=loss, jit_compile=False)
     return model
 
 
-def start_from_naive_bayes(model: keras.Model, train: Batches, alpha: float = 1.0, least: int = 2) -> None:
-    """Set the bag's ratios from the training texts: how much likelier each n-gram is in a class than outside.
+def reproducible(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+    """Make an optimiser add up the gradients of an embedding in a fixed order; returns it.
 
-    For class k and bucket j, with n_kj texts of the class that hold it: the log of (n_kj + alpha) / sum_j, minus the
-    same for all other classes together. An n-gram of fewer than `least` texts gets 0: where it is the only one, its
-    ratio is nothing but the label of its own text. The bucket that every text has gets the log-odds of the class. Does
-    nothing to a model that is no bag.
+    The gradient of an embedding has a row for each n-gram of each text. TensorFlow's threads add the rows of one n-gram
+    in any order, so the last digits of the weights would differ from run to run.
     """
-    if model.name != "bag":
-        return
-    layer, found = model.get_layer("ratios"), train.rows
-    buckets, width = layer.input_dim, layer.output_dim
-    targets, labels = train.targets, np.repeat(train.targets, found.lengths)
-    total = np.bincount(found.ids, minlength=buckets).astype(float)
-    ratios = np.zeros((buckets, width), "float32")
-    for column, k in enumerate([1] if width == 1 else range(width)):
-        inside = np.bincount(found.ids[labels == k], minlength=buckets) + alpha
-        outside = total + 2 * alpha - inside
+    plain_step = optimizer.update_step
+
+    def update_step(gradient, variable, learning_rate):
+        if hasattr(gradient, "indices"):  # TensorFlow's sparse gradient; other backends have dense ones
+            import tensorflow as tf
+
+            rows, place = tf.unique(gradient.indices)
+            sums = tf.math.unsorted_segment_sum(gradient.values, place, tf.size(rows))
+            gradient = tf.IndexedSlices(sums, rows, gradient.dense_shape)
+        plain_step(gradient, variable, learning_rate)
+
+    optimizer.update_step = update_step
+    return optimizer
+
+
+def start_from_naive_bayes(bag: keras.Model, train: Stream, alpha: float = 1.0, min_count: int = 2) -> None:
+    """Set the bag's ratios from the training texts: how much likelier each n-gram is in a class than in the others.
+
+    For class k and bucket j, with n_kj texts of the class that hold it: log((n_kj + alpha) / sum_j (n_kj + alpha)),
+    minus the same for all other classes together. The ratio of an n-gram in fewer than `min_count` texts is 0: an
+    n-gram of one text would only repeat this text's label. The ratio of the constant is the log-odds of the class.
+    """
+    layer = bag.get_layer("ratios")
+    classes, buckets = bag.output.shape[-1], layer.input_dim
+    counts = np.zeros((classes, buckets))
+    for index in range(len(train)):
+        ngrams, targets = train[index]
+        np.add.at(counts, (np.repeat(targets, ngrams.shape[1]), ngrams.ravel()), 1.0)
+    counts[:, 0] = 0  # padding
+    total = counts.sum(axis=0)
+    ratios = np.zeros((buckets, layer.output_dim), "float32")
+    for column, k in enumerate([1] if layer.output_dim == 1 else range(classes)):
+        inside, outside = counts[k] + alpha, total - counts[k] + alpha
         ratios[:, column] = np.log(inside / inside.sum()) - np.log(outside / outside.sum())
-        share = np.mean(targets == k)
-        ratios[EVERY, column] = np.log(share / (1 - share))
-    ratios[total < least] = 0
+        fraction = counts[k, CONSTANT] / total[CONSTANT]
+        ratios[CONSTANT, column] = np.log(fraction / (1 - fraction))
+    ratios[total < min_count] = 0
     layer.set_weights([ratios])
 
 
-def interpolate(model: keras.Model, validation: Batches) -> None:
-    """Bring the bag's weights nearer to naive Bayes, which has one weight for all: (1 - share) mean |w| + share w.
+def interpolate(bag: keras.Model, validation: Stream) -> None:
+    """Bring the bag's weights w nearer to naive Bayes, which has one weight for all: (1 - b) mean|w| + b w.
 
-    Wang and Manning take a share of 0.25; here it is the one that makes the validation labels likeliest. Does nothing
-    to a model that is no bag.
+    Wang and Manning take b = 0.25. Here b is the value at which the validation labels are likeliest.
     """
-    if model.name != "bag":
-        return
-    layer, used = model.get_layer("weights"), np.asarray(model.get_layer("ratios").embeddings) != 0
+    layer, used = bag.get_layer("weights"), np.asarray(bag.get_layer("ratios").embeddings) != 0
     learnt = np.asarray(layer.embeddings)
     even = np.where(used, np.abs(learnt[used]).mean(), 0)
 
-    def log_odds(weights: np.ndarray) -> np.ndarray:
+    def logits(weights: np.ndarray) -> np.ndarray:
         layer.set_weights([weights])
-        return model.predict(validation, verbose=0)
+        return bag.predict(validation, verbose=0)
 
-    share = best_mix(np.stack([log_odds(even), log_odds(learnt)]), validation.targets[validation.order])
-    layer.set_weights([(1 - share) * even + share * learnt])
+    b = best_mix(np.stack([logits(even), logits(learnt)]), stream_targets(validation))
+    layer.set_weights([(1 - b) * even + b * learnt])

@@ -6,25 +6,26 @@ from projects.text_classification.config import Config
 
 
 def train(config: Config, run: Run, callbacks=()) -> None:
-    """Load, build, fit on the training split, choose epoch, mixes and temperature on validation, save into the run."""
+    """Load, build, fit on the training split, choose epoch, mix and temperature on validation, save into the run."""
     from common.data import load_splits
     from common.training import OneCycle, fit
-    from projects.text_classification.evaluate import accuracy_of
+    from projects.text_classification.metrics import accuracy_of
     from projects.text_classification.model import build_models, interpolate, start_from_naive_bayes
     from projects.text_classification.predict import Predictor
 
     splits = load_splits(config, run)
     run.log(f"{splits.source.source}\n{splits.sizes}, unit: {splits.meta['unit']}")
-    models = build_models(config, splits.meta)
-    predictor = Predictor(models, dict(splits.meta))
-    for name, model in models.items():
-        train, validation = (predictor.encode_split(split, name) for split in (splits.train, splits.validation))
-        start_from_naive_bayes(model, train)
-        batches = train.shuffled(config.batch_size, config.seed)
-        rate = [] if name == "bag" else [OneCycle(config.learning_rate, config.epochs)]
+    predictor = Predictor(build_models(config, splits.meta), dict(splits.meta))
+    for name, model in predictor.networks.items():
+        train = predictor.encode_split(splits.train, name, config.batch_size, config.seed)
+        validation = predictor.encode_split(splits.validation, name)
+        schedule = [] if name == "bag" else [OneCycle(config.learning_rate, config.epochs)]
+        if name == "bag":
+            start_from_naive_bayes(model, train)
         score = accuracy_of(validation)
-        fit(model, batches, validation, config, run, [*rate, *callbacks], score=score, part=name)
-        interpolate(model, validation)
+        fit(model, train, validation, config, run, [*schedule, *callbacks], score=score, part=name)
+        if name == "bag":
+            interpolate(model, validation)
     predictor.calibrate(splits.validation)
     predictor.choose_examples(splits.validation)
     run.save(predictor)

@@ -1,0 +1,186 @@
+"""The tab Train. A training runs in a process of its own: a closed page does not end it, and a file stops it."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from apps.i18n import t, term
+from common import config as config_module
+from common import report, runs
+from common.project import Project
+from common.runs import Run
+
+ROOT = Path(__file__).parents[1]
+
+
+@st.cache_resource
+def _processes() -> dict[str, subprocess.Popen]:
+    """The trainings that this server has started: {run folder: process}."""
+    return {}
+
+
+def launch(run: Run) -> None:
+    """Start a run in a process of its own, or continue it."""
+    with _console(run).open("w", encoding="utf-8") as console:
+        _processes()[str(run.path)] = subprocess.Popen(
+            [sys.executable, "-m", f"projects.{run.project.name}.train"]
+            + ["--resume", run.id]
+            + ["--runs-dir", str(run.path.parents[1].resolve())],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=console,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def _console(run: Run) -> Path:
+    """The file of what the process prints. It lies beside the run folder, which is removed when its data is refused."""
+    return run.path.with_name(f"{run.id}.console.txt")
+
+
+def in_progress(project: Project) -> Run | None:
+    """The run of this project that this server is training, if any."""
+    for path, process in _processes().items():
+        run = Run(Path(path))
+        if process.poll() is None and run.path.parent.name == project.name:
+            return run
+    return None
+
+
+def unfinished(project: Project) -> None:
+    """A choice of the unfinished runs, and a button that continues one; nothing where there is none."""
+    entries = runs.list_runs(project, runs.runs_dir())
+    stopped = [entry["run"] for entry in entries if entry["status"] == "unfinished"]
+    if stopped:
+        left, right = st.columns([3, 1], vertical_alignment="bottom")
+        chosen = left.selectbox(t("Unfinished run", "끝나지 않은 실행"), stopped, format_func=lambda run: run.id)
+        if right.button(t("Continue it", "이어서 학습"), key="resume"):
+            launch(chosen)
+            st.rerun()
+
+
+def start_form(project: Project) -> None:
+    """The form that starts a training: data, every knob, and a button."""
+    with st.form("knobs", border=False):
+        data = st.text_input(
+            t("Data", "데이터"),
+            "builtin",
+            help="\n\n".join(f"`{name}`: {text}" for name, text in {**project.card.DATA, **project.data_names}.items()),
+        )
+        values = _knob_inputs(project.config_class)
+        command = f"`python -m projects.{project.name}.train --help`"
+        st.caption(
+            t(
+                f"These are the knobs of {command}. The project chooses those that are left empty.",
+                f"{command}에 나오는 설정과 같으므로 도움말은 영어입니다. 비워 둔 설정은 프로젝트가 정합니다.",
+            )
+        )
+        if st.form_submit_button(t("Start training", "학습 시작"), type="primary"):
+            config = project.config_class(**values)
+            launch(runs.start(project, config, data.strip(), runs.data_dir(), runs.runs_dir()))
+            st.rerun()
+
+
+def _knob_inputs(config_class: type) -> dict[str, Any]:
+    """An input for each knob, three in a row, with its help and its bounds. Returns {knob: value}."""
+    values: dict[str, Any] = {}
+    knobs = config_module.knobs(config_class)
+    for left in range(0, len(knobs), 3):
+        for column, knob in zip(st.columns(3, vertical_alignment="bottom"), knobs[left : left + 3], strict=False):
+            english, bounds = knob.name.replace("_", " "), knob.bounds
+            # The Korean page shows the command line's name too, because the help texts use it.
+            label = english if term(knob.name) == english else f"{term(knob.name)} · {english}"
+            if knob.choices:
+                value = column.selectbox(label, knob.choices, knob.choices.index(knob.default), help=knob.help)
+            elif knob.kind is bool:
+                value = column.checkbox(label, knob.default, help=knob.help)
+            elif knob.kind is str:
+                value = column.text_input(label, knob.default or "", help=knob.help).strip() or None
+            else:
+                value = column.number_input(
+                    label,
+                    value=knob.default,
+                    min_value=None if bounds.min is None else knob.kind(bounds.min),
+                    max_value=None if bounds.max is None else knob.kind(bounds.max),
+                    format="%d" if knob.kind is int else "%g",
+                    step=1 if knob.kind is int else 10.0**-4,
+                    help=knob.help,
+                )
+            values[knob.name] = value
+    return values
+
+
+@st.fragment(run_every=1.5)
+def follow(run: Run) -> None:
+    """A running training: its curves so far, its last lines, and a button that stops it."""
+    name = run.path.parent.name
+    console = _tail(_console(run))
+    st.session_state.update({f"{name}-followed": str(run.path), f"{name}-console": console})
+    if _processes()[str(run.path)].poll() is not None:
+        st.rerun()
+    st.subheader(t(f"Training {run.id}", f"학습 중: {run.id}"))
+    history, epochs = run.history, getattr(run.config, "epochs", None)
+    done = len(history)
+    if epochs:
+        st.progress(done / epochs, t(f"epoch {done} of at most {epochs}", f"에포크 {done} / 최대 {epochs}"))
+    else:
+        st.write(t(f"{done} done", f"{done}개 완료"))
+    _curves(run, history)
+    if run.stop_file.exists():
+        st.write(
+            t(
+                "Stopping: what the model has learnt so far is kept.",
+                "학습을 멈추는 중입니다. 지금까지 학습한 내용은 저장됩니다.",
+            )
+        )
+    elif st.button(
+        t("Stop", "학습 멈추기"), key="stop", disabled=not console
+    ):  # a run can be stopped once it has printed a line
+        run.stop_file.touch()
+        st.rerun(scope="fragment")
+    st.code(console or "…", language=None)
+
+
+def outcome(project: Project) -> None:
+    """How the training ended that this visitor followed last; nothing where there is none."""
+    last = st.session_state.get(f"{project.name}-followed")
+    if last is None:
+        return
+    run = Run(Path(last))
+    if run.finished:
+        metric = run.metric[0]
+        value = report.number(run.report["validation"].get(metric))
+        st.success(
+            t(
+                f"{run.id} is finished: validation {term(metric)} {value}. See the tab Results.",
+                f"{run.id} 학습이 끝났습니다. 검증 {term(metric)}: {value}. 결과 탭을 보세요.",
+            )
+        )
+    else:
+        st.error(t(f"{run.id} ended before it was finished:", f"{run.id} 학습이 중간에 끝났습니다:"))
+        st.code(st.session_state[f"{project.name}-console"] or "–", language=None)
+    if run.history:
+        _curves(run, run.history)
+
+
+def _curves(run: Run, history: list[dict[str, float]]) -> None:
+    import pandas as pd
+
+    if not history:
+        return
+    rows, metric = pd.DataFrame(history), run.metric[0]
+    left, right = st.columns(2)
+    losses = [column for column in ("loss", "val_loss") if column in rows]
+    epoch, score = t("epoch", "에포크"), t(f"validation {term(metric)}", f"검증 {term(metric)}")
+    left.line_chart(rows, x="epoch", y=losses, x_label=epoch, y_label=t("loss", "손실"), height=260)
+    right.line_chart(rows, x="epoch", y=f"val_{metric}", x_label=epoch, y_label=score, height=260)
+
+
+def _tail(path: Path, lines: int = 12) -> str:
+    """The last lines of a text file; "" when there is none."""
+    if not path.exists():
+        return ""
+    return "\n".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])

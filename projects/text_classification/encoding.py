@@ -1,0 +1,162 @@
+"""From raw texts to the networks' numbers, and from their logits back to labels.
+
+`describe` fits `meta` on the training texts. It is plain JSON and holds all that encoding needs.
+"""
+
+import itertools
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from common.errors import UserError
+from common.evaluation import best_temperature, probabilities
+from common.inputs.sequences import Ragged, bucket_limits
+from common.inputs.vocabulary import UNKNOWN, Vocabulary
+from projects.text_classification.config import Config
+from projects.text_classification.ngrams import bags, normalise, split_units
+
+SHORT_TEXT = 16  # words; where the median text has fewer, characters say more: text messages have 12, sentences 20
+LONG_TEXT = 64  # words; where the median text has as many, the bag takes no n-grams of letters
+ORDERS = {"word": [1, 2, 3], "char": [1, 2, 3, 4, 5, 6], "jamo": [1, 2, 3, 4, 5, 6, 7, 8]}  # lengths of the n-grams
+MAX_WEIGHTS = 2**22  # of the bag: buckets × columns
+MAX_CHARACTERS = 100_000  # of one text; what follows is not read
+LENGTH_BUCKETS = 6  # lengths that a network is compiled for
+EAST_ASIAN = re.compile("[\u1100-\u11ff\u3040-\u30ff\u3130-\u318f\u4e00-\u9fff\uac00-\ud7a3]")  # Hangul, Kana, Han
+
+
+def describe(texts: Sequence[str], classes: list[str], config: Config) -> dict[str, Any]:
+    """`meta`: classes, columns, unit, and what the networks of this config need. Fitted on the training texts.
+
+    For the bag: the lengths of n-grams of each unit, the number of buckets. For other networks: the vocabulary, the
+    greatest length of a text, and the limits of the buckets of length.
+    """
+    texts = [normalise(text) for text in texts]
+    unit = choose_unit(texts) if config.unit == "auto" else config.unit
+    meta: dict[str, Any] = {
+        "classes": classes,
+        "text": config.text or "text",
+        "label": config.label or "label",
+        "unit": unit,
+    }
+    if config.model != "bag":
+        vocabulary = vocabulary_of(texts, unit, config.vocabulary)
+        lengths = sequences(texts, unit, vocabulary, config.max_units).lengths
+        meta |= {
+            "vocabulary": vocabulary.to_json(),
+            "max_units": config.max_units,
+            "limits": bucket_limits(lengths, LENGTH_BUCKETS),
+        }
+    if config.model in ("bag", "ensemble"):
+        orders = ngram_orders(unit, texts)
+        distinct = len(np.unique(bags(texts, orders, MAX_WEIGHTS).ids))
+        # Twice as many buckets as n-grams, as a power of two, so that few n-grams share one.
+        buckets = 2 ** np.ceil(np.log2(2 * distinct + 2))
+        most = MAX_WEIGHTS // 2 ** int(np.ceil(np.log2(columns(classes))))
+        meta |= {"orders": orders, "buckets": int(min(most, buckets))}
+    return meta
+
+
+def columns(classes: Sequence[str]) -> int:
+    """How many numbers a model computes for a text: one for each class; of two classes one is enough."""
+    return 1 if len(classes) == 2 else len(classes)
+
+
+def choose_unit(texts: Sequence[str]) -> str:
+    """Characters where texts are short, or where a third of the letters is Hangul, Kana or Han; else words.
+
+    Most words of a short text are new to the model, but their parts are not. Korean attaches particles and endings, so
+    known words take new forms. Long texts hold enough known words, and take less time as words.
+    """
+    sample = texts[:: max(1, len(texts) // 2000)]
+    letters = sum(sum(map(str.isalpha, text)) for text in sample)
+    east_asian = sum(len(EAST_ASIAN.findall(text)) for text in sample)
+    short = np.median([len(text.split()) for text in sample]) < SHORT_TEXT
+    return "char" if short or east_asian > letters / 3 else "word"
+
+
+def ngram_orders(unit: str, texts: Sequence[str]) -> dict[str, list[int]]:
+    """{unit: lengths of n-grams} for the bag: words and letters together; words alone where texts are long.
+
+    Words carry the meaning. Letters recognise a word in a form that was not seen before. Long texts hold enough known
+    words, and six times as many n-grams of letters.
+    """
+    long = np.median([len(text.split()) for text in texts[:: max(1, len(texts) // 2000)]]) >= LONG_TEXT
+    letters = "jamo" if unit == "jamo" else "char"
+    return {name: ORDERS[name] for name in ("word", *([] if unit == "word" and long else [letters]))}
+
+
+def vocabulary_of(texts: Sequence[str], unit: str, max_size: int, min_count: int = 2) -> Vocabulary:
+    """The most frequent words, characters or jamo of the texts."""
+    rows = (split_units(text, unit) for text in texts)
+    if unit == "word":
+        return Vocabulary.of_words(itertools.chain.from_iterable(rows), max_size, min_count)
+    return Vocabulary.of_characters(rows, max_size, min_count)
+
+
+def sequences(texts: Sequence[str], unit: str, vocabulary: Vocabulary, max_units: int) -> Ragged:
+    """Each text as the ids of its words, characters or jamo; an empty text as one unknown symbol.
+
+    A text of more than `max_units` loses its middle: reviews give their opinion at the beginning and at the end.
+    """
+    rows = [split_units(text, unit) for text in texts]
+    ids = vocabulary.encode(list(itertools.chain.from_iterable(rows)) if unit == "word" else "".join(rows))
+    lengths = np.array([len(row) for row in rows], int)
+    empty = lengths == 0
+    ids = np.insert(ids, (np.cumsum(lengths) - lengths)[empty], UNKNOWN)
+    return Ragged(ids, np.concatenate([[0], np.cumsum(lengths + empty)])).shortened(max_units)
+
+
+def encode(texts: Sequence[str], meta: dict[str, Any], name: str) -> Ragged:
+    """Raw texts as the input of a network: buckets of n-grams for the one named "bag", ids for any other."""
+    cleaned = [normalise(text[:MAX_CHARACTERS]) for text in texts]
+    if name == "bag":
+        return bags(cleaned, meta["orders"], meta["buckets"])
+    return sequences(cleaned, meta["unit"], Vocabulary.from_json(meta["vocabulary"]), meta["max_units"])
+
+
+def decode(logits: np.ndarray, meta: dict[str, Any]) -> pd.DataFrame:
+    """Calibrated logits (texts, classes) -> a table with the columns predicted and probability."""
+    likely = probabilities(logits)
+    return pd.DataFrame(
+        {"predicted": [meta["classes"][k] for k in likely.argmax(axis=1)], "probability": likely.max(axis=1)}
+    )
+
+
+def checked(raw: Any) -> str:
+    """The text, cut to the length that is read. Raises UserError where it is empty."""
+    if not isinstance(raw, str) or not raw.strip():
+        raise UserError("The text is empty; expected at least one word.")
+    return raw[:MAX_CHARACTERS]
+
+
+def texts_of(frame: pd.DataFrame, column: str) -> list[str]:
+    """A column as texts; an empty cell is an empty text."""
+    return [text if isinstance(text, str) else "" if pd.isna(text) else str(text) for text in frame[column]]
+
+
+def mixed(logits: np.ndarray, mix: float) -> np.ndarray:
+    """The weighted mean of logits (networks, texts, classes): `mix` is the weight of the last network.
+
+    Of a single network it is that network's logits.
+    """
+    return (1 - mix) * logits[0] + mix * logits[-1]
+
+
+def best_mix(logits: np.ndarray, targets: np.ndarray) -> float:
+    """The weight of the last network at which the labels are likeliest, each mix with its own best temperature.
+
+    It maximises the likelihood and not the accuracy: on a thousand texts the accuracy is nearly the same for half of
+    all weights, and its maximum is chance.
+    """
+    from scipy.optimize import minimize_scalar
+    from sklearn.metrics import log_loss
+
+    def loss(mix: float) -> float:
+        both = mixed(logits, mix)
+        likely = probabilities(both / best_temperature(both, targets))
+        return log_loss(targets, likely, labels=range(likely.shape[1]))
+
+    return round(float(minimize_scalar(loss, bounds=(0, 1), method="bounded", options={"xatol": 0.01}).x), 2)

@@ -1,0 +1,97 @@
+"""Odd inputs, made from the shape of good ones: what a Predictor may be asked."""
+
+import math
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+TEXTS = st.sampled_from(
+    [
+        "",
+        " ",
+        "\0",
+        "\n",
+        "a" * 5000,
+        "👩‍👩‍👧 é",
+        "가" * 300,
+        "한글",
+        "=1+1",
+        "<b>x</b>",
+        "../../etc",
+        "nan",
+        "1e999",
+        "-0",
+        "٣",
+        "\ud800",
+    ]
+)
+NUMBERS = st.sampled_from(
+    [0, -1, 1, 2, 3, 0.5, -0.5, 10**9, -(10**9), 10**400, 1e308, -1e308, 1e-320, math.nan, math.inf, -math.inf, True]
+)
+ARRAYS = st.sampled_from(
+    [
+        np.zeros((0,)),
+        np.zeros((1, 1, 3), np.uint8),
+        np.zeros((3000, 1, 3), np.uint8),
+        np.zeros((1, 3000, 3), np.uint8),
+        np.zeros((5, 0, 3), np.uint8),
+        np.full((8, 8, 3), 255, np.uint8),
+        np.full((8, 8, 3), np.nan),
+        np.full((8, 8), 7, np.uint8),
+        np.zeros((8, 8, 4), np.uint8),
+        np.zeros((8, 8, 3), np.int64) - 5,
+        np.array([["a"]], object),
+        np.array("x"),
+        np.zeros((2, 2, 2, 2, 2)),
+    ]
+)
+PLAIN = st.none() | st.booleans() | NUMBERS | TEXTS | ARRAYS | st.binary(max_size=20)
+ANYTHING = PLAIN | st.lists(PLAIN, max_size=3) | st.dictionaries(st.text(max_size=5), PLAIN, max_size=3)
+
+
+def like(example: Any) -> st.SearchStrategy:
+    """Values that resemble an example, with something odd about them, or none at all."""
+    return ANYTHING | _changed(example)
+
+
+def _changed(example: Any) -> st.SearchStrategy:
+    """The example, with one of its parts replaced, left out or added."""
+    if isinstance(example, dict) and example:
+        name = st.sampled_from(sorted(example))
+        replaced = name.flatmap(lambda key: like(example[key]).map(lambda value: {**example, key: value}))
+        without = name.map(lambda key: {other: value for other, value in example.items() if other != key})
+        added = ANYTHING.map(lambda value: {**example, "another": value})
+        return replaced | replaced | without | added
+    if isinstance(example, (list, tuple)) and len(example):
+        kind = type(example)
+        place = st.integers(0, len(example) - 1)
+        replaced = place.flatmap(
+            lambda i: like(example[i]).map(lambda value: kind([*example[:i], value, *example[i + 1 :]]))
+        )
+        return replaced | st.just(kind()) | place.map(lambda i: kind(example[:i])) | st.just(kind(list(example) * 3))
+    if isinstance(example, str):
+        return TEXTS | st.text(max_size=40) | TEXTS.map(lambda text: example[: len(example) // 2] + text)
+    if isinstance(example, np.ndarray):
+        changed = [
+            example[:1],
+            example[..., :1],
+            example[::-1],
+            example.astype(float) * 1e30,
+            example.astype("float32") / 0.1,
+        ]
+        return ARRAYS | st.sampled_from(changed)
+    if isinstance(example, (int, float)):
+        return NUMBERS | st.integers() | st.floats()
+    return ANYTHING
+
+
+def not_finite(answer: Any, place: str = "") -> str:
+    """Where an answer holds a number that is none; empty where it holds no such number."""
+    if isinstance(answer, dict):
+        return next(filter(None, (not_finite(value, f"{place}.{name}") for name, value in answer.items())), "")
+    if isinstance(answer, (list, tuple)):
+        return next(filter(None, (not_finite(value, f"{place}[{i}]") for i, value in enumerate(answer))), "")
+    if isinstance(answer, np.ndarray):
+        return "" if answer.dtype.kind not in "fc" or np.isfinite(answer).all() else place
+    return place if isinstance(answer, (float, np.floating)) and not math.isfinite(answer) else ""
