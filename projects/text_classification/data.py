@@ -11,7 +11,8 @@ import pandas as pd
 
 from common.data import SHARES, Source, Split, Splits, hold_out_tenth, split_rows
 from common.errors import UserError
-from common.inputs.tables import as_categories, check_columns, file_sha256, read_header, read_table
+from common.files import file_sha256
+from common.inputs.tables import as_categories, check_columns, read_header, read_table
 from projects.text_classification.config import Config
 from projects.text_classification.encoding import describe, texts_of
 from projects.text_classification.ngrams import normalise
