@@ -1,10 +1,10 @@
-"""Grid, random and coarse-to-fine search of fraud detection with the same budget, and what each found.
+"""Grid, random and coarse-to-fine search on fraud detection with the same budget: the best result of each.
 
     python -m benchmarks.search [--trials 20] [--seeds 3] [--customers 600] [--epochs 6] [--folder FOLDER]
 
-Every strategy has the same number of trials, and weak ones are pruned for all. A seed changes the weights, the order of
-the rows and what is tried; the data is the same. The best of each search by validation is then trained and tested as
-any run is, beside the default knobs. With --folder, a benchmark that was stopped goes on.
+Every strategy runs the same number of trials and prunes weak ones. A seed changes the weights, the order of the rows
+and the values that are tried; the data stays the same. The best trial of each search (by validation) is then trained
+and tested as an ordinary run, and so are the default knobs. With --folder, a benchmark that was stopped continues.
 """
 
 import argparse
@@ -31,43 +31,44 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--customers", type=int, default=600, help="of the project's 5,000, so that a trial is short")
+    parser.add_argument("--customers", type=int, default=600, help="few of the default 5,000, so that a trial is short")
     parser.add_argument("--epochs", type=int, default=6)
-    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--folder", type=Path, help="where searches and runs are kept; without it, a temporary folder")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         measure(args, args.folder or Path(temporary))
 
 
 def measure(args: argparse.Namespace, folder: Path) -> None:
+    """Run all searches of all seeds in `folder`, test the best trial of each, and print the tables."""
     project = Project("fraud_detection")
     metric = project.card.METRIC[0]
-    found: dict[str, list[dict[str, Any]]] = {name: [] for name in ("default", *STRATEGIES)}
+    results: dict[str, list[dict[str, Any]]] = {name: [] for name in ("default", *STRATEGIES)}
     for seed in range(args.seeds):
         base = project.config_class(customers=args.customers, epochs=args.epochs, seed=seed)
-        found["default"].append({"config": base, **tested(project, base, folder)})
+        results["default"].append({"config": base, **tested(project, base, folder)})
         for strategy in STRATEGIES:
             search = space.open_search(project, base, "builtin", folder, folder, strategy, args.trials)
             study = running.run_search(search, args.trials, Console(width=160))
             best = sampler.best_trial(study)
             assert best
-            table = figures.rows(search, study)
-            config = dataclasses.replace(base, **search.tried(best.params))
+            trials = figures.rows(search, study)
+            config = dataclasses.replace(base, **search.values(best.params))
             row = {
                 "config": config,
                 "best": best.value,
                 "trial": best.number,
-                "pruned": sum(row["state"] == "pruned" for row in table),
-                "seconds": [row["seconds"] for row in table],
+                "pruned": sum(trial["state"] == "pruned" for trial in trials),
+                "seconds": [trial["seconds"] for trial in trials],
                 **tested(project, config, folder),
             }
-            found[strategy].append(row)
+            results[strategy].append(row)
             print(f"seed {seed}, {strategy}: {row}", flush=True)
-    print_tables(found, metric, args)
+    print_tables(results, metric, args)
 
 
 def tested(project: Project, config: Any, folder: Path) -> dict[str, Any]:
-    """Train and evaluate once: the METRIC on validation and test, and how long it took."""
+    """Train and evaluate one config as an ordinary run: {"validation", "test"}, METRIC on both splits."""
     run = runs.start(project, config, "builtin", folder, folder / "tested")
     with redirect_stdout(io.StringIO()):
         content = cli.train_run(run)
@@ -75,11 +76,12 @@ def tested(project: Project, config: Any, folder: Path) -> dict[str, Any]:
     return {"validation": content["validation"][metric], "test": content["test"]["model"][metric]}
 
 
-def print_tables(found: dict[str, list[dict[str, Any]]], metric: str, args: argparse.Namespace) -> None:
+def print_tables(results: dict[str, list[dict[str, Any]]], metric: str, args: argparse.Namespace) -> None:
+    """One table with a row per strategy, and one with a row per strategy and seed, in Markdown."""
     name = metric.replace("_", " ")
     print(f"\n{args.trials} trials each, seeds 0 to {args.seeds - 1}; mean ± standard deviation over seeds\n")
     lines = [["search", f"best validation {name}", f"test {name}", "found at trial", "pruned", "seconds a trial"]]
-    for strategy, rows in found.items():
+    for strategy, rows in results.items():
         lines.append(
             [
                 strategy.replace("_", " "),
@@ -98,7 +100,7 @@ def print_tables(found: dict[str, list[dict[str, Any]]], metric: str, args: argp
         )
     print("\n".join(report.markdown_table(lines)))
     lines = [["search", "seed", f"validation {name}", f"test {name}", "learning rate", "batch", "layers", "units", "dropout"]]  # fmt: skip # noqa: E501
-    for strategy, rows in found.items():
+    for strategy, rows in results.items():
         for seed, row in enumerate(rows):
             config = row["config"]
             knobs = (config.learning_rate, config.batch_size, config.layers, config.units, config.dropout)
@@ -106,10 +108,11 @@ def print_tables(found: dict[str, list[dict[str, Any]]], metric: str, args: argp
             lines.append([strategy.replace("_", " "), seed, value, report.cell(row["test"]), *map(str, knobs)])
     print("\n" + "\n".join(report.markdown_table(lines)))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # KiB on Linux
-    print(f"\n{sum(len(row.get('seconds', ())) for rows in found.values() for row in rows)} trials in one process, at a peak of {peak:.0f} MiB")  # fmt: skip # noqa: E501
+    print(f"\n{sum(len(row.get('seconds', ())) for rows in results.values() for row in rows)} trials in one process, at a peak of {peak:.0f} MiB")  # fmt: skip # noqa: E501
 
 
 def spread(values: list[float]) -> str:
+    """Mean ± standard deviation; a single value as it is."""
     return f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else f"{values[0]:.3f}"
 
 

@@ -8,6 +8,7 @@ import pytest
 import sklearn.datasets
 from scipy.stats import ks_2samp
 
+from common import runs
 from common.errors import UserError
 from common.project import Project
 from projects.fraud_detection import simulate
@@ -142,6 +143,12 @@ def test_the_handbooks_weeks_and_blocked_cards(handbook):
 def test_a_week_that_the_file_does_not_hold(start, message, handbook):
     with pytest.raises(UserError, match=message):
         load_data(Config(start=start), "handbook", handbook)
+
+
+def test_the_names_of_the_sets_are_listed(tmp_path):
+    with pytest.raises(UserError, match="neither builtin nor handbook nor ulb"):
+        runs.start(Project("fraud_detection"), Config(), "nowhere.csv", tmp_path, tmp_path)
+    assert not list(tmp_path.iterdir()), "a run folder was left behind"
 
 
 def test_the_missing_file_is_named(tmp_path):

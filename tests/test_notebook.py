@@ -92,16 +92,16 @@ def test_without_address_or_upload_the_first_cell_says_what_to_do(tmp_path):
     assert done.returncode == 1 and "project.zip" in done.stderr and "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("way", ["upload", "clone"])
-def test_the_first_cell_gets_the_code(way, tmp_path):
+@pytest.mark.parametrize("how", ["upload", "clone"])
+def test_the_first_cell_gets_the_code(how, tmp_path):
     """From an uploaded zip, or by cloning; what it would install is printed instead."""
     copy = tmp_path / "made" / "repository"
-    for room in ("common", f"projects/{PROJECTS[0]}"):
-        shutil.copytree(ROOT / room, copy / room, ignore=shutil.ignore_patterns("__pycache__"))
+    for folder in ("common", f"projects/{PROJECTS[0]}"):
+        shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "projects" / "__init__.py", copy / "projects")
     (tmp_path / "colab").mkdir()
     address = ""
-    if way == "upload":
+    if how == "upload":
         shutil.make_archive(str(tmp_path / "colab" / "project"), "zip", tmp_path / "made")
     else:
         address = copy.as_uri()

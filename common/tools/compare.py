@@ -73,20 +73,20 @@ def open_comparison(
         raise UserError(f"{project.name} has no model {', '.join(unknown)}; there are: {', '.join(known)}.")
     if seeds < 1:
         raise UserError(f"--seeds is {seeds}; the least it may be is 1.")
-    asked = {
+    request = {
         "project": project.name,
         "data": data,
         "data_dir": str(data_dir.resolve()),
         "config": dataclasses.asdict(config),
     }
-    digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:8]
+    digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:8]
     folder = runs_dir / project.name / "comparisons" / digest
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"The folder {folder} cannot be made: {error.strerror or error}.") from None
     if not (folder / "compare.json").exists():
-        write_json(folder / "compare.json", {**asked, "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "runs": {}})
+        write_json(folder / "compare.json", {**request, "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "runs": {}})
     return Comparison(
         project=project,
         config=config,
@@ -121,19 +121,19 @@ def compare(comparison: Comparison) -> dict[str, Any]:
 
 def _finished_run(comparison: Comparison, model: str, seed: int) -> Run:
     """The run of this model and seed: an earlier one, an interrupted one that is continued, or a new one."""
-    asked = read_json(comparison.folder / "compare.json")
+    request = read_json(comparison.folder / "compare.json")
     key = f"{model} {seed}"
     folder = comparison.runs_dir / comparison.project.name
-    if key in asked["runs"] and (folder / asked["runs"][key] / "run.json").exists():
-        run = Run(folder / asked["runs"][key])
+    if key in request["runs"] and (folder / request["runs"][key] / "run.json").exists():
+        run = Run(folder / request["runs"][key])
         if run.finished:
             print(f"the run {run.id} is finished")
             return run
     else:
         config = comparison.config_of(model, seed)
         run = runs.start(comparison.project, config, comparison.data, comparison.data_dir, comparison.runs_dir)
-        asked["runs"][key] = run.id
-        write_json(comparison.folder / "compare.json", asked)
+        request["runs"][key] = run.id
+        write_json(comparison.folder / "compare.json", request)
     from common import cli
 
     cli.start_keras()
@@ -141,8 +141,8 @@ def _finished_run(comparison: Comparison, model: str, seed: int) -> Run:
     cli.train_run(run)
     if run.stop_file.exists():
         # A stopped training must not be compared with complete ones.
-        del asked["runs"][key]
-        write_json(comparison.folder / "compare.json", asked)
+        del request["runs"][key]
+        write_json(comparison.folder / "compare.json", request)
         raise KeyboardInterrupt
     return run
 

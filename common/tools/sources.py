@@ -297,9 +297,9 @@ def _rewritten(module: str, statement: ast.stmt, new_names: dict[Definition | Im
         edits.append((begin, end, "", source.source[begin:end].decode()))
     if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
         line = source.offset(statement.lineno)
-        found = re.compile(rb"(def|class)\s+(\w+)").search(source.source, line)
-        assert found
-        edits.append((*found.span(2), new_names[Definition(module, statement.name)], statement.name))
+        match = re.compile(rb"(def|class)\s+(\w+)").search(source.source, line)
+        assert match
+        edits.append((*match.span(2), new_names[Definition(module, statement.name)], statement.name))
     first = min(node.lineno for node in (statement, *getattr(statement, "decorator_list", ())))
     lines = source.source.splitlines()
     while first > 1 and lines[first - 2].startswith(b"#"):

@@ -74,7 +74,7 @@ def open_search(
     if trials < 1:
         raise UserError(f"--trials is {trials}; the least it may be is 1.")
     knobs = searched_knobs(config, names)
-    asked: dict[str, Any] = {
+    request: dict[str, Any] = {
         "project": project.name,
         "data": data,
         "data_dir": str(data_dir.resolve()),
@@ -83,14 +83,14 @@ def open_search(
         "config": dataclasses.asdict(config),
     }
     if strategy == "grid":
-        asked["trials"] = trials  # a grid with another number of trials has other points, so it is another search
-    digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:6]
+        request["trials"] = trials  # a grid with another number of trials has other points, so it is another search
+    digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:6]
     folder = runs_dir / project.name / "searches" / f"{strategy}-s{config.seed}-{digest}"
     try:
         with locked(folder / "locks" / "search"):
             if not (folder / "search.json").exists():
                 created = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-                write_json(folder / "search.json", {**asked, "trials": trials, "created": created})
+                write_json(folder / "search.json", {**request, "trials": trials, "created": created})
     except OSError as error:
         raise UserError(f"The search folder {folder} cannot be made: {error.strerror or error}.") from None
     budget = read_json(folder / "search.json")["trials"]
