@@ -1,4 +1,4 @@
-"""ULB's table and the handbook's: how they are read and split, and that ours agrees with the handbook's own."""
+"""ULB's table and the handbook's: how they are read and split, and that the generated data agrees with the handbook's."""
 
 import types
 
@@ -163,7 +163,7 @@ def test_the_handbooks_logistic_regression_is_reproduced(datasets):
     from sklearn.metrics import average_precision_score
     from sklearn.preprocessing import StandardScaler
 
-    found = []
+    means = []
     for start in ("2018-07-25", "2018-08-01", "2018-08-08", "2018-08-15"):
         splits = load_data(Config(start=start), "handbook", datasets)
         scaler = StandardScaler().fit(splits.train.inputs)
@@ -172,13 +172,13 @@ def test_the_handbooks_logistic_regression_is_reproduced(datasets):
         scores = model.decision_function(scaler.transform(test.inputs))
         days = (test.cards["time"].to_numpy() // 86_400).astype(int)
         listed = card_precision(test.cards["card"].to_numpy(), days, test.targets, scores)(np.ones(len(test)))
-        found.append([average_precision_score(test.targets, scores), listed["card_precision_at_100"]])
-    assert np.mean(found, axis=0) == pytest.approx([0.623, 0.297], abs=0.005)
+        means.append([average_precision_score(test.targets, scores), listed["card_precision_at_100"]])
+    assert np.mean(means, axis=0) == pytest.approx([0.623, 0.297], abs=0.005)
 
 
 @pytest.fixture(scope="module")
 def whole(datasets) -> pd.DataFrame:
-    """The handbook's own table."""
+    """The handbook's table."""
     path = datasets / "fraud_handbook" / HANDBOOK_FILE
     if not path.exists():
         pytest.skip(f"needs the Fraud Detection Handbook's file {path} (folder: KERAS_PORTFOLIO_DATASETS)")
