@@ -86,7 +86,7 @@ class Splits:
         with ledger.open("a", newline="", encoding="utf-8") as file:
             csv.writer(file).writerow([fingerprint, run.id, time.strftime("%Y-%m-%dT%H:%M:%S%z")])
         with ledger.open(newline="", encoding="utf-8", errors="replace") as file:
-            lines = [line for line in file if "\0" not in line]  # a damaged line counts for nothing
+            lines = [line for line in file if "\0" not in line]  # a damaged line is not counted
             return self.sealed_test, sum(line.partition(",")[0] == fingerprint for line in lines)
 
 
@@ -130,7 +130,7 @@ def _stamps(run: Run) -> tuple:
 
 
 def once_per_splits(function: Callable[[Splits], T]) -> Callable[[Splits], T]:
-    """Decorator: keep what `function` gave for the last splits. `compare` asks for the same baselines once a model."""
+    """Decorator: keep the result for the last splits. `compare` evaluates several models beside the same baselines."""
     last: list[Any] = []
 
     @functools.wraps(function)

@@ -28,15 +28,15 @@ def score_table(
 ) -> dict[str, Any]:
     """Every figure of the model and of its baselines with a 95 % interval, and the paired comparison.
 
-    model, baselines: functions from row weights (n,) to {metric: value}, such as `classification_figures` returns.
+    model, baselines: functions from row weights (n,) to {metric: value}.
     directions: {metric: "max" or "min"}, which of them is better. weights: (n,) how many real cases a row stands for.
     units: (n,) the independent unit of each row; None: each row is one. The bootstrap takes percentiles (Efron &
     Tibshirani 1993, chapter 13). All models meet the same resamples, so the differences are paired.
 
     Returns {"units", "model", "baselines", "comparison"} as in report.json. A verdict is "better" or "worse" when the
-    interval of the difference excludes zero, otherwise "not distinguishable", or "undefined" where the metric is.
-    With at least FEW_UNITS units it also returns "draws", which identifies the resamples, and "resampled", the model's
-    figures on each of them. Two runs with the same draws can be paired later (`common.tools.compare`).
+    interval of the difference excludes zero, "undefined" when the metric is undefined on every resample, otherwise
+    "not distinguishable". With at least FEW_UNITS units it also returns "draws", which identifies the resamples, and
+    "resampled", the model's figures on each of them. Two runs with the same draws can be paired later.
     """
     models = {"model": model, **baselines}
     values = {name: figures(weights) for name, figures in models.items()}
