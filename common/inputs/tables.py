@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 
 from common.errors import UserError
-from common.files import file_sha256 as file_sha256  # passed on to the projects that read tables
 from common.files import replacing
 
 CHUNK_ROWS = 200_000

@@ -8,7 +8,8 @@ import pandas as pd
 
 from common.data import Source, Splits, split_rows
 from common.errors import UserError
-from common.inputs.tables import as_categories, check_columns, check_numbers, file_sha256, read_header, read_table
+from common.files import file_sha256
+from common.inputs.tables import as_categories, check_columns, check_numbers, read_header, read_table
 from common.project import optional
 from projects.fraud_detection.config import Config
 from projects.fraud_detection.encoding import Transactions, cards_of, checked, fit_encoding, times_of

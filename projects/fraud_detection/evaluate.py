@@ -16,7 +16,7 @@ from common.cli import evaluate_command
 from common.data import Source, Splits, load_splits, once_per_splits
 from common.errors import UserError
 from common.evaluation import score_table
-from common.inputs.tables import file_sha256
+from common.files import file_sha256
 from common.report import Report
 from common.runs import Run
 from projects.fraud_detection.config import Config

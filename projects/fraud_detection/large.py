@@ -11,8 +11,8 @@ import pandas as pd
 
 from common.data import Source, Splits
 from common.errors import UserError
-from common.files import new_folder, read_json, write_json
-from common.inputs.tables import ahead, as_categories, file_sha256, read_chunks
+from common.files import file_sha256, new_folder, read_json, write_json
+from common.inputs.tables import ahead, as_categories, read_chunks
 from common.stream import Stream
 from projects.fraud_detection import data
 from projects.fraud_detection.config import Config

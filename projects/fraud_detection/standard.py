@@ -7,8 +7,8 @@ import pandas as pd
 
 from common.data import Source, Splits, split_rows
 from common.errors import UserError
-from common.files import replacing
-from common.inputs.tables import check_columns, check_numbers, file_sha256, read_header, read_table
+from common.files import file_sha256, replacing
+from common.inputs.tables import check_columns, check_numbers, read_header, read_table
 from projects.fraud_detection.config import Config
 from projects.fraud_detection.data import (
     CARD,

@@ -15,7 +15,7 @@ from common import report
 from common.cli import evaluate_command
 from common.data import Source, Split, Splits, load_splits, once_per_splits
 from common.evaluation import best_temperature, classification_figures, probabilities, score_table
-from common.inputs.tables import file_sha256
+from common.files import file_sha256
 from common.report import Report
 from common.runs import Run
 from projects.text_classification.data import labelled

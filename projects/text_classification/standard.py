@@ -9,8 +9,8 @@ import numpy as np
 
 from common.data import Source, Split, Splits, hold_out_tenth
 from common.errors import UserError
+from common.files import file_sha256
 from common.inputs.downloads import archive_files, archive_members, download
-from common.inputs.tables import file_sha256
 from projects.text_classification.config import Config
 from projects.text_classification.data import distinct, split_texts, with_meta
 from projects.text_classification.ngrams import normalise
