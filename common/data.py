@@ -98,8 +98,8 @@ def load_splits(config: Any, run: Run) -> Splits:
     """The splits of a run's data, by its project's `load_data`. The last ones are kept.
 
     They are given again while data, files on disk and every knob that loading has read are the same. So training and
-    evaluation of a run read the data once, and so does a search that changes the learning rate from trial to trial.
-    Which knobs are read is watched and not declared, so no list of them can go out of date.
+    evaluation of a run read the data once. So do trainings that differ in other knobs alone, such as the learning rate.
+    Which knobs are read is recorded and not declared, so no list of them can go out of date.
     """
     splits = _load_once(config, run)
     run.check_data(splits.source.sha256)
@@ -130,7 +130,7 @@ def _stamps(run: Run) -> tuple:
 
 
 def once_per_splits(function: Callable[[Splits], T]) -> Callable[[Splits], T]:
-    """Decorator: keep the result for the last splits. `compare` evaluates several models beside the same baselines."""
+    """Decorator: keep the result for the last splits. Several models are evaluated beside the same baselines."""
     last: list[Any] = []
 
     @functools.wraps(function)
