@@ -149,8 +149,8 @@ def classification_figures(targets: np.ndarray, probabilities: np.ndarray) -> Fi
     return figures
 
 
-def probabilities(logits: np.ndarray) -> np.ndarray:
-    """Softmax over the classes: (n, classes) -> (n, classes) float64."""
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """The probabilities of the classes: logits (n, classes) -> (n, classes) float64."""
     exponentials = np.exp(logits - logits.max(axis=1, keepdims=True), dtype=float)
     return exponentials / exponentials.sum(axis=1, keepdims=True)
 
@@ -168,7 +168,7 @@ def best_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
     smoothing = 1 / (len(targets) + 2)
 
     def loss(log_temperature: float) -> float:
-        logs = np.log(probabilities(logits / np.exp(log_temperature)) + 1e-12)
+        logs = np.log(softmax(logits / np.exp(log_temperature)) + 1e-12)
         target = logs[rows, targets]
         others = (logs.sum(axis=1) - target) / (logs.shape[1] - 1)
         return float(-((1 - smoothing) * target + smoothing * others).mean())
