@@ -58,9 +58,9 @@ def train_command(package: str) -> None:
         new = not (run.path / "log.txt").exists()
         try:
             train_run(run)
-        except BaseException:
-            if new and not (run.path / "checkpoint").exists():
-                shutil.rmtree(run.path)  # nothing was learnt, so there is nothing to go on with
+        except Exception:
+            if new and not (run.path / "checkpoint").exists() and not run.history:
+                shutil.rmtree(run.path)  # nothing was learnt, and the same fault would end it again
             raise
         print_next_steps(run)
 
