@@ -58,8 +58,9 @@ def train_command(package: str) -> None:
         new = not (run.path / "log.txt").exists()
         try:
             train_run(run)
-        except BaseException:
-            if new and not (run.path / "checkpoint").exists():
+        except BaseException as error:
+            stopped = request.run.resume and isinstance(error, KeyboardInterrupt)  # it exists since before the command
+            if new and not run.history and not stopped:
                 shutil.rmtree(run.path)  # nothing was learnt, so there is nothing to go on with
             raise
         print_next_steps(run)
