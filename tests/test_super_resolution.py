@@ -12,7 +12,6 @@ from streamlit.testing.v1 import AppTest
 from common import cli, runs
 from common.errors import UserError
 from common.inputs import images
-from common.project import Project
 from projects.super_resolution import blur, encoding, learn, predict, resize
 from projects.super_resolution.config import TOY, Config, recipe
 from projects.super_resolution.data import degraded, list_folder, load_data
@@ -257,24 +256,28 @@ def test_slope_rule():
 
 
 def test_finished_pictures_are_not_done_again(tmp_path, monkeypatch):
-    project = Project("super_resolution")
-    run = runs.start(project, QUICK, "builtin", tmp_path, tmp_path / "runs")
-    began = []
-    super_resolve = learn.super_resolve
+    """The command is stopped in its second picture: the run stays, and goes on there."""
+    began, super_resolve = [], learn.super_resolve
+    place = tmp_path / "runs" / "super_resolution"
 
     def counted(*args, **keywords):
         began.append(1)
         if len(began) == 2:
-            run.stop_file.touch()
+            (next(place.glob("2*")) / "stop").touch()
         return super_resolve(*args, **keywords)
 
     monkeypatch.setattr(learn, "super_resolve", counted)
-    with pytest.raises(KeyboardInterrupt):
-        cli.train_run(run)
+    command, where = "projects.super_resolution.train", ("--runs-dir", tmp_path / "runs")
+    knobs = {
+        name: getattr(QUICK, name) for name in ("quality", "steps", "width", "blocks", "crop", "pictures", "window")
+    }
+    flags = [word for name, value in knobs.items() for word in (f"--{name}", value)]
+    assert run_here(command, *flags, *where).returncode == cli.INTERRUPTED
+    run = runs.Run(next(place.glob("2*")))
     assert len(began) == 2 and not run.finished and len(run.history) == 1
     kept = run.path / "pictures" / "validation" / "chelsea.png"
     written = kept.stat().st_mtime_ns
-    cli.train_run(run)
+    assert run_here(command, "--resume", run.id, *where).returncode == 0
     assert run.finished and len(began) == 5, "one was stopped; one of validation and two of the test were left"
     assert kept.stat().st_mtime_ns == written
     assert len(run.history) == 2
