@@ -304,7 +304,7 @@ def _figures(folder: Path) -> None:
         if width <= 2 * height:
             shorter = filled.index(min(filled))
             columns[shorter].image(str(path), caption=path.stem.replace("_", " "), width="stretch")
-            filled[shorter] += height / width + 0.05
+            filled[shorter] += height / width + 0.05  # the picture and its caption, in widths of a column
 
 
 def _train(project: Project) -> None:

@@ -136,9 +136,8 @@ def follow(run: Run) -> None:
                 "학습을 멈추는 중입니다. 지금까지 학습한 내용은 저장됩니다.",
             )
         )
-    elif st.button(
-        t("Stop", "학습 멈추기"), key="stop", disabled=not console
-    ):  # a run can be stopped once it has printed a line
+    # A run can be stopped once it has printed a line.
+    elif st.button(t("Stop", "학습 멈추기"), key="stop", disabled=not console):
         run.stop_file.touch()
         st.rerun(scope="fragment")
     st.code(console or "…", language=None)

@@ -1,4 +1,4 @@
-"""The checkpoint of a training: all that it needs to go on after a kill, written so that no kill leaves half of it."""
+"""The checkpoint of a training: all that it needs to go on after a kill. A kill never leaves half a checkpoint."""
 
 import csv
 import json

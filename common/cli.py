@@ -50,7 +50,7 @@ def train_command(package: str) -> None:
     """`python -m projects.<name>.train`: train, evaluate once, print the score table and what to do next."""
     project = Project(package.rpartition(".")[2])
 
-    # The flags are those of both classes; of the second, the project's Config, nothing is known before it is named.
+    # The flags are the fields of two classes. The second one is the project's Config, which is known only here.
     Request = make_dataclass("Request", [("run", TrainOptions), ("model", project.config_class)])
     with user_errors():
         request: Any = _parse(Request, project, "train", data_names(project))
@@ -58,9 +58,9 @@ def train_command(package: str) -> None:
         new = not (run.path / "log.txt").exists()
         try:
             train_run(run)
-        except BaseException:
-            if new and not (run.path / "checkpoint").exists():
-                shutil.rmtree(run.path)  # nothing was learnt, so there is nothing to go on with
+        except Exception:
+            if new and not (run.path / "checkpoint").exists() and not run.history:
+                shutil.rmtree(run.path)  # nothing was learnt, and the same fault would end it again
             raise
         print_next_steps(run)
 
@@ -140,7 +140,7 @@ def train_run(run: Run, callbacks: tuple = ()) -> dict[str, Any]:
             result.notes.append(f"Training was stopped by hand after {len(run.history)} epochs.")
         timing = {"total_seconds": time.perf_counter() - began, **training.timing(run)}
         content = report.write(run, result, timing)
-        shutil.rmtree(run.path / "checkpoint", ignore_errors=True)  # a finished run has nothing to go on with
+        shutil.rmtree(run.path / "checkpoint", ignore_errors=True)  # a finished run needs no checkpoint
     report.print_scores(content)
     run.log(f"{timing['total_seconds']:.0f} s for this command, {timing['train_seconds']:.0f} s of training in all")
     return content
@@ -162,7 +162,7 @@ def data_names(project: Project) -> str:
 
 @contextmanager
 def user_errors():
-    """End a command in one sentence on stderr where the user can mend what is wrong, or has ended it.
+    """End a command with one sentence on stderr when the user can mend what is wrong, or has ended the command.
 
     Exit status: 2 for a `UserError` and for a file that the system refuses, 130 for Ctrl-C, 143 for SIGTERM. A reader
     that closes the pipe (`| head`) ends the command in silence. What the terminal's encoding lacks is printed as "?".
@@ -214,7 +214,7 @@ def noticing_interrupts() -> Iterator[None]:
 
 @contextmanager
 def _handling(handlers: dict[int, Any]) -> Iterator[None]:
-    """Handle signals so inside the block. Only the main thread may say how: in another one nothing is changed."""
+    """Use these signal handlers inside the block. Only the main thread may set them; in another one nothing changes."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -248,10 +248,10 @@ def keep_freed_memory() -> None:
 
     A training step frees the same arrays and asks for them again, and the system must zero every page that it hands
     out. In two LSTM layers of 256 units, batch 64 x 100, this cost up to 56,000 page faults and 79 ms of system time a
-    step; with these settings it is under 30 faults and 3 ms. In small networks it hardly matters
-    (`python -m benchmarks.memory`). The settings must come before the backend starts: its threads keep the memory that
-    they already have as it is. The numbers are from glibc's malloc.h: M_MMAP_THRESHOLD (older versions accept 32 MiB at
-    most), M_TRIM_THRESHOLD and M_TOP_PAD.
+    step; with these settings it is under 30 faults and 3 ms (`python -m benchmarks.memory` of keras-portfolio). In
+    small networks it hardly matters. The settings must come before the backend starts: its threads do not apply them
+    to memory that they already have. The numbers are from glibc's malloc.h: M_MMAP_THRESHOLD (older versions accept
+    32 MiB at most), M_TRIM_THRESHOLD and M_TOP_PAD.
     """
     if mallopt := _of_glibc("mallopt"):
         mallopt(-3, 1 << 30) or mallopt(-3, 32 << 20)

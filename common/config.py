@@ -40,7 +40,7 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Knob:
-    """One field of a Config, as the page and the search need it."""
+    """One field of a Config, as the page and a search need it."""
 
     name: str
     kind: type

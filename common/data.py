@@ -17,7 +17,7 @@ import numpy as np
 from common.errors import UserError
 from common.runs import Run
 
-SHARES = (0.60, 0.15, 0.25)  # fractions of train, validation and test
+TRAIN, VALIDATION, TEST = 0.60, 0.15, 0.25  # fractions of the rows in each split
 T = TypeVar("T")
 
 
@@ -86,7 +86,7 @@ class Splits:
         with ledger.open("a", newline="", encoding="utf-8") as file:
             csv.writer(file).writerow([fingerprint, run.id, time.strftime("%Y-%m-%dT%H:%M:%S%z")])
         with ledger.open(newline="", encoding="utf-8", errors="replace") as file:
-            lines = [line for line in file if "\0" not in line]  # a damaged line counts for nothing
+            lines = [line for line in file if "\0" not in line]  # a damaged line is not counted
             return self.sealed_test, sum(line.partition(",")[0] == fingerprint for line in lines)
 
 
@@ -98,8 +98,8 @@ def load_splits(config: Any, run: Run) -> Splits:
     """The splits of a run's data, by its project's `load_data`. The last ones are kept.
 
     They are given again while data, files on disk and every knob that loading has read are the same. So training and
-    evaluation of a run read the data once, and so does a search that changes the learning rate from trial to trial.
-    Which knobs are read is watched and not declared, so no list of them can go out of date.
+    evaluation of a run read the data once. So do trainings that differ in other knobs alone, such as the learning rate.
+    Which knobs are read is recorded and not declared, so no list of them can go out of date.
     """
     splits = _load_once(config, run)
     run.check_data(splits.source.sha256)
@@ -130,7 +130,7 @@ def _stamps(run: Run) -> tuple:
 
 
 def once_per_splits(function: Callable[[Splits], T]) -> Callable[[Splits], T]:
-    """Decorator: keep what `function` gave for the last splits. `compare` asks for the same baselines once a model."""
+    """Decorator: keep the result for the last splits. Several models are evaluated beside the same baselines."""
     last: list[Any] = []
 
     @functools.wraps(function)
@@ -167,7 +167,7 @@ def hold_out_tenth(targets: Sequence, seed: int) -> tuple[np.ndarray, np.ndarray
     splitter = StratifiedShuffleSplit(1, test_size=0.1, random_state=seed)
     try:
         train, validation = next(splitter.split(targets, targets))
-    except ValueError:  # scikit-learn's own words speak of its parameters
+    except ValueError:  # scikit-learn's message names its own parameters
         raise UserError(
             f"{len(targets)} training rows are too few: a tenth of them is validation, and needs some of each class."
         ) from None
@@ -179,37 +179,36 @@ def split_rows(
     *,
     times: np.ndarray | None = None,
     groups: np.ndarray | None = None,
-    shares: tuple[float, float, float] = SHARES,
     seed: int = 0,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Row numbers of train, validation and test.
 
     With `times`: in the order of time, the latest rows are the test, and rows of one instant stay together. With
-    `groups`: no group is in two splits. Otherwise at random with the same share of each class: seeds 0 to 4 are the
+    `groups`: no group is in two splits. Otherwise at random with the same fraction of each class: seeds 0 to 4 are the
     five splits of scikit-learn's `StratifiedShuffleSplit(5, random_state=0)`, seeds 5 to 9 those of random_state 1, ….
-    shares: of train, validation and test; they add up to 1. Raises UserError when a split would be empty.
+    The fractions are 60 %, 15 % and 25 %. Raises UserError when a split would be empty.
     """
     from sklearn.model_selection import GroupShuffleSplit, StratifiedShuffleSplit
 
     rows = np.arange(len(targets))
     if times is not None:
         order = np.argsort(times, kind="stable")
-        ends = np.cumsum(shares[:2]) * len(order)
+        ends = np.cumsum([TRAIN, VALIDATION]) * len(order)
         cuts = [np.searchsorted(times[order], times[order[min(int(end), len(order) - 1)]]) for end in ends]
         train, validation, test = np.split(order, cuts)
     elif groups is not None:
-        rest, test = next(GroupShuffleSplit(1, test_size=shares[2], random_state=seed).split(rows, groups=groups))
-        inner = GroupShuffleSplit(1, test_size=shares[1] / (shares[0] + shares[1]), random_state=seed)
+        rest, test = next(GroupShuffleSplit(1, test_size=TEST, random_state=seed).split(rows, groups=groups))
+        inner = GroupShuffleSplit(1, test_size=VALIDATION / (TRAIN + VALIDATION), random_state=seed)
         train, validation = (rest[part] for part in next(inner.split(rest, groups=groups[rest])))
     else:
         labels = np.asarray(targets)
         series, number = divmod(seed, 5)
-        outer = StratifiedShuffleSplit(5, test_size=shares[2], random_state=series)
-        inner = StratifiedShuffleSplit(1, test_size=shares[1] / (shares[0] + shares[1]), random_state=seed)
+        outer = StratifiedShuffleSplit(5, test_size=TEST, random_state=series)
+        inner = StratifiedShuffleSplit(1, test_size=VALIDATION / (TRAIN + VALIDATION), random_state=seed)
         try:
             rest, test = list(outer.split(rows, labels))[number]
             train, validation = (rest[part] for part in next(inner.split(rest, labels[rest])))
-        except ValueError:  # scikit-learn's own words speak of its parameters
+        except ValueError:  # scikit-learn's message names its own parameters
             raise UserError(
                 f"{len(rows)} rows are too few to split: each class needs some in all three parts."
             ) from None

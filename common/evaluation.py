@@ -28,15 +28,15 @@ def score_table(
 ) -> dict[str, Any]:
     """Every figure of the model and of its baselines with a 95 % interval, and the paired comparison.
 
-    model, baselines: functions from row weights (n,) to {metric: value}, such as `classification_figures` returns.
+    model, baselines: functions from row weights (n,) to {metric: value}.
     directions: {metric: "max" or "min"}, which of them is better. weights: (n,) how many real cases a row stands for.
     units: (n,) the independent unit of each row; None: each row is one. The bootstrap takes percentiles (Efron &
     Tibshirani 1993, chapter 13). All models meet the same resamples, so the differences are paired.
 
     Returns {"units", "model", "baselines", "comparison"} as in report.json. A verdict is "better" or "worse" when the
-    interval of the difference excludes zero, otherwise "not distinguishable", or "undefined" where the metric is.
-    With at least FEW_UNITS units it also returns "draws", which identifies the resamples, and "resampled", the model's
-    figures on each of them. Two runs with the same draws can be paired later (`common.tools.compare`).
+    interval of the difference excludes zero, "undefined" when the metric is undefined on every resample, otherwise
+    "not distinguishable". With at least FEW_UNITS units it also returns "draws", which identifies the resamples, and
+    "resampled", the model's figures on each of them. Two runs with the same draws can be paired later.
     """
     models = {"model": model, **baselines}
     values = {name: figures(weights) for name, figures in models.items()}
@@ -149,8 +149,8 @@ def classification_figures(targets: np.ndarray, probabilities: np.ndarray) -> Fi
     return figures
 
 
-def probabilities(logits: np.ndarray) -> np.ndarray:
-    """Softmax over the classes: (n, classes) -> (n, classes) float64."""
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """The probabilities of the classes: logits (n, classes) -> (n, classes) float64."""
     exponentials = np.exp(logits - logits.max(axis=1, keepdims=True), dtype=float)
     return exponentials / exponentials.sum(axis=1, keepdims=True)
 
@@ -168,7 +168,7 @@ def best_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
     smoothing = 1 / (len(targets) + 2)
 
     def loss(log_temperature: float) -> float:
-        logs = np.log(probabilities(logits / np.exp(log_temperature)) + 1e-12)
+        logs = np.log(softmax(logits / np.exp(log_temperature)) + 1e-12)
         target = logs[rows, targets]
         others = (logs.sum(axis=1) - target) / (logs.shape[1] - 1)
         return float(-((1 - smoothing) * target + smoothing * others).mean())

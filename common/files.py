@@ -1,4 +1,4 @@
-"""Files and folders: written beside and renamed, so that nobody ever reads a half-written one; names; locks."""
+"""Files and folders: names, locks, and writing under a temporary name, so that nobody reads a half-written file."""
 
 import hashlib
 import json
@@ -71,20 +71,20 @@ def file_sha256(path: Path) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text beside `path`, then rename."""
+    """Write UTF-8 text under a temporary name, then rename it to `path`."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented JSON beside `path`, then rename."""
+    """Write `value` as indented JSON under a temporary name, then rename it to `path`."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 def read_json(path: Path, specification: Any = object) -> Any:
     """The content of a JSON file, checked against a specification (see common/schema.py).
 
-    Raises UserError, which names the file and the place in it, when it is missing, damaged or something else.
+    Raises UserError when the file is missing or damaged, or holds something else. It names the file and the place.
     """
     try:
         if path.stat().st_size > MAX_JSON_BYTES:

@@ -1,4 +1,4 @@
-"""The contract: where tools find the five names of a project, by nothing but its folder.
+"""The contract: how commands, pages and tests find the parts of a project by the name of its folder.
 
     projects/<name>/__init__.py   the card (TITLE, PROBLEM, METRIC, …): imports no Keras
     projects/<name>/config.py     Config, and TOY, its smallest setting
@@ -36,7 +36,7 @@ def optional(module: str, what: str) -> Any:
 
 @dataclass(frozen=True)
 class Project:
-    """One project by name; see the module's text for what each attribute must be."""
+    """One project by name. The text at the top of this file says what each attribute must be."""
 
     name: str
 

@@ -91,8 +91,8 @@ def as_dict(run: Run, report: Report, timing: dict[str, float]) -> dict[str, Any
 def write(run: Run, report: Report, timing: dict[str, float], folder: Path | None = None) -> dict[str, Any]:
     """Write figures, tables and MODEL_CARD.md, and report.json last. Returns the content of report.json.
 
-    folder: where to write. Left out, the run's folder, and the run is then finished. An evaluation on other data has a
-    folder of its own and leaves the run as it is.
+    folder: where to write. Without it the files go into the run's folder, and the run is then finished. An evaluation
+    on other data has a folder of its own and leaves the run as it is.
     """
     folder = folder or run.path
     if history := run.history:
@@ -153,12 +153,12 @@ def pair(model: Run, other: Run) -> dict[str, Any]:
 
     The verdict is "too few units" where the reports have no intervals.
     """
-    metric, way = model.metric
+    import pandas as pd  # imported here, because the gallery reads reports and does not need it
+
+    metric, direction = model.metric
     first, second = model.report["test"], other.report["test"]
     values = [test["model"][metric]["value"] for test in (first, second)]
     difference = None if None in values else values[0] - values[1]
-    import pandas as pd  # here, because the gallery reads reports and does without
-
     files = [run.path / "resampled.csv" for run in (model, other)]
     if "draws" not in first or first["draws"] != second.get("draws") or not all(file.exists() for file in files):
         few = first["model"][metric].get("low") is None
@@ -168,8 +168,8 @@ def pair(model: Run, other: Run) -> dict[str, Any]:
             "high": None,
             "verdict": "too few units" if few else "not paired",
         }
-    own, others = (pd.read_csv(file)[metric].to_numpy(float) for file in files)
-    return {"difference": difference, **plain(paired(own, others, way))}
+    samples, other_samples = (pd.read_csv(file)[metric].to_numpy(float) for file in files)
+    return {"difference": difference, **plain(paired(samples, other_samples, direction))}
 
 
 def print_scores(content: dict[str, Any]) -> None:
@@ -180,9 +180,9 @@ def print_scores(content: dict[str, Any]) -> None:
     header, *body = rows(content)
     directions = content["directions"]
     better = [
-        f"better {sign} " + ", ".join(metric.replace("_", " ") for metric in directions if directions[metric] == way)
-        for sign, way in (("↑", "max"), ("↓", "min"))
-        if way in directions.values()
+        f"better {sign} " + ", ".join(metric.replace("_", " ") for metric in directions if directions[metric] == mode)
+        for sign, mode in (("↑", "max"), ("↓", "min"))
+        if mode in directions.values()
     ]
     table = Table(caption="   ".join(better))
     for i, name in enumerate(header):

@@ -39,7 +39,7 @@ def data_dir() -> Path:
     return Path(os.environ.get("KERAS_PORTFOLIO_DATA", "data"))
 
 
-LOCK_SECONDS = 2.0  # how long a training waits for the run's lock: a list holds it for an instant
+LOCK_SECONDS = 2.0  # how long a training waits for the run's lock; `list_runs` holds it for an instant
 
 
 class Terminated(KeyboardInterrupt):
@@ -66,7 +66,7 @@ class Run:
 
     @property
     def metric(self) -> tuple[str, str]:
-        """What validation chooses by: (name, "max" or "min")."""
+        """The figure by which validation chooses: (name, "max" or "min")."""
         return self.project.card.METRIC
 
     @property
@@ -118,7 +118,7 @@ class Run:
             file.write(message + "\n")
 
     def save(self, predictor: Any) -> None:
-        """Write the predictor's networks and its meta.json, each beside and renamed."""
+        """Write the predictor's networks and its meta.json, each by one rename."""
         for name, network in predictor.networks.items():
             with replacing(self.path / f"{name}.keras") as temporary:
                 network.save(temporary)
@@ -186,7 +186,7 @@ def start(project: Project, config: Any, data: str, data_dir: Path, runs_dir: Pa
     stem = "-".join(word for word in words if word)
     paths = (runs_dir / project.name / (stem + suffix) for suffix in ["", *(f"-{i}" for i in range(2, 1000))])
     path = next(path for path in paths if not path.exists())
-    with new_folder(path) as folder:  # all at once: a kill leaves no folder that nothing lists
+    with new_folder(path) as folder:  # by one rename: a kill leaves no half-made run folder
         write_json(folder / "config.json", dataclasses.asdict(config))
         write_json(
             folder / "run.json",

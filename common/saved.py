@@ -8,9 +8,10 @@ from typing import Any
 
 from common.errors import UserError
 
+# The files in a .keras file.
 MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}
 MAX_CONFIG_BYTES = 16 << 20
-MAX_SIZE = 1 << 24  # of a width or a length in config.json: a larger one would only take memory
+MAX_SIZE = 1 << 24  # of a width or a length in config.json; a larger one would exhaust the memory
 IDENTIFIERS = {"shared_object_id", "seed"}  # numbers in config.json that are no sizes
 
 
@@ -53,14 +54,14 @@ def _check_sizes(file: Path) -> None:
         raise UserError(f"{file} is damaged: its config.json is no object.")
     sizes: list[int] = []
 
-    def look(name: str, part: Any) -> None:
+    def add_size(name: str, part: Any) -> None:
         if isinstance(part, h5py.Dataset):
             if part.compression or part.external or part.is_virtual:
                 raise UserError(f"{file} is damaged: {name} is not stored plainly.")
             sizes.append(part.nbytes)
 
     with h5py.File(io.BytesIO(weights), "r") as stored:
-        stored.visititems(look)
+        stored.visititems(add_size)
     if sum(sizes) > len(weights):
         raise UserError(f"{file} is damaged: its arrays are larger than the file.")
 

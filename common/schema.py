@@ -1,7 +1,8 @@
 """What a JSON value must look like: a specification is written like the value itself.
 
-A type (`float` stands for any finite number, `object` for anything), None, a tuple of alternatives, a list `[of]` one
-kind, a dict `{str: of}` with any names, or a dict with names. A name that ends in `?` may be missing.
+It is a type (`float` stands for any finite number, `object` for anything), None, or a tuple of alternatives. `[kind]`
+is a list of values of one kind. `{str: kind}` is a dict with any names. Any other dict says what each of its names
+holds; a name that ends in `?` may be missing.
 """
 
 import json

@@ -130,9 +130,10 @@ class Score(keras.callbacks.Callback):
 
 
 def one_cycle(done: float, peak: float, warm_up: float = WARM_UP) -> float:
-    """The learning rate when the fraction `done` of all steps is over: a linear rise to `peak`, a cosine down to 0.
+    """The learning rate after the fraction `done` of all steps: a linear rise to `peak`, a cosine down to 0.
 
-    The one-cycle policy of Smith & Topin (2018), without its momentum. warm_up: fraction of the steps that rise.
+    The one-cycle policy of Smith & Topin (2018), without its momentum.
+    warm_up: fraction of the steps in which the rate rises.
     """
     if done < warm_up:
         return peak * (INITIAL_RATE + (1 - INITIAL_RATE) * done / warm_up)

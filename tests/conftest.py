@@ -95,7 +95,7 @@ def refused(arguments: list[str], message: str, module: str = "projects") -> Non
 
 @pytest.fixture(autouse=True)
 def own_runs_folder(tmp_path, monkeypatch):
-    """No test reads or writes the runs and data of whoever works here."""
+    """No test reads or writes the runs and data of the person who runs it."""
     monkeypatch.setenv("KERAS_PORTFOLIO_RUNS", str(tmp_path / "runs"))
     monkeypatch.setenv("KERAS_PORTFOLIO_DATA", str(tmp_path / "data"))
 
@@ -108,9 +108,8 @@ def trained(request, tmp_path_factory) -> Callable[[str], runs.Run]:
     `copied`.
     """
     base, finished = tmp_path_factory.getbasetemp(), {}
-    shared = (
-        base.parent if hasattr(request.config, "workerinput") else base
-    ) / "trained"  # beside all workers' folders
+    # With several processes, the folder beside theirs.
+    shared = (base.parent if hasattr(request.config, "workerinput") else base) / "trained"
 
     def run(name: str) -> runs.Run:
         if name not in finished:

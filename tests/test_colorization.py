@@ -36,18 +36,20 @@ def noise(*shape: int, seed: int = 0) -> np.ndarray:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Eight small pictures of colour gradients."""
-    place = tmp_path_factory.mktemp("photographs")
-    for number in range(8):
-        images.write_picture(gradient(number), place / f"{number}.png")
-    return place
+    return written(tmp_path_factory.mktemp("photographs"), {f"{n}.png": gradient(n) for n in range(8)})
 
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory):
     """A folder with a test set: 48 training, 8 validation and 8 test pictures."""
-    place = tmp_path_factory.mktemp("many")
-    for number in range(64):
-        images.write_picture(gradient(number), place / ("train" if number < 56 else "val") / f"{number}.png")
+    names = [f"train/{n}.png" for n in range(56)] + [f"val/{n}.png" for n in range(8)]
+    return written(tmp_path_factory.mktemp("many"), {name: gradient(n) for n, name in enumerate(names)})
+
+
+def written(place, pictures):
+    """The folder `place`, after the pictures have been written there."""
+    for name, picture in pictures.items():
+        images.write_picture(picture, place / name)
     return place
 
 
@@ -56,9 +58,6 @@ def gradient(number: int, height: int = 30, width: int = 24) -> np.ndarray:
     light = np.linspace(0, 1, height * width).reshape(height, width, 1)
     noise = np.random.default_rng(number).normal(0, 4, (height, width, 3))
     return np.clip(light * [250, 200, 60] + (1 - light) * [20, 40, 120] + noise, 0, 255).astype(np.uint8)
-
-
-# Lab
 
 
 @settings(deadline=None, max_examples=50)
@@ -86,9 +85,6 @@ def test_enlarging_colours():
     assert lab.enlarged(ab, (6, 8)) is ab
     assert lab.enlarged(ab, (13, 40)).shape == (13, 40, 2)
     np.testing.assert_allclose(lab.enlarged(np.full((6, 8, 2), 7.0), (60, 16)), 7, atol=1e-4)
-
-
-# Figures
 
 
 def test_colourfulness_by_hand():
@@ -157,9 +153,6 @@ def test_baselines_learn_what_there_is_to_learn(folder):
     assert error["nearest_neighbour"] < 0.2 * error["grey"]
 
 
-# Networks
-
-
 def test_generator_is_small_and_of_any_size():
     generator = model.unet(Config())
     assert generator.count_params() <= 2_000_000
@@ -216,9 +209,6 @@ def test_it_learns_the_colours_of_gradients(name, folder):
     inputs, targets = inputs_and_targets(truth)
     error = np.abs(np.asarray(colorizer(inputs, training=False)) - targets).mean()
     assert error < 0.6 * np.abs(targets).mean()
-
-
-# Training
 
 
 class Stop(keras.callbacks.Callback):
@@ -298,13 +288,13 @@ def both(trained, many, tmp_path_factory):
     return gan, l1
 
 
-def test_ladder_of_one_is_a_plain_keras_model(both):
-    run = both[1]
-    assert run.finished and "discriminator_loss" not in run.history[0]
-    assert run.load().networks["model"].count_params() == run.report["parameters"]
-
-
-# Data
+@pytest.mark.parametrize("number", [0, 1])
+def test_both_models_leave_a_plain_keras_model_and_plain_meta(number, both):
+    run = both[number]
+    assert run.finished and ("discriminator_loss" in run.history[0]) == (number == 0)
+    meta, networks = run.load().meta, run.load().networks
+    assert networks["model"].count_params() == run.report["parameters"]
+    assert json.loads(json.dumps(meta)) == meta and len(meta["examples"]) == EXAMPLES
 
 
 def test_regions_do_not_touch():
@@ -330,10 +320,8 @@ LAYOUTS = ["train val", "train2017 val2017", "images/train images/val", "data/im
 
 @pytest.mark.parametrize(("train", "test"), [layout.split() for layout in LAYOUTS])
 def test_layouts_with_a_test_set(train, test, tmp_path):
-    for number in range(10):
-        images.write_picture(gradient(number), tmp_path / train / f"{number}.jpg")
-    for number in (9, 20, 21):  # 9 is a copy of a training photograph
-        images.write_picture(gradient(number), tmp_path / test / f"v{number}.jpg")
+    written(tmp_path / train, {f"{n}.jpg": gradient(n) for n in range(10)})
+    written(tmp_path / test, {f"v{n}.jpg": gradient(n) for n in (9, 20, 21)})  # 9 is a copy of a training photograph
     splits = load_data(TOY, str(tmp_path), tmp_path)
     assert splits.sizes == {"train": 8, "validation": 1, "test": 3}
     names = {picture.name for part in (splits.train, splits.validation) for picture in part.inputs}
@@ -352,16 +340,14 @@ def test_official_layout_of_bsds(datasets):
 
 
 def test_copies_and_grey_photographs_are_left_out(tmp_path):
-    for name, picture in [("a.png", gradient(1)), ("copy.png", gradient(1)), ("b.png", gradient(2))]:
-        images.write_picture(picture, tmp_path / name)
+    written(tmp_path, {"a.png": gradient(1), "copy.png": gradient(1), "b.png": gradient(2)})
     Image.fromarray(gradient(3)[..., 0]).save(tmp_path / "grey.png")
     assert [picture.name for picture in photographs(tmp_path)] == ["a.png", "b.png"]
 
 
 def test_pictures_without_colour_are_not_scored(trained, tmp_path):
     run = trained("colorization")
-    images.write_picture(gradient(1), tmp_path / "mine" / "colour.png")
-    images.write_picture(np.repeat(gradient(2)[..., :1], 3, axis=2), tmp_path / "mine" / "grey.png")
+    written(tmp_path / "mine", {"colour.png": gradient(1), "grey.png": np.repeat(gradient(2)[..., :1], 3, axis=2)})
     result = run.project.evaluate(run, str(tmp_path / "mine"))
     assert result.sizes["test"] == 2 and list(result.tables["pictures"]["photograph"]) == ["colour.png"]
     assert any("1 test photographs without colour" in note for note in result.notes)
@@ -402,43 +388,32 @@ def test_shrinking_a_box(tmp_path):
     assert resized(picture, scaled_shape(40, 60, 0.001)).shape == (1, 1, 3)
 
 
-@pytest.mark.parametrize(
-    ("files", "words"),
-    [
-        ([], "has 0 colour photographs"),
-        ([("a.png", 30), ("b.png", 30)], "has 2 colour photographs"),
-        ([("a.png", 30), ("b.png", 30), ("c.png", 8)], "c.png has 8 × 30 pixels"),
-        ([("train/a.png", 30), ("val/b.png", 30)], "1 photographs to learn from and 1 to test"),
-    ],
-)
-def test_bad_folders(files, words, tmp_path):
-    for number, (name, side) in enumerate(files):
-        images.write_picture(noise(30, side, 3, seed=number), tmp_path / name)
-    with pytest.raises(UserError, match=words):
-        load_data(TOY, str(tmp_path), tmp_path)
+def test_bad_folders(tmp_path):
+    def refused(words, place=tmp_path):
+        with pytest.raises(UserError, match=words):
+            load_data(TOY, str(place), tmp_path)
 
-
-def test_a_file_instead_of_a_folder_and_no_picture(tmp_path):
-    (tmp_path / "a.png").write_text("hello")
-    with pytest.raises(UserError, match="not a picture"):
-        load_data(TOY, str(tmp_path), tmp_path)
-    with pytest.raises(UserError, match="expected a folder"):
-        load_data(TOY, str(tmp_path / "a.png"), tmp_path)
+    refused("has 0 colour photographs")
+    written(tmp_path, {"a.png": gradient(0), "b.png": gradient(1)})
+    refused("has 2 colour photographs")
+    refused("expected a folder", tmp_path / "a.png")
+    written(tmp_path, {"c.png": noise(30, 8, 3)})
+    refused("c.png has 8 × 30 pixels")
+    (tmp_path / "c.png").write_text("hello")
+    refused("not a picture")
+    written(tmp_path, {"train/a.png": gradient(0), "val/b.png": gradient(1)})
+    refused("1 photographs to learn from and 1 to test")
 
 
 def test_a_damaged_photograph_ends_the_training_with_its_name(tmp_path):
     """Its header is fine, so it is found only when it is decoded, inside TensorFlow's pipeline."""
-    for number in range(6):
-        images.write_picture(gradient(number), tmp_path / "train" / f"{number}.png")
-        images.write_picture(gradient(number + 10), tmp_path / "val" / f"{number}.png")
+    for part in ("train", "val"):
+        written(tmp_path / part, {f"{part}-{n}.png": gradient(n + len(part)) for n in range(6)})
     for cut in sorted((tmp_path / "train").glob("*.png")):
         cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
     run = runs.start(PROJECT, TOY, str(tmp_path), tmp_path, tmp_path / "runs")
     with pytest.raises(UserError, match=r"\.png is damaged or cut short"):
         PROJECT.train(run.config, run)
-
-
-# Prediction
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (16, 9000), (9000, 16), (33, 70), (500, 300)])
@@ -466,32 +441,27 @@ def test_a_square_is_answered_as_it_is_scored(trained):
     np.testing.assert_array_equal(predictor.predict({"picture": picture})["picture"], scored)
 
 
-@pytest.mark.parametrize(
-    ("picture", "words"),
-    [
-        (np.zeros((1, 1, 3), np.uint8), "1 × 1 pixels; each side needs at least 16"),
-        (np.zeros((9000, 8, 3), np.uint8), "8 × 9000 pixels; each side needs at least 16"),
-        (np.zeros((MAX_PIXELS // 1000 + 1, 1000, 3), np.uint8), "at most 8,000,000"),
-        (np.zeros((20, 20), np.uint8), "expected uint8"),
-        (np.zeros((20, 20, 3)), "expected uint8"),
-    ],
-)
-def test_bad_raw_input(picture, words, trained):
+BAD = {
+    "1 × 1 pixels; each side needs at least 16": noise(1, 1, 3),
+    "8 × 9000 pixels; each side needs at least 16": noise(9000, 8, 3),
+    "at most 8,000,000": np.zeros((MAX_PIXELS // 1000 + 1, 1000, 3), np.uint8),
+    r"uint8 \(20, 20\); expected uint8": noise(20, 20),
+    "float64 .*; expected uint8": np.zeros((20, 20, 3)),
+}
+
+
+@pytest.mark.parametrize("words", BAD)
+def test_bad_raw_input(words, trained):
     with pytest.raises(UserError, match=words):
-        trained("colorization").load().predict({"picture": picture})
+        trained("colorization").load().predict({"picture": BAD[words]})
 
 
 def test_pictures_of_other_kinds_are_converted(trained, tmp_path):
     predictor = trained("colorization").load()
     colours = Image.fromarray(noise(20, 30, 3))
-    for name, picture in [
-        ("cmyk.jpg", colours.convert("CMYK")),
-        ("palette.gif", colours.convert("P")),
-        ("alpha.png", colours.convert("RGBA")),
-        ("grey.jpg", colours.convert("L")),
-        ("bilevel.png", colours.convert("1")),
-    ]:
-        picture.save(tmp_path / name)
+    kinds = {"cmyk.jpg": "CMYK", "palette.gif": "P", "alpha.png": "RGBA", "grey.jpg": "L", "bilevel.png": "1"}
+    for name, kind in kinds.items():
+        colours.convert(kind).save(tmp_path / name)
         assert colour_file(predictor, tmp_path / name, tmp_path / "out.png") == (30, 20)
         assert images.read_picture(tmp_path / "out.png").shape == (20, 30, 3)
 
@@ -513,10 +483,14 @@ def test_command(trained, tmp_path):
     assert not (tmp_path / "no.png").exists()
 
 
+def page(run, monkeypatch):
+    monkeypatch.setenv("KERAS_PORTFOLIO_RUNS", str(run.path.parents[1]))
+    return AppTest.from_file(str(ROOT / "apps" / "colorization.py"), default_timeout=120).run()
+
+
 def test_page_says_what_it_refuses(trained, monkeypatch):
     """A bad upload is a red box and not a traceback; the next good one is coloured."""
-    monkeypatch.setenv("KERAS_PORTFOLIO_RUNS", str(trained("colorization").path.parents[1]))
-    app = AppTest.from_file(str(ROOT / "apps" / "colorization.py"), default_timeout=120).run()
+    app = page(trained("colorization"), monkeypatch)
     app.selectbox(key="picture").set_value(EXAMPLES).run()
     for content, words in [
         (images.picture_bytes(np.zeros((1, 1, 3), np.uint8)), "1 × 1 pixels"),
@@ -531,14 +505,8 @@ def test_page_says_what_it_refuses(trained, monkeypatch):
     assert json.loads(app.json[0].value)["picture"]["shape"] == [20, 30, 3]
 
 
-def test_meta_is_plain_json(trained):
-    meta = trained("colorization").load().meta
-    assert json.loads(json.dumps(meta)) == meta and len(meta["examples"]) == EXAMPLES
-
-
 def test_page_shows_several_runs_side_by_side(both, monkeypatch):
-    monkeypatch.setenv("KERAS_PORTFOLIO_RUNS", str(both[0].path.parents[1]))
-    app = AppTest.from_file(str(ROOT / "apps" / "colorization.py"), default_timeout=120).run()
+    app = page(both[0], monkeypatch)
     assert not app.exception
     alone = len(app.get("image"))
     chosen = next(box for box in app.selectbox if box.label == "Run").value

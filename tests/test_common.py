@@ -195,7 +195,7 @@ def test_every_optimizer_learns_a_line(name):
     keras.utils.set_random_seed(0)
     x = np.random.default_rng(0).normal(size=(256, 1)).astype("float32")
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
-    model.compile(blocks.optimizer(name, 0.3 if name == "adagrad" else 0.05, weight_decay=1e-4), "mse")
+    model.compile(blocks.make_optimizer(name, 0.3 if name == "adagrad" else 0.05, weight_decay=1e-4), "mse")
     before = model.evaluate(x, 2 * x, verbose=0)
     model.fit(x, 2 * x, epochs=20, verbose=0)
     assert model.evaluate(x, 2 * x, verbose=0) < before / 20
@@ -203,7 +203,7 @@ def test_every_optimizer_learns_a_line(name):
 
 def test_weight_decay_spares_biases():
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, bias_initializer="ones")])
-    model.compile(blocks.optimizer("adamw", 0.1, weight_decay=0.5), "mse")
+    model.compile(blocks.make_optimizer("adamw", 0.1, weight_decay=0.5), "mse")
     kernel = model.get_weights()[0].copy()
     zeros = np.zeros((4, 1), "float32")
     model.fit(zeros, zeros + 1, epochs=1, verbose=0)  # the bias is right already and the input zero: no gradient
@@ -213,7 +213,7 @@ def test_weight_decay_spares_biases():
 
 def test_unknown_optimizer_is_named():
     with pytest.raises(ValueError, match="adam"):
-        blocks.optimizer("lion king")
+        blocks.make_optimizer("lion king")
 
 
 def test_run_folders_of_one_second_are_told_apart(project, tmp_path):

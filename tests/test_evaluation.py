@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from common.evaluation import best_temperature, classification_figures, probabilities, score_table
+from common.evaluation import best_temperature, classification_figures, score_table, softmax
 from projects.fraud_detection.metrics import ranking_figures
 
 DIRECTIONS = {"average_precision": "max", "cost": "min"}
@@ -104,4 +104,4 @@ def test_perfect_validation_does_not_make_it_certain():
     logits = np.full((90, 10), -3.0)
     logits[:, 0] = 3.0
     temperature = best_temperature(logits, np.zeros(90, int))
-    assert 0.9 < probabilities(logits / temperature).max() < 0.995
+    assert 0.9 < softmax(logits / temperature).max() < 0.995

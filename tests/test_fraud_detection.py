@@ -24,8 +24,8 @@ from tests.conftest import ROOT
 NAME = "fraud_detection"
 
 
-def own(rows: int = 300, seed: int = 0) -> pd.DataFrame:
-    """Somebody's own table: numbers, categories, a group and a time."""
+def payments(rows: int = 300, seed: int = 0) -> pd.DataFrame:
+    """A user's table: numbers, categories, a group and a time."""
     random = np.random.default_rng(seed)
     late = random.random(rows) < 0.3
     return pd.DataFrame(
@@ -56,7 +56,7 @@ def load(path, tmp_path, **knobs):
 
 
 def test_own_file_by_group_and_by_time(table, tmp_path):
-    path = table(own())
+    path = table(payments())
     grouped = load(path, tmp_path, target="fraud", group="card")
     cards = [set(part.units) for part in (grouped.train, grouped.validation, grouped.sealed_test)]
     assert not cards[0] & cards[1] and not cards[0] & cards[2] and not cards[1] & cards[2]
@@ -67,7 +67,7 @@ def test_own_file_by_group_and_by_time(table, tmp_path):
 
 
 def test_statistics_come_from_train_alone(table, tmp_path):
-    frame = own()
+    frame = payments()
     splits = load(table(frame), tmp_path, target="fraud", time="when")
     last = frame.tail(1).assign(payment=1e9, country="XX")
     changed = load(table(pd.concat([frame.iloc[:-1], last]), "b.csv"), tmp_path, target="fraud", time="when")
@@ -75,13 +75,13 @@ def test_statistics_come_from_train_alone(table, tmp_path):
 
 
 def test_parquet_and_csv_give_the_same(table, tmp_path):
-    csv, parquet = (load(table(own(), f"a.{kind}"), tmp_path, target="fraud") for kind in ("csv", "parquet"))
+    csv, parquet = (load(table(payments(), f"a.{kind}"), tmp_path, target="fraud") for kind in ("csv", "parquet"))
     assert csv.meta == parquet.meta
     pd.testing.assert_frame_equal(csv.train.inputs, parquet.train.inputs, check_dtype=False)
 
 
 def test_encoding(table, tmp_path):
-    splits = load(table(own()), tmp_path, target="fraud")
+    splits = load(table(payments()), tmp_path, target="fraud")
     encoded = encode(splits.train.inputs, splits.meta)
     assert encoded.shape == (len(splits.train), encoded_width(splits.meta)) and encoded.dtype == np.float32
     country = splits.meta["columns"]["country"]["categories"]
@@ -92,7 +92,7 @@ def test_encoding(table, tmp_path):
 
 
 def test_many_categories_are_bounded(table, tmp_path):
-    frame = own(600).assign(country=[f"c{i % 90}" for i in range(600)])
+    frame = payments(600).assign(country=[f"c{i % 90}" for i in range(600)])
     splits = load(table(frame), tmp_path, target="fraud")
     assert len(splits.meta["columns"]["country"]["categories"]) == MAX_CATEGORIES
 
@@ -108,29 +108,29 @@ def test_the_positive_class(values, positive, tmp_path):
 
 
 def test_the_spending_rule_is_the_amount(table, tmp_path):
-    splits = load(table(own().assign(AMOUNT_PAID=1.0, amount=own()["payment"])), tmp_path, target="fraud")
+    splits = load(table(payments().assign(AMOUNT_PAID=1.0, amount=payments()["payment"])), tmp_path, target="fraud")
     frame = splits.train.inputs
     assert (spending_rule(splits)(frame) == frame["amount"]).all()
-    without = load(table(own().drop(columns="card")), tmp_path, target="fraud")
+    without = load(table(payments().drop(columns="card")), tmp_path, target="fraud")
     assert (np.abs(spending_rule(without)(without.train.inputs)) == without.train.inputs["payment"]).all()
 
 
 BAD = {
-    "missing target": (own(), {"target": "label"}, "no column 'label'"),
-    "no target said": (own(), {}, "--target"),
-    "text in a number column": (own().astype({"payment": object}).replace({"payment": {own()["payment"][3]: "12 €"}}), {"target": "fraud"}, r"row 5: payment is '12 €'"),
-    "empty value": (own().assign(payment=own()["payment"].mask(own().index == 6)), {"target": "fraud"}, "row 8: payment is empty"),
-    "infinity": (own().assign(payment=own()["payment"].mask(own().index == 6, np.inf)), {"target": "fraud"}, "row 8: payment is inf"),
-    "empty category": (own().assign(country=own()["country"].mask(own().index == 2)), {"target": "fraud"}, "row 4: country is empty"),
-    "empty target": (own().assign(fraud=own()["fraud"].mask(own().index == 2)), {"target": "fraud"}, "row 4: the target fraud is empty"),
-    "one class": (own().assign(fraud=0), {"target": "fraud"}, "one value only"),
-    "three classes": (own().assign(fraud=np.arange(300) % 3), {"target": "fraud"}, "3 different values"),
-    "bad date": (own().assign(when="soon"), {"target": "fraud", "time": "when"}, "row 2: when is 'soon'"),
-    "weight of nought": (own().assign(w=0), {"target": "fraud", "weight": "w"}, "row 2: the weight"),
-    "header only": (own().head(0), {"target": "fraud"}, "no rows"),
-    "hardly any rows": (own(4), {"target": "fraud"}, "rows"),
-    "no feature": (own()[["fraud"]], {"target": "fraud"}, "no column left"),
-    "time without a column": (own(), {"target": "fraud", "split": "time"}, "--time COLUMN"),
+    "missing target": (payments(), {"target": "label"}, "no column 'label'"),
+    "no target named": (payments(), {}, "--target"),
+    "text in a number column": (payments().astype({"payment": object}).replace({"payment": {payments()["payment"][3]: "12 €"}}), {"target": "fraud"}, r"row 5: payment is '12 €'"),
+    "empty value": (payments().assign(payment=payments()["payment"].mask(payments().index == 6)), {"target": "fraud"}, "row 8: payment is empty"),
+    "infinity": (payments().assign(payment=payments()["payment"].mask(payments().index == 6, np.inf)), {"target": "fraud"}, "row 8: payment is inf"),
+    "empty category": (payments().assign(country=payments()["country"].mask(payments().index == 2)), {"target": "fraud"}, "row 4: country is empty"),
+    "empty target": (payments().assign(fraud=payments()["fraud"].mask(payments().index == 2)), {"target": "fraud"}, "row 4: the target fraud is empty"),
+    "one class": (payments().assign(fraud=0), {"target": "fraud"}, "one value only"),
+    "three classes": (payments().assign(fraud=np.arange(300) % 3), {"target": "fraud"}, "3 different values"),
+    "bad date": (payments().assign(when="soon"), {"target": "fraud", "time": "when"}, "row 2: when is 'soon'"),
+    "weight of zero": (payments().assign(w=0), {"target": "fraud", "weight": "w"}, "row 2: the weight"),
+    "header only": (payments().head(0), {"target": "fraud"}, "no rows"),
+    "too few rows": (payments(4), {"target": "fraud"}, "rows"),
+    "no feature": (payments()[["fraud"]], {"target": "fraud"}, "no column left"),
+    "time without a column": (payments(), {"target": "fraud", "split": "time"}, "--time COLUMN"),
 }  # fmt: skip
 
 
@@ -144,7 +144,7 @@ def test_bad_table(case, table, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["train", "--data", "nowhere.csv"], "neither builtin nor handbook nor ulb"),
+        (["train", "--data", "nowhere.csv"], f"neither {' nor '.join(Project(NAME).data_names)} nor a file"),
         (["train", "--epochs", "0"], "--epochs"),
         (["train", "--resume", "../../etc"], "not the name of a run"),
         (["train", "--model", "transformer"], "model"),
@@ -152,6 +152,7 @@ def test_bad_table(case, table, tmp_path):
         (["evaluate", "--run", "best"], "no finished run"),
     ],
 )
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules")  # the module runs a second time, as a command
 def test_bad_command_line(arguments, message, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["x", *arguments[1:], "--runs-dir", str(tmp_path)])
     with pytest.raises(SystemExit) as stop:
@@ -219,7 +220,7 @@ def test_contributions_of_a_logistic_regression_are_its_terms(table, tmp_path):
     """For one Dense unit the change of the logit is exactly weight times distance from the median."""
     project = Project(NAME)
     config = Config(model="logistic", epochs=2, target="fraud")
-    numbers = own().drop(columns=["country", "when"]).assign(hour=np.arange(300) % 24)
+    numbers = payments().drop(columns=["country", "when"]).assign(hour=np.arange(300) % 24)
     run = runs.start(project, config, str(table(numbers)), tmp_path, tmp_path / "runs")
     project.train(config, run)
     predictor = run.load()
@@ -238,11 +239,11 @@ def test_own_file_end_to_end_and_evaluated_on_new_data(table, tmp_path, monkeypa
     monkeypatch.setattr(report.throughput, "__defaults__", (0.01,))  # nor of the speed
     project = Project(NAME)
     config = Config(target="fraud", group="card", epochs=2, layers=1, units=8)
-    run = runs.start(project, config, str(table(own(600))), tmp_path, tmp_path / "runs")
+    run = runs.start(project, config, str(table(payments(600))), tmp_path, tmp_path / "runs")
     cli.train_run(run)
     assert run.report["data"]["name"] == "table.csv"
     before = run.report
-    new = table(own(200, seed=5), "new.csv")
+    new = table(payments(200, seed=5), "new.csv")
     again = project.evaluate(run, str(new))
     assert again.sizes["test"] == 200 and again.test["baselines"]
     assert run.report == before, "an evaluation on other data leaves the run as it is"
@@ -253,7 +254,7 @@ def page() -> AppTest:
 
 
 def test_training_from_the_page_and_scoring_a_file_there(tmp_path):
-    """The button starts a process of its own. Stopped by hand, its run is finished and says so; the page shows it."""
+    """The button starts a process. Its run is stopped by hand; it is finished and says so, and the page shows it."""
     app = page()
     app.session_state[f"{NAME}-tab-en"] = app.tabs[4].label
     app.run()

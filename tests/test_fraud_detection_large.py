@@ -34,7 +34,7 @@ def small(monkeypatch):
     monkeypatch.setattr(report.throughput, "__defaults__", (0.01,))
 
 
-def own(rows: int = 1500, seed: int = 0) -> pd.DataFrame:
+def payments(rows: int = 1500, seed: int = 0) -> pd.DataFrame:
     random = np.random.default_rng(seed)
     late = random.random(rows) < 0.3
     return pd.DataFrame(
@@ -58,15 +58,15 @@ def write(frame, tmp_path, name="large.csv"):
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_a_long_table_is_spooled_and_every_row_has_one_place(kind, small, tmp_path):
-    frame = own().drop(columns=["card", "when", "weight"])
+    frame = payments().drop(columns=["card", "when", "weight"])
     splits = load_data(Config(target="fraud"), str(write(frame, tmp_path, f"large.{kind}")), tmp_path)
     spool = splits.train.spool
     assert splits.sizes == {"train": 1300, "validation": 100, "test": 100} and "streamed" in splits.source.source
     seen = [spool.training(number).inputs for number in range(len(spool.counts))]
     parts = [pd.concat(seen), splits.validation.inputs, splits.sealed_test.inputs]
-    payments = [set(np.float32(part["payment"])) for part in parts]
-    assert sum(map(len, payments)) == 1500 and not payments[0] & payments[1] and not payments[1] & payments[2]
-    assert set().union(*payments) == set(np.float32(frame["payment"]))
+    amounts = [set(np.float32(part["payment"])) for part in parts]
+    assert sum(map(len, amounts)) == 1500 and not amounts[0] & amounts[1] and not amounts[1] & amounts[2]
+    assert set().union(*amounts) == set(np.float32(frame["payment"]))
     country = pd.concat(parts).set_index(np.float32(pd.concat(parts)["payment"]))["country"].sort_index()
     assert (country == frame.set_index(np.float32(frame["payment"]))["country"].sort_index()).all()
     before = spool.folder.stat().st_mtime_ns
@@ -75,7 +75,7 @@ def test_a_long_table_is_spooled_and_every_row_has_one_place(kind, small, tmp_pa
 
 
 def test_repeated_rows_and_groups_stay_together(small, tmp_path):
-    frame = own().drop(columns=["when", "weight"])
+    frame = payments().drop(columns=["when", "weight"])
     path = write(pd.concat([frame] * 3), tmp_path)
     for knobs in ({}, {"group": "card"}):
         splits = load_data(Config(target="fraud", **knobs), str(path), tmp_path)
@@ -88,7 +88,7 @@ def test_repeated_rows_and_groups_stay_together(small, tmp_path):
 
 def test_by_time_the_past_is_trained_on(small, tmp_path):
     config = Config(target="fraud", time="when")
-    frame = own().drop(columns=["card", "weight"])
+    frame = payments().drop(columns=["card", "weight"])
     splits = load_data(config, str(write(frame, tmp_path)), tmp_path)
     spool = splits.train.spool
     test = set(np.float32(frame["payment"].iloc[-100:]))
@@ -108,7 +108,7 @@ def test_by_time_the_past_is_trained_on(small, tmp_path):
     ],
 )
 def test_a_mistake_far_down_is_named(column, value, message, small, tmp_path):
-    frame = own().drop(columns=["card", "when"]).astype({column: object})
+    frame = payments().drop(columns=["card", "when"]).astype({column: object})
     frame.loc[1200, column] = value
     with pytest.raises(UserError, match=message):
         load_data(Config(target="fraud", weight="weight"), str(write(frame, tmp_path)), tmp_path)
@@ -116,7 +116,7 @@ def test_a_mistake_far_down_is_named(column, value, message, small, tmp_path):
 
 def test_batches_hold_every_training_row_once_an_epoch(small, tmp_path):
     config = Config(target="fraud", batch_size=64, model="logistic")
-    splits = load_data(config, str(write(own().drop(columns=["card", "when", "weight"]), tmp_path)), tmp_path)
+    splits = load_data(config, str(write(payments().drop(columns=["card", "when", "weight"]), tmp_path)), tmp_path)
     ((model, _),) = build_models(config, splits.meta).values()
     predictor = Predictor({"model": model}, dict(splits.meta))
     batches = training_data(splits.train, predictor.encode_split, config)
@@ -156,7 +156,7 @@ class Crash(keras.callbacks.Callback):
 def test_a_crashed_training_ends_with_the_figures_of_one_that_was_not(small, tmp_path):
     """Dropout and the order of pieces and rows included. Afterwards the run scores the file."""
     config = dataclasses.replace(TOY, target="fraud", group="card", batch_size=64)
-    path = write(own().drop(columns=["when", "weight"]), tmp_path)
+    path = write(payments().drop(columns=["when", "weight"]), tmp_path)
     whole, crashed = (
         runs.start(Project(NAME), config, str(path), tmp_path, tmp_path / folder) for folder in ("whole", "crashed")
     )

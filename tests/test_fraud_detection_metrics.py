@@ -1,4 +1,4 @@
-"""The figures of a detector: against scikit-learn, and against what the words say."""
+"""The figures of a detector, compared with scikit-learn and with their definitions."""
 
 import numpy as np
 import pandas as pd
@@ -21,16 +21,16 @@ def test_ranking_figures_equal_scikit_learn(rows, seed, decimals, weighted):
     weights = random.integers(0, 4, rows).astype(float) if weighted else np.ones(rows)
     weights[:2] = 1
     threshold = float(random.choice(scores))
-    found = ranking_figures(targets, scores, threshold, 0.5, 10.0, 1.0)(weights)
-    assert found["average_precision"] == pytest.approx(average_precision_score(targets, scores, sample_weight=weights))
-    assert found["roc_auc"] == pytest.approx(roc_auc_score(targets, scores, sample_weight=weights))
+    result = ranking_figures(targets, scores, threshold, 0.5, 10.0, 1.0)(weights)
+    assert result["average_precision"] == pytest.approx(average_precision_score(targets, scores, sample_weight=weights))
+    assert result["roc_auc"] == pytest.approx(roc_auc_score(targets, scores, sample_weight=weights))
     alarms = scores >= threshold
-    assert found["f1"] == pytest.approx(f1_score(targets, alarms, sample_weight=weights, zero_division=0))
+    assert result["f1"] == pytest.approx(f1_score(targets, alarms, sample_weight=weights, zero_division=0))
     kept = weights > 0
     precision, recall, _ = precision_recall_curve(targets[kept], scores[kept], sample_weight=weights[kept])
-    assert found["recall_at_precision"] == pytest.approx(recall[precision >= 0.5].max())
+    assert result["recall_at_precision"] == pytest.approx(recall[precision >= 0.5].max())
     missed, false = weights[(targets == 1) & ~alarms].sum(), weights[(targets == 0) & alarms].sum()
-    assert found["cost"] == pytest.approx(1000 * (10 * missed + false) / weights.sum())
+    assert result["cost"] == pytest.approx(1000 * (10 * missed + false) / weights.sum())
 
 
 def test_one_class_only_has_no_figures():
@@ -38,7 +38,7 @@ def test_one_class_only_has_no_figures():
 
 
 def test_threshold_holds_on_the_next_sample():
-    """From 70 positives: better than the argmax of F1 on them, and near the best there is, on a sample of its own."""
+    """Chosen on 70 positives: on another sample it is better than the argmax of F1, and near the best threshold."""
     gained, lost = [], []
     for seed in range(20):
         random = np.random.default_rng(seed)
@@ -69,15 +69,15 @@ def test_threshold_of_equal_scores():
 
 
 def slow_card_precision(cards, days, targets, scores, listed):
-    """As the words say it, day by day."""
+    """The definition, day by day."""
     table = pd.DataFrame({"card": cards, "day": days, "target": targets, "score": scores})
-    blocked, found = set(), []
+    blocked, precisions = set(), []
     for _, day in table.groupby("day"):
         best = day.groupby("card").agg(score=("score", "max"), target=("target", "max"))
         best = best[~best.index.isin(blocked)].sort_values("score", ascending=False).head(listed)
         blocked |= set(best.index[best["target"] == 1])
-        found.append(best["target"].sum() / listed)
-    return np.mean(found)
+        precisions.append(best["target"].sum() / listed)
+    return np.mean(precisions)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -86,8 +86,8 @@ def test_card_precision_as_a_function_of_weights(seed):
     cards, days, scores = random.integers(0, 60, 900), random.integers(0, 5, 900), random.normal(size=900)
     targets = (random.random(900) < 0.1).astype(int)
     figure = card_precision(cards, days, targets, scores, 10)
-    found = figure(np.ones(900))["card_precision_at_100"]
-    assert found == pytest.approx(slow_card_precision(cards, days, targets, scores, 10))
+    whole = figure(np.ones(900))["card_precision_at_100"]
+    assert whole == pytest.approx(slow_card_precision(cards, days, targets, scores, 10))
     kept = random.random(900) < 0.6
     without = slow_card_precision(cards[kept], days[kept], targets[kept], scores[kept], 10)
     assert figure(kept.astype(float))["card_precision_at_100"] == pytest.approx(without)

@@ -70,7 +70,7 @@ def brute_force(table: pd.DataFrame) -> pd.DataFrame:
 def assert_same_features(table: pd.DataFrame) -> None:
     computed, expected = add_features(table), brute_force(table)
     for name in FEATURES[1:]:
-        # Counts and flags exactly; shares and means to the last digits of the float32 they are stored in.
+        # Counts and flags are exact; fractions and means are stored as float32.
         exact = "AVG" not in name and "RISK" not in name
         np.testing.assert_allclose(computed[name], expected[name], rtol=0 if exact else 1e-6, atol=0 if exact else 1e-6)
 
@@ -214,12 +214,12 @@ def test_scenario_3_takes_a_customer_for_14_days():
 
 def test_scenario_3_takes_a_third_of_the_transactions():
     """With three customers all are drawn every day; on the last day a third of that day's transactions is taken."""
-    shares = []
+    counts = []
     for seed in range(20):
         table = simulate(customers=3, terminals=10_000, days=1, seed=seed)
-        shares.append(((table["TX_FRAUD_SCENARIO"] == 3).sum(), len(table) // 3))
-    assert any(expected for _, expected in shares)
-    assert all(count == expected for count, expected in shares)
+        counts.append(((table["TX_FRAUD_SCENARIO"] == 3).sum(), len(table) // 3))
+    assert any(expected for _, expected in counts)
+    assert all(count == expected for count, expected in counts)
 
 
 @pytest.mark.parametrize("sizes", [(2, 10, 1), (3, 1, 1), (3, 2, 0)])

@@ -1,4 +1,4 @@
-"""ULB's table and the handbook's: how they are read and split, and that ours agrees with the handbook's own."""
+"""ULB's table and the handbook's: how they are read and split, and that the generated data agrees with the handbook's."""
 
 import types
 
@@ -8,6 +8,7 @@ import pytest
 import sklearn.datasets
 from scipy.stats import ks_2samp
 
+from common import runs
 from common.errors import UserError
 from common.project import Project
 from projects.fraud_detection import simulate
@@ -144,6 +145,12 @@ def test_a_week_that_the_file_does_not_hold(start, message, handbook):
         load_data(Config(start=start), "handbook", handbook)
 
 
+def test_the_names_of_the_sets_are_listed(tmp_path):
+    with pytest.raises(UserError, match="neither builtin nor handbook nor ulb"):
+        runs.start(Project("fraud_detection"), Config(), "nowhere.csv", tmp_path, tmp_path)
+    assert not list(tmp_path.iterdir()), "a run folder was left behind"
+
+
 def test_the_missing_file_is_named(tmp_path):
     with pytest.raises(UserError, match=r"simulated_transformed\.parquet"):
         load_data(Config(), "handbook", tmp_path)
@@ -156,7 +163,7 @@ def test_the_handbooks_logistic_regression_is_reproduced(datasets):
     from sklearn.metrics import average_precision_score
     from sklearn.preprocessing import StandardScaler
 
-    found = []
+    means = []
     for start in ("2018-07-25", "2018-08-01", "2018-08-08", "2018-08-15"):
         splits = load_data(Config(start=start), "handbook", datasets)
         scaler = StandardScaler().fit(splits.train.inputs)
@@ -165,13 +172,13 @@ def test_the_handbooks_logistic_regression_is_reproduced(datasets):
         scores = model.decision_function(scaler.transform(test.inputs))
         days = (test.cards["time"].to_numpy() // 86_400).astype(int)
         listed = card_precision(test.cards["card"].to_numpy(), days, test.targets, scores)(np.ones(len(test)))
-        found.append([average_precision_score(test.targets, scores), listed["card_precision_at_100"]])
-    assert np.mean(found, axis=0) == pytest.approx([0.623, 0.297], abs=0.005)
+        means.append([average_precision_score(test.targets, scores), listed["card_precision_at_100"]])
+    assert np.mean(means, axis=0) == pytest.approx([0.623, 0.297], abs=0.005)
 
 
 @pytest.fixture(scope="module")
 def whole(datasets) -> pd.DataFrame:
-    """The handbook's own table."""
+    """The handbook's table."""
     path = datasets / "fraud_handbook" / HANDBOOK_FILE
     if not path.exists():
         pytest.skip(f"needs the Fraud Detection Handbook's file {path} (folder: KERAS_PORTFOLIO_DATASETS)")

@@ -5,7 +5,6 @@ from dataclasses import asdict, replace
 from fractions import Fraction
 from itertools import product
 
-import keras
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -13,7 +12,6 @@ from streamlit.testing.v1 import AppTest
 from common import cli, runs
 from common.errors import UserError
 from common.inputs import images
-from common.project import Project
 from projects.super_resolution import blur, encoding, learn, predict, resize
 from projects.super_resolution.config import TOY, Config, recipe
 from projects.super_resolution.data import degraded, list_folder, load_data
@@ -45,9 +43,6 @@ def example(tmp_path_factory):
     """(shrunk, truth) of a real photograph's window."""
     picture = load_data(TOY, "builtin", tmp_path_factory.mktemp("none")).validation.inputs[1]
     return degraded(picture, TOY)
-
-
-# Resizing
 
 
 def test_bicubic_is_matlabs():
@@ -102,26 +97,17 @@ def test_bicubic_on_set5_is_the_published_one(datasets):
     assert len(psnr) == 5 and np.mean(psnr) == pytest.approx(33.66, abs=0.05)
 
 
-# Learning
-
-
-@pytest.mark.parametrize("fold", [2, 3, 4])
-def test_folding_is_undone(fold):
-    picture = np.random.default_rng(0).normal(size=(fold * 5, fold * 7, 3))
-    np.testing.assert_array_equal(encoding.fold_out(encoding.fold_in(picture, fold), fold), picture)
-
-
-def test_turning_is_undone():
-    picture = np.random.default_rng(0).normal(size=(4, 6, 3))
+def test_folding_and_turning_are_undone():
+    picture = np.random.default_rng(0).normal(size=(60, 84, 3))
+    for fold in (2, 3, 4):
+        np.testing.assert_array_equal(encoding.fold_out(encoding.fold_in(picture, fold), fold), picture)
     for view in product(range(4), range(2)):
         np.testing.assert_array_equal(encoding.turned_back(encoding.turned(picture, *view), *view), picture)
 
 
 @pytest.fixture
 def random_network():
-    keras.utils.set_random_seed(0)
-    model = build_model(QUICK, {"fold": 2})
-    random = np.random.default_rng(0)
+    model, random = build_model(QUICK, {"fold": 2}), np.random.default_rng(0)
     model.set_weights([random.normal(0, 0.1, weight.shape) for weight in model.get_weights()])
     return model
 
@@ -154,7 +140,8 @@ def test_pairs_hold_what_was_lost(example):
     assert folded.shape == target.shape == (1, 8, 8, 12)
 
 
-def test_a_network_starts_as_the_linear_estimate():
+def test_a_recipe_can_be_changed_and_a_network_starts_as_the_linear_estimate():
+    assert recipe(Config())["steps"] == 1000 and recipe(Config(steps=5))["steps"] == 5
     model = build_model(QUICK, {"fold": 2})
     assert not np.any(model.predict(np.ones((1, 8, 8, 12)), verbose=0))
 
@@ -268,32 +255,29 @@ def test_slope_rule():
     assert not learn.is_flat(list(1 + noise[:-1])), "too few to tell"
 
 
-def test_recipe_can_be_overruled():
-    assert recipe(Config())["steps"] == 1000 and recipe(Config(steps=5))["steps"] == 5
-
-
-# Runs
-
-
 def test_finished_pictures_are_not_done_again(tmp_path, monkeypatch):
-    project = Project("super_resolution")
-    run = runs.start(project, QUICK, "builtin", tmp_path, tmp_path / "runs")
-    began = []
-    super_resolve = learn.super_resolve
+    """The command is stopped in its second picture: the run stays, and goes on there."""
+    began, super_resolve = [], learn.super_resolve
+    place = tmp_path / "runs" / "super_resolution"
 
     def counted(*args, **keywords):
         began.append(1)
         if len(began) == 2:
-            run.stop_file.touch()
+            (next(place.glob("2*")) / "stop").touch()
         return super_resolve(*args, **keywords)
 
     monkeypatch.setattr(learn, "super_resolve", counted)
-    with pytest.raises(KeyboardInterrupt):
-        cli.train_run(run)
+    command, where = "projects.super_resolution.train", ("--runs-dir", tmp_path / "runs")
+    knobs = {
+        name: getattr(QUICK, name) for name in ("quality", "steps", "width", "blocks", "crop", "pictures", "window")
+    }
+    flags = [word for name, value in knobs.items() for word in (f"--{name}", value)]
+    assert run_here(command, *flags, *where).returncode == cli.INTERRUPTED
+    run = runs.Run(next(place.glob("2*")))
     assert len(began) == 2 and not run.finished and len(run.history) == 1
     kept = run.path / "pictures" / "validation" / "chelsea.png"
     written = kept.stat().st_mtime_ns
-    cli.train_run(run)
+    assert run_here(command, "--resume", run.id, *where).returncode == 0
     assert run.finished and len(began) == 5, "one was stopped; one of validation and two of the test were left"
     assert kept.stat().st_mtime_ns == written
     assert len(run.history) == 2
@@ -307,6 +291,7 @@ def test_a_stored_answer_is_not_learnt_again(trained, monkeypatch):
     assert loaded.predict(raw)["picture"].shape == (80, 80, 3)
     assert loaded.predict({**raw, "scale": 2})["progress"] == 1
     assert loaded.kept({**raw, "scale": 3}) is None and loaded.kept({**raw, "kernel": np.ones((3, 3))}) is None
+    assert json.loads(json.dumps(loaded.meta)) == loaded.meta and len(loaded.meta["examples"]) == 2
 
 
 def test_evaluate_on_another_folder(copied, tmp_path):
@@ -332,9 +317,6 @@ def test_folder_layouts(tmp_path):
     (tmp_path / "BSD68" / "readme.txt").write_text("not a picture")
     splits = load_data(QUICK, str(tmp_path / "BSD68"), tmp_path)
     assert splits.sizes == {"train": 0, "validation": 2, "test": 2}
-
-
-# Bad input
 
 
 @pytest.mark.parametrize(
@@ -457,8 +439,3 @@ def test_page_says_what_it_refuses(trained, page):
     app.selectbox(key="kernel").set_value("estimate").run()
     app.button(key="enlarge").click().run()
     assert not app.exception and json.loads(app.json[0].value)["kernel"] == "bicubic, estimated"
-
-
-def test_meta_is_plain_json(trained):
-    meta = trained("super_resolution").load().meta
-    assert json.loads(json.dumps(meta)) == meta and len(meta["examples"]) == 2

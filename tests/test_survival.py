@@ -374,7 +374,20 @@ def test_ctrl_c_never_shows_a_traceback_of_imports(tmp_path):
         _, errors = process.communicate(timeout=60)
         assert "Traceback" not in errors, errors
         assert process.returncode in (-signal.SIGINT, cli.INTERRUPTED)
-    assert not list(tmp_path.glob("*/*")), "a run that learnt nothing left its folder"
+    left = runs.list_runs(Project(NAME), tmp_path)
+    assert {entry["status"] for entry in left} <= {"unfinished"} and len(left) == len(list(tmp_path.glob("*/*")))
+
+
+def test_a_crash_before_anything_was_learnt_leaves_no_run(tmp_path, monkeypatch):
+    def crash(run):
+        run.log("begun")
+        raise RuntimeError("crash")
+
+    monkeypatch.setattr(cli, "train_run", crash)
+    monkeypatch.setattr(sys, "argv", ["train", "--runs-dir", str(tmp_path)])
+    with pytest.raises(RuntimeError):
+        cli.train_command(f"projects.{NAME}")
+    assert not list(tmp_path.glob("*/*"))
 
 
 def test_output_of_another_encoding_and_a_pipe_that_closes():

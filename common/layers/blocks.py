@@ -184,7 +184,9 @@ def step_model(model: keras.Model) -> keras.Model:
 OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop", "adagrad")
 
 
-def optimizer(name: str = "adam", learning_rate: float = 1e-3, weight_decay: float = 0.0) -> keras.optimizers.Optimizer:
+def make_optimizer(
+    name: str = "adam", learning_rate: float = 1e-3, weight_decay: float = 0.0
+) -> keras.optimizers.Optimizer:
     """One of the optimisers that the lectures compare, by name.
 
     `sgd` has Nesterov momentum 0.9. Weight decay is decoupled (Loshchilov & Hutter 2019) and acts on kernels only:

@@ -1,4 +1,4 @@
-"""Faster recurrent layers on a CPU, where the file that makes them faster is there. A fork may leave it out."""
+"""Faster recurrent layers on a CPU, where common/layers/recurrent.py is present. A fork may leave that file out."""
 
 import importlib
 import importlib.util
@@ -8,7 +8,7 @@ FILE = "common.layers.recurrent"
 
 
 def speed_up(model: Any) -> Any:
-    """Make the recurrent layers of a built or loaded model faster. Returns the same model; see `FILE` for how."""
+    """Make the recurrent layers of a built or loaded model faster. Returns the same model."""
     if importlib.util.find_spec(FILE):
         importlib.import_module(FILE).accelerate(model)
     return model

@@ -34,12 +34,12 @@ def text_batches(part: TextPart, config: Config) -> Stream:
 
     def plan(epoch: int, random: np.random.Generator) -> list[tuple[int, int]]:
         """(number of the reading, number of the piece) for each batch."""
-        first = (epoch + 1) * steps  # counted from 1, as when the figures in the README were measured
+        first = (epoch + 1) * steps  # not epoch * steps: the figures in the README were measured with these numbers
         return [divmod(step, pieces) for step in range(first, first + steps)]
 
     def load(batch: tuple[int, int], random: np.random.Generator) -> tuple:
         reading, piece = batch
-        # Not `random`, which belongs to one batch: all pieces of a reading are moved by the same offset.
+        # `random` belongs to one batch. All pieces of a reading need the same offset, so it has a generator of its own.
         offset = int(np.random.default_rng((config.seed, reading)).integers(margin + 1)) if margin else 0
         starts = np.arange(rows) * stretch + offset + piece * sequence
         ids = np.stack([part.read(int(start), int(start) + sequence + 1) for start in starts])

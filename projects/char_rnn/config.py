@@ -30,7 +30,7 @@ class Config:
 # The smallest setting that still learns something. The tests use it.
 TOY = Config(
     model="gru",
-    characters=250_000,
+    characters=120_000,
     layers=1,
     units=16,
     epochs=2,

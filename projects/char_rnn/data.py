@@ -19,16 +19,16 @@ from common.inputs.vocabulary import UNKNOWN, Vocabulary
 from projects.char_rnn.config import Config
 from projects.char_rnn.encoding import FIRST, decode, describe, encode
 
-# Fractions of the text, in its own order. The test part follows the training part, as in the usual 90/10 split: whoever
-# speaks in the last tenth of tiny Shakespeare begins to speak just before it. If the 5 % for validation were taken from
-# there, an n-gram would lose 0.16 nats on the test part.
+# Fractions of the text, in its own order. The test part follows the training part, as in the usual 90/10 split. The
+# characters of the play in the last tenth of tiny Shakespeare first appear just before it. Without the 5 % before the
+# test part in training, an n-gram loses 0.16 nats on the test part.
 FRACTIONS = {"validation": 0.05, "train": 0.85, "test": 0.10}
 BLOCK = 1000  # characters of a block, the unit of the bootstrap
 CHUNK = 1 << 20  # characters that are counted at a time
-MIN_CHARACTERS = 1000  # of a text that can be cut in three
+MIN_CHARACTERS = 1000  # a shorter text cannot be cut in three
 MAX_SYMBOLS = 5000  # different characters; a file with more holds words or binary data
-IN_MEMORY = 8 << 20  # bytes of a file; a larger one is encoded into a temporary file and read from there
-STDLIB_CHARACTERS = 1_000_000
+IN_MEMORY = 8 << 20  # bytes; a larger file is encoded into a temporary file, and batches are read from there
+STDLIB_CHARACTERS = 1_000_000  # of the set `stdlib`, at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,14 +88,15 @@ def load_data(config: Config, data: str, data_dir: Path) -> Splits:
 def split_text(config: Config, pieces: Iterable[str], name: str, title: str, file: BinaryIO | None = None) -> Splits:
     """Cut a text in three. The inputs of each split are a `TextPart`, its rows are blocks, which the bootstrap draws.
 
-    pieces: the text, piece by piece. title: how the report names it. file: where ids are kept that are too many for
-    memory. `meta` holds the vocabulary: the characters of the training part, in the order in which the text has them.
+    pieces: the text, piece by piece. title: how the report names it. file: where the ids are kept when they are too
+    many for memory. `meta` holds the vocabulary: the characters of the training part, in the order in which they first
+    appear in the text.
     """
     ids, all_symbols, sha256 = encode_all(_first(pieces, config.characters), file, config.jamo, name)
     characters = len(ids) if isinstance(ids, np.ndarray) else ids.seek(0, os.SEEK_END) // 2
     if characters < MIN_CHARACTERS:
         count = "is empty" if not characters else f"has {characters:,} character{'s' if characters > 1 else ''}"
-        raise UserError(f"{name} {count}; expected at least {MIN_CHARACTERS:,}: to train on, to choose by, to test on.")
+        raise UserError(f"{name} {count}; expected at least {MIN_CHARACTERS:,} for training, validation and test.")
     edges = [0, *(int(characters * part) for part in np.cumsum(list(FRACTIONS.values()))[:2]), characters]
     limits = dict(zip(FRACTIONS, itertools.pairwise(edges), strict=True))
     known = np.flatnonzero(counts(TextPart(ids, *limits["train"]), len(all_symbols)))
@@ -162,7 +163,10 @@ def read_labelled(path: Path, vocabulary: Vocabulary, jamo: bool) -> tuple[TextP
 
 
 def choose_examples(part: TextPart, meta: dict[str, Any], count: int = 4) -> list[dict[str, Any]]:
-    """Prompts: beginnings of lines from places spread over a part. A single word gives its first letter."""
+    """Raw inputs whose prompts are beginnings of lines, from places spread over a part.
+
+    A text of less than 100 characters is a single word (`hello`): its prompt is the first letter.
+    """
 
     def text(start: int, stop: int) -> str:
         return decode(part.read(start, stop), Vocabulary.from_json(meta["vocabulary"]), meta["jamo"])

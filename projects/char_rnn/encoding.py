@@ -15,6 +15,7 @@ from common.inputs.vocabulary import Vocabulary
 
 FIRST = Vocabulary().first  # id of the first known character
 MAX_PROMPT, MAX_LENGTH = 10_000, 100_000  # characters that are read and written
+# What a raw input holds besides its prompt; see `Predictor.stream`.
 DEFAULTS = {"length": 500, "temperature": 0.8, "top_k": 0, "top_p": 1.0, "seed": 0, "stop": ""}
 
 

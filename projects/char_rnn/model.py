@@ -16,9 +16,10 @@ MAX_NORM = 1.0  # gradients with a larger norm are scaled down to it: they somet
 def build_network(config: Config, meta: dict) -> keras.Model:
     """The network: [ids (batch, time), states …] -> [logits (batch, time, symbols), states …].
 
-    The logits are those of the next character. A state has the shape (batch, units). Zeros start a text, and the states
-    after one piece of a text go in with the next piece. So the same network is trained on long texts, scored over a
-    whole text, and writes one character at a time. The one-hot input of padding and of unknown characters is all zeros.
+    The logits are those of the next character. A state has the shape (batch, units). At the beginning of a text the
+    states are zeros. The states after one piece of a text are the input states of the next piece. So the same network
+    is trained on long texts, scored over a whole text, and writes one character at a time. The one-hot input of padding
+    and of unknown characters is all zeros.
     """
     symbols = len(meta["vocabulary"]["symbols"])
     ids = keras.Input((None,), dtype="int32", name="ids")
@@ -27,7 +28,7 @@ def build_network(config: Config, meta: dict) -> keras.Model:
     else:
         # Padding and unknown characters are rows of zeros. Negative ids would count from the end in an ONNX export.
         x = keras.ops.one_hot(ids, FIRST + symbols)[..., FIRST:]
-    if config.dropout:  # drops whole characters, so that the network learns what to do about an unknown one
+    if config.dropout:  # blanks whole characters, so that the network learns to read on after an unknown one
         x = layers.Dropout(BLANK, noise_shape=(None, None, 1), name="blank")(x)
     names = ("h", "c") if config.model == "lstm" else ("h",)
     states = [[keras.Input((config.units,), name=f"{name}_{i + 1}") for name in names] for i in range(config.layers)]

@@ -10,7 +10,7 @@ from projects.char_rnn.encoding import targets_of
 from projects.char_rnn.metrics import Scored, Sums, block_sums
 
 PROBABILITIES = 4_000_000  # numbers in the distributions that are in memory at once
-MAX_CHARACTERS = 3_000_000  # at the end of the training text; the counts of more would not fit into memory
+MAX_CHARACTERS = 3_000_000  # the n-gram counts the last ones of the training text; more would not fit into memory
 ORDERS = (4, 5, 6, 7, 8, 10, 12)  # lengths of the longest context that are tried on validation
 
 
@@ -23,7 +23,7 @@ class KneserNey:
     distribution.
 
     A context of k characters is numbered by the number of its last k - 1 characters and the character before them. So
-    contexts are found exactly, by k binary searches.
+    a context is found exactly, by k binary searches.
     """
 
     def __init__(self, ids: np.ndarray, symbols: int, longest: int = max(ORDERS)):

@@ -25,8 +25,8 @@ class Predictor:
     def __init__(self, networks: dict[str, Any], meta: dict[str, Any]):
         self.networks, self.meta = networks, meta
         self.vocabulary, self.jamo = Vocabulary.from_json(meta["vocabulary"]), meta["jamo"]
-        self._loops: dict[bool, Any] = {}
-        self._inside: Any = None
+        self._loops: dict[bool, Any] = {}  # the compiled loops, without and with top-k and top-p
+        self._inside: Any = None  # the network with its hidden states as further outputs
 
     @property
     def examples(self) -> list[dict[str, Any]]:

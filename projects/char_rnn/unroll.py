@@ -4,7 +4,7 @@
     LSTM        i, f, o = sigmoid(W x_t + U h_(t-1) + b),  g = tanh(…),
                 c_t = f c_(t-1) + i g,  h_t = o tanh(c_t)                                (Hochreiter & Schmidhuber 1997)
     GRU         z, r = sigmoid(…),  g = tanh(W x_t + r (U h_(t-1) + b_r) + b),
-                h_t = z h_(t-1) + (1 - z) g                                              (Cho et al. 2014; reset after)
+                h_t = z h_(t-1) + (1 - z) g                                             (Cho et al. 2014; r as in Keras)
     output      y_t = W_hy h_t + b_y,  p_t = softmax(y_t),  loss_t = -log p_t[target]
 
 The weights are the same at every step. The states begin at zero.

@@ -1,11 +1,11 @@
-"""Generated card transactions with fraud labels: nobody's purchases, made by a published recipe.
+"""Generated card transactions with fraud labels, made by a published recipe.
 
 The recipe is the "Transaction data simulator" and the "Baseline feature transformation" of Le Borgne, Siblini, Lebichot
 and Bontempi, "Reproducible Machine Learning for Credit Card Fraud Detection - Practical Handbook" (2022), chapter 3,
 https://fraud-detection-handbook.github.io/fraud-detection-handbook/. The method is theirs; the code is written afresh.
 
-What it is not: real payments, or the handbook's own data file (other random numbers, same distribution). Fraud here
-follows three simple rules, so a score reached on it says nothing about fraud in the world.
+These are no real payments, and not the handbook's data file: the distribution is the same, the random numbers are
+others. Fraud follows three simple rules, so a score on this data says nothing about fraud in the world.
 """
 
 import numpy as np
@@ -13,19 +13,19 @@ import pandas as pd
 from scipy.spatial import cKDTree
 
 SECONDS_PER_DAY = 86_400
-SIDE = 100.0  # customers and terminals lie in a square of this side; it has no unit
-RADIUS = 5.0  # how far a customer goes to a terminal
+SIDE = 100.0  # side of the square in which customers and terminals lie; it has no unit
+RADIUS = 5.0  # largest distance between a customer and a terminal, in the unit of SIDE
 MAX_GENUINE_AMOUNT = 220.0  # scenario 1: every larger amount is fraud
-TERMINALS_PER_DAY, TERMINAL_FRAUD_DAYS = 2, 28  # scenario 2: terminals that fall to a fraudster, and for how long
-CUSTOMERS_PER_DAY, CUSTOMER_FRAUD_DAYS = 3, 14  # scenario 3: customers whose card details leak, and for how long
+TERMINALS_PER_DAY, TERMINAL_FRAUD_DAYS = 2, 28  # scenario 2: terminals that are compromised on each day, for how long
+CUSTOMERS_PER_DAY, CUSTOMER_FRAUD_DAYS = 3, 14  # scenario 3: customers whose card leaks on each day, for how long
 WINDOWS = (1, 7, 30)  # days
-WORLD_SEED = 4  # of 20 seeds tried, one of four whose customers, by chance, come as close to the handbook's own as 0.02
+WORLD_SEED = 4  # one of four seeds, of 20, whose columns are within a KS distance of 0.02 of the handbook's file
 DELAY = 7  # days until it is known whether a transaction was fraud
 
 CUSTOMER_FEATURES = tuple(f"CUSTOMER_ID_{kind}_{w}DAY_WINDOW" for w in WINDOWS for kind in ("NB_TX", "AVG_AMOUNT"))
 TERMINAL_FEATURES = tuple(f"TERMINAL_ID_{kind}_{w}DAY_WINDOW" for w in WINDOWS for kind in ("NB_TX", "RISK"))
 FEATURES = ("TX_AMOUNT", "TX_DURING_WEEKEND", "TX_DURING_NIGHT", *CUSTOMER_FEATURES, *TERMINAL_FEATURES)
-"""The 15 columns a model may look at."""
+"""The 15 columns that a model may use."""
 
 NEEDED = ("TX_DATETIME", "TX_TIME_SECONDS", "CUSTOMER_ID", "TERMINAL_ID", "TX_AMOUNT", "TX_FRAUD")
 
@@ -35,18 +35,18 @@ def simulate(
 ) -> pd.DataFrame:
     """Draw the transactions of `customers` at `terminals` over `days` days, frauds included.
 
-    Returns one row per transaction in order of time, about 1.94 times customers * days of them:
+    Returns one row for each transaction, in the order of time, about 1.94 * customers * days rows:
     TRANSACTION_ID int32, the row number; TX_DATETIME datetime64[ns]; CUSTOMER_ID and TERMINAL_ID int32, from 0;
     TX_AMOUNT float32, whole cents; TX_TIME_SECONDS and TX_TIME_DAYS int32, since midnight of `start`;
-    TX_FRAUD int8, 0 or 1; TX_FRAUD_SCENARIO int8, 0 for a genuine transaction, else the rule 1-3 that made it fraud.
+    TX_FRAUD int8, 0 or 1; TX_FRAUD_SCENARIO int8, 0 for a genuine transaction, else the scenario 1-3 of the fraud.
 
-    The same arguments give the same table (with one NumPy version). The size given by default is the handbook's and
-    gives 1.773 million rows (standard deviation over 20 seeds: 0.015 million), 0.845 % of them fraud (0.012 %); the
-    handbook's own draw has 1.754 million and 0.837 %. Fraud is a fixed number of terminals and customers a day, so a
-    smaller table has more of it: 3.9 % with 1000 customers and 2000 terminals. With few terminals a customer may have
-    none in reach, and then makes no transactions. The time of day in `start` is ignored.
+    The same arguments give the same table (with one NumPy version). The default size is the handbook's. It gives 1.773
+    million rows (standard deviation over 20 seeds: 0.015 million), 0.845 % of them fraud (0.012 %); the handbook's file
+    has 1.754 million and 0.837 %. The number of compromised terminals and cards a day is fixed, so a smaller table has
+    more fraud: 3.9 % with 1000 customers and 2000 terminals. A customer without a terminal in reach makes no
+    transactions. The time of day in `start` is ignored.
 
-    Raises ValueError for fewer customers or terminals than one day's fraud needs (3 and 2), or for no days.
+    Raises ValueError for fewer customers or terminals than the fraud of one day needs (3 and 2), or for no days.
     """
     if customers < CUSTOMERS_PER_DAY or terminals < TERMINALS_PER_DAY or days < 1:
         raise ValueError(
@@ -58,7 +58,7 @@ def simulate(
     scenario = np.zeros(len(day), np.int8)
     scenario[amount > MAX_GENUINE_AMOUNT] = 1
     scenario[_at_fraudulent_terminal(day, terminal, terminals, days, rng)] = 2
-    _leak_customers(day, customer, amount, scenario, customers, days, rng)  # last: its label overrides the others
+    _leak_customers(day, customer, amount, scenario, customers, days, rng)  # the last, so its label overrides others
     seconds = day * SECONDS_PER_DAY + second
     midnight = np.datetime64(pd.Timestamp(start).normalize(), "ns")
     return pd.DataFrame(
@@ -77,21 +77,21 @@ def simulate(
 
 
 def _genuine(customers: int, terminals: int, days: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-    """Day, second of the day, customer, terminal and amount of every transaction before fraud, in order of time."""
+    """Day, second of the day, customer, terminal and amount of each transaction before fraud, in the order of time."""
     home = rng.uniform(0, SIDE, (customers, 2))
     mean_amount = rng.uniform(5, 100, customers)
     mean_per_day = rng.uniform(0, 4, customers)
     places = rng.uniform(0, SIDE, (terminals, 2))
     in_reach = cKDTree(places).query_ball_point(home, RADIUS, return_sorted=True)
     choices = np.array([len(ids) for ids in in_reach])
-    first = np.cumsum(choices) - choices  # where a customer's terminals begin in the flat list
+    first = np.cumsum(choices) - choices  # index of each customer's first terminal in the flat list
     flat = np.concatenate([np.asarray(ids, np.int64) for ids in in_reach])
     mean_per_day[choices == 0] = 0
 
     made = rng.poisson(mean_per_day, (days, customers)).ravel()
     day, customer = np.divmod(np.repeat(np.arange(days * customers), made), customers)
     second = rng.normal(SECONDS_PER_DAY / 2, 20_000, len(day)).astype(np.int64)
-    kept = (second > 0) & (second < SECONDS_PER_DAY)  # the recipe drops a time outside the day: 3 % of them
+    kept = (second > 0) & (second < SECONDS_PER_DAY)  # the recipe drops times outside the day: 3 %
     day, second, customer = day[kept], second[kept], customer[kept]
     order = np.argsort(day * SECONDS_PER_DAY + second, kind="stable")
     day, second, customer = day[order], second[order], customer[order]
@@ -107,7 +107,7 @@ def _genuine(customers: int, terminals: int, days: int, rng: np.random.Generator
 def _at_fraudulent_terminal(
     day: np.ndarray, terminal: np.ndarray, terminals: int, days: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Scenario 2: which transactions happen at a terminal on its drawing day or one of the 27 days after it."""
+    """Scenario 2: which transactions are at a terminal on the day it was drawn or on one of the 27 days after it."""
     fraudulent = np.zeros((terminals, days + TERMINAL_FRAUD_DAYS), bool)
     for today in range(days):
         drawn = rng.choice(terminals, TERMINALS_PER_DAY, replace=False)
@@ -124,9 +124,9 @@ def _leak_customers(
     days: int,
     rng: np.random.Generator,
 ) -> None:
-    """Scenario 3, in place: a third of the next 14 days' transactions of the customers drawn cost five times as much.
+    """Scenario 3, in place: a third of the transactions of the drawn customers in 14 days cost five times as much.
 
-    The third is taken of the day's three customers together, so one of them may have more and another less of it.
+    The third is drawn among the transactions of the day's three customers together, not of each of them.
     """
     by_customer = np.argsort(customer, kind="stable")
     key = customer[by_customer] * days + day[by_customer]
@@ -143,17 +143,17 @@ def _leak_customers(
 def add_features(transactions: pd.DataFrame) -> pd.DataFrame:
     """A copy of `transactions` with the 14 columns of FEATURES that are computed, not recorded.
 
-    Needs the columns TX_DATETIME (datetime), TX_TIME_SECONDS (whole seconds since any moment, never decreasing),
-    CUSTOMER_ID and TERMINAL_ID (of any kind), TX_AMOUNT and TX_FRAUD (0 or 1); keeps all others and the index.
+    It needs the columns TX_DATETIME (datetime), TX_TIME_SECONDS (whole seconds since any moment, never decreasing),
+    CUSTOMER_ID and TERMINAL_ID (of any kind), TX_AMOUNT and TX_FRAUD (0 or 1). Other columns and the index stay.
 
     TX_DURING_WEEKEND, TX_DURING_NIGHT (before 7 o'clock): int8, 0 or 1. All others float32, for w = 1, 7, 30 days:
-    CUSTOMER_ID_NB_TX and _AVG_AMOUNT: the customer's transactions in (t - w, t] up to this row, and their mean amount;
-    TERMINAL_ID_NB_TX and _RISK: the terminal's transactions in (t - 7 - w, t - 7] and the share of fraud among them, 0
-    where there are none; 7 days pass before a fraud is known. Before the first row there is nothing: windows that reach
-    back beyond it (up to 37 days) are smaller than they should be.
+    CUSTOMER_ID_NB_TX and _AVG_AMOUNT: the number of the customer's transactions in (t - w, t] up to this row, and their
+    mean amount. TERMINAL_ID_NB_TX and _RISK: the number of the terminal's transactions in (t - 7 - w, t - 7], and the
+    fraction of fraud among them (0 without any). It takes 7 days until a fraud is known. Windows that begin before the
+    first row (up to 37 days back) hold less than they would with earlier data.
 
-    Of rows with equal times the later one counts the earlier, not the other way round. Counts and risks are exact;
-    averages carry the rounding of a float64 running sum over the whole table, far below a cent for amounts as here.
+    Among rows with equal times a later row counts the earlier ones, and not the other way round. Counts and risks are
+    exact. Averages have the rounding of a float64 running sum over the whole table, which is far below a cent.
 
     Raises ValueError for a missing column, a missing or infinite value, a wrong type, or rows out of order.
     """
@@ -185,16 +185,16 @@ def add_features(transactions: pd.DataFrame) -> pd.DataFrame:
 
 
 def _windows(group: pd.Series, seconds: np.ndarray, values: np.ndarray, delay: int) -> list[np.ndarray]:
-    """For each w of WINDOWS the count and the mean of the group's values in (t - delay - w, t - delay] days."""
+    """For each w of WINDOWS: the number and the mean of the group's values in (t - delay - w, t - delay] days."""
     code = pd.factorize(group)[0].astype(np.int64)
-    order = np.argsort(code, kind="stable")  # rows come sorted by time, so this sorts by (group, time)
-    # One number says group and time. The groups lie further apart than time and window together can reach, so that
-    # what is searched for a row always falls among or just before the rows of its own group.
+    order = np.argsort(code, kind="stable")  # the rows are sorted by time, so this sorts by (group, time)
+    # The key is one number for group and time. The distance between two groups is larger than times and windows reach,
+    # so the search for a row ends among the rows of its group or just before them.
     reach = (delay + max(WINDOWS)) * SECONDS_PER_DAY
     span = int(np.ptp(seconds)) + reach + 1 if len(seconds) else 1
     key = code[order] * span + (seconds[order] - seconds[:1])
     total = np.concatenate([[0.0], np.cumsum(values[order])])
-    # Without a delay the window ends with the row itself; a search would also take in later rows of the same second.
+    # Without a delay the window ends with the row itself. A search would include later rows of the same second.
     end = np.searchsorted(key, key - delay * SECONDS_PER_DAY, "right") if delay else np.arange(1, len(key) + 1)
     result = []
     for w in WINDOWS:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from common.errors import UserError
-from common.evaluation import probabilities
+from common.evaluation import softmax
 from common.inputs.images import MAX_PIXELS, picture_header, read_picture
 from projects.image_classification.augment import augment
 from projects.image_classification.config import Config
@@ -133,7 +133,7 @@ def encode(raw: dict[str, Any], meta: dict[str, Any]) -> np.ndarray:
 def decode(logits: np.ndarray, classes: list[str]) -> list[dict[str, Any]]:
     """Calibrated logits (n, classes) -> for each row {"label", "probability", "classes": the ANSWERED likeliest}."""
     answers = []
-    for row in probabilities(logits):
+    for row in softmax(logits):
         order = np.argsort(-row, kind="stable")[:ANSWERED]
         likeliest = {classes[k]: float(row[k]) for k in order}
         answers.append({"label": classes[order[0]], "probability": float(row[order[0]]), "classes": likeliest})

@@ -15,7 +15,7 @@ import pandas as pd
 from common import report
 from common.cli import evaluate_command
 from common.data import Source, Split, Splits, load_splits, once_per_splits
-from common.evaluation import best_temperature, classification_figures, probabilities, score_table
+from common.evaluation import best_temperature, classification_figures, score_table, softmax
 from common.inputs.images import picture_text, text_picture
 from common.report import Report
 from common.runs import Run
@@ -55,12 +55,12 @@ def evaluate(run: Run, data: str | None = None) -> Report:
         notes += [f"Left out: {'; '.join(left_out[:20])} ({len(left_out)} files)."] if left_out else []
     else:
         test, looks = splits.open_test(run)
-    scores = {config.model: probabilities(predictor.score(test.inputs))}
+    scores = {config.model: softmax(predictor.score(test.inputs))}
     scores |= {name: score(test.inputs) for name, score in scorers.items()}
     model, *others = (classification_figures(test.targets, values) for values in scores.values())
     named = dict(zip(scorers, others, strict=True))
     table = score_table(model, named, DIRECTIONS, test.weights, test.units, seed=config.seed)
-    validation = probabilities(predictor.score(splits.validation.inputs))
+    validation = softmax(predictor.score(splits.validation.inputs))
     classes, answers = predictor.classes, scores[config.model].argmax(axis=1)
     errors, by_class = errors_table(test, scores[config.model], predictor), classes_table(test, answers, classes)
     figures = {
@@ -150,7 +150,7 @@ def baselines(splits: Splits) -> dict[str, Scorer]:
         "majority": lambda inputs: np.tile(frequencies, (len(inputs), 1)),
         "logistic_regression": lambda inputs: linear.predict_proba(features(inputs, shape)),
         "nearest_neighbours": lambda inputs: neighbours.predict_proba(components(inputs)),
-        "svc": lambda inputs: probabilities(margins(components(inputs)) / temperature),
+        "svc": lambda inputs: softmax(margins(components(inputs)) / temperature),
     }
 
 

@@ -30,7 +30,7 @@ def build_model(config: Config, meta: dict) -> keras.Model:
     model = keras.Model(pixels, logits, name=config.model)
     optimizer = "sgd" if config.recipe == "alexnet" else "adamw"
     model.compile(
-        optimizer=blocks.optimizer(optimizer, config.learning_rate, config.weight_decay),
+        optimizer=blocks.make_optimizer(optimizer, config.learning_rate, config.weight_decay),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
         jit_compile=gpu() is not None,

@@ -6,7 +6,6 @@ differs here.
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -43,28 +42,6 @@ def last_fold(config: Config, kernel: np.ndarray | None) -> int:
     return (scales[-1] / scales[-2]).numerator
 
 
-@dataclass
-class Progress:
-    """How far the learning is. done: the fraction of the work that is over. loss: the mean over the last steps."""
-
-    picture: np.ndarray
-    kernel: str
-    began: float
-    done: float = 0.0
-    loss: float | None = None
-
-    def answer(self) -> dict[str, Any]:
-        """The answer so far, as `super_resolve` yields it."""
-        seconds = time.perf_counter() - self.began
-        return {
-            "picture": self.picture,
-            "progress": min(self.done, 0.999),
-            "loss": self.loss,
-            "seconds": seconds,
-            "kernel": self.kernel,
-        }
-
-
 def super_resolve(
     low: np.ndarray, config: Config, kernel: np.ndarray | str | None = None, previews: bool = True
 ) -> Iterator[dict[str, Any]]:
@@ -76,15 +53,20 @@ def super_resolve(
     only at the end. Closing the generator ends the learning.
     """
     began = time.perf_counter()
-    kernel, kernel_name = resolve_kernel(kernel, low, config.scale)
+    kernel, name = resolve_kernel(kernel, low, config.scale)
     knobs, scales = recipe(config), stages(config, kernel)
     small = to_ycbcr(low.astype(float))
     shape = (low.shape[0] * config.scale, low.shape[1] * config.scale)
-    progress = Progress(as_uint8(to_rgb(enlarge(small, config.scale, shape, kernel))), kernel_name, began)
+    picture = as_uint8(to_rgb(enlarge(small, config.scale, shape, kernel)))
     networks = [1] * (knobs["rounds"] - 1) + [knobs["networks"]]  # of each round
     fraction = 1 / (len(scales) * sum(networks))  # of the whole work, for one network
-    source, reached = small, Fraction(1)
-    yield progress.answer()
+    source, reached, loss, done = small, Fraction(1), None, 0.0
+
+    def answer(progress: float) -> dict[str, Any]:
+        seconds = time.perf_counter() - began
+        return {"picture": picture, "progress": progress, "loss": loss, "seconds": seconds, "kernel": name}
+
+    yield answer(0.0)
     for stage, scale in enumerate(scales):
         factor, reached = scale / reached, scale
         base = enlarge(source, factor, tuple(round(side * scale) for side in small.shape[:2]), kernel)
@@ -96,23 +78,22 @@ def super_resolve(
                 keras.utils.set_random_seed(seed)
                 model = build_model(config, {"fold": factor.numerator})
                 pairs = Pairs(sources, factor, knobs["crop"], kernel, np.random.default_rng(seed))
-                before = progress.done
-                for learnt, loss in train_on_crops(model, pairs, config):
-                    last = progress.done
-                    progress.done, progress.loss = before + fraction * (1 - ANSWER_FRACTION) * learnt, loss
-                    if previews and int(PREVIEWS * progress.done) > int(PREVIEWS * last):
+                before = done
+                for learnt, loss in train_on_crops(model, pairs, config):  # noqa: B007
+                    last, done = done, before + fraction * (1 - ANSWER_FRACTION) * learnt
+                    if previews and int(PREVIEWS * done) > int(PREVIEWS * last):
                         drafts = [*corrections, correction(model, base, pairs.fold, ensemble=False)]
-                        progress.picture = as_uint8(to_rgb(imresize(base + np.mean(drafts, axis=0), shape)))
-                    yield progress.answer()
+                        picture = as_uint8(to_rgb(imresize(base + np.mean(drafts, axis=0), shape)))
+                    yield answer(done)
                 corrections.append(correction(model, base, pairs.fold))
-                progress.done = before + fraction
-                yield progress.answer()
-            answer = base + np.mean(corrections, axis=0)
-            answer = back_project(answer, small, scale, FINAL_BACK_PROJECTIONS, kernel)
-            sources = [source, answer]
-        source = answer
-    progress.picture = as_uint8(to_rgb(source))
-    yield {**progress.answer(), "progress": 1.0}
+                done = before + fraction
+                yield answer(min(done, 0.999))
+            large = base + np.mean(corrections, axis=0)
+            large = back_project(large, small, scale, FINAL_BACK_PROJECTIONS, kernel)
+            sources = [source, large]
+        source = large
+    picture = as_uint8(to_rgb(source))
+    yield answer(1.0)
 
 
 def train_on_crops(model: Any, pairs: Pairs, config: Config) -> Iterator[tuple[float, float]]:

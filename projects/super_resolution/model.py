@@ -36,7 +36,7 @@ def build_model(config: Config, meta: dict) -> keras.Model:
             0.0, max(knobs["steps"], WARM_UP + 1), alpha=0.01, warmup_target=rate, warmup_steps=WARM_UP
         )
     # Without XLA, which makes small convolutions slower on a CPU.
-    model.compile(blocks.optimizer("adam", rate), loss=weighted_error(meta["fold"]), jit_compile=False)
+    model.compile(blocks.make_optimizer("adam", rate), loss=weighted_error(meta["fold"]), jit_compile=False)
     model.optimizer.build(model.trainable_variables)  # else Keras traces the training step twice
     return model
 

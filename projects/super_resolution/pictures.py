@@ -21,12 +21,7 @@ HISTORY = ("loss", "val_psnr", "val_ssim", "bicubic_psnr", "seconds")  # columns
 
 
 def enlarge_all(
-    pictures: list[Picture],
-    config: Config,
-    folder: Path,
-    run: Run,
-    callbacks: Iterable = (),
-    history: bool = False,
+    pictures: list[Picture], config: Config, folder: Path, run: Run, callbacks: Iterable = (), history: bool = False
 ) -> list[dict[str, Any]]:
     """Enlarge and score each picture, and keep the answer and its figures in `folder`. What is kept is not done again.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from common.data import SHARES, Source, Split, Splits, hold_out_tenth, split_rows
+from common.data import Source, Split, Splits, hold_out_tenth, split_rows
 from common.errors import UserError
 from common.files import file_sha256
 from common.inputs.tables import as_categories, check_columns, read_header, read_table
@@ -54,7 +54,7 @@ def _builtin(config: Config) -> Splits:
     targets = rows["language"].map({code: i for i, code in enumerate(languages)}).to_numpy()
     concepts = rows["concept"].to_numpy()
     texts = rows["text"].tolist()
-    parts = split_rows(targets, groups=concepts, shares=SHARES, seed=0)
+    parts = split_rows(targets, groups=concepts, seed=0)
     source = Source(
         name="builtin",
         source=f"Unicode CLDR as Babel {babel.__version__} brings it: {len(rows):,} names of territories, languages, "
@@ -168,7 +168,7 @@ def split_texts(config: Config, texts: Sequence[str], labels: Sequence[str], sou
         rest, test = list(folds)[config.fold - 1]
         parts = [*(rest[rows] for rows in hold_out_tenth(targets[rest], config.seed)), test]
     else:
-        parts = list(split_rows(targets, shares=SHARES, seed=config.seed))
+        parts = list(split_rows(targets, seed=config.seed))
     splits = [Split([texts[i] for i in part], targets[part]) for part in parts]
     about = f"{source.source} {len(texts):,} distinct texts; {left_out:,} empty or repeated ones removed."
     return with_meta(config, splits, dataclasses.replace(source, source=about), classes)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from common.errors import UserError
-from common.evaluation import best_temperature, probabilities
+from common.evaluation import best_temperature, softmax
 from common.inputs.sequences import Ragged, bucket_limits
 from common.inputs.vocabulary import UNKNOWN, Vocabulary
 from projects.text_classification.config import Config
@@ -119,7 +119,7 @@ def encode(texts: Sequence[str], meta: dict[str, Any], name: str) -> Ragged:
 
 def decode(logits: np.ndarray, meta: dict[str, Any]) -> pd.DataFrame:
     """Calibrated logits (texts, classes) -> a table with the columns predicted and probability."""
-    likely = probabilities(logits)
+    likely = softmax(logits)
     return pd.DataFrame(
         {"predicted": [meta["classes"][k] for k in likely.argmax(axis=1)], "probability": likely.max(axis=1)}
     )
@@ -156,7 +156,7 @@ def best_mix(logits: np.ndarray, targets: np.ndarray) -> float:
 
     def loss(mix: float) -> float:
         both = mixed(logits, mix)
-        likely = probabilities(both / best_temperature(both, targets))
+        likely = softmax(both / best_temperature(both, targets))
         return log_loss(targets, likely, labels=range(likely.shape[1]))
 
     return round(float(minimize_scalar(loss, bounds=(0, 1), method="bounded", options={"xatol": 0.01}).x), 2)

@@ -14,7 +14,7 @@ import pandas as pd
 from common import report
 from common.cli import evaluate_command
 from common.data import Source, Split, Splits, load_splits, once_per_splits
-from common.evaluation import best_temperature, classification_figures, probabilities, score_table
+from common.evaluation import best_temperature, classification_figures, score_table, softmax
 from common.files import file_sha256
 from common.report import Report
 from common.runs import Run
@@ -43,15 +43,13 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     else:
         test, looks = splits.open_test(run)
     logits, validation_logits = predictor.logits(test.inputs), predictor.logits(splits.validation.inputs)
-    answers = {config.model: probabilities(predictor.calibrated(logits))}
+    answers = {config.model: softmax(predictor.calibrated(logits))}
     answers |= parts_alone(sorted(predictor.networks), logits, validation_logits, splits.validation.targets)
     answers |= {name: score(test.inputs) for name, score in scorers.items()}
     figures = {name: classification_figures(test.targets, values) for name, values in answers.items()}
     model = figures.pop(config.model)
     table = score_table(model, figures, DIRECTIONS, test.weights, test.units, seed=config.seed)
-    chosen_by = classification_figures(
-        splits.validation.targets, probabilities(predictor.calibrated(validation_logits))
-    )
+    chosen_by = classification_figures(splits.validation.targets, softmax(predictor.calibrated(validation_logits)))
     classes, answered = predictor.meta["classes"], answers[config.model]
     sample = test.inputs[:2000]
     return Report(
@@ -131,7 +129,7 @@ def parts_alone(
     if len(names) == 1:
         return {}
     return {
-        f"{name}_alone": probabilities(part / best_temperature(validation_part, targets))
+        f"{name}_alone": softmax(part / best_temperature(validation_part, targets))
         for name, part, validation_part in zip(names, logits, validation_logits.astype(float), strict=True)
     }
 

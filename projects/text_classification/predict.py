@@ -17,7 +17,7 @@ import pandas as pd
 from common import cli, runs
 from common.data import Split
 from common.errors import UserError
-from common.evaluation import best_temperature, probabilities
+from common.evaluation import best_temperature, softmax
 from common.inputs.sequences import Ragged
 from common.inputs.tables import check_columns, score_table_file
 from common.inputs.vocabulary import UNKNOWN
@@ -95,7 +95,7 @@ class Predictor:
         carried_by: the `contributions` to this label. Raises UserError for an empty text.
         """
         text = checked(raw)
-        likely = probabilities(self.score([text]))[0]
+        likely = softmax(self.score([text]))[0]
         order = np.argsort(-likely)[:5]
         label = int(order[0])
         return {

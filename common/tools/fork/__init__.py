@@ -53,7 +53,7 @@ def fork(
             shutil.copyfile(ROOT / path, folder / path)
         for path, text in texts.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / path).write_text(text, encoding="utf-8")
+            (folder / path).write_text(text, encoding="utf-8", newline="\n")
         if run:
             write_run(run, folder)
         _commit(folder, title or project.card.TITLE["en"])

@@ -76,7 +76,7 @@ def left_behind(project: Project, study: str, files: set[str]) -> str:
     if f"projects/{project.name}/standard.py" not in files:
         standard = getattr(project.card, "STANDARD", {})
         commands += [f"`--data {data}`" for data in standard if f"--data {data}" in study]
-    return f"These commands of the case study work there alone: {', '.join(commands)}.\n" if commands else ""
+    return f"These commands of the case study need keras-portfolio itself: {', '.join(commands)}.\n" if commands else ""
 
 
 def without_others(text: str, others: set[str]) -> str:
@@ -167,6 +167,7 @@ def pyproject(project: Project, directory: str, title: str | None, sources: dict
     for optional in tomllib.loads(text)["project"]["optional-dependencies"]:
         if optional not in {"test", *extras}:
             text = re.sub(rf"(?m)^{optional} = .*\n", "", text)
+            text = re.sub(rf'(?m)^\s+"{optional}: .*\n', "", text)  # the marker of the tests that need it
     for package in unneeded_packages(text, sources):
         line = rf'"{package}(?![\w.-])[^"]*"'
         text = re.sub(rf"(?m)^\s+{line},.*\n", "", text)

@@ -43,7 +43,7 @@ README = """# {title}
 
 {first}
 
-To run it, with Python 3.11 to 3.13:
+To install it, train, open the page and run the tests, with Python 3.11 to 3.13:
 
 ```
 python -m venv .venv && source .venv/bin/activate      # Windows: python -m venv .venv, then .venv\\Scripts\\activate
@@ -123,8 +123,8 @@ projects/{name}/
 keras (on TensorFlow), scikit-learn, pandas
 ```
 
-Imports run downwards only, and inside the project from right to left: a file imports those before it. Streamlit appears
-in `apps/` alone. The run folder is all that passes from training to the page.
+A folder imports only from the folders below it. In the project's line a file imports only files to its left. Streamlit
+is imported in `apps/` alone. The page and a training share nothing but the run folder.
 
 ## The files
 
