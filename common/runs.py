@@ -13,6 +13,7 @@ import contextlib
 import csv
 import dataclasses
 import functools
+import itertools
 import os
 import re
 import time
@@ -184,14 +185,19 @@ def start(project: Project, config: Any, data: str, data_dir: Path, runs_dir: Pa
     data = checked_data(project, data)
     words = [time.strftime("%Y%m%d-%H%M%S"), getattr(config, "model", ""), f"s{config.seed}"]
     stem = "-".join(word for word in words if word)
-    paths = (runs_dir / project.name / (stem + suffix) for suffix in ["", *(f"-{i}" for i in range(2, 1000))])
-    path = next(path for path in paths if not path.exists())
-    with new_folder(path) as folder:  # by one rename: a kill leaves no half-made run folder
-        write_json(folder / "config.json", dataclasses.asdict(config))
-        write_json(
-            folder / "run.json",
-            {"data": data, "data_dir": str(data_dir.resolve()), "created": time.strftime(TIME_FORMAT)},
-        )
+    request = {"data": data, "data_dir": str(data_dir.resolve()), "created": time.strftime(TIME_FORMAT)}
+    for suffix in itertools.chain([""], (f"-{i}" for i in itertools.count(2))):
+        path = runs_dir / project.name / (stem + suffix)
+        if path.exists():
+            continue
+        try:
+            with new_folder(path) as folder:  # by one rename: a kill leaves no half-made run folder
+                write_json(folder / "config.json", dataclasses.asdict(config))
+                write_json(folder / "run.json", request)
+            break
+        except UserError:
+            if not path.exists():  # else another process has just taken this name
+                raise
     return Run(path, tensorboard)
 
 

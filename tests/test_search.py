@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import types
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import optuna
@@ -267,6 +268,18 @@ def test_two_processes_share_a_search_and_a_killed_one_is_replaced(tmp_path, mon
     assert [[row[name] for name in search.space] for row in rows] == [
         [row[name] for name in alone.space] for row in alone_rows
     ]
+
+
+def test_runs_that_start_in_one_moment_have_folders_of_their_own(tmp_path, monkeypatch):
+    project = Project(PROJECTS[0])
+    monkeypatch.setattr(time, "strftime", lambda form: "20200101-000000")
+
+    def start(_):
+        return runs.start(project, project.toy, "builtin", tmp_path, tmp_path).path
+
+    with ThreadPoolExecutor(8) as pool:
+        paths = set(pool.map(start, range(24)))
+    assert len(paths) == 24 and all((path / "run.json").exists() for path in paths)
 
 
 def test_an_optuna_that_keeps_its_ids_elsewhere_is_named():

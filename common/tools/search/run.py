@@ -100,7 +100,10 @@ def _next_trial(
     folder = search.folder / "locks"
     with locked(folder / "search"):
         for running in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            if locks.enter_context(locked(folder / str(running.number), wait=False)):
+            if not locks.enter_context(locked(folder / str(running.number), wait=False)):
+                continue
+            # Its process may have finished it since the list was read.
+            if study.get_trials(deepcopy=False)[running.number].state == TrialState.RUNNING:
                 trial = resume_trial(study, running)
                 break
         else:
