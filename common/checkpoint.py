@@ -156,7 +156,10 @@ class Checkpoint(keras.callbacks.Callback):
 
 
 def _optimizers(model: keras.Model) -> dict[str, keras.optimizers.Optimizer]:
-    return {name: value for name, value in vars(model).items() if isinstance(value, keras.optimizers.Optimizer)}
+    optimizers = {name: value for name, value in vars(model).items() if isinstance(value, keras.optimizers.Optimizer)}
+    if not optimizers:  # a checkpoint without an optimiser's state would resume with other figures
+        raise RuntimeError(f"Keras {keras.__version__} does not keep a model's optimiser as an attribute of the model.")
+    return optimizers
 
 
 def _variables(model: keras.Model) -> dict[str, list]:
