@@ -108,7 +108,7 @@ def data(run: Run) -> None:
         st.image(tiled([squares[i : i + ACROSS] for i in range(0, len(squares), ACROSS)]), width="stretch")
     st.subheader(t("How often each colour occurs", "색상별 빈도"))
     st.image(str(run.path / "figures" / "histograms.png"))
-    st.subheader(t("Figures of the test pictures", "시험 사진별 수치"))
+    st.subheader(t("Figures of the test pictures", "테스트 사진별 수치"))
     shared.table(shared.table_file(run, "pictures"))
 
 

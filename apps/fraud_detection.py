@@ -167,7 +167,7 @@ def _card(run: Run, predictor) -> None:
         t(
             "The test transactions of this card in the order of time. The dashed line is the threshold. "
             + (f"The network reads the last {reads} of them." if reads else "The network reads each one alone."),
-            "이 카드의 시험 데이터 거래를 시간순으로 나타냅니다. 점선은 임계값입니다. "
+            "이 카드의 테스트 데이터 거래를 시간순으로 나타냅니다. 점선은 임계값입니다. "
             + (f"신경망은 최근 거래 {reads}건을 함께 읽습니다." if reads else "신경망은 거래를 하나씩 따로 읽습니다."),
         )
     )
@@ -214,7 +214,7 @@ def _scenario_chart(run: Run) -> None:
         t(
             "Recall on the test split. Each model has its own threshold, chosen on validation. The number of frauds is in "
             "brackets.",
-            "시험 데이터의 재현율입니다. 임계값은 모델마다 검증 데이터에서 정했습니다. 괄호 안은 부정 거래의 수입니다.",
+            "테스트 데이터의 재현율입니다. 임계값은 모델마다 검증 데이터에서 정했습니다. 괄호 안은 부정 거래의 수입니다.",
         )
     )
 
@@ -234,7 +234,7 @@ def _two_runs(run: Run) -> None:
     difference = report.cell({"value": result["difference"], "low": result["low"], "high": result["high"]})
     left, right = st.columns(2)
     left.metric(t("Average precision, first minus second", "평균 정밀도의 차이 (첫째 − 둘째)"), difference, border=True)
-    unpaired = t("not paired: other test rows", "비교할 수 없음: 시험 데이터가 다름")
+    unpaired = t("not paired: other test rows", "비교할 수 없음: 테스트 데이터가 다름")
     right.metric(t("The first is", "첫째 실행이"), shared.verdict(result["verdict"]) or unpaired, border=True)
     if result["low"] is None:
         return
@@ -259,7 +259,7 @@ def _two_runs(run: Run) -> None:
         t(
             "The probabilities that both runs give to the same test transactions: to the frauds, and to the normal ones that "
             "the first run suspects most. Far from the diagonal the two runs disagree.",
-            "같은 시험 데이터 거래에 두 실행이 매긴 확률입니다. 부정 거래, 그리고 정상 거래 가운데 첫째 실행이 가장 의심하는 것을 보여 줍니다. "
+            "같은 테스트 데이터 거래에 두 실행이 매긴 확률입니다. 부정 거래, 그리고 정상 거래 가운데 첫째 실행이 가장 의심하는 것을 보여 줍니다. "
             "대각선에서 멀수록 두 실행의 판단이 다릅니다.",
         )
     )
@@ -327,8 +327,8 @@ def _threshold(run: Run, predictor) -> None:
             f"On the test split. A missed fraud costs {config.cost_miss:g}, a false alarm {config.cost_alarm:g}. The slider "
             "starts at the threshold that was chosen on validation. Move it to look, not to choose: a threshold that is "
             "chosen on the test split looks better than it is.",
-            f"시험 데이터 기준입니다. 놓친 부정 거래 한 건의 비용은 {config.cost_miss:g}, 오경보 한 건의 비용은 {config.cost_alarm:g}입니다. "
-            "슬라이더는 검증 데이터에서 정한 임계값에서 시작합니다. 시험 데이터를 보고 고른 임계값은 실제보다 좋아 보이므로, 여기서는 살펴보기만 합니다.",
+            f"테스트 데이터 기준입니다. 놓친 부정 거래 한 건의 비용은 {config.cost_miss:g}, 오경보 한 건의 비용은 {config.cost_alarm:g}입니다. "
+            "슬라이더는 검증 데이터에서 정한 임계값에서 시작합니다. 테스트 데이터를 보고 고른 임계값은 실제보다 좋아 보이므로, 여기서는 살펴보기만 합니다.",
         )
     )
     _scenario_chart(run)

@@ -169,7 +169,7 @@ def _model_answer(run: Run, raw: dict) -> str:
     answer = predictor.predict(raw)
     accuracy, parameters = content["test"]["model"]["accuracy"]["value"], content["parameters"]
     st.subheader(run.config.model)
-    st.caption(f"{run.id} · {t('parameters', '파라미터')} {parameters:,} · {t('test', '시험')} {accuracy:.3f}")
+    st.caption(f"{run.id} · {t('parameters', '파라미터')} {parameters:,} · {t('test', '테스트')} {accuracy:.3f}")
     probability = f"{answer['probability']:.1%}"
     st.metric(t("Class", "클래스"), answer["label"], probability, delta_color="off", delta_arrow="off", border=True)
     _bars(predictor, answer["classes"])
@@ -182,7 +182,7 @@ def _model_answer(run: Run, raw: dict) -> str:
 def _errors(run: Run) -> None:
     errors = _table(run, "errors")
     if errors.empty:
-        st.success(t("There is no error on the test split.", "시험 데이터에서 틀린 예가 없습니다."))
+        st.success(t("There is no error on the test split.", "테스트 데이터에서 틀린 예가 없습니다."))
         return
     pairs = errors.groupby(["truth", "answer"]).size().sort_values(ascending=False)
     labels = {f"{truth} → {answer} ({count})": (truth, answer) for (truth, answer), count in pairs.items()}
@@ -194,7 +194,7 @@ def _errors(run: Run) -> None:
     st.caption(
         t(
             f"The most confident errors on the test split, highest probability first ({len(errors)}).",
-            f"시험 데이터에서 틀린 예를 예측 확률이 높은 순서로 보여 줍니다({len(errors)}개).",
+            f"테스트 데이터에서 틀린 예를 예측 확률이 높은 순서로 보여 줍니다({len(errors)}개).",
         )
     )
     shown = list(errors.head(MAX_ERRORS).itertuples())
@@ -223,7 +223,7 @@ def data(run: Run) -> None:
         left, right = st.columns([1, 9], vertical_alignment="center")
         left.markdown(f"**{name}**".replace("_", r"\_"))
         right.image(_row(pictures), width="stretch")
-    st.subheader(t("Each class on the test split", "시험 데이터의 클래스별 결과"))
+    st.subheader(t("Each class on the test split", "테스트 데이터의 클래스별 결과"))
     percent = {"min_value": 0, "max_value": 1, "format": "percent"}
     st.dataframe(
         _table(run, "classes"),

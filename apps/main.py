@@ -45,7 +45,7 @@ def gallery() -> None:
     st.caption(
         t(
             "A score belongs to the best run by validation. It is measured on the test split, with a 95 % bootstrap interval.",
-            "검증 점수가 가장 좋은 실행을 시험 데이터로 평가한 점수입니다. 대괄호 안은 95 % 부트스트랩 신뢰구간입니다.",
+            "검증 점수가 가장 좋은 실행을 테스트 데이터로 평가한 점수입니다. 대괄호 안은 95 % 부트스트랩 신뢰구간입니다.",
         )
     )
 

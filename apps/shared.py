@@ -252,13 +252,13 @@ def _results(run: Run) -> None:
     st.write(
         t(
             report.measured_on(content),
-            f"시험 데이터는 {content['data']['sizes']['test']:,}행이며, 서로 독립인 단위는 {test['units']:,}개({test['unit']})입니다. "
+            f"테스트 데이터는 {content['data']['sizes']['test']:,}행이며, 서로 독립인 단위는 {test['units']:,}개({test['unit']})입니다. "
             + (
                 "대괄호 안은 95 % 부트스트랩 신뢰구간입니다. "
                 if test["comparison"]
                 else "신뢰구간을 구하기에는 너무 적습니다. "
             )
-            + f"지금까지 이 시험 데이터로 {test['looks']}번 평가했습니다.",
+            + f"지금까지 이 테스트 데이터로 {test['looks']}번 평가했습니다.",
         )
     )
     _, *body = report.rows(content)

@@ -97,7 +97,7 @@ def _one_text(run: Run) -> None:
             t(
                 "Orange pieces speak for the label, blue ones against it. A bar shows by how much the label's log-odds, "
                 "log(p / (1 − p)), fall when this piece alone is left out.",
-                "주황색 조각은 이 클래스를 뒷받침하고, 파란색 조각은 이 클래스에 반대합니다. 막대는 그 조각 하나를 뺐을 때 "
+                "주황색 조각은 이 클래스를 뒷받침하고, 파란색 조각은 이 클래스에 반대되는 근거입니다. 막대는 그 조각 하나를 뺐을 때 "
                 "이 클래스의 로그 오즈 log(p / (1 − p))가 얼마나 내려가는지를 나타냅니다.",
             )
         )
@@ -231,7 +231,7 @@ def _file(run: Run) -> None:
 def _errors(run: Run) -> None:
     errors, pairs = shared.table_file(run, "errors"), shared.table_file(run, "confusions")
     if errors.empty:
-        st.success(t("There is no error on the test split.", "시험 데이터에 오답이 없습니다."))
+        st.success(t("There is no error on the test split.", "테스트 데이터에 오답이 없습니다."))
         return
     labels = [f"{truth} → {answer} ({count})" for truth, answer, count in pairs.itertuples(index=False)]
     every_pair = t("all pairs", "모든 쌍")
@@ -254,7 +254,7 @@ def _errors(run: Run) -> None:
     st.caption(
         t(
             f"The wrong answers on the test split with the highest probabilities, {MAX_ERRORS} at most.",
-            f"시험 데이터의 오답을 확률이 높은 순서로 최대 {MAX_ERRORS}개까지 보여 줍니다.",
+            f"테스트 데이터의 오답을 확률이 높은 순서로 최대 {MAX_ERRORS}개까지 보여 줍니다.",
         )
     )
 

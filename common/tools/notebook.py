@@ -95,7 +95,7 @@ def _first_cells(project: Project, address: str) -> list[dict[str, Any]]:
             "the default setting and takes minutes. `project.toy` is the smallest setting: it takes seconds and learns "
             "little.",
             "내장 데이터는 내려받을 필요가 없습니다. 이 셀은 학습 데이터를 보여 줍니다. 학습 데이터가 없는 프로젝트에서는 검증 데이터를 "
-            "보여 줍니다. 시험 데이터는 평가할 때까지 열지 않습니다. `project.config_class()`는 기본 설정이며 몇 분이 걸립니다. "
+            "보여 줍니다. 테스트 데이터는 평가할 때까지 열지 않습니다. `project.config_class()`는 기본 설정이며 몇 분이 걸립니다. "
             "`project.toy`는 가장 작은 설정이며 몇 초 만에 끝나지만 거의 학습하지 못합니다.",
         ),
         code(SHOW_DATA),
@@ -118,7 +118,7 @@ def _training_cells(project: Project) -> list[dict[str, Any]]:
             f"({better[0]} is better). Then the test data is opened once: the model and the baselines are scored with 95 % "
             "intervals. The square button stops the training early. An unfinished run is continued by "
             "`cli.train_run(run)`.",
-            f"신경망을 학습 데이터로 학습하고, 검증 `{metric}`({better[1]}수록 좋음)로 가장 좋은 에포크를 고릅니다. 그다음 시험 데이터를 "
+            f"신경망을 학습 데이터로 학습하고, 검증 `{metric}`({better[1]}수록 좋음)로 가장 좋은 에포크를 고릅니다. 그다음 테스트 데이터를 "
             "한 번 열어 모델과 기준 모델을 95 % 신뢰구간과 함께 평가합니다. 네모 버튼을 누르면 학습을 일찍 끝낼 수 있습니다. "
             "끝나지 않은 실행은 `cli.train_run(run)`으로 이어서 학습합니다.",
         ),

@@ -3,7 +3,7 @@
 TITLE = {"en": "A text, one character after the other", "ko": "한 글자씩 이어 쓰는 언어 모델"}
 PROBLEM = {
     "en": "Which character comes next, and what does a network write that has learnt nothing but that?",
-    "ko": "다음 글자는 무엇일까? 그것만 학습한 신경망은 어떤 글을 쓸까?",
+    "ko": "다음 글자는 무엇일까요? 그것만 학습한 신경망은 어떤 글을 쓸까요?",
 }
 TOPOLOGY = "many-to-many"  # characters in, the next character at every step out
 METRIC = ("nats_per_character", "min")

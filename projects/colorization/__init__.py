@@ -3,7 +3,7 @@
 TITLE = {"en": "Colorization with Pix2Pix", "ko": "Pix2Pix로 흑백 사진에 색 입히기"}
 PROBLEM = {
     "en": "Which colours fit a black-and-white photograph, when many are possible?",
-    "ko": "가능한 색이 여럿일 때, 흑백 사진에는 어떤 색이 어울릴까?",
+    "ko": "가능한 색이 여럿일 때, 흑백 사진에는 어떤 색이 어울릴까요?",
 }
 TOPOLOGY = "one-to-one"  # one picture in, one picture out
 METRIC = ("concordance", "max")  # of the predicted a and b with the original ones: README.md, "How an epoch is chosen"

@@ -3,7 +3,7 @@
 TITLE = {"en": "Card fraud detection", "ko": "카드 부정 거래 탐지"}
 PROBLEM = {
     "en": "Which card transactions are fraudulent, when one in a hundred to one in six hundred is?",
-    "ko": "백 건에서 육백 건 중 한 건뿐인 부정 거래를 어떻게 찾아낼까?",
+    "ko": "부정 거래가 백 건 중 한 건에서 육백 건 중 한 건뿐일 때, 어떻게 찾아낼까요?",
 }
 TOPOLOGY = "one-to-one"  # one transaction in, one probability out
 METRIC = ("average_precision", "max")

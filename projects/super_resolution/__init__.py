@@ -3,7 +3,7 @@
 TITLE = {"en": "Super-resolution from one image", "ko": "이미지 한 장으로 배우는 초해상도"}
 PROBLEM = {
     "en": "How far can a picture be enlarged when the only thing to learn from is the picture itself?",
-    "ko": "배울 자료가 그 사진 한 장뿐일 때, 사진을 얼마나 선명하게 확대할 수 있을까?",
+    "ko": "배울 자료가 그 사진 한 장뿐일 때, 사진을 얼마나 선명하게 확대할 수 있을까요?",
 }
 TOPOLOGY = "one-to-one"  # one picture in, one larger picture out
 METRIC = ("psnr", "max")
