@@ -249,6 +249,8 @@ def with_meta(
     way = -1 if config.reverse else 1
     columns = list(columns)[::way]
     units = units or [None] * len(parts)  # type: ignore[list-item]
+    if config.lower:
+        parts = [([text.lower() for text in first], [text.lower() for text in second]) for first, second in parts]
     splits = [Split(*part[::way], units=groups) for part, groups in zip(parts, units, strict=True)]
     meta = describe(splits[0].inputs, splits[0].targets, " → ".join(columns), columns, config)
     return Splits(*splits, meta | {"reverse": config.reverse}, source)
@@ -258,4 +260,4 @@ def labelled(path: Path, meta: dict[str, Any]) -> Split:
     """New pairs for a finished run: the same two columns or endings, in a table, a folder or a .txt file."""
     way = -1 if meta["reverse"] else 1
     pairs, _ = read_pairs(path, *meta["columns"][::way])
-    return Split(*pairs[::way])
+    return Split(*([normalise(text, meta["lower"]) for text in part] for part in pairs[::way]))

@@ -23,7 +23,9 @@ from projects.translation.config import Config
 SPACE = "▁"
 WORDS = re.compile(rf"{SPACE}?\w+|{SPACE}?[^\w{SPACE}]|{SPACE}")
 SIDES = ("source", "target")
-QUANTILES = (0.2, 0.4, 0.6, 0.8, 0.96, 1.0)  # of the lengths: the network is compiled for these; few pairs are long
+QUANTILES = (0.2, 0.4, 0.6, 0.8, 0.97)  # of the lengths: the network is compiled for these, and for the longest one
+FEW_PAIRS, FEW_QUANTILES = 2000, (0.7,)  # of fewer pairs: compiling would take longer than it saves
+LONGEST = 2.5  # pairs of more than so many times the last quantile are not learnt from
 SHORT_TARGET = 4  # words; where the median target has fewer, it is no sentence, and characters are its units
 PIECES_PER_PAIR = 0.3  # size of a subword vocabulary for each training pair, from 500 to MAX_VOCABULARY
 MAX_VOCABULARY = 8000
@@ -77,11 +79,14 @@ def describe(
 
 def bucket_limits(sources: np.ndarray, targets: np.ndarray) -> list[list[int]]:
     """The greatest lengths [source, target] of each bucket, by the QUANTILES of both."""
-    limits = [np.ceil(np.quantile(lengths, QUANTILES)).astype(int) for lengths in (sources, targets)]
+    quantiles = FEW_QUANTILES if len(sources) < FEW_PAIRS else QUANTILES
+    rows = []
+    for lengths in (sources, targets):
+        limits = np.quantile(lengths, quantiles)
+        rows.append(np.ceil([*limits, min(lengths.max(), LONGEST * limits[-1])]).astype(int))
     # Keras takes a length that the first two batches share for a fixed one. So no two buckets share one.
-    steps = np.arange(len(QUANTILES))
-    growing = [np.maximum.accumulate(part - steps) + steps for part in limits]
-    return np.stack(growing, axis=1).tolist()
+    steps = np.arange(len(quantiles) + 1)
+    return np.stack([np.maximum.accumulate(part - steps) + steps for part in rows], axis=1).tolist()
 
 
 def choose_unit(targets: Sequence[str]) -> str:
@@ -163,11 +168,6 @@ def encode(texts: Sequence[str], meta: dict[str, Any], side: str) -> Ragged:
 def read_limit(meta: dict[str, Any]) -> int:
     """The greatest number of ids of a source that is read, with `<eos>`."""
     return int(MARGIN * meta["limits"][-1][0])
-
-
-def write_limit(meta: dict[str, Any]) -> int:
-    """The greatest number of ids of a translation."""
-    return int(MARGIN * meta["limits"][-1][1])
 
 
 def decode(ids: Iterable[int], vocabulary: Vocabulary) -> list[str]:
