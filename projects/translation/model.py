@@ -82,7 +82,9 @@ def recurrent(config: Config, source_size: int, target_size: int) -> tuple[keras
     )
     if looks:  # the states of both directions side by side
         states = [[ops.concatenate(pair, axis=-1) for pair in _halves(both)] for both in states]
-    encoded = {f"{name}_{i}": value for i, pair in enumerate(states, 1) for name, value in zip(names, pair, strict=True)}
+    encoded = {
+        f"{name}_{i}": value for i, pair in enumerate(states, 1) for name, value in zip(names, pair, strict=True)
+    }
     if looks:
         # A copy has no Keras mask: the decoder gets it as an input of its own.
         encoded |= {"memory": ops.copy(memory), "mask": ops.not_equal(source, PADDING)}
@@ -95,7 +97,9 @@ def recurrent(config: Config, source_size: int, target_size: int) -> tuple[keras
     x, states = blocks.recurrent_stack(
         x, config.cell, widths, config.dropout, return_states=True, initial_states=states, name="decoder"
     )
-    outputs = {f"{name}_{i}": value for i, pair in enumerate(states, 1) for name, value in zip(names, pair, strict=True)}
+    outputs = {
+        f"{name}_{i}": value for i, pair in enumerate(states, 1) for name, value in zip(names, pair, strict=True)
+    }
     if looks:
         query = layers.Dense(config.units, use_bias=False, name="query")(x)
         context, outputs["attention"] = attend(query, inputs["memory"], inputs["memory"], inputs["mask"])
@@ -156,7 +160,9 @@ def _inputs_like(encoded: dict[str, Any]) -> dict[str, Any]:
     """An input for each output of the encoder; sizes that are no number of units are free."""
     free = {"memory": 1, "past": 1, "mask": 1, "past_mask": 1}
     return {
-        name: keras.Input([None] * free.get(name, 0) + list(value.shape[1 + free.get(name, 0) :]), dtype=value.dtype, name=name)
+        name: keras.Input(
+            [None] * free.get(name, 0) + list(value.shape[1 + free.get(name, 0) :]), dtype=value.dtype, name=name
+        )
         for name, value in encoded.items()
     }
 
@@ -217,7 +223,9 @@ def _translation(model: keras.Model, beam: int, length: int):
         never = np.where(np.isin(np.arange(decoder.output["logits"].shape[-1]), NEVER), decoding.IMPOSSIBLE, 0.0)
 
         def step(t, tokens, state):
-            mask = {"past_mask": ops.repeat(ops.arange(length)[None] < t, rows * beam, axis=0)} if "past" in state else {}
+            mask = (
+                {"past_mask": ops.repeat(ops.arange(length)[None] < t, rows * beam, axis=0)} if "past" in state else {}
+            )
             outputs = decoder({"target": tokens[:, None], **fixed, **state, **mask}, training=False)
             if "past" in state:
                 state = {"past": ops.slice_update(state["past"], (0, t, 0), outputs["past"])}

@@ -84,7 +84,7 @@ class Predictor:
         """{"text", and perhaps "beam"} -> the translation and how it was made.
 
         translation, score: the text, and the mean log-probability of its symbols. alternatives: [{translation, score}],
-        one for each place of the beam. source, target: the pieces, with "<eos>"; attention: for each piece of the
+        one for each place of the beam. source, target: the pieces, with "<eos>" where it was read or written; attention: for each piece of the
         target the weights of the source's pieces, where the model has attention. unknown: the source's pieces that are
         not in the vocabulary. unread: how many pieces of a long sentence were left out in its middle. Raises UserError
         for an empty text.
@@ -94,7 +94,8 @@ class Predictor:
         ((_, written),) = self._written([text], beam)
         written = {name: array[0] for name, array in written.items()}
         texts = [self.decode(tokens) for tokens in written["tokens"]]
-        target = [*decode(written["tokens"][0], self.vocabulary), "<eos>"]
+        ended = self.vocabulary.eos in written["tokens"][0]  # else it has been cut at its greatest length
+        target = [*decode(written["tokens"][0], self.vocabulary), *["<eos>"] * ended]
         unread = max(0, len(pieces) + 1 - read_limit(self.meta))
         source = [*pieces, "<eos>"]
         if unread:
