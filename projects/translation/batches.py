@@ -55,7 +55,8 @@ def source_batches(sources: Ragged, meta: dict[str, Any], longest: int) -> Itera
 
     The last rows of a padded batch repeat others. longest: the greatest number of ids of a source.
     """
-    limits = [meta["limits"][i] for i in (len(meta["limits"]) // 3, -2, -1)]
+    last = len(meta["limits"]) - 1
+    limits = [meta["limits"][i] for i in sorted({last // 3, max(last - 1, 0), last})]
     widths = [*(width for width, _ in limits), longest]
     lengths = [FACTOR * length + MORE for _, length in limits]
     lengths.append(lengths[-1])

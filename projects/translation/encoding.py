@@ -24,7 +24,7 @@ SPACE = "▁"
 WORDS = re.compile(rf"{SPACE}?\w+|{SPACE}?[^\w{SPACE}]|{SPACE}")
 SIDES = ("source", "target")
 QUANTILES = (0.2, 0.4, 0.6, 0.8, 0.97)  # of the lengths: the network is compiled for these, and for the longest one
-FEW_PAIRS, FEW_QUANTILES = 2000, (0.7,)  # of fewer pairs: compiling would take longer than it saves
+FEW_PAIRS = 2000  # with fewer pairs all have one length: compiling others would take longer than it saves
 LONGEST = 2.5  # pairs of more than so many times the last quantile are not learnt from
 SHORT_TARGET = 4  # words; where the median target has fewer, it is no sentence, and characters are its units
 PIECES_PER_PAIR = 0.3  # size of a subword vocabulary for each training pair, from 500 to MAX_VOCABULARY
@@ -79,13 +79,13 @@ def describe(
 
 def bucket_limits(sources: np.ndarray, targets: np.ndarray) -> list[list[int]]:
     """The greatest lengths [source, target] of each bucket, by the QUANTILES of both."""
-    quantiles = FEW_QUANTILES if len(sources) < FEW_PAIRS else QUANTILES
     rows = []
     for lengths in (sources, targets):
-        limits = np.quantile(lengths, quantiles)
-        rows.append(np.ceil([*limits, min(lengths.max(), LONGEST * limits[-1])]).astype(int))
+        limits = np.quantile(lengths, QUANTILES)
+        longest = min(lengths.max(), LONGEST * limits[-1])
+        rows.append(np.ceil([*limits[: len(sources) // FEW_PAIRS * len(limits)], longest]).astype(int))
     # Keras takes a length that the first two batches share for a fixed one. So no two buckets share one.
-    steps = np.arange(len(quantiles) + 1)
+    steps = np.arange(len(rows[0]))
     return np.stack([np.maximum.accumulate(part - steps) + steps for part in rows], axis=1).tolist()
 
 
