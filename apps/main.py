@@ -80,7 +80,7 @@ def _score(project: Project) -> None:
             t("Not trained yet. Its page can train it.", "아직 학습하지 않았습니다. 페이지에서 학습할 수 있습니다.")
         )
         return
-    (metric, mode), test = project.card.METRIC, entry["report"]["test"]
+    (metric, mode), test = project.metric(entry["data"]), entry["report"]["test"]
     figure = test["model"][metric]
     label = f"{plain(term(metric))} {'↑' if mode == 'max' else '↓'} · {plain(Path(entry['data']).name)}"
     st.metric(label, report.number(figure["value"]))

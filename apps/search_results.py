@@ -6,6 +6,7 @@ import streamlit as st
 from apps import shared
 from apps.i18n import t
 from common import runs
+from common.files import read_json
 from common.project import Project
 
 
@@ -16,7 +17,7 @@ def draw(project: Project) -> None:
     if file is None:
         return
     with st.expander(t(f"The latest search: {file.parent.name}", f"최근 탐색: {file.parent.name}")):
-        metric, direction = project.card.METRIC
+        metric, direction = project.metric(read_json(file.parent / "search.json", {str: object})["data"])
         trials = pd.read_csv(file).sort_values(["state", metric], ascending=[True, direction == "min"])
         shared.table(trials.drop(columns=["run"]).dropna(axis="columns", how="all"))
         figures = {path.stem: str(path) for path in (file.parent / "figures").glob("*.png")}

@@ -216,7 +216,6 @@ def _pick_run(project: Project) -> Run | None:
     best = best_run(project, finished)
     if best is None:
         return None
-    metric = project.card.METRIC[0]
     entries = {entry["run"].id: entry for entry in finished}
     chosen = st.sidebar.selectbox(
         t("Run", "실행"),
@@ -225,7 +224,9 @@ def _pick_run(project: Project) -> Run | None:
         format_func=lambda name: ("★ " if entries[name] is best else "") + name,
         help=t("★ marks the best run by validation.", "★는 검증 점수가 가장 좋은 실행입니다."),
     )
-    value, data = report.number(entries[chosen]["report"]["validation"][metric]), Path(entries[chosen]["data"]).name
+    data = entries[chosen]["data"]
+    metric = project.metric(data)[0]
+    value, data = report.number(entries[chosen]["report"]["validation"][metric]), Path(data).name
     st.sidebar.caption(t(f"validation {term(metric)} {value} · {data}", f"검증 {term(metric)} {value} · {data}"))
     return entries[chosen]["run"]
 

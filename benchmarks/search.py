@@ -42,7 +42,7 @@ def main() -> None:
 def measure(args: argparse.Namespace, folder: Path) -> None:
     """Run all searches of all seeds in `folder`, test the best trial of each, and print the tables."""
     project = Project("fraud_detection")
-    metric = project.card.METRIC[0]
+    metric = project.metric("builtin")[0]
     results: dict[str, list[dict[str, Any]]] = {name: [] for name in ("default", *STRATEGIES)}
     for seed in range(args.seeds):
         base = project.config_class(customers=args.customers, epochs=args.epochs, seed=seed)
@@ -72,7 +72,7 @@ def tested(project: Project, config: Any, folder: Path) -> dict[str, Any]:
     run = runs.start(project, config, "builtin", folder, folder / "tested")
     with redirect_stdout(io.StringIO()):
         content = cli.train_run(run)
-    metric = project.card.METRIC[0]
+    metric = project.metric("builtin")[0]
     return {"validation": content["validation"][metric], "test": content["test"]["model"][metric]}
 
 

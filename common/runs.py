@@ -68,7 +68,7 @@ class Run:
     @property
     def metric(self) -> tuple[str, str]:
         """The figure by which validation chooses: (name, "max" or "min")."""
-        return self.project.card.METRIC
+        return self.project.metric(self.data)
 
     @property
     def request(self) -> dict[str, Any]:
@@ -237,8 +237,8 @@ def find(project: Project, which: str, runs_dir: Path) -> Run:
 
 
 def best(project: Project, entries: list[dict[str, Any]]) -> dict[str, Any]:
-    """The entry of `list_runs` with the best validation METRIC."""
-    name, mode = project.card.METRIC
+    """The entry of `list_runs` with the best validation METRIC. All entries have the same data."""
+    name, mode = project.metric(entries[0]["data"])
     worst = float("-inf") if mode == "max" else float("inf")
     choose: Callable = max if mode == "max" else min
 

@@ -9,7 +9,7 @@ from common.runs import Run
 
 def content(project: Project, value: float | None, **changes: Any) -> dict[str, Any]:
     """A complete report with this validation and test METRIC; `changes` replace whole keys."""
-    metric, direction = project.card.METRIC
+    metric, direction = project.metric("builtin")
     figure = {"value": value, "low": None, "high": None}
     return {
         "project": project.name,

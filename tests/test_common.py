@@ -93,7 +93,7 @@ def project():
 def finished(project, folder, data: str, value: float | None) -> runs.Run:
     """A finished run. A larger value makes it a better run, whatever METRIC's direction; None: METRIC is undefined."""
     run = runs.start(project, project.config_class(), data, folder, folder)
-    _, mode = project.card.METRIC
+    _, mode = project.metric("builtin")
     if mode == "min" and value is not None:
         value = -value
     return reports.finish(run, value)

@@ -107,7 +107,7 @@ def test_the_ladder_is_ranked_by_validation_and_paired_on_the_test_split(compare
     entries = runs.list_runs(comparison.project, folder / "runs")
     assert len(entries) == 2 and {entry["status"] for entry in entries} == {"finished"}
     by_model = {entry["report"]["model"]: entry for entry in entries}
-    metric = comparison.project.card.METRIC[0]
+    metric = comparison.project.metric(comparison.data)[0]
     ranked = sorted(by_model, key=lambda model: -by_model[model]["report"]["validation"][metric])
     assert content["models"] == ranked and content["first"] == ranked[0]
     assert [entry["report"]["test"]["looks"] for entry in reversed(entries)] == [1, 2], "one look a model"
@@ -245,7 +245,7 @@ def test_list_survives_what_lies_in_the_folder(tmp_path):
     def started():
         return runs.start(project, project.config_class(), "builtin", tmp_path, tmp_path)
 
-    metric, content = project.card.METRIC[0], reports.content(project, 0.5)
+    metric, content = project.metric("builtin")[0], reports.content(project, 0.5)
     figure = {"value": 0.25, "low": 0.125, "high": 0.5}
     timing = {**content["timing"], "total_seconds": 90}
     good = reports.finish(started(), 0.5, test={**content["test"], "model": {metric: figure}}, timing=timing)

@@ -39,7 +39,8 @@ def test_card(name):
     for text in (card.TITLE, card.PROBLEM):
         assert set(text) == {"en", "ko"} and all(text.values())
     assert card.TOPOLOGY in ("one-to-one", "one-to-many", "many-to-one", "many-to-many")
-    assert card.METRIC[1] in ("max", "min")
+    pairs = card.METRIC.values() if isinstance(card.METRIC, dict) else [card.METRIC]
+    assert {mode for _, mode in pairs} <= {"max", "min"}
     assert "builtin" in card.DATA and "PATH" in card.DATA
     assert card.LIMITS and len(card.PREDICT_HINT) == 2
     for file in ("config", "encoding", "data", "model", "predict", "evaluate", "train"):
@@ -116,7 +117,7 @@ def _key(row):
 def test_report_and_card_are_complete(name, trained):
     run, project = trained(name), Project(name)
     content = run.report
-    metric, _ = project.card.METRIC
+    metric, _ = project.metric("builtin")
     assert content["validation"][metric] is not None
     assert content["test"]["looks"] >= 1
     assert content["test"]["baselines"], "no baseline was scored"

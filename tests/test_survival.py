@@ -107,7 +107,7 @@ def test_json_that_is_none(text, words, tmp_path):
 
 
 def test_damaged_runs_are_listed_with_a_reason_and_hurt_nobody(project, tmp_path):
-    metric, _ = project.card.METRIC
+    metric, _ = project.metric("builtin")
     good = reports.finish(start(project, tmp_path), 0.5)
 
     def damaged(text: str, name: str = "report.json") -> runs.Run:

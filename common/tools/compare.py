@@ -154,7 +154,7 @@ def summary(comparison: Comparison, finished: dict[tuple[str, int], Run]) -> dic
     one per baseline; "pairs": one row per seed and pair with the best model; "points": one row per run; "test_splits":
     the number of different test splits; …}. Raises UserError if the models of a seed were tested on different rows.
     """
-    metric, direction = comparison.project.card.METRIC
+    metric, direction = comparison.project.metric(comparison.data)
     reports = {key: run.report for key, run in finished.items()}
     fingerprints = _test_splits(comparison)
     splits = {key: fingerprints.get(run.id, run.id) for key, run in finished.items()}
@@ -203,7 +203,7 @@ def summary(comparison: Comparison, finished: dict[tuple[str, int], Run]) -> dic
 
 def _pairs(comparison: Comparison, finished: dict[tuple[str, int], Run], first: str) -> list[dict[str, Any]]:
     """For each seed, the model `first` beside each other model and each baseline: difference, interval, verdict."""
-    metric = comparison.project.card.METRIC[0]
+    metric = comparison.project.metric(comparison.data)[0]
     pairs = []
     for seed in comparison.seeds:
         run = finished[first, seed]

@@ -50,13 +50,13 @@ def overview(project: Project, runs_dir: Path) -> dict[str, Any]:
     }
     if finished:
         entry = runs.best(project, [entry for entry in finished if entry["data"] == finished[0]["data"]])
-        row |= {"best": entry["run"].id, **_scores(project, entry["report"])}
+        row |= {"best": entry["run"].id, **_scores(project.metric(entry["data"]), entry["report"])}
     return row
 
 
-def _scores(project: Project, content: dict[str, Any]) -> dict[str, str]:
+def _scores(metric_and_direction: tuple[str, str], content: dict[str, Any]) -> dict[str, str]:
     """The cells "score", "baseline" and "minutes" of a finished run; content: its report."""
-    metric, direction = project.card.METRIC
+    metric, direction = metric_and_direction
     test, name = content["test"], metric.replace("_", " ")
     scored = {other: figures[metric] for other, figures in test["baselines"].items() if metric in figures}
     scored = {other: figure for other, figure in scored.items() if figure["value"] is not None}

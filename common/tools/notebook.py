@@ -109,7 +109,7 @@ def _first_cells(project: Project, address: str) -> list[dict[str, Any]]:
 
 
 def _training_cells(project: Project) -> list[dict[str, Any]]:
-    metric, direction = project.card.METRIC
+    metric, direction = project.metric("builtin")
     better = {"max": ("higher", "높을"), "min": ("lower", "낮을")}[direction]
     return [
         text(

@@ -11,6 +11,8 @@ class Config:
     """Knobs of data, model and training; a search tries those that have a range."""
 
     model: Literal["seq2seq", "attention", "transformer"] = "attention"  # rung of the ladder
+    cell: Literal["gru", "lstm"] = "gru"  # recurrent layer of seq2seq and attention
+    reverse_source: bool = True  # seq2seq reads the sentence from its end, as Sutskever et al. 2014 do
     seed: Annotated[int, Bounds(min=0)] = 0  # same seed, same figures; it draws the random splits too
     reverse: bool = False  # from the second language into the first one
     lower: bool = False  # both languages in lower case, as published figures of Multi30k have them
@@ -26,9 +28,12 @@ class Config:
     patience: Annotated[int, Bounds(min=1)] = 4  # epochs without a better validation value before stopping
     learning_rate: Annotated[float, Bounds(min=1e-8), Search(5e-4, 5e-3, log=True)] = 3e-3  # Adam's peak rate
     dropout: Annotated[float, Bounds(min=0, max=0.9), Search(0.0, 0.5)] = 0.1  # of embeddings and of each layer
+    symbol_dropout: Annotated[float, Bounds(min=0, max=0.5)] = 0.0  # of the source's symbols: they become unknown ones
     units: Annotated[int, Bounds(min=1), Search(64, 512, log=True)] = 128  # width of each layer
     embedding: Annotated[int, Bounds(min=1), Search(32, 256, log=True)] = 64  # numbers for each symbol
     layers: Annotated[int, Bounds(min=1, max=8), Search(1, 4)] = 1  # of the encoder, and of the decoder
+    heads: Annotated[int, Bounds(min=1, max=16)] = 4  # of the transformer's attention; they share the units
+    label_smoothing: Annotated[float, Bounds(min=0, max=0.5)] = 0.0  # part of the probability that all symbols share
 
 
 # The smallest setting that still learns something. The tests and the notebook's test run use it.

@@ -138,7 +138,7 @@ Commands, page and tests use the project by five names. `common/project.py` find
 
 | name | file | what |
 | --- | --- | --- |
-| `METRIC` | `__init__.py` | `(name, "max" or "min")`: the figure by which validation chooses |
+| `METRIC` | `__init__.py` | `(name, "max" or "min")`: what validation chooses by; or a pair for each data set |
 | `Config` | `config.py` | a frozen dataclass: every knob with default, help text and bounds; `TOY`, the smallest |
 | `train(config, run, callbacks=())` | `train.py` | loads, builds, fits, chooses by validation, saves into the run |
 | `evaluate(run, data=None)` | `evaluate.py` | scores model and baselines alike; it alone opens the test split |

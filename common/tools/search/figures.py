@@ -23,7 +23,7 @@ STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING
 
 def rows(search: Search, study: optuna.Study) -> list[dict[str, Any]]:
     """One row per trial, in the order of their numbers: state, METRIC, epochs, seconds, knobs, run and error."""
-    metric = search.project.card.METRIC[0]
+    metric = search.project.metric(search.data)[0]
     table = []
     for trial in study.get_trials(deepcopy=False):
         attributes = trial.user_attrs
@@ -80,7 +80,7 @@ def print_result(search: Search, console: Console | None = None, limit: int = 10
     study = open_study(search)
     console = console or Console()
     console = console if console.is_terminal else Console(width=160)
-    metric, direction = search.project.card.METRIC
+    metric, direction = search.project.metric(search.data)
     trials = rows(search, study)
     sign = -1 if direction == "max" else 1
     complete = sorted((row for row in trials if row["state"] == "complete"), key=lambda row: sign * row[metric])
@@ -125,7 +125,7 @@ def parallel_figure(search: Search, study: optuna.Study) -> Any:
     """Parallel coordinates: one line per trial. Better trials are darker, pruned ones grey, the best is on top."""
     from matplotlib import colormaps
 
-    direction, space = search.project.card.METRIC[1], search.space
+    direction, space = search.project.metric(search.data)[1], search.space
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     figure, axis = report.new_figure(width=max(6.0, 1.6 * (len(space) + 1)), height=4.2)
     values = np.array([value_of(trial) for trial in complete])
@@ -156,7 +156,7 @@ def parallel_figure(search: Search, study: optuna.Study) -> Any:
 
 def _label_parallel_axes(axis: Any, search: Search, low: float, high: float) -> None:
     """Draw one vertical axis per knob and one for METRIC (from `low` to `high`), with values beside them."""
-    space, metric = search.space, search.project.card.METRIC[0]
+    space, metric = search.space, search.project.metric(search.data)[0]
     background = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1}
     for place, name in enumerate(space):
         axis.axvline(place, color="0.5", linewidth=0.8, zorder=0)
@@ -203,7 +203,7 @@ def importance_figure(search: Search, study: optuna.Study) -> Any:
 
 def progress_figure(search: Search, study: optuna.Study) -> Any:
     """METRIC of every trial in the order of their numbers, and the best so far."""
-    metric, direction = search.project.card.METRIC
+    metric, direction = search.project.metric(search.data)
     figure, axis = report.new_figure(width=7.0)
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     accumulate = np.maximum.accumulate if direction == "max" else np.minimum.accumulate

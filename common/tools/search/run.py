@@ -167,7 +167,7 @@ class TrialTraining:
 
     def __init__(self, search: Search, trial: optuna.trial.Trial, bar: "ProgressBar", interrupted: threading.Event):
         self.search, self.trial, self.bar, self.interrupted = search, trial, bar, interrupted
-        self.metric, self.direction = search.project.card.METRIC
+        self.metric, self.direction = search.project.metric(search.data)
         self.run: Run | None = None
         self.values: list[float] = []  # METRIC of each epoch
         self.reported = set(trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values)
@@ -264,7 +264,7 @@ def _announce(search: Search, study: optuna.Study, trials: int, console: Console
     before = f", {done} of them begun before" if done else ""
     console.print(
         f"{search.strategy.replace('_', ' ')} search of {', '.join(knob.name for knob in search.knobs)}: "
-        f"{trials} trials{before}, chosen by validation {search.project.card.METRIC[0]}",
+        f"{trials} trials{before}, chosen by validation {search.project.metric(search.data)[0]}",
         highlight=False,
     )
     console.print(f"folder {search.folder}", highlight=False, soft_wrap=True)
@@ -305,7 +305,7 @@ class ProgressBar:
         row = rows(search, study)[number]
         best = best_trial(study)
         knobs = "  ".join(f"{name} {knob_text(row[name])}" for name in search.space)
-        metric = search.project.card.METRIC[0]
+        metric = search.project.metric(search.data)[0]
         star = "★" if best and best.number == number else " "
         self.progress.console.print(
             f"{number:3d}  {row.get('phase', ''):<13}  {row['state']:<8}  {report.number(row[metric]):>7} {star}"

@@ -91,7 +91,7 @@ def open_study(search: Search) -> optuna.Study:
         study = optuna.create_study(
             storage=storage,
             study_name=search.folder.name,
-            direction="maximize" if search.project.card.METRIC[1] == "max" else "minimize",
+            direction="maximize" if search.project.metric(search.data)[1] == "max" else "minimize",
             # Prunes a trial whose best epoch so far is below the median of the complete trials at that epoch.
             pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=2),
             load_if_exists=True,

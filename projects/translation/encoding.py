@@ -1,0 +1,193 @@
+"""From sentences to ids and back: characters, jamo, words or subwords.
+
+`describe` fits `meta` on the training pairs. It is plain JSON and holds all that encoding needs. A sentence is cut into
+pieces that join to the sentence again: a space is written "▁" and belongs to the piece after it, as in sentencepiece.
+"""
+
+import base64
+import functools
+import io
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from common.errors import UserError
+from common.inputs.sequences import Ragged
+from common.inputs.text import from_jamo, to_jamo
+from common.inputs.vocabulary import Vocabulary
+from projects.translation.config import Config
+
+SPACE = "▁"
+WORDS = re.compile(rf"{SPACE}?\w+|{SPACE}?[^\w{SPACE}]|{SPACE}")
+SIDES = ("source", "target")
+QUANTILES = (0.2, 0.4, 0.6, 0.8, 0.97)  # of the lengths: the network is compiled for these, and for the longest one
+FEW_PAIRS, FEW_QUANTILES = 2000, (0.7,)  # of fewer pairs: compiling would take longer than it saves
+LONGEST = 2.5  # pairs of more than so many times the last quantile are not learnt from
+SHORT_TARGET = 4  # words; where the median target has fewer, it is no sentence, and characters are its units
+PIECES_PER_PAIR = 0.3  # size of a subword vocabulary for each training pair, from 500 to MAX_VOCABULARY
+MAX_VOCABULARY = 8000
+MAX_CHARACTERS = 20_000  # of one sentence; what follows is not read
+MARGIN = 1.5  # a sentence is read to this many times the longest one of training
+SIDE = {"vocabulary": {"symbols": [str], "bos": bool, "eos": bool}, "pieces": str}
+META = {
+    "unit": str,
+    "lower": bool,
+    "direction": str,
+    "beam": int,
+    "source": SIDE,
+    "target": SIDE,
+    "limits": [[int]],
+    "columns": [str],
+    "examples?": [{"text": str}],
+}
+
+
+def describe(
+    sources: Sequence[str], targets: Sequence[str], direction: str, columns: Sequence[str], config: Config
+) -> dict[str, Any]:
+    """`meta` of the training pairs.
+
+    direction: such as "German → English". columns: names of the two columns in the user's own files.
+    limits: for each bucket of lengths, the greatest number of ids of a source and of a target. The numbers of both
+    sides grow from bucket to bucket; see `batches`.
+    """
+    texts = {side: [normalise(text, config.lower) for text in part] for side, part in zip(SIDES, (sources, targets), strict=True)}  # fmt: skip # noqa: E501
+    unit = choose_unit(texts["target"]) if config.unit == "auto" else config.unit
+    size = config.vocabulary or int(np.clip(PIECES_PER_PAIR * len(sources), 500, MAX_VOCABULARY))
+    meta: dict[str, Any] = {
+        "unit": unit,
+        "lower": config.lower,
+        "direction": direction,
+        "columns": list(columns),
+        "beam": config.beam,
+    }
+    for side in SIDES:
+        model = train_pieces(texts[side], size) if unit == "subword" else ""
+        pieces = (cut(text, unit, model) for text in texts[side])
+        # A character or word that occurs once would never be met as an unknown one, so it is taken for unknown.
+        vocabulary = Vocabulary.of_words(
+            (piece for row in pieces for piece in row), size if unit == "word" else 2**20, 2, bos=True, eos=True
+        )
+        meta[side] = {"vocabulary": vocabulary.to_json(), "pieces": model}
+    lengths = [np.maximum(encode(texts[side], meta, side).lengths, 1) for side in SIDES]
+    meta["limits"] = bucket_limits(*lengths)
+    return meta
+
+
+def bucket_limits(sources: np.ndarray, targets: np.ndarray) -> list[list[int]]:
+    """The greatest lengths [source, target] of each bucket, by the QUANTILES of both."""
+    quantiles = FEW_QUANTILES if len(sources) < FEW_PAIRS else QUANTILES
+    rows = []
+    for lengths in (sources, targets):
+        limits = np.quantile(lengths, quantiles)
+        rows.append(np.ceil([*limits, min(lengths.max(), LONGEST * limits[-1])]).astype(int))
+    # Keras takes a length that the first two batches share for a fixed one. So no two buckets share one.
+    steps = np.arange(len(quantiles) + 1)
+    return np.stack([np.maximum.accumulate(part - steps) + steps for part in rows], axis=1).tolist()
+
+
+def choose_unit(targets: Sequence[str]) -> str:
+    """Characters where the median target has fewer than SHORT_TARGET words, such as a date; subwords for sentences."""
+    short = np.median([len(text.split()) for text in targets[:: max(1, len(targets) // 2000)]]) < SHORT_TARGET
+    return "char" if short else "subword"
+
+
+def normalise(text: str, lower: bool = False) -> str:
+    """One line with single spaces, composed (NFC), in lower case where asked."""
+    text = " ".join(unicodedata.normalize("NFC", text[:MAX_CHARACTERS]).split())
+    return text.lower() if lower else text
+
+
+def cut(text: str, unit: str, model: str = "") -> list[str]:
+    """A normalised text as pieces. model: of `train_pieces`, for subwords."""
+    if unit in ("char", "jamo"):
+        return list((to_jamo(text) if unit == "jamo" else text).replace(" ", SPACE))
+    if unit == "word":
+        return WORDS.findall((SPACE + text).replace(" ", SPACE)) if text else []
+    return processor(model).encode(text, out_type=str)
+
+
+def joined(pieces: Iterable[str]) -> str:
+    """The text of pieces of any unit."""
+    return from_jamo("".join(pieces).replace(SPACE, " ")).strip()
+
+
+def train_pieces(texts: Sequence[str], size: int) -> str:
+    """A sentencepiece model (unigram, Kudo 2018) of `size` pieces beside the single characters, in base64.
+
+    One thread, and every sentence is read, so that the same texts give the same model.
+    """
+    import sentencepiece
+
+    written = io.BytesIO()
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(texts),
+            model_writer=written,
+            vocab_size=size + len(set().union(*texts)),
+            hard_vocab_limit=False,
+            character_coverage=1.0,
+            normalization_rule_name="identity",
+            max_sentence_length=4 * MAX_CHARACTERS,
+            num_threads=1,
+            minloglevel=3,
+        )
+    except (RuntimeError, OSError) as error:
+        raise UserError(f"The training texts cannot be cut into subwords ({error}); try --unit char.") from None
+    return base64.b64encode(written.getvalue()).decode()
+
+
+@functools.lru_cache(maxsize=8)
+def processor(model: str) -> Any:
+    """The sentencepiece processor of a model in base64. Raises UserError where it is none."""
+    import sentencepiece
+
+    try:
+        return sentencepiece.SentencePieceProcessor(model_proto=base64.b64decode(model, validate=True))
+    except (RuntimeError, ValueError):
+        raise UserError("The subwords of this run's meta.json are damaged.") from None
+
+
+def vocabulary_of(meta: dict[str, Any], side: str) -> Vocabulary:
+    return Vocabulary.from_json(meta[side]["vocabulary"])
+
+
+def encode(texts: Sequence[str], meta: dict[str, Any], side: str) -> Ragged:
+    """Texts as ids, each with `<eos>` at its end; a target has `<bos>` before it."""
+    vocabulary = vocabulary_of(meta, side)
+    ends = [[vocabulary.bos] if side == "target" else [], [vocabulary.eos]]
+    rows = [cut(normalise(text, meta["lower"]), meta["unit"], meta[side]["pieces"]) for text in texts]
+    flat = vocabulary.encode([piece for row in rows for piece in row])
+    parts = np.split(flat, np.cumsum([len(row) for row in rows])[:-1]) if rows else []
+    return Ragged.of([np.concatenate([ends[0], part, ends[1]]).astype(np.int32) for part in parts])
+
+
+def read_limit(meta: dict[str, Any]) -> int:
+    """The greatest number of ids of a source that is read, with `<eos>`."""
+    return int(MARGIN * meta["limits"][-1][0])
+
+
+def decode(ids: Iterable[int], vocabulary: Vocabulary) -> list[str]:
+    """The pieces of a translation, up to its first `<eos>`; `joined` makes a text of them."""
+    kept: list[int] = []
+    for i in ids:
+        if i == vocabulary.eos:
+            break
+        kept.append(int(i))
+    return vocabulary.decode(kept)
+
+
+def checked(raw: Any) -> tuple[str, int | None]:
+    """(sentence, beam or None) of a raw input, a dict with `text` and perhaps `beam`.
+
+    Raises UserError where the text is empty, or the beam is no number from 1 to 32.
+    """
+    text, beam = raw.get("text"), raw.get("beam")
+    if not isinstance(text, str) or not text.strip():
+        raise UserError("The sentence is empty; expected at least one word.")
+    if beam is not None and (isinstance(beam, bool) or not isinstance(beam, int) or not 1 <= beam <= 32):
+        raise UserError(f"beam is {beam!r}; expected a number from 1 to 32.")
+    return text, beam

@@ -1,0 +1,82 @@
+"""Figures of translations: chrF and BLEU as sacrebleu computes them, exact matches, and how far the length is off.
+
+All are computed on raw text. A figure of a corpus is a function of sums over sentences. So each sentence is counted
+once, and every bootstrap resample costs a weighted sum.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+FIGURES = {"exact_match": "max", "chrf": "max", "bleu": "max", "length_gap": "min"}
+
+Figures = Callable[[np.ndarray], dict[str, float]]
+
+
+def directions(metric: str) -> dict[str, str]:
+    """The figures and which way is better, METRIC first."""
+    return {metric: FIGURES[metric], **FIGURES}
+
+
+def figures(translations: Sequence[str], references: Sequence[str]) -> Figures:
+    """The figures of a corpus, as a function of the sentences' weights (n,).
+
+    exact_match: fraction of the translations that equal their reference. chrf: chrF2 (Popović 2015), bleu: BLEU
+    (Papineni et al. 2002) with the tokens of mteval-13a; both from 0 to 100. length_gap: |1 - r|, where r is the number
+    of tokens of all translations, as a fraction of those of the references.
+    """
+    chrf, bleu = chrf_metric(), bleu_metric()
+    exact = np.array([a == b for a, b in zip(translations, references, strict=True)], float)
+    counts = {metric: statistics(metric, translations, references) for metric in (chrf, bleu)}
+
+    def weighted(weights: np.ndarray) -> dict[str, float]:
+        sums = {metric: weights @ part for metric, part in counts.items()}
+        return {
+            "exact_match": float(weights @ exact / weights.sum()),
+            "chrf": score(chrf, sums[chrf]),
+            "bleu": score(bleu, sums[bleu]),
+            "length_gap": float(abs(1 - sums[bleu][0] / max(sums[bleu][1], 1))),
+        }
+
+    return weighted
+
+
+def sentence_chrf(translations: Sequence[str], references: Sequence[str]) -> np.ndarray:
+    """The chrF of each sentence alone: (n,)."""
+    metric = chrf_metric()
+    return np.array([score(metric, row) for row in statistics(metric, translations, references)])
+
+
+def chrf_metric() -> Any:
+    from sacrebleu.metrics.chrf import CHRF
+
+    return CHRF()
+
+
+def bleu_metric() -> Any:
+    from sacrebleu.metrics.bleu import BLEU
+
+    return BLEU()
+
+
+def statistics(metric: Any, translations: Sequence[str], references: Sequence[str]) -> np.ndarray:
+    """What sacrebleu counts in each sentence: (n, counts). For BLEU the first two are the lengths in tokens."""
+    # The names with underscores are sacrebleu's own; its bootstrap is made of them. ARCHITECTURE.md lists them.
+    return np.array(metric._extract_corpus_statistics(list(translations), [list(references)]), float)
+
+
+def score(metric: Any, sums: np.ndarray) -> float:
+    """The figure that follows from sums of `statistics`."""
+    return float(metric._compute_score_from_stats(list(sums)).score)
+
+
+def validation_callback(translate: Callable[[Sequence[str]], Sequence[str]], sources, references) -> Any:
+    """A Keras callback that translates the validation split and adds its figures to the logs of each epoch."""
+    import keras
+
+    def add_figures(epoch: int, logs: dict[str, float]) -> None:
+        values = figures(translate(sources), references)(np.ones(len(references)))
+        logs.update({f"val_{name}": value for name, value in values.items()})
+
+    return keras.callbacks.LambdaCallback(on_epoch_end=add_figures)

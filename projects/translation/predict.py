@@ -1,0 +1,208 @@
+"""From a sentence to its translation, with its alternatives and where the network looked; from a file to a file.
+
+python -m projects.translation.predict --text "March fourth, twenty twenty-five"
+python -m projects.translation.predict --input sentences.txt --output translated.txt
+"""
+
+import itertools
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from common import cli, runs
+from common.data import Split
+from common.errors import UserError
+from common.files import replacing
+from common.inputs.sequences import Ragged
+from common.inputs.tables import check_columns, score_table_file
+from common.inputs.text import read_text
+from common.inputs.vocabulary import Vocabulary
+from projects.translation.encoding import checked, cut, decode, encode, joined, normalise, read_limit, vocabulary_of
+
+CHUNK_ROWS = 2_000  # sentences of a file that are translated together
+TABLES = (".csv", ".tsv", ".parquet")
+
+
+class Predictor:
+    """Encodes sentences, writes translations and shows how.
+
+    networks: {"model": Keras model, see model.py}. meta: see `encoding.describe`; after training also examples.
+    """
+
+    def __init__(self, networks: dict[str, Any], meta: dict[str, Any]):
+        self.networks, self.meta = networks, meta
+
+    @property
+    def examples(self) -> list[dict[str, Any]]:
+        """A few sentences of the validation split."""
+        return self.meta["examples"]
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The symbols of translations."""
+        return vocabulary_of(self.meta, "target")
+
+    def encode(self, texts: Sequence[str], side: str = "source") -> Ragged:
+        """Sentences as ids. side: "source" or "target"."""
+        return encode(texts, self.meta, side)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of a translation's ids, up to `<eos>`."""
+        return joined(decode(ids, self.vocabulary))
+
+    def encode_split(self, split: Split, batch_size: int, seed: int | None = None, symbol_dropout: float = 0.0) -> Any:
+        """A stream of batches for `fit`; a seed shuffles it anew in each epoch."""
+        from projects.translation.batches import pair_stream
+
+        sources, targets = self.encode(split.inputs), self.encode(split.targets, "target")
+        return pair_stream(sources, targets, self.meta["limits"], batch_size, seed, symbol_dropout)
+
+    def translate(self, texts: Sequence[str], beam: int | None = None) -> list[str]:
+        """The translation of each sentence. beam: None: that of training's knob. An empty text stays empty."""
+        result = [""] * len(texts)
+        filled = [i for i, text in enumerate(texts) if text.strip()]
+        for rows, written in self._written([texts[i] for i in filled], beam):
+            for row, tokens in zip(rows, written["tokens"][:, 0], strict=False):  # padded rows come last
+                result[filled[row]] = self.decode(tokens)
+        return result
+
+    def _written(self, texts: Sequence[str], beam: int | None) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+        """(row numbers, what `model.translate` gives) for batches of sentences."""
+        from projects.translation.batches import source_batches
+        from projects.translation.model import translate
+
+        longest = read_limit(self.meta)
+        for rows, source, length in source_batches(self.encode(texts).shortened(longest), self.meta, longest):
+            yield rows, translate(self.networks["model"], source, beam or self.meta["beam"], length)
+
+    def predict(self, raw: dict[str, Any]) -> dict[str, Any]:
+        """{"text", and perhaps "beam"} -> the translation and how it was made.
+
+        translation, score: the text, and the mean log-probability of its symbols. alternatives: [{translation, score}],
+        one for each place of the beam. source, target: the pieces, with "<eos>"; attention: for each piece of the
+        target the weights of the source's pieces, where the model has attention. unknown: the source's pieces that are
+        not in the vocabulary. unread: how many pieces of a long sentence were left out in its middle. Raises UserError
+        for an empty text.
+        """
+        text, beam = checked(raw)
+        pieces = cut(normalise(text, self.meta["lower"]), self.meta["unit"], self.meta["source"]["pieces"])
+        ((_, written),) = self._written([text], beam)
+        written = {name: array[0] for name, array in written.items()}
+        texts = [self.decode(tokens) for tokens in written["tokens"]]
+        target = [*decode(written["tokens"][0], self.vocabulary), "<eos>"]
+        unread = max(0, len(pieces) + 1 - read_limit(self.meta))
+        source = [*pieces, "<eos>"]
+        if unread:
+            half = (read_limit(self.meta) + 1) // 2
+            source = [*source[:half], *source[half + unread :]]
+        answer = {
+            "translation": texts[0],
+            "score": float(written["scores"][0]),
+            "alternatives": [
+                {"translation": other, "score": float(score)}
+                for other, score in zip(texts, written["scores"], strict=True)
+            ],
+            "source": source,
+            "target": target,
+            "unknown": vocabulary_of(self.meta, "source").unknown(pieces),
+            "unread": unread,
+        }
+        if "attention" in written:
+            answer["attention"] = written["attention"][0, : len(target), : len(source)].round(4).tolist()
+        return answer
+
+    def stream(self, raw: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """The answer alone."""
+        yield self.predict(raw)
+
+    def choose_examples(self, validation: Split, count: int = 8) -> None:
+        """Keep a few sentences of different lengths as examples; the first one has a middle length."""
+        texts = sorted(set(validation.inputs), key=lambda text: (len(text), text))
+        places = [0.6, *np.linspace(0.1, 0.95, count - 1)]
+        chosen = [texts[int(place * (len(texts) - 1))] for place in places]
+        self.meta["examples"] = [{"text": text} for text in dict.fromkeys(chosen)]
+
+
+def translate_file(
+    predictor: Predictor, source: Path, target: Path, column: str | None = None, beam: int | None = None
+) -> int:
+    """Translate a file; returns the number of sentences.
+
+    A table (CSV, TSV, Parquet): `column`, or the one that training had, is translated into the new column
+    `translation`. Any other file: a sentence a line, its translation on the same line; empty lines stay empty. Files
+    are read in pieces, so they can be of any size, and `target` exists only once all of it has been written.
+    """
+    if source.suffix in TABLES:
+        name = column or predictor.meta["columns"][0]
+
+        def translated(frame: pd.DataFrame) -> pd.DataFrame:
+            check_columns(frame, [name], source)
+            texts = ["" if pd.isna(text) else str(text) for text in frame[name]]
+            return pd.DataFrame({"translation": predictor.translate(texts, beam)})
+
+        return score_table_file(source, target, translated, chunk_rows=CHUNK_ROWS)
+    done = 0
+    lines = lines_of(source)
+    with replacing(target) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+        while chunk := list(itertools.islice(lines, CHUNK_ROWS)):
+            file.writelines(line + "\n" for line in predictor.translate(chunk, beam))
+            done += len(chunk)
+            print(f"\r{done:,} sentences", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    return done
+
+
+def lines_of(path: Path) -> Iterator[str]:
+    """The lines of a UTF-8 file, without their ends."""
+    rest = ""
+    for piece in read_text(path):
+        *lines, rest = (rest + piece).split("\n")
+        yield from lines
+    if rest:
+        yield rest
+
+
+@dataclass(frozen=True)
+class Options:
+    """A sentence or a file to translate, and the run that does it."""
+
+    text: str | None = None  # one sentence
+    input: Path | None = None  # a text file with a sentence in each line, or a CSV, TSV or Parquet file
+    output: Path | None = None  # the translations: a text file, or .csv or .parquet for a table
+    column: str | None = None  # the table's column with the sentences; left out: as in training
+    beam: int | None = None  # translations that are kept while one is written (1: greedy); left out: as in training
+    run: str = "best"  # id of a run, best (by validation) or latest
+    runs_dir: Path = field(default_factory=runs.runs_dir)  # where the run folders are
+
+    def __post_init__(self) -> None:
+        if (self.text is None) == (self.input is None):
+            raise UserError("Give either --text or --input.")
+        if self.input and not self.output:
+            raise UserError("--input needs --output FILE.")
+        if self.beam is not None and not 1 <= self.beam <= 32:
+            raise UserError(f"--beam is {self.beam}; expected a number from 1 to 32.")
+
+
+def _print_answer(answer: dict[str, Any]) -> None:
+    print(answer["translation"])
+    for other in answer["alternatives"][1:]:
+        print(f"  {other['score']:.3f}  {other['translation']}")
+    if answer["unknown"]:
+        print(f"not in the training sentences: {', '.join(answer['unknown'])}", file=sys.stderr)
+    if answer["unread"]:
+        print(f"too long: {answer['unread']} pieces in its middle were not read", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    with cli.predict_command(Options, __spec__.parent) as (options, run):
+        predictor = run.load()
+        if options.text is not None:
+            _print_answer(predictor.predict({"text": options.text, "beam": options.beam}))
+        else:
+            done = translate_file(predictor, options.input, options.output, options.column, options.beam)
+            print(f"{done:,} sentences, by run {run.id}; written to {options.output}", file=sys.stderr)

@@ -1,0 +1,33 @@
+"""Train a translator: `python -m projects.translation.train --help`."""
+
+from common.cli import train_command
+from common.runs import Run
+from projects.translation.config import Config
+
+
+def train(config: Config, run: Run, callbacks=()) -> None:
+    """Load, build, fit on the training split, choose the epoch by translations of validation, save into the run."""
+    from common.data import load_splits
+    from common.training import OneCycle, fit
+    from projects.translation.metrics import validation_callback
+    from projects.translation.model import build_model
+    from projects.translation.predict import Predictor
+
+    splits = load_splits(config, run)
+    run.log(f"{splits.source.source}\n{splits.sizes}, unit: {splits.meta['unit']}")
+    predictor = Predictor({"model": build_model(config, splits.meta)}, dict(splits.meta))
+    train = predictor.encode_split(splits.train, config.batch_size, config.seed, config.symbol_dropout)
+    validation = predictor.encode_split(splits.validation, config.batch_size)
+    # The loss is computed, and the weights change, after each batch. A figure of whole sentences needs written ones, so
+    # validation is translated after each epoch.
+    score = validation_callback(
+        lambda texts: predictor.translate(texts, beam=1), splits.validation.inputs, splits.validation.targets
+    )
+    schedule = OneCycle(config.learning_rate, config.epochs)
+    fit(predictor.networks["model"], train, validation, config, run, [score, schedule, *callbacks])
+    predictor.choose_examples(splits.validation)
+    run.save(predictor)
+
+
+if __name__ == "__main__":
+    train_command(__spec__.parent)
