@@ -94,19 +94,19 @@ def beam_search(
     """
     rows = sentences * beam
     first = ops.arange(sentences)[:, None] * beam  # the first row of each sentence
-    padding = ops.where(ops.arange(beam) == 0, 0.0, IMPOSSIBLE)  # an ended text has one continuation: padding
 
     def choose(t, logits, memory):
         total, count, ended = memory  # (sentences, beam) each: sum of log-probabilities, tokens, whether `stop` came
-        likely, ids = ops.top_k(logits, beam)
+        width = min(beam, logits.shape[-1])
+        likely, ids = ops.top_k(logits, width)
         likely = likely - ops.logsumexp(logits, axis=-1, keepdims=True)
-        likely, ids = (ops.reshape(values, (sentences, beam, beam)) for values in (likely, ids))
-        totals = total[:, :, None] + ops.where(ended[:, :, None], padding, likely)
-        ids = ops.where(ended[:, :, None], PADDING, ids)
+        likely, ids = (ops.reshape(values, (sentences, beam, width)) for values in (likely, ids))
+        totals = total[:, :, None] + ops.where(ended[:, :, None], _only_one(width), likely)
+        ids = ops.where(ended[:, :, None], PADDING, ids)  # an ended text has one continuation, without cost
         count = ops.where(ended, count, count + 1)
         scores = totals / ops.cast(count, "float32")[:, :, None] ** penalty
-        _, place = ops.top_k(ops.reshape(scores, (sentences, beam * beam)), beam)
-        parent = place // beam
+        _, place = ops.top_k(ops.reshape(scores, (sentences, beam * width)), beam)
+        parent = place // width
 
         def taken(values, places):
             return ops.take_along_axis(ops.reshape(values, (sentences, -1)), places, axis=1)
@@ -117,7 +117,7 @@ def beam_search(
         return ops.reshape(tokens, (rows,)), parents, memory
 
     # The hypotheses of a sentence are all the same at first. Only one of them may be continued.
-    total = ops.tile(padding[None], (sentences, 1))
+    total = ops.tile(_only_one(beam)[None], (sentences, 1))
     memory = (total, ops.zeros((sentences, beam), "int32"), ops.zeros((sentences, beam), "bool"))
     tokens = ops.full((rows,), start, "int32")
     goes_on = lambda memory: ops.logical_not(ops.all(memory[2]))  # noqa: E731
@@ -127,3 +127,8 @@ def beam_search(
         for name, array in written.items()
     }
     return {**result, "scores": total / ops.cast(count, "float32") ** penalty}
+
+
+def _only_one(size: int):
+    """Log-probabilities (size,): the first is 0 and all others are impossible."""
+    return ops.where(ops.arange(size) == 0, 0.0, IMPOSSIBLE)

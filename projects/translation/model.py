@@ -197,21 +197,23 @@ def _feed_forward(x, config: Config, name: str):
     return _added(x, y, config, f"{name}_narrow")
 
 
-def translate(model: keras.Model, source: np.ndarray, beam: int = 1, length: int = 32) -> dict[str, np.ndarray]:
+def translate(
+    networks: dict[str, keras.Model], source: np.ndarray, beam: int = 1, length: int = 32
+) -> dict[str, np.ndarray]:
     """Write the `beam` best translations of each row of `source`, ids (rows, S); a beam of 1 is greedy.
 
+    networks: {"encoder", "decoder"}, the layers of a model.
     length: most symbols of a translation. Each shape of `source`, beam and length is compiled once, so pad to few
     lengths. Returns {"tokens": (rows, beam, length), with <eos> at the end and then padding, "scores": (rows, beam),
     the mean log-probability of a symbol, "attention": (rows, beam, length, S), where the model has it}.
     """
-    result = _translation(model, beam, length)(np.asarray(source, "int32"))
+    result = _translation(networks["encoder"], networks["decoder"], beam, length)(np.asarray(source, "int32"))
     return {name: ops.convert_to_numpy(array) for name, array in result.items()}
 
 
 @functools.lru_cache(maxsize=16)
-def _translation(model: keras.Model, beam: int, length: int):
+def _translation(encoder: keras.Model, decoder: keras.Model, beam: int, length: int):
     """The compiled function from source ids to what `translate` returns."""
-    encoder, decoder = model.get_layer("encoder"), model.get_layer("decoder")
 
     def run(source):
         rows = ops.shape(source)[0]

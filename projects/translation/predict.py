@@ -31,7 +31,7 @@ TABLES = (".csv", ".tsv", ".parquet")
 class Predictor:
     """Encodes sentences, writes translations and shows how.
 
-    networks: {"model": Keras model, see model.py}. meta: see `encoding.describe`; after training also examples.
+    networks: {"encoder", "decoder"}, see model.py. meta: see `encoding.describe`; after training also examples.
     """
 
     def __init__(self, networks: dict[str, Any], meta: dict[str, Any]):
@@ -78,7 +78,7 @@ class Predictor:
 
         longest = read_limit(self.meta)
         for rows, source, length in source_batches(self.encode(texts).shortened(longest), self.meta, longest):
-            yield rows, translate(self.networks["model"], source, beam or self.meta["beam"], length)
+            yield rows, translate(self.networks, source, beam or self.meta["beam"], length)
 
     def predict(self, raw: dict[str, Any]) -> dict[str, Any]:
         """{"text", and perhaps "beam"} -> the translation and how it was made.

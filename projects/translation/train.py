@@ -15,7 +15,8 @@ def train(config: Config, run: Run, callbacks=()) -> None:
 
     splits = load_splits(config, run)
     run.log(f"{splits.source.source}\n{splits.sizes}, unit: {splits.meta['unit']}")
-    predictor = Predictor({"model": build_model(config, splits.meta)}, dict(splits.meta))
+    model = build_model(config, splits.meta)
+    predictor = Predictor({name: model.get_layer(name) for name in ("encoder", "decoder")}, dict(splits.meta))
     train = predictor.encode_split(splits.train, config.batch_size, config.seed, config.symbol_dropout)
     validation = predictor.encode_split(splits.validation, config.batch_size)
     # The loss is computed, and the weights change, after each batch. A figure of whole sentences needs written ones, so
@@ -24,7 +25,7 @@ def train(config: Config, run: Run, callbacks=()) -> None:
         lambda texts: predictor.translate(texts, beam=1), splits.validation.inputs, splits.validation.targets
     )
     schedule = OneCycle(config.learning_rate, config.epochs)
-    fit(predictor.networks["model"], train, validation, config, run, [score, schedule, *callbacks])
+    fit(model, train, validation, config, run, [score, schedule, *callbacks])
     predictor.choose_examples(splits.validation)
     run.save(predictor)
 
