@@ -86,8 +86,8 @@ class Predictor:
         translation, score: the text, and the mean log-probability of its symbols. alternatives: [{translation, score}],
         one for each place of the beam. source, target: the pieces, with "<eos>" where it was read or written.
         attention: for each piece of the target the weights of the source's pieces, where the model has attention.
-        unknown: the source's pieces that are not in the vocabulary. unread: how many pieces of a long sentence were left
-        out in its middle. Raises UserError for an empty text.
+        unknown: the source's pieces that are not in the vocabulary. unread: how many pieces in the middle of a long
+        sentence were left out. Raises UserError for an empty text.
         """
         text, beam = checked(raw)
         pieces = cut(normalise(text, self.meta["lower"]), self.meta["unit"], self.meta["source"]["pieces"])
