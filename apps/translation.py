@@ -133,7 +133,7 @@ def inside(run: Run) -> None:
     )
     for name in ("encoder", "decoder"):
         st.subheader(t(name.capitalize(), {"encoder": "인코더", "decoder": "디코더"}[name]))
-        shared.drawing(predictor.networks["model"].get_layer(name))
+        shared.drawing(predictor.networks[name])
     shared.code(run.project, "model")
 
 
