@@ -11,10 +11,12 @@ from common.layers.speed import speed_up
 from common.saved import load_network
 from common.tools import export
 from projects.translation.config import TOY
-from projects.translation.model import NEVER, build_model, make_loss, translate
+from projects.translation.model import NEVER, build_model, first_state, make_loss, translate
 
 SIZES = {"source": 40, "target": 30}
-META = {side: {"vocabulary": Vocabulary(map(str, range(size - 4)), True, True).to_json()} for side, size in SIZES.items()}
+META = {
+    side: {"vocabulary": Vocabulary(map(str, range(size - 4)), True, True).to_json()} for side, size in SIZES.items()
+}
 LADDER = {
     "seq2seq": dataclasses.replace(TOY, model="seq2seq", reverse_source=True),
     "seq2seq_lstm": dataclasses.replace(TOY, model="seq2seq", cell="lstm", layers=2, reverse_source=False),
@@ -61,7 +63,8 @@ def test_step_by_step_is_all_at_once(name, beam, models):
     encoded = {key: np.repeat(value, beam, axis=0) for key, value in parts(model)["encoder"](source).items()}
     tokens = written["tokens"].reshape(3 * beam, 7)
     target = np.concatenate([np.full((3 * beam, 1), 2), tokens[:, :-1]], axis=1).astype("int32")
-    whole = parts(model)["decoder"]({"target": target, **encoded})
+    decoder = parts(model)["decoder"]
+    whole = decoder({"target": target, **first_state(decoder, encoded)})
     logits = np.array(whole["logits"], float)
     total = np.log(np.exp(logits).sum(axis=-1))
     allowed = np.where(np.isin(np.arange(SIZES["target"]), NEVER), -np.inf, logits)

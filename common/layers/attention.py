@@ -1,6 +1,6 @@
 """Attention: each query looks at all keys and takes the mean of their values, weighted by how well they fit."""
 
-import keras
+import numpy as np
 from keras import layers, ops
 
 
@@ -41,6 +41,6 @@ def place_signals(place, units: int):
     They tell a network without recurrence where a symbol stands (Vaswani et al. 2017, section 3.5). There is no
     greatest place.
     """
-    frequency = 10_000.0 ** (-ops.arange(0, units, 2, dtype="float32") / units)
+    frequency = (10_000.0 ** (-np.arange(0, units, 2) / units)).astype("float32")
     angle = ops.cast(place, "float32")[:, :, None] * frequency
     return ops.concatenate([ops.sin(angle), ops.cos(angle)], axis=-1)

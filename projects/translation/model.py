@@ -4,7 +4,7 @@ Every model is `decoder({"target": target, **encoder(source)})`. The decoder tak
 gives it again, so the same network learns from whole sentences and writes one symbol at a time.
 
     encoder: source (batch, S) -> {"h_1" …} or {"memory", "mask", …}
-    decoder: {"target" (batch, T), and what the encoder gives} -> {"logits" (batch, T, symbols), "h_1" …, "attention"}
+    decoder: {"target" (batch, T), and what the encoder gives} -> {"logits" (batch, T, symbols), "new_h_1" …, "attention"}
 """
 
 import functools
@@ -34,13 +34,20 @@ def build_model(config: Config, meta: dict[str, Any]) -> keras.Model:
         config, *(len(vocabulary_of(meta, side)) for side in ("source", "target"))
     )
     source, target = (keras.Input((None,), dtype="int32", name=name) for name in ("source", "target"))
-    logits = decoder({"target": target, **encoder(source)})["logits"]
+    logits = decoder({"target": target, **first_state(decoder, encoder(source))})["logits"]
     model = keras.Model({"source": source, "target": target}, logits, name=config.model)
     model.compile(
         optimizer=keras.optimizers.Adam(config.learning_rate, beta_2=0.98, global_clipnorm=MAX_NORM),
         loss=make_loss(config.label_smoothing),
     )
     return model
+
+
+def first_state(decoder: keras.Model, encoded: dict[str, Any]) -> dict[str, Any]:
+    """What the decoder takes besides the target when nothing is written yet: what the encoder gave, and an empty past."""
+    if "past" not in decoder.input:
+        return encoded
+    return {**encoded, "past": encoded["memory"][:, :0], "past_mask": encoded["mask"][:, :0]}
 
 
 def make_loss(smoothing: float = 0.0):
@@ -87,7 +94,7 @@ def recurrent(config: Config, source_size: int, target_size: int) -> tuple[keras
     }
     if looks:
         # A copy has no Keras mask: the decoder gets it as an input of its own.
-        encoded |= {"memory": ops.copy(memory), "mask": ops.not_equal(source, PADDING)}
+        encoded |= {"memory": ops.copy(memory), "mask": _mask(source)}
     encoder = keras.Model(source, encoded, name="encoder")
 
     inputs = {"target": keras.Input((None,), dtype="int32", name="target"), **_inputs_like(encoded)}
@@ -98,11 +105,11 @@ def recurrent(config: Config, source_size: int, target_size: int) -> tuple[keras
         x, config.cell, widths, config.dropout, return_states=True, initial_states=states, name="decoder"
     )
     outputs = {
-        f"{name}_{i}": value for i, pair in enumerate(states, 1) for name, value in zip(names, pair, strict=True)
+        f"new_{name}_{i}": value for i, pair in enumerate(states, 1) for name, value in zip(names, pair, strict=True)
     }
     if looks:
         query = layers.Dense(config.units, use_bias=False, name="query")(x)
-        context, outputs["attention"] = attend(query, inputs["memory"], inputs["memory"], inputs["mask"])
+        context, outputs["attention"] = attend(query, inputs["memory"], inputs["memory"], inputs["mask"] > 0)
         x = layers.Dense(config.units, activation="tanh", name="attentional")(ops.concatenate([context, x], axis=-1))
         x = layers.Dropout(config.dropout, name="attentional_dropout")(x)
     outputs["logits"] = layers.Dense(target_size, name="logits")(x)
@@ -112,32 +119,34 @@ def recurrent(config: Config, source_size: int, target_size: int) -> tuple[keras
 def transformer(config: Config, source_size: int, target_size: int) -> tuple[keras.Model, keras.Model]:
     """Encoder and decoder of Vaswani et al. 2017, with the normalisation before each part (Xiong et al. 2020).
 
-    The decoder's layers look at the memory by keys and values that never change, so the encoder makes them. It also
-    gives the `past`, the keys and values of the steps before, with none in it, and the `past_mask` that says which are
-    real. The decoder gives the keys and values of its own steps, `past` too: they are appended for the next one.
+    The decoder's layers look at the memory by keys and values that never change, so the encoder makes them: `memory` is
+    (batch, S, 2 × layers × units). The decoder also takes the `past`, the keys and values of the steps before, and the
+    `past_mask`, which is 0 where there is none. It gives `new_past`, those of its own steps, to be appended.
     """
     units = config.units
     source = keras.Input((None,), dtype="int32", name="source")
-    mask = ops.not_equal(source, PADDING)
+    mask = _mask(source)
     place = ops.cumsum(ops.ones_like(source), axis=1) - 1
     x = _embedded(layers.ReversibleEmbedding(source_size, units, name="source_embedding"), source, place, config)
     for i in range(1, config.layers + 1):
         name = f"encoder_{i}"
         query, key, value = _projected(_normal(x, f"{name}_look_norm"), ("query", "key", "value"), units, name)
-        x = _added(x, attend(query, key, value, mask, config.heads)[0], config, f"{name}_look")
+        x = _added(x, attend(query, key, value, mask > 0, config.heads)[0], config, f"{name}_look")
         x = _feed_forward(x, config, name)
     x = _normal(x, "encoder_norm")
     memory = layers.Dense(2 * config.layers * units, name="memory")(x)
-    encoded = {"memory": memory, "mask": mask, "past": memory[:, :0], "past_mask": mask[:, :0]}
+    encoded = {"memory": memory, "mask": mask}
     encoder = keras.Model(source, encoded, name="encoder")
 
     inputs = {"target": keras.Input((None,), dtype="int32", name="target"), **_inputs_like(encoded)}
+    inputs["past"] = keras.Input((None, memory.shape[-1]), name="past")
+    inputs["past_mask"] = keras.Input((None,), dtype="int32", name="past_mask")
     target, past_mask = inputs["target"], inputs["past_mask"]
-    begin = ops.sum(ops.cast(past_mask, "int32"), axis=1, keepdims=True)
+    begin = ops.sum(past_mask, axis=1, keepdims=True)
     embedding = layers.ReversibleEmbedding(target_size, units, name="target_embedding")
     x = _embedded(embedding, target, begin + ops.cumsum(ops.ones_like(target), axis=1) - 1, config)
     now = causal_mask(x)
-    past = ops.logical_and(past_mask[:, None], ops.cast(ops.ones_like(target), "bool")[:, :, None])
+    past = past_mask[:, None] * ops.ones_like(target)[:, :, None] > 0
     allowed = ops.concatenate([past, now], axis=-1)
     pasts, memories = (ops.split(inputs[name], 2 * config.layers, axis=-1) for name in ("past", "memory"))
     new = []
@@ -148,23 +157,22 @@ def transformer(config: Config, source_size: int, target_size: int) -> tuple[ker
         key, value = (ops.concatenate(parts, axis=1) for parts in zip(pasts[pair], kept, strict=True))
         x = _added(x, attend(query, key, value, allowed, config.heads)[0], config, f"{name}_self")
         query = layers.Dense(units, name=f"{name}_look_query")(_normal(x, f"{name}_look_norm"))
-        context, attention = attend(query, *memories[pair], inputs["mask"], config.heads)
+        context, attention = attend(query, *memories[pair], inputs["mask"] > 0, config.heads)
         x = _added(x, context, config, f"{name}_look")
         x = _feed_forward(x, config, name)
     logits = embedding(_normal(x, "decoder_norm"), reverse=True)
-    outputs = {"logits": logits, "attention": attention, "past": ops.concatenate(new, axis=-1)}
+    outputs = {"logits": logits, "attention": attention, "new_past": ops.concatenate(new, axis=-1)}
     return encoder, keras.Model(inputs, outputs, name="decoder")
 
 
 def _inputs_like(encoded: dict[str, Any]) -> dict[str, Any]:
-    """An input for each output of the encoder; sizes that are no number of units are free."""
-    free = {"memory": 1, "past": 1, "mask": 1, "past_mask": 1}
-    return {
-        name: keras.Input(
-            [None] * free.get(name, 0) + list(value.shape[1 + free.get(name, 0) :]), dtype=value.dtype, name=name
-        )
-        for name, value in encoded.items()
-    }
+    """An input for each output of the encoder."""
+    return {name: keras.Input(value.shape[1:], dtype=value.dtype, name=name) for name, value in encoded.items()}
+
+
+def _mask(ids):
+    """1 for a symbol and 0 for padding."""
+    return ops.cast(ops.not_equal(ids, PADDING), "int32")
 
 
 def _halves(states: list) -> list[tuple]:
@@ -219,20 +227,20 @@ def _translation(encoder: keras.Model, decoder: keras.Model, beam: int, length: 
         rows = ops.shape(source)[0]
         encoded = {name: ops.repeat(value, beam, axis=0) for name, value in encoder(source, training=False).items()}
         fixed = {name: encoded.pop(name) for name in ("memory", "mask") if name in encoded}
-        encoded.pop("past_mask", None)
-        if "past" in encoded:  # room for the keys and values of all steps
-            encoded["past"] = ops.zeros((rows * beam, length, encoded["past"].shape[-1]))
+        if "past" in decoder.input:  # room for the keys and values of all steps
+            encoded["past"] = ops.zeros((rows * beam, length, decoder.input["past"].shape[-1]))
         never = np.where(np.isin(np.arange(decoder.output["logits"].shape[-1]), NEVER), decoding.IMPOSSIBLE, 0.0)
 
         def step(t, tokens, state):
-            mask = (
-                {"past_mask": ops.repeat(ops.arange(length)[None] < t, rows * beam, axis=0)} if "past" in state else {}
-            )
-            outputs = decoder({"target": tokens[:, None], **fixed, **state, **mask}, training=False)
+            inputs = {"target": tokens[:, None], **fixed, **state}
             if "past" in state:
-                state = {"past": ops.slice_update(state["past"], (0, t, 0), outputs["past"])}
+                before = ops.cast(ops.arange(length) < t, "int32")
+                inputs["past_mask"] = ops.repeat(before[None], rows * beam, axis=0)
+            outputs = decoder(inputs, training=False)
+            if "past" in state:
+                state = {"past": ops.slice_update(state["past"], (0, t, 0), outputs["new_past"])}
             else:
-                state = {name: ops.reshape(outputs[name], value.shape) for name, value in state.items()}
+                state = {name: ops.reshape(outputs[f"new_{name}"], value.shape) for name, value in state.items()}
             seen = {"attention": outputs["attention"][:, 0]} if "attention" in outputs else {}
             return outputs["logits"][:, 0] + ops.cast(never, "float32"), state, seen
 
