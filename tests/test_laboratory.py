@@ -109,6 +109,14 @@ def test_an_unknown_lesson_in_the_address_opens_the_first():
     assert lesson("nothing").header[0].value == LESSONS["perceptron"].TITLE["en"]
 
 
+def test_the_address_keeps_what_was_changed_until_the_lesson_is_left():
+    app = lesson("perceptron")
+    app.text_input[0].set_value("1 1 1").run()
+    app.selectbox[0].set_value(list(LESSONS)[-1]).run()
+    assert app.query_params["lesson"] == list(LESSONS)[-1]
+    assert not [key for key in app.query_params if key.startswith("perceptron.")]
+
+
 def test_the_page_needs_no_tensorflow_until_keras_is_asked():
     script = (
         "import sys\n"
@@ -150,3 +158,49 @@ def test_perceptron():
         assert [row["y"] for row in learn(GATES[gate], 40)[-4:]] == GATES[gate]
     assert [row["y"] for row in learn(GATES["XOR"], 400)[-4:]] != GATES["XOR"]
     assert two_layers(CORNERS)[:, 2].tolist() == GATES["XOR"]
+
+
+def test_weighted_sums():
+    from apps.lessons.l02_weighted_sums import EXAMPLE, TARGET, compute, mixture
+
+    y, columns = compute(**EXAMPLE).values()
+    w1, w3, w5 = EXAMPLE["w"][:, 0]
+    assert y[0, 0] == 4 * w1 + 3 * w3 + 2 * w5
+    assert y.tolist() == [[23, 32], [34, 46], [22, 30], [19, 26]] and columns.tolist() == y.T.tolist()
+    np.testing.assert_allclose(mixture(np.array([0.2, 0.6, 0.4])), TARGET)
+    assert ((mixture(np.array([0.5, 0.5, 0.5])) - TARGET) ** 2).sum() > 0.01, "the taps start where the colour is wrong"
+
+
+@pytest.mark.parametrize("function", LESSONS["activations"].FORMULAS)
+def test_activations(function):
+    """Every function and its derivative as in Keras; and a stack of ten."""
+    from apps.lessons.l04_activations import EXAMPLE, compute, keras, stack
+
+    values = {**EXAMPLE, "function": function, "x": np.array([-30.0, -3.0, -0.3, 0.4, 2.0, 30.0])}
+    ours, theirs = compute(**values), keras(**values)
+    for name in ("y", "dy", "p", "dp"):
+        np.testing.assert_allclose(ours[name], theirs[name], atol=1e-5, err_msg=name)
+    _, slopes = stack("sigmoid", np.linspace(-3, 3, 61), 1.0)
+    assert 0 < slopes[10].max() <= 0.25**10
+    np.testing.assert_array_equal(stack("relu", np.array([2.0]), 1.0)[1], 1)
+
+
+def test_one_step_of_learning():
+    """The derivatives by hand equal differences of E; zeros keep the hidden units equal; the end is reached."""
+    from apps.lessons.l05_one_step import CORNERS, END, EXAMPLE, XOR, compute, start, train
+
+    step = compute(**EXAMPLE)
+    for name in ("w", "b", "v", "c"):
+        change = np.zeros_like(np.asarray(EXAMPLE[name], float))
+        change.flat[0] = 1e-6
+        up = compute(**{**EXAMPLE, name: EXAMPLE[name] + change})["E"]
+        down = compute(**{**EXAMPLE, name: EXAMPLE[name] - change})["E"]
+        assert np.ravel(step[f"dE/d{name}"])[0] == pytest.approx((up - down) / 2e-6, rel=1e-5)
+        new = EXAMPLE[name] - EXAMPLE["rate"] * step[f"dE/d{name}"]
+        np.testing.assert_allclose(step[f"new {name}"], new)
+    one = train(start("given", 0), EXAMPLE["x"][None], np.array([1.0]), 0.5, 1)[0]
+    np.testing.assert_allclose(one[0], step["new w"])
+    (w, b, _, _), errors = train(start("zeros", 0), CORNERS, XOR, 4.0, 1500)
+    assert (w[:, 0] == w[:, 1]).all() and b[0] == b[1] and min(errors) > 0.1249
+    errors = train(start("given", 0), EXAMPLE["x"][None], np.array([1.0]), 0.5, 20_000, END)[1]
+    assert len(errors) < 20_000 and errors[-1] < 1.01 * END

@@ -259,12 +259,15 @@ def network(
             tooltip=["edge", "weight"],
         )
     )
-    label = alt.Chart(lines).mark_text(fontSize=13, dy=-9, color=ink()).encode(x="tx:Q", y="ty:Q", text="text")
+    label = (
+        alt.Chart(lines)
+        .mark_text(fontSize=13, dy=-9, color=ink())
+        .encode(x=alt.X("tx:Q", axis=None), y=alt.Y("ty:Q", axis=None), text="text")
+    )
     colour = alt.Color("colour:N", scale=None)
     node = alt.Chart(units).mark_circle(size=1900, opacity=1).encode(x=x, y=y, color=colour, tooltip=["unit", "text"])
     name = alt.Chart(units).mark_text(fontSize=13, fontWeight="bold", color="#12181F").encode(x=x, y=y, text="text")
-    # Not with `+`: Streamlit draws nothing where layers with two tables are added one by one.
-    return alt.layer(edge, label, node, name).properties(height=height)
+    return (edge + label + node + name).properties(height=height)
 
 
 def surface(x: np.ndarray, y: np.ndarray, z: np.ndarray, colour: alt.Color) -> alt.Chart:
