@@ -89,7 +89,10 @@ def read_json(path: Path, specification: Any = object) -> Any:
     try:
         if path.stat().st_size > MAX_JSON_BYTES:
             raise UserError(f"{path} is damaged: it has more than {MAX_JSON_BYTES:,} bytes.")
-        value = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+        text = path.read_text(encoding="utf-8")
+        value = json.loads(text, parse_constant=_refuse)
+        if "\\u" in text:
+            json.dumps(value, ensure_ascii=False).encode()  # half of a pair of surrogates is a ValueError
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{path} does not exist.") from None
     except RecursionError:

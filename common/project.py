@@ -2,6 +2,7 @@
 
     projects/<name>/__init__.py   the card (TITLE, PROBLEM, METRIC, …): imports no Keras
     projects/<name>/config.py     Config, and TOY, its smallest setting
+    projects/<name>/encoding.py   META, what meta.json holds, and disagreement(meta, networks) -> str
     projects/<name>/data.py       load_data(config, data, data_dir) -> Splits
     projects/<name>/standard.py   the same for the sets that the card's STANDARD names, where a project has any
     projects/<name>/train.py      train(config, run, callbacks=()) -> None
@@ -59,6 +60,11 @@ class Project:
     def toy(self) -> Any:
         """A Config of the smallest setting, for tests."""
         return self._module("config").TOY
+
+    @property
+    def encoding(self) -> Any:
+        """The module that knows what meta.json must hold."""
+        return self._module("encoding")
 
     @property
     def data_names(self) -> dict[str, str]:

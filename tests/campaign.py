@@ -32,7 +32,7 @@ from common import cli, runs
 from common.errors import UserError
 from common.project import Project, project_names
 from common.runs import Run
-from tests.odd import like, not_finite
+from tests.odd import like, not_finite, replaced
 
 ROOT = Path(__file__).parents[1]
 DAMAGED = ("run.json", "config.json", "report.json", "meta.json", "history.csv", "*.keras", "*.csv")
@@ -104,24 +104,11 @@ def damage(path: Path, dice: random.Random) -> None:
     elif kind == 2:
         content = bytearray()
     elif path.suffix == ".json":
-        content = bytearray(json.dumps(_replaced(json.loads(content), dice)).encode())
+        content = bytearray(json.dumps(replaced(json.loads(content), dice)).encode())
     else:
         place = dice.randrange(len(content) + 1)
         content[place:place] = dice.choice([b"\xff\xfe", b"\0" * 50, b",,,\n", b"NaN", b"\xed\xa0\x80"])
     path.write_bytes(content)
-
-
-def _replaced(value: Any, dice: random.Random) -> Any:
-    """The value with one part somewhere in it replaced or left out."""
-    if isinstance(value, dict) and value and dice.random() < 0.9:
-        name = dice.choice(sorted(value))
-        if dice.random() < 0.2:
-            return {key: part for key, part in value.items() if key != name}
-        return {**value, name: _replaced(value[name], dice)}
-    if isinstance(value, list) and value and dice.random() < 0.8:
-        place = dice.randrange(len(value))
-        return [*value[:place], _replaced(value[place], dice), *value[place + 1 :]]
-    return dice.choice([None, True, -1, 10**30, float("nan"), 1e308, "", "a", "2999", [], {}, [[[]]], {"a": None}])
 
 
 def damage_once(whole: Run, folder: Path, dice: random.Random) -> str:

@@ -15,6 +15,9 @@ PADDING, UNKNOWN = 0, 1
 UNKNOWN_SIGN = "\ufffd"  # stands for an unknown symbol in decoded text
 
 
+JSON = {"symbols": [str], "bos": bool, "eos": bool}  # what `Vocabulary.to_json` returns (see common/schema.py)
+
+
 class Vocabulary:
     """The symbols of a text and their ids.
 

@@ -11,6 +11,8 @@ import pandas as pd
 from common.data import Split
 from common.errors import UserError
 from common.inputs.tables import as_categories, check_columns, check_numbers
+from common.saved import unlike
+from common.schema import Between
 from projects.fraud_detection.cards import SECONDS_PER_HOUR, has_relations, histories, relations
 
 MAX_CATEGORIES = 50  # values of a categorical column that are told apart; rarer ones are encoded as zeros
@@ -50,6 +52,40 @@ class Transactions(Split):
     def batches(self, encode: Callable[["Transactions"], tuple], batch_size: int, seed: int) -> Any:
         """What `fit` trains on: arrays here; a Stream for a table that does not fit in memory."""
         return encode(self)
+
+
+# What meta.json holds (see common/schema.py)
+
+FACTOR = Between(1e-38, 1e38)
+META = {
+    "target": str,
+    "card?": str,
+    "time?": str,
+    "weight?": str,
+    "streamed?": bool,
+    "columns": {str: ({"median": float, "scale": FACTOR}, {"categories": [str]})},
+    "relations?": {str: {"mean": float, "scale": FACTOR}},
+    "calibration?": [Between(-1e9, 1e9)],
+    "threshold": float,
+    "examples": [{str: object}],
+}
+
+
+def disagreement(meta: dict[str, Any], networks: dict[str, Any]) -> str:
+    """How the content of meta.json does not fit itself or the networks, in a few words; empty where it does."""
+    if len(meta.get("calibration", (1, 0))) != 2:
+        return "calibration has other than two numbers"
+    if not meta["examples"]:
+        return "examples is empty"
+    if "relations" in meta:
+        numbers = pd.DataFrame([{name: 0.0 for name, column in meta["columns"].items() if "median" in column}])
+        if not has_relations(numbers) or set(relations(numbers)) != set(meta["relations"]):
+            return "relations does not fit columns"
+    width, expected = encoded_width(meta), {}
+    for name, network in (networks or {"model": None}).items():
+        shape = tuple(network.inputs[0].shape) if network and network.inputs else ()
+        expected[name] = ([(None, shape[1], width + 2) if len(shape) == 3 else (None, width)], [(None, 1)])
+    return unlike(networks, expected)
 
 
 # From training rows to `meta`
