@@ -1,11 +1,13 @@
 """What a JSON value must look like: a specification is written like the value itself.
 
-It is a type (`float` stands for any finite number, `object` for anything), a `Between`, a text or None as they are,
-or a tuple of alternatives. `[kind]` is a list of values of one kind. `{str: kind}` is a dict with any names. Any other
-dict says what each of its names holds; a name that ends in `?` may be missing.
+It is a type (`float` stands for any finite number, `str` for any text that UTF-8 can hold, `object` for anything), a
+`Between`, a text or None as they are, or a tuple of alternatives. `[kind]` is a list of values of one kind. `{str:
+kind}` is a dict with any names. Any other dict says what each of its names holds; a name that ends in `?` may be
+missing.
 """
 
 import json
+import re
 import reprlib
 import sys
 from dataclasses import dataclass
@@ -66,6 +68,8 @@ def mismatch(value: Any, specification: Any, place: str = "") -> str:
         return "" if number and abs(value) <= sys.float_info.max else _wrong(value, place, "a finite number")
     if specification is int:
         return "" if isinstance(value, int) and not isinstance(value, bool) else _wrong(value, place, "a whole number")
+    if specification is str and isinstance(value, str) and re.search("[\ud800-\udfff]", value):
+        return _wrong(value, place, "a text that UTF-8 can hold")
     return "" if isinstance(value, specification) else _wrong(value, place, NAMES[specification.__name__])
 
 

@@ -12,7 +12,7 @@ from common.data import Split
 from common.errors import UserError
 from common.inputs.tables import as_categories, check_columns, check_numbers
 from common.saved import unlike
-from common.schema import Between
+from common.schema import Between, check_input
 from projects.fraud_detection.cards import SECONDS_PER_HOUR, has_relations, histories, relations
 
 MAX_CATEGORIES = 50  # values of a categorical column that are told apart; rarer ones are encoded as zeros
@@ -57,6 +57,7 @@ class Transactions(Split):
 # What meta.json holds (see common/schema.py)
 
 FACTOR = Between(1e-38, 1e38)
+CELL = (Between(-1e30, 1e30), str, bool, None)  # a value of a raw transaction
 META = {
     "target": str,
     "card?": str,
@@ -253,7 +254,8 @@ def transaction(raw: dict[str, Any], meta: dict[str, Any], with_history: bool) -
     raw: {column: value, "history": [{"hours_before": 2.5, column: value, …}, …]}. The history may be left out. Raises
     UserError with the step of the history and the column that is wrong.
     """
-    past = list(raw.get("history", [])) if with_history else []
+    check_input(raw, {"history?": [{str: object}]})
+    past = raw.get("history", []) if with_history else []
     names = [*(f"transaction {number} of the history" for number in range(1, len(past) + 1)), "the transaction"]
     frame = pd.concat(
         [_single(step, meta, name) for step, name in zip([*past, raw], names, strict=True)], ignore_index=True
@@ -270,7 +272,8 @@ def transaction(raw: dict[str, Any], meta: dict[str, Any], with_history: bool) -
 
 def _single(raw: dict[str, Any], meta: dict[str, Any], name: str) -> pd.DataFrame:
     """One raw transaction as a checked row. Messages call it `name`, and not by the number of a row in a file."""
-    values = {column: value for column, value in raw.items() if column != "history"}
+    values = {column: raw[column] for column in meta["columns"] if column in raw}
+    check_input(values, {column + "?": CELL for column in meta["columns"]})
     try:
         return checked(pd.DataFrame([values]), meta, name)
     except UserError as error:

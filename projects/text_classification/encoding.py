@@ -47,14 +47,13 @@ META = {
 
 def disagreement(meta: dict[str, Any], networks: dict[str, Any]) -> str:
     """How the content of meta.json does not fit itself or the networks, in a few words; empty where it does."""
-    for name in networks:
-        needed = ("orders", "buckets") if name == "bag" else ("vocabulary", "max_units", "limits")
-        if missing := [key for key in needed if key not in meta]:
-            return f"{missing[0]} is missing"
+    for name, network in networks.items():
+        needed = {"orders", "buckets"} if name == "bag" else {"vocabulary", "max_units", "limits"}
+        if not needed <= set(meta):
+            return f"it lacks what the network {name} needs"
         rows = meta["buckets"] if name == "bag" else len(Vocabulary.from_json(meta["vocabulary"]))
-        found = networks[name].weights[0].shape[0] if networks[name].weights else 0
-        if found != rows:
-            return f"it has {rows:,} symbols or buckets, but the network {name} reads {found:,}"
+        if [tuple(weight.shape)[:1] for weight in network.weights[:1]] != [(rows,)]:
+            return f"it has {rows:,} symbols or buckets, but the network {name} reads another number"
     if not (meta["examples"] and all(meta.get("limits", [1])) and all(meta.get("orders", {1: 1}).values())):
         return "a list is empty"
     shapes = ([(None, None)], [(None, len(meta["classes"]))])
