@@ -15,6 +15,7 @@ from common.schema import Between
 
 FEW_UNITS = 20  # with fewer units there is no interval: the figure of each unit is listed, and no verdict is given
 CONFIDENCE_BINS = 15  # of the calibration error
+TEMPERATURE = Between(1e-2, 1e2)  # what `best_temperature` returns lies within it
 
 Figures = Callable[[np.ndarray], dict[str, float]]
 
@@ -155,9 +156,6 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     """The probabilities of the classes: logits (n, classes) -> (n, classes) float64."""
     exponentials = np.exp(logits - logits.max(axis=1, keepdims=True), dtype=float)
     return exponentials / exponentials.sum(axis=1, keepdims=True)
-
-
-TEMPERATURE = Between(1e-2, 1e2)  # what `best_temperature` returns lies within it
 
 
 def best_temperature(logits: np.ndarray, targets: np.ndarray) -> float:

@@ -63,7 +63,6 @@ class Project:
 
     @property
     def encoding(self) -> Any:
-        """The module that knows what meta.json must hold."""
         return self._module("encoding")
 
     @property

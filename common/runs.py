@@ -134,11 +134,7 @@ class Run:
         return {file.stem: speed_up(load_network(file)) for file in files_in(self.path, "*.keras")}
 
     def load(self) -> Any:
-        """The project's Predictor with the networks of this run. Raises UserError where they or meta.json are damaged.
-
-        The project's `encoding.META` says what meta.json must hold (see common/schema.py), and `encoding.disagreement`
-        how it must fit the networks.
-        """
+        """The project's Predictor with the networks of this run. Raises UserError where a file of it is damaged."""
         networks, path, encoding = self.networks(), self.path / "meta.json", self.project.encoding
         meta = read_json(path, encoding.META)
         if wrong := encoding.disagreement(meta, networks):

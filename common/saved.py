@@ -76,10 +76,7 @@ def _bounded(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def unlike(networks: dict[str, Any], expected: dict[str, tuple[list[tuple], list[tuple]]]) -> str:
-    """How networks differ from {name: (shapes of the inputs, shapes of the outputs)}; empty where they do not.
-
-    A shape is a tuple as Keras writes it: None stands for any size, and so does the batch.
-    """
+    """How networks differ from {name: (shapes of the inputs, shapes of the outputs)}; empty where they do not."""
     if set(networks) != set(expected):
         return f"its networks are {', '.join(sorted(networks)) or 'none'}; expected {', '.join(sorted(expected))}"
     for name, wanted in expected.items():

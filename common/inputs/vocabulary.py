@@ -12,10 +12,8 @@ import numpy as np
 import pandas as pd
 
 PADDING, UNKNOWN = 0, 1
-UNKNOWN_SIGN = "\ufffd"  # stands for an unknown symbol in decoded text
-
-
 JSON = {"symbols": [str], "bos": bool, "eos": bool}  # what `Vocabulary.to_json` returns (see common/schema.py)
+UNKNOWN_SIGN = "\ufffd"  # stands for an unknown symbol in decoded text
 
 
 class Vocabulary:

@@ -59,10 +59,7 @@ class Transactions(Split):
 FACTOR = Between(1e-38, 1e38)
 CELL = (Between(-1e30, 1e30), str, bool, None)  # a value of a raw transaction
 META = {
-    "target": str,
-    "card?": str,
-    "time?": str,
-    "weight?": str,
+    **dict.fromkeys(("target", "card?", "time?", "weight?"), str),
     "streamed?": bool,
     "columns": {str: ({"median": float, "scale": FACTOR}, {"categories": [str]})},
     "relations?": {str: {"mean": float, "scale": FACTOR}},
@@ -74,10 +71,8 @@ META = {
 
 def disagreement(meta: dict[str, Any], networks: dict[str, Any]) -> str:
     """How the content of meta.json does not fit itself or the networks, in a few words; empty where it does."""
-    if len(meta.get("calibration", (1, 0))) != 2:
-        return "calibration has other than two numbers"
-    if not meta["examples"]:
-        return "examples is empty"
+    if len(meta.get("calibration", "ab")) != 2 or not meta["examples"]:
+        return "calibration has other than two numbers, or there is no example"
     if "relations" in meta:
         numbers = pd.DataFrame([{name: 0.0 for name, column in meta["columns"].items() if "median" in column}])
         if not has_relations(numbers) or set(relations(numbers)) != set(meta["relations"]):
