@@ -15,8 +15,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from common.inputs.vocabulary import PADDING
-
+PADDING = 0  # what stands after the end of a text, as everywhere in the suite
 IMPOSSIBLE = -1e9  # log-probability of what must not be written
 
 

@@ -4,7 +4,7 @@ Every model is `decoder({"target": target, **encoder(source)})`. The decoder tak
 gives it again, so the same network learns from whole sentences and writes one symbol at a time.
 
     encoder: source (batch, S) -> {"h_1" …} or {"memory", "mask", …}
-    decoder: {"target" (batch, T), and what the encoder gives} -> {"logits" (batch, T, symbols), "new_h_1" …, "attention"}
+    decoder: {"target" (batch, T), and all that} -> {"logits" (batch, T, symbols), "new_h_1" …, "attention"}
 """
 
 import functools
@@ -44,7 +44,7 @@ def build_model(config: Config, meta: dict[str, Any]) -> keras.Model:
 
 
 def first_state(decoder: keras.Model, encoded: dict[str, Any]) -> dict[str, Any]:
-    """What the decoder takes besides the target when nothing is written yet: what the encoder gave, and an empty past."""
+    """What the decoder takes besides the target before the first step: what the encoder gave, and an empty past."""
     if "past" not in decoder.input:
         return encoded
     return {**encoded, "past": encoded["memory"][:, :0], "past_mask": encoded["mask"][:, :0]}
