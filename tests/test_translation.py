@@ -13,11 +13,19 @@ from common import runs
 from common.errors import UserError
 from common.inputs.sequences import Ragged
 from common.project import Project
-from common.schema import mismatch
 from projects.translation import data, spoken
 from projects.translation.batches import pair_stream, source_batches
 from projects.translation.config import TOY, Config
-from projects.translation.encoding import META, choose_unit, cut, encode, joined, normalise, read_limit, train_pieces
+from projects.translation.encoding import (
+    choose_unit,
+    cut,
+    disagreement,
+    encode,
+    joined,
+    normalise,
+    read_limit,
+    train_pieces,
+)
 from projects.translation.evaluate import baselines, by_length
 from projects.translation.ibm import WordTranslation
 from projects.translation.metrics import figures
@@ -224,8 +232,26 @@ def test_the_unit_is_chosen_from_the_data():
     assert choose_unit(["this is a sentence", "나는 어제 학교에 갔다"]) == "subword"
 
 
-def test_meta_is_as_specified(predictor):
-    assert not mismatch(predictor.meta, META)
+@pytest.mark.parametrize(
+    "change, wrong",
+    [
+        ({"limits": [[5, 5], [5, 6]]}, "limits"),
+        ({"limits": []}, "limits"),
+        ({"examples": []}, "examples"),
+        ({"examples": [{"text": " "}]}, "examples"),
+        ({"columns": ["a"]}, "columns"),
+        ({"source": {"vocabulary": {"symbols": ["a"], "bos": True, "eos": True}, "pieces": ""}}, "the source has 5"),
+    ],
+)
+def test_a_meta_that_does_not_fit_is_named(predictor, change, wrong):
+    assert not disagreement(predictor.meta, predictor.networks)
+    assert wrong in disagreement({**predictor.meta, **change}, predictor.networks)
+    assert "expected decoder, encoder" in disagreement(predictor.meta, {"model": None})
+
+
+def test_damaged_subwords_are_named(predictor):
+    with pytest.raises(UserError, match="subwords of this run's meta.json are damaged"):
+        disagreement({**predictor.meta, "unit": "subword"}, predictor.networks)
 
 
 def test_lower_case_is_for_both_sides_and_for_what_is_asked(tmp_path):
@@ -368,7 +394,7 @@ def test_what_is_not_known_or_not_read_is_named(predictor):
     assert predictor.predict({"text": "5 March 2025"})["unread"] == 0
 
 
-@pytest.mark.parametrize("raw", [{"text": ""}, {"text": " \n"}, {}, {"text": 3}])
+@pytest.mark.parametrize("raw", [{"text": ""}, {"text": " \n"}, {}, {"text": 3}, None, "a"])
 def test_an_empty_sentence_is_refused(predictor, raw):
     with pytest.raises(UserError, match="is empty"):
         predictor.predict(raw)
@@ -427,23 +453,3 @@ def test_new_pairs_are_scored(copied, tmp_path):
     assert done.returncode == 0 and "2 rows" in done.stdout, done.stderr
     done = run_here("projects.translation.evaluate", "--data", write(path, [("a", "b"), ("1", "2")]), "--run", run.id)
     assert done.returncode == 2 and "--source COLUMN" in done.stderr
-
-
-# standard sets
-
-
-def test_tatoeba_and_multi30k(datasets):
-    project = Project("translation")
-    tatoeba = project.load_data("tatoeba")(Config(unit="jamo"), "tatoeba", datasets)
-    assert sum(tatoeba.sizes.values()) == 3322 and tatoeba.meta["direction"] == "en → ko"
-    parts = (tatoeba.train, tatoeba.validation, tatoeba.sealed_test)
-    for first, second in itertools.combinations(parts, 2):
-        assert not set(first.inputs) & set(second.inputs) and not set(first.targets) & set(second.targets)
-    multi = project.load_data("multi30k")(Config(unit="word", reverse=True, lower=True), "multi30k", datasets)
-    assert multi.sizes == {"train": 28_998, "validation": 507, "test": 507} and multi.meta["direction"] == "de → en"
-
-
-def test_a_standard_set_that_is_not_there_is_named(tmp_path):
-    for name, file in (("tatoeba", "kor.txt"), ("multi30k", "train.en")):
-        with pytest.raises(UserError, match=f"{file} is not in .*Get it from https"):
-            Project("translation").load_data(name)(Config(), name, tmp_path)

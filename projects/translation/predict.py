@@ -77,8 +77,9 @@ class Predictor:
         from projects.translation.model import translate
 
         longest = read_limit(self.meta)
+        beam = min(beam or self.meta["beam"], len(self.vocabulary))
         for rows, source, length in source_batches(self.encode(texts).shortened(longest), self.meta, longest):
-            yield rows, translate(self.networks, source, beam or self.meta["beam"], length)
+            yield rows, translate(self.networks, source, beam, length)
 
     def predict(self, raw: dict[str, Any]) -> dict[str, Any]:
         """{"text", and perhaps "beam"} -> the translation and how it was made.
