@@ -179,9 +179,12 @@ def processor(model: str) -> Any:
     import sentencepiece
 
     try:
-        return sentencepiece.SentencePieceProcessor(model_proto=base64.b64decode(model, validate=True))
+        result = sentencepiece.SentencePieceProcessor(model_proto=base64.b64decode(model, validate=True))
     except (RuntimeError, ValueError):
-        raise UserError("The subwords of this run's meta.json are damaged.") from None
+        result = None
+    if not result or not result.get_piece_size():  # of an empty model
+        raise UserError("The subwords of this run's meta.json are damaged.")
+    return result
 
 
 def vocabulary_of(meta: dict[str, Any], side: str) -> Vocabulary:
