@@ -82,7 +82,7 @@ def beam_search(
     """The `beam` most probable texts that the search finds for each sentence, the best one first.
 
     A beam of 1 is greedy search. At each step every hypothesis is continued by its most probable tokens, and the
-    hypotheses with the best scores stay. A score is the sum of the log-probabilities divided by length ** penalty (Wu et
+    hypotheses with the best scores stay. A score is the sum of the log-probabilities / length ** penalty (Wu et
     al. 2016, section 7); without this division (penalty 0) short texts win. `stop` counts as a token of the text. A
     hypothesis that has ended keeps its place while no other has a better score.
 
