@@ -23,6 +23,7 @@ from projects.translation.encoding import (
     encode,
     joined,
     normalise,
+    processor,
     read_limit,
     train_pieces,
 )
@@ -250,7 +251,10 @@ def test_a_meta_that_does_not_fit_is_named(predictor, change, wrong):
 
 
 def test_damaged_subwords_are_named(predictor):
-    with pytest.raises(UserError, match="subwords of this run's meta.json are damaged"):
+    for pieces in ("", "no base64", "bm90IGEgbW9kZWw="):
+        with pytest.raises(UserError, match="are damaged"):
+            processor(pieces)
+    with pytest.raises(UserError, match="are damaged"):
         disagreement({**predictor.meta, "unit": "subword"}, predictor.networks)
 
 
