@@ -34,6 +34,7 @@ LINES = {
     "image_classification": 6250,
     "super_resolution": 5200,
     "text_classification": 6100,
+    "translation": 6600,
 }
 CODE = ("common", "projects", "apps", "tests", "benchmarks")
 

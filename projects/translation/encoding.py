@@ -24,7 +24,7 @@ from projects.translation.config import Config
 SPACE = "▁"
 WORDS = re.compile(rf"{SPACE}?\w+|{SPACE}?[^\w{SPACE}]|{SPACE}")
 SIDES = ("source", "target")
-QUANTILES = (0.2, 0.4, 0.6, 0.8, 0.97)  # of the lengths: the network is compiled for these, and for the longest one
+QUANTILES = (0.4, 0.8, 0.97)  # of the lengths: the network is compiled for these, and for the longest one
 FEW_PAIRS = 2000  # with fewer pairs all have one length: compiling others would take longer than it saves
 LONGEST = 2.5  # pairs of more than so many times the last quantile are not learnt from
 SHORT_TARGET = 4  # words; where the median target has fewer, it is no sentence, and characters are its units
