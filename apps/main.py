@@ -37,6 +37,15 @@ def gallery() -> None:
             "작지만 처음부터 끝까지 갖춘 딥러닝 프로젝트 모음입니다. 모델을 써 보고, 데이터를 살펴보고, 모델 속을 들여다보고, 다시 학습시켜 보세요.",
         )
     )
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        st.markdown(
+            t(
+                "**Laboratory** · the worked numbers of the lectures, to touch: change one and see what follows.",
+                "**실험실** · 강의에 나오는 숫자 예제를 직접 바꾸어 보며, 결과가 어떻게 달라지는지 살펴봅니다.",
+            ),
+            width="stretch",
+        )
+        st.page_link(laboratory, label=t("Open", "열기"), icon=":material/science:", width="content")
     names = list(PAGES)
     for left in range(0, len(names), COLUMNS):
         for column, name in zip(st.columns(COLUMNS), names[left : left + COLUMNS], strict=False):
@@ -145,5 +154,7 @@ PAGES = {
     name: st.Page(shared.ROOT / "apps" / f"{name}.py", title=Project(name).card.TITLE[language()], url_path=name)
     for name in project_names()
 }
+laboratory = st.Page(shared.ROOT / "apps" / "laboratory.py", title=t("Laboratory", "실험실"), icon=":material/science:")
+st.session_state["pages"] = PAGES  # the laboratory links them
 home = st.Page(gallery, title=t("Gallery", "갤러리"), icon=":material/grid_view:", default=True)
-st.navigation([home, *PAGES.values()], expanded=True).run()
+st.navigation([home, laboratory, *PAGES.values()], expanded=True).run()

@@ -75,11 +75,18 @@ def _load(path: str, modified: float) -> Any:
 
     start_keras()
     predictor = Run(Path(path)).load()
-    # Streamlit collects garbage after every click. TensorFlow's hundreds of thousands of objects are never freed. Frozen
-    # objects are skipped, which saves a quarter of a second each time.
+    freeze()
+    return predictor
+
+
+def freeze() -> None:
+    """Spare the objects of now from garbage collection.
+
+    Streamlit collects garbage after every click. TensorFlow's hundreds of thousands of objects are never freed. Frozen
+    objects are skipped, which saves a quarter of a second each time.
+    """
     gc.collect()
     gc.freeze()
-    return predictor
 
 
 def predictor(run: Run) -> Any:

@@ -11,8 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from common.schema import Between
+
 FEW_UNITS = 20  # with fewer units there is no interval: the figure of each unit is listed, and no verdict is given
 CONFIDENCE_BINS = 15  # of the calibration error
+TEMPERATURE = Between(1e-2, 1e2)  # what `best_temperature` returns lies within it
 
 Figures = Callable[[np.ndarray], dict[str, float]]
 

@@ -9,7 +9,10 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
+
+import portalocker
+from portalocker import LockFlags
 
 from common.errors import UserError
 from common.schema import mismatch
@@ -89,7 +92,10 @@ def read_json(path: Path, specification: Any = object) -> Any:
     try:
         if path.stat().st_size > MAX_JSON_BYTES:
             raise UserError(f"{path} is damaged: it has more than {MAX_JSON_BYTES:,} bytes.")
-        value = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+        text = path.read_text(encoding="utf-8")
+        value = json.loads(text, parse_constant=_refuse)
+        if "\\u" in text:
+            json.dumps(value, ensure_ascii=False).encode()  # half of a pair of surrogates is a ValueError
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{path} does not exist.") from None
     except RecursionError:
@@ -132,43 +138,15 @@ def locked(path: Path, wait: bool = True) -> Iterator[bool]:
     file stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    flags = LockFlags.EXCLUSIVE if wait else LockFlags.EXCLUSIVE | LockFlags.NON_BLOCKING
     with path.open("a+b") as file:
-        held = _lock(file, wait)
+        try:
+            portalocker.lock(file, flags)
+            held = True
+        except portalocker.AlreadyLocked:
+            held = False
         try:
             yield held
         finally:
             if held:
-                _unlock(file)
-
-
-if os.name == "nt":
-    import msvcrt
-    import time
-
-    def _lock(file: IO, wait: bool) -> bool:
-        while True:
-            file.seek(0)
-            try:
-                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-                return True
-            except OSError:
-                if not wait:
-                    return False
-                time.sleep(0.05)
-
-    def _unlock(file: IO) -> None:
-        file.seek(0)
-        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)  # type: ignore[attr-defined]
-
-else:
-    import fcntl
-
-    def _lock(file: IO, wait: bool) -> bool:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            return True
-        except BlockingIOError:
-            return False
-
-    def _unlock(file: IO) -> None:
-        fcntl.flock(file, fcntl.LOCK_UN)
+                portalocker.unlock(file)

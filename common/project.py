@@ -2,6 +2,7 @@
 
     projects/<name>/__init__.py   the card (TITLE, PROBLEM, METRIC, …): imports no Keras
     projects/<name>/config.py     Config, and TOY, its smallest setting
+    projects/<name>/encoding.py   META, what meta.json holds, and disagreement(meta, networks) -> str
     projects/<name>/data.py       load_data(config, data, data_dir) -> Splits
     projects/<name>/standard.py   the same for the sets that the card's STANDARD names, where a project has any
     projects/<name>/train.py      train(config, run, callbacks=()) -> None
@@ -68,6 +69,10 @@ class Project:
     def toy(self) -> Any:
         """A Config of the smallest setting, for tests."""
         return self._module("config").TOY
+
+    @property
+    def encoding(self) -> Any:
+        return self._module("encoding")
 
     @property
     def data_names(self) -> dict[str, str]:

@@ -134,8 +134,11 @@ class Run:
         return {file.stem: speed_up(load_network(file)) for file in files_in(self.path, "*.keras")}
 
     def load(self) -> Any:
-        """The project's Predictor with the networks of this run."""
-        networks, meta = self.networks(), read_json(self.path / "meta.json", {str: object})
+        """The project's Predictor with the networks of this run. Raises UserError where a file of it is damaged."""
+        networks, path, encoding = self.networks(), self.path / "meta.json", self.project.encoding
+        meta = read_json(path, encoding.META)
+        if wrong := encoding.disagreement(meta, networks):
+            raise UserError(f"{path} is damaged: {wrong}.")
         return self.project.predictor_class(networks, meta)
 
     def check_data(self, sha256: str) -> None:

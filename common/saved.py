@@ -73,3 +73,16 @@ def _bounded(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             if isinstance(number, int) and name not in IDENTIFIERS and abs(number) > MAX_SIZE:
                 raise ValueError(f"its config.json has {name} = {number}; at most {MAX_SIZE:,} is accepted")
     return dict(pairs)
+
+
+def unlike(networks: dict[str, Any], expected: dict[str, tuple[list[tuple], list[tuple]]]) -> str:
+    """How networks differ from {name: (shapes of the inputs, shapes of the outputs)}; empty where they do not."""
+    if set(networks) != set(expected):
+        return f"its networks are {', '.join(sorted(networks)) or 'none'}; expected {', '.join(sorted(expected))}"
+    for name, wanted in expected.items():
+        network = networks[name]
+        for what, tensors, shapes in zip(("reads", "gives"), (network.inputs, network.outputs), wanted, strict=True):
+            found = [tuple(tensor.shape) for tensor in tensors or []]
+            if found != shapes:
+                return f"the network {name} {what} {found}; expected {shapes}"
+    return ""

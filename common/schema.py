@@ -1,15 +1,29 @@
 """What a JSON value must look like: a specification is written like the value itself.
 
-It is a type (`float` stands for any finite number, `object` for anything), None, or a tuple of alternatives. `[kind]`
-is a list of values of one kind. `{str: kind}` is a dict with any names. Any other dict says what each of its names
-holds; a name that ends in `?` may be missing.
+It is a type (`float` stands for any finite number, `str` for any text that UTF-8 can hold, `object` for anything), a
+`Between`, a text or None as they are, or a tuple of alternatives. `[kind]` is a list of values of one kind. `{str:
+kind}` is a dict with any names. Any other dict says what each of its names holds; a name that ends in `?` may be
+missing.
 """
 
 import json
-import math
+import re
+import reprlib
+import sys
+from dataclasses import dataclass
 from typing import Any
 
-NAMES = {str: "a text", bool: "true or false", dict: "an object", list: "a list"}
+from common.errors import UserError
+
+NAMES = {"str": "a text", "bool": "true or false"}
+
+
+@dataclass(frozen=True)
+class Between:
+    """A number from `low` to `high`. It must be whole where both are whole."""
+
+    low: float
+    high: float
 
 
 def mismatch(value: Any, specification: Any, place: str = "") -> str:
@@ -40,13 +54,30 @@ def mismatch(value: Any, specification: Any, place: str = "") -> str:
         return ""
     if specification is None:
         return "" if value is None else _wrong(value, place, "null")
+    if isinstance(specification, str):
+        return "" if value == specification else _wrong(value, place, json.dumps(specification))
+    if isinstance(specification, Between):
+        whole = isinstance(specification.low, int) and isinstance(specification.high, int)
+        if wrong := mismatch(value, int if whole else float, place):
+            return wrong
+        expected = f"{specification.low:,} to {specification.high:,}"
+        return "" if specification.low <= value <= specification.high else _wrong(value, place, expected)
     if specification is float:
-        number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-        return "" if number else _wrong(value, place, "a finite number")
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        # A NaN, an infinity and a whole number that no float holds all fail this comparison.
+        return "" if number and abs(value) <= sys.float_info.max else _wrong(value, place, "a finite number")
     if specification is int:
         return "" if isinstance(value, int) and not isinstance(value, bool) else _wrong(value, place, "a whole number")
-    return "" if isinstance(value, specification) else _wrong(value, place, NAMES.get(specification, "another type"))
+    if specification is str and isinstance(value, str) and re.search("[\ud800-\udfff]", value):
+        return _wrong(value, place, "a text that UTF-8 can hold")
+    return "" if isinstance(value, specification) else _wrong(value, place, NAMES[specification.__name__])
+
+
+def check_input(raw: Any, specification: Any) -> None:
+    """Raise UserError where a raw input, which a person or a page gives a Predictor, does not fit a specification."""
+    if wrong := mismatch(raw, specification):
+        raise UserError(f"The input cannot be used: {wrong}.")
 
 
 def _wrong(value: Any, place: str, expected: str) -> str:
-    return f"{place or 'its content'} is {json.dumps(value, default=str)[:40]}; expected {expected}"
+    return f"{place or 'it'} is {reprlib.repr(value)}; expected {expected}"

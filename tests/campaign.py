@@ -32,9 +32,10 @@ from common import cli, runs
 from common.errors import UserError
 from common.project import Project, project_names
 from common.runs import Run
-from tests.odd import like, not_finite
+from tests.odd import like, not_finite, replaced
 
 ROOT = Path(__file__).parents[1]
+ANSWER_SECONDS = 0.2  # for the answers to one odd input; at least one is read
 DAMAGED = ("run.json", "config.json", "report.json", "meta.json", "history.csv", "*.keras", "*.csv")
 
 
@@ -104,24 +105,11 @@ def damage(path: Path, dice: random.Random) -> None:
     elif kind == 2:
         content = bytearray()
     elif path.suffix == ".json":
-        content = bytearray(json.dumps(_replaced(json.loads(content), dice)).encode())
+        content = bytearray(json.dumps(replaced(json.loads(content), dice)).encode())
     else:
         place = dice.randrange(len(content) + 1)
         content[place:place] = dice.choice([b"\xff\xfe", b"\0" * 50, b",,,\n", b"NaN", b"\xed\xa0\x80"])
     path.write_bytes(content)
-
-
-def _replaced(value: Any, dice: random.Random) -> Any:
-    """The value with one part somewhere in it replaced or left out."""
-    if isinstance(value, dict) and value and dice.random() < 0.9:
-        name = dice.choice(sorted(value))
-        if dice.random() < 0.2:
-            return {key: part for key, part in value.items() if key != name}
-        return {**value, name: _replaced(value[name], dice)}
-    if isinstance(value, list) and value and dice.random() < 0.8:
-        place = dice.randrange(len(value))
-        return [*value[:place], _replaced(value[place], dice), *value[place + 1 :]]
-    return dice.choice([None, True, -1, 10**30, float("nan"), 1e308, "", "a", "2999", [], {}, [[[]]], {"a": None}])
 
 
 def damage_once(whole: Run, folder: Path, dice: random.Random) -> str:
@@ -147,7 +135,10 @@ def damage_once(whole: Run, folder: Path, dice: random.Random) -> str:
 
 
 def ask(predictor: Any, seed: int, count: int) -> tuple[int, list[str]]:
-    """Ask a Predictor `count` odd inputs made from its first example: (how many were asked, what failed)."""
+    """Ask a Predictor `count` odd inputs made from its first example: (how many were asked, what failed).
+
+    `stream` gives the answers that `predict` gives, the first one early. They are read for ANSWER_SECONDS.
+    """
     failures: list[str] = []
     asked = 0
 
@@ -162,16 +153,18 @@ def ask(predictor: Any, seed: int, count: int) -> tuple[int, list[str]]:
     def run(raw: Any) -> None:
         nonlocal asked
         asked += 1
+        deadline = time.monotonic() + ANSWER_SECONDS
         try:
-            answer = predictor.predict(raw)
+            for answer in predictor.stream(raw):
+                if place := not_finite(answer):
+                    failures.append(f"{place} is not finite for {raw!r:.200}")
+                if time.monotonic() > deadline:
+                    break
         except UserError as error:
             if not str(error).strip():
                 failures.append(f"an empty sentence for {raw!r:.200}")
         except Exception:
             failures.append(f"{raw!r:.200}\n{traceback.format_exc()[-1500:]}")
-        else:
-            if place := not_finite(answer):
-                failures.append(f"{place} is not finite for {raw!r:.200}")
 
     run._hypothesis_internal_use_seed = seed  # what @seed sets
     run()

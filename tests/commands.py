@@ -5,7 +5,7 @@ of them, one after the other. `run_here` is for commands that compute: TensorFlo
 """
 
 import io
-import json
+import multiprocessing
 import os
 import runpy
 import subprocess
@@ -13,10 +13,9 @@ import sys
 import traceback
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
 HEAVY = {"tensorflow", "keras", "sklearn"}
 
 
@@ -45,7 +44,7 @@ def _argv(words: list[str]) -> Iterator[None]:
         sys.argv = before
 
 
-_child: list[subprocess.Popen] = []  # the process that answers `ask`, once it is there; it ends with this one
+_child: list[ProcessPoolExecutor] = []  # the process that answers `ask`, once it is there
 
 
 def ask(module: str, *arguments: object) -> subprocess.CompletedProcess:
@@ -54,34 +53,19 @@ def ask(module: str, *arguments: object) -> subprocess.CompletedProcess:
     Fails when the command has imported a heavy package. The child ends then, and the next command starts another one,
     so no other command fails with it.
     """
-    words = [module, *map(str, arguments)]
     if not _child:
-        command = [sys.executable, "-m", "tests.commands"]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "encoding": "utf-8"}
-        _child.append(subprocess.Popen(command, cwd=ROOT, **pipes))
-    (child,) = _child
+        _child.append(ProcessPoolExecutor(1, multiprocessing.get_context("spawn")))
     # Tests change where runs and data are kept.
     environment = {key: value for key, value in os.environ.items() if key.startswith("KERAS_PORTFOLIO")}
-    child.stdin.write(json.dumps({"words": words, "environment": environment}) + "\n")
-    child.stdin.flush()
-    answer = json.loads(child.stdout.readline())
-    if answer["heavy"]:
-        _child.pop().kill()
-    assert not answer["heavy"], f"{' '.join(words)} has imported {', '.join(answer['heavy'])}"
-    return subprocess.CompletedProcess(words, answer["status"], answer["stdout"], answer["stderr"])
+    done, heavy = _child[0].submit(_answer, environment, module, *arguments).result()
+    if heavy:
+        _child.pop().shutdown()
+    assert not heavy, f"{' '.join(done.args)} has imported {', '.join(heavy)}"
+    return done
 
 
-def answer_commands() -> None:
-    """The child: read a command from each line of stdin, run it, and write its answer as a line of JSON."""
-    answers = sys.stdout  # `run_here` puts another one in its place
-    for line in sys.stdin:
-        asked = json.loads(line)
-        os.environ.update(asked["environment"])
-        assert not HEAVY & set(sys.modules)
-        done = run_here(*asked["words"])
-        answer = {"status": done.returncode, "stdout": done.stdout, "stderr": done.stderr}
-        print(json.dumps(answer | {"heavy": sorted(HEAVY & set(sys.modules))}), file=answers, flush=True)
-
-
-if __name__ == "__main__":
-    answer_commands()
+def _answer(environment: dict[str, str], module: str, *arguments: object) -> tuple[subprocess.CompletedProcess, list]:
+    """In the child: run the command. Returns what it did, and the heavy packages that it has imported."""
+    os.environ.update(environment)
+    assert not HEAVY & set(sys.modules)
+    return run_here(module, *arguments), sorted(HEAVY & set(sys.modules))

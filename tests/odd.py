@@ -1,6 +1,7 @@
 """Odd inputs, made from the shape of good ones: what a Predictor may be asked."""
 
 import math
+import random
 from typing import Any
 
 import numpy as np
@@ -84,6 +85,24 @@ def _changed(example: Any) -> st.SearchStrategy:
     if isinstance(example, (int, float)):
         return NUMBERS | st.integers() | st.floats()
     return ANYTHING
+
+
+ODD_JSON = [None, True, 0, -1, 0.5, 10**30, 10**400, math.nan, 1e308, 1e-320]
+ODD_JSON += ["", "a", "2999", "\ud800", "가" * 100, [], {}, [[[]]], {"a": None}]
+
+
+def replaced(value: Any, dice: random.Random) -> Any:
+    """A JSON value with one part somewhere in it replaced, repeated or left out."""
+    if isinstance(value, dict) and value and dice.random() < 0.9:
+        name = dice.choice(sorted(value))
+        if dice.random() < 0.2:
+            return {key: part for key, part in value.items() if key != name}
+        return {**value, name: replaced(value[name], dice)}
+    if isinstance(value, list) and value and dice.random() < 0.8:
+        place = dice.randrange(len(value))
+        part = [] if dice.random() < 0.2 else [replaced(value[place], dice)] * dice.choice([1, 1, 2])
+        return [*value[:place], *part, *value[place + 1 :]]
+    return dice.choice(ODD_JSON)
 
 
 def not_finite(answer: Any, place: str = "") -> str:

@@ -462,8 +462,8 @@ def test_korean_is_written_in_syllables(tmp_path):
         ({"length": 1_000_000}, "length is 1000000"),
         ({"temperature": -1}, "temperature is -1"),
         ({"temperature": float("nan")}, "temperature is nan"),
-        ({"top_k": -1}, "top-k is -1"),
-        ({"top_p": 1.5}, "top-p is 1.5"),
+        ({"top_k": -1}, "top_k is -1"),
+        ({"top_p": 1.5}, "top_p is 1.5"),
         ({"prompt": "h" * 20_000}, "The prompt has 20,000 characters"),
     ],
 )

@@ -21,6 +21,7 @@ from common.files import folder_name, read_json, replacing, write_json
 from common.layers import blocks
 from common.project import Project
 from tests import reports
+from tests.commands import ask
 from tests.conftest import PROJECTS
 
 
@@ -239,3 +240,10 @@ def test_figures_draw_hangul(tmp_path):
     axis.set_title("龘")  # neither font has it, so the check above would have failed
     with pytest.warns(UserWarning, match="missing from font"):
         report.save_figure(figure, tmp_path / "missing.png")
+
+
+def test_a_command_that_loads_a_heavy_package_is_noticed():
+    with pytest.raises(AssertionError, match="has imported sklearn"):
+        ask("sklearn")
+    helped = ask(f"projects.{PROJECTS[0]}.train", "--help")
+    assert helped.returncode == 0, "the next command has another child"

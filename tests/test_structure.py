@@ -167,7 +167,7 @@ def test_heavy_packages_are_imported_inside_functions(name):
         assert set(top) <= set(allowed), file
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "apps").glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted((ROOT / "apps").rglob("*.py")), ids=lambda path: path.name)
 def test_every_text_has_both_languages(path):
     """t(english, korean): two arguments, the second with Hangul, the first without."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -1,5 +1,6 @@
 """What a run survives: kills, full disks, two processes at once, damaged and foreign files."""
 
+import csv
 import dataclasses
 import errno
 import json
@@ -25,6 +26,7 @@ from common.project import Project
 from common.records import REPORT
 from common.saved import load_network
 from tests import reports
+from tests.commands import ask
 from tests.conftest import PROJECTS, ROOT
 from tests.test_training import ToyRun, fit, toy_model
 
@@ -424,3 +426,32 @@ def test_a_run_on_changed_data_is_refused(project, tmp_path):
     run.check_data("one")
     with pytest.raises(UserError, match="has changed"):
         run.check_data("two")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
+def test_a_killed_training_goes_on(trained, tmp_path):
+    """A real `kill -9` in the middle of an epoch, for one project, because all projects share this code."""
+    name = "fraud_detection"
+    project = Project(name)
+    run = runs.start(project, project.toy, "builtin", tmp_path / "data", tmp_path / "runs")
+    command = [sys.executable, "-m", f"projects.{name}.train", "--resume", run.id]
+    command += ["--runs-dir", str(tmp_path / "runs")]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    deadline = time.monotonic() + 120
+    while not (run.path / "history.csv").exists() and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    before = run.history
+    assert before, process.stdout.read()
+    assert not run.finished
+    with (run.path / "history.csv").open(newline="") as file:
+        assert all(None not in row.values() for row in csv.DictReader(file)), "history.csv is half-written"
+    resumed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert resumed.returncode == 0, resumed.stderr
+    assert run.finished
+    epochs = [row["epoch"] for row in run.history]
+    assert epochs == [row["epoch"] for row in trained(name).history] == list(range(1, len(epochs) + 1))
+    assert run.history[: len(before)] == before
+    again = ask(*command[2:])
+    assert again.returncode == 2 and "finished" in again.stderr

@@ -101,6 +101,24 @@ def _opened(source: Path | bytes, max_pixels: int, name: str) -> Iterator[Any]:
         raise UserError(f"{name} is damaged or cut short: {error}.") from None
 
 
+def input_picture(raw: Any, max_pixels: int, min_side: int = 1) -> np.ndarray:
+    """The picture (h, w, 3) uint8 of a raw input {"picture": array}. Raises UserError for anything else.
+
+    max_pixels: more are refused. min_side: of the shorter side.
+    """
+    picture = raw.get("picture") if isinstance(raw, dict) else None
+    if not isinstance(picture, np.ndarray):
+        raise UserError("The input holds no picture; expected {'picture': an array}.")
+    if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
+        raise UserError(f"The picture is {picture.dtype} {picture.shape}; expected uint8 (height, width, 3).")
+    height, width = picture.shape[:2]
+    if min(height, width) < min_side:
+        raise UserError(f"The picture has {width} × {height} pixels; each side needs at least {min_side}.")
+    if height * width > max_pixels:
+        raise UserError(f"The picture has {height * width:,} pixels; at most {max_pixels:,} are taken.")
+    return picture
+
+
 def _rgb(picture, name: str) -> np.ndarray:
     """A decoded Pillow picture of any mode -> (height, width, 3) uint8."""
     from PIL import Image
@@ -132,8 +150,12 @@ def picture_text(picture: np.ndarray) -> str:
 
 
 def text_picture(text: str) -> np.ndarray:
-    """The text of `picture_text` -> (height, width, 3) uint8."""
-    return read_picture(base64.b64decode(text), name="meta.json's picture")
+    """The text of `picture_text` -> (height, width, 3) uint8. Raises UserError for any other text."""
+    try:
+        content = base64.b64decode(text, validate=True)
+    except ValueError:
+        raise UserError("The picture in meta.json is damaged: it is not base64.") from None
+    return read_picture(content, name="The picture in meta.json")
 
 
 def write_picture(picture: np.ndarray, path: Path) -> None:

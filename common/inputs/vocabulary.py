@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 PADDING, UNKNOWN = 0, 1
+JSON = {"symbols": [str], "bos": bool, "eos": bool}  # what `Vocabulary.to_json` returns (see common/schema.py)
 UNKNOWN_SIGN = "\ufffd"  # stands for an unknown symbol in decoded text
 
 

@@ -11,7 +11,7 @@ class Config:
     """Knobs of the model and its training. A search tries those that have a range."""
 
     model: Literal["simple_rnn", "gru", "lstm"] = "gru"  # recurrent layer, simplest first
-    seed: Annotated[int, Bounds(min=0)] = 0  # same seed, same figures
+    seed: Annotated[int, Bounds(min=0, max=1_000_000)] = 0  # same seed, same figures
     jamo: bool = False  # take Hangul syllables apart into jamo: 67 symbols instead of thousands
     characters: Annotated[int | None, Bounds(min=1000)] = None  # read only so many characters; None: the whole text
     layers: Annotated[int, Bounds(min=1, max=6), Search(1, 3)] = 1  # number of recurrent layers

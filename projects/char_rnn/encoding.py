@@ -11,12 +11,36 @@ import numpy as np
 
 from common.errors import UserError
 from common.inputs.text import from_jamo, to_jamo
-from common.inputs.vocabulary import Vocabulary
+from common.inputs.vocabulary import JSON, Vocabulary
+from common.saved import unlike
+from common.schema import Between, check_input
 
 FIRST = Vocabulary().first  # id of the first known character
 MAX_PROMPT, MAX_LENGTH = 10_000, 100_000  # characters that are read and written
 # What a raw input holds besides its prompt; see `Predictor.stream`.
+RAW = {
+    "prompt": str,
+    "length": Between(1, MAX_LENGTH),
+    "temperature": Between(0.0, 5.0),
+    "top_k": Between(0, 10_000),
+    "top_p": Between(0.0, 1.0),
+    "seed": Between(0, 2**53),
+    "stop": str,
+}
 DEFAULTS = {"length": 500, "temperature": 0.8, "top_k": 0, "top_p": 1.0, "seed": 0, "stop": ""}
+
+META = {"vocabulary": JSON, "jamo": bool, "examples": [{str: object}]}  # meta.json (see common/schema.py)
+
+
+def disagreement(meta: dict[str, Any], networks: dict[str, Any]) -> str:
+    """How the content of meta.json does not fit itself or the network, in a few words; empty where it does."""
+    symbols = meta["vocabulary"]["symbols"]
+    if Vocabulary.from_json(meta["vocabulary"]).first != FIRST or not all(len(symbol) == 1 for symbol in symbols):
+        return "vocabulary is not one of single characters"
+    if not meta["examples"]:
+        return "examples is empty"
+    states = [(None, tensor.shape[-1]) for network in networks.values() for tensor in network.inputs[1:]]
+    return unlike(networks, {"model": ([(None, None), *states], [(None, None, len(symbols)), *states])})
 
 
 def describe(vocabulary: Vocabulary, jamo: bool) -> dict[str, Any]:
@@ -47,17 +71,9 @@ def beginning(vocabulary: Vocabulary) -> str:
 
 def check_settings(raw: dict[str, Any]) -> dict[str, Any]:
     """The raw input with the defaults filled in. Raises UserError for a setting that is out of range."""
+    check_input(raw, {str: object})
     raw = {"prompt": "", **DEFAULTS, **raw}
-    for name, low, high in (
-        ("length", 1, MAX_LENGTH),
-        ("temperature", 0, 5),
-        ("top_k", 0, 10_000),
-        ("top_p", 0, 1),
-        ("seed", 0, 2**53),
-    ):
-        value = raw[name]
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-            raise UserError(f"{name.replace('_', '-')} is {value!r}; expected {low:,} to {high:,}.")
+    check_input(raw, RAW)
     if len(raw["prompt"]) > MAX_PROMPT:
         raise UserError(f"The prompt has {len(raw['prompt']):,} characters; at most {MAX_PROMPT:,} are read.")
     return raw

@@ -12,7 +12,7 @@ class Config:
 
     model: Literal["l1", "gan"] = "gan"  # l1: the U-Net with the L1 loss alone; gan: with a discriminator (Pix2Pix)
     patch: Literal[1, 16, 70] = 16  # gan: side in pixels of the patches that the discriminator judges
-    seed: Annotated[int, Bounds(min=0)] = 0  # same seed, same figures
+    seed: Annotated[int, Bounds(min=0, max=1_000_000)] = 0  # same seed, same figures
 
     size: Annotated[int, Bounds(min=16, max=256)] = 64  # side in pixels of the training squares
     width: Annotated[int, Bounds(min=1), Search(12, 32, log=True)] = 16  # channels after the first halving

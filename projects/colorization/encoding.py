@@ -5,12 +5,27 @@ from typing import Any
 import numpy as np
 
 from common.errors import UserError
+from common.inputs.images import input_picture
+from common.saved import unlike
+from common.schema import Between
 from projects.colorization.lab import colourfulness, enlarged, to_lab, to_rgb
 
 L_SCALE, AB_SCALE = 50.0, 110.0  # L / 50 - 1 and ab / 110 lie in -1 … 1: sRGB's a is -86 … 98, its b -108 … 94
 MIN_SIDE = 16  # pixels; a smaller picture shows nothing to colour
 MAX_PIXELS = 8_000_000  # of a picture to be coloured
 MAX_SQUARES = 16  # the network reads at most this many times size × size pixels, of a very long picture too
+
+META = {"size": Between(1, 4096), "depth": Between(1, 16), "examples": [str]}  # meta.json (see common/schema.py)
+
+
+def disagreement(meta: dict[str, Any], networks: dict[str, Any]) -> str:
+    """How the content of meta.json does not fit the network, in a few words; empty where it does."""
+    if wrong := unlike(networks, {"model": ([(None, None, None, 1)], [(None, None, None, 2)])}):
+        return wrong
+    depth = sum(layer.name.startswith("double_") for layer in networks["model"].layers)
+    if depth != meta["depth"]:
+        return f"depth is {meta['depth']}, but the network has {depth} halvings"
+    return "" if meta["examples"] else "examples is empty"
 
 
 def encode(raw: dict[str, Any], meta: dict[str, Any]) -> np.ndarray:
@@ -19,14 +34,8 @@ def encode(raw: dict[str, Any], meta: dict[str, Any]) -> np.ndarray:
     The picture is resized to `network_shape` and mirrored at the right and lower border until the network can halve
     both sides. Raises UserError for another kind of array, a side under MIN_SIDE or more than MAX_PIXELS pixels.
     """
-    picture = np.asarray(raw["picture"])
-    if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
-        raise UserError(f"The picture is {picture.dtype} {picture.shape}; expected uint8 (height, width, 3).")
-    height, width = picture.shape[:2]
-    check_side(height, width, "The picture")
-    if height * width > MAX_PIXELS:
-        raise UserError(f"The picture has {height * width:,} pixels; at most {MAX_PIXELS:,} are coloured.")
-    x, _ = inputs_and_targets(resized(picture, network_shape(height, width, meta["size"])))
+    picture = input_picture(raw, MAX_PIXELS, MIN_SIDE)
+    x, _ = inputs_and_targets(resized(picture, network_shape(*picture.shape[:2], meta["size"])))
     return padded(x[None], meta["depth"])
 
 

@@ -11,7 +11,7 @@ class Config:
     """The knobs of a training. A search tries those that have a range."""
 
     model: Literal["logistic", "mlp", "autoencoder", "gru", "ensemble"] = "mlp"  # which model of the ladder
-    seed: Annotated[int, Bounds(min=0)] = 0  # the same seed gives the same figures; it also draws random splits
+    seed: Annotated[int, Bounds(min=0, max=1_000_000)] = 0  # same seed, same figures; it also draws random splits
     split: Literal["auto", "stratified", "time"] = "auto"  # auto: by time or by group, where the data has them
     customers: Annotated[int, Bounds(min=20, max=20_000)] = 5000  # number of generated customers (builtin only)
     start: str | None = "2018-08-15"  # first of the seven days of training (handbook only)

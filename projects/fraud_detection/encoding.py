@@ -11,6 +11,8 @@ import pandas as pd
 from common.data import Split
 from common.errors import UserError
 from common.inputs.tables import as_categories, check_columns, check_numbers
+from common.saved import unlike
+from common.schema import Between, check_input
 from projects.fraud_detection.cards import SECONDS_PER_HOUR, has_relations, histories, relations
 
 MAX_CATEGORIES = 50  # values of a categorical column that are told apart; rarer ones are encoded as zeros
@@ -50,6 +52,36 @@ class Transactions(Split):
     def batches(self, encode: Callable[["Transactions"], tuple], batch_size: int, seed: int) -> Any:
         """What `fit` trains on: arrays here; a Stream for a table that does not fit in memory."""
         return encode(self)
+
+
+# What meta.json holds (see common/schema.py)
+
+FACTOR = Between(1e-38, 1e38)
+CELL = (Between(-1e30, 1e30), str, bool, None)  # a value of a raw transaction
+META = {
+    **dict.fromkeys(("target", "card?", "time?", "weight?"), str),
+    "streamed?": bool,
+    "columns": {str: ({"median": float, "scale": FACTOR}, {"categories": [str]})},
+    "relations?": {str: {"mean": float, "scale": FACTOR}},
+    "calibration?": [Between(-1e9, 1e9)],
+    "threshold": float,
+    "examples": [{str: object}],
+}
+
+
+def disagreement(meta: dict[str, Any], networks: dict[str, Any]) -> str:
+    """How the content of meta.json does not fit itself or the networks, in a few words; empty where it does."""
+    if len(meta.get("calibration", "ab")) != 2 or not meta["examples"]:
+        return "calibration has other than two numbers, or there is no example"
+    if "relations" in meta:
+        numbers = pd.DataFrame([{name: 0.0 for name, column in meta["columns"].items() if "median" in column}])
+        if not has_relations(numbers) or set(relations(numbers)) != set(meta["relations"]):
+            return "relations does not fit columns"
+    width, expected = encoded_width(meta), {}
+    for name, network in (networks or {"model": None}).items():
+        shape = tuple(network.inputs[0].shape) if network and network.inputs else ()
+        expected[name] = ([(None, shape[1], width + 2) if len(shape) == 3 else (None, width)], [(None, 1)])
+    return unlike(networks, expected)
 
 
 # From training rows to `meta`
@@ -217,7 +249,8 @@ def transaction(raw: dict[str, Any], meta: dict[str, Any], with_history: bool) -
     raw: {column: value, "history": [{"hours_before": 2.5, column: value, …}, …]}. The history may be left out. Raises
     UserError with the step of the history and the column that is wrong.
     """
-    past = list(raw.get("history", [])) if with_history else []
+    check_input(raw, {"history?": [{str: object}]})
+    past = raw.get("history", []) if with_history else []
     names = [*(f"transaction {number} of the history" for number in range(1, len(past) + 1)), "the transaction"]
     frame = pd.concat(
         [_single(step, meta, name) for step, name in zip([*past, raw], names, strict=True)], ignore_index=True
@@ -234,7 +267,8 @@ def transaction(raw: dict[str, Any], meta: dict[str, Any], with_history: bool) -
 
 def _single(raw: dict[str, Any], meta: dict[str, Any], name: str) -> pd.DataFrame:
     """One raw transaction as a checked row. Messages call it `name`, and not by the number of a row in a file."""
-    values = {column: value for column, value in raw.items() if column != "history"}
+    values = {column: raw[column] for column in meta["columns"] if column in raw}
+    check_input(values, {column + "?": CELL for column in meta["columns"]})
     try:
         return checked(pd.DataFrame([values]), meta, name)
     except UserError as error:

@@ -12,7 +12,7 @@ class Config:
 
     model: Literal["mlp", "lenet", "alexnet", "vgg", "googlenet", "resnet"] = "resnet"  # the network, oldest first
     recipe: Literal["one_cycle", "alexnet"] = "one_cycle"  # how to train; alexnet (2012) sets the knobs in RECIPE
-    seed: Annotated[int, Bounds(min=0)] = 0  # of every random draw; the same seed gives the same figures
+    seed: Annotated[int, Bounds(min=0, max=1_000_000)] = 0  # of every random draw; the same seed gives the same figures
 
     width: Annotated[int, Bounds(min=1), Search(8, 32, log=True)] = 16  # channels of the first stage (not of lenet)
     depth: Annotated[int, Bounds(min=1, max=9), Search(1, 3)] = 1  # residual or inception blocks at each size

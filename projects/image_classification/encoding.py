@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from common.errors import UserError
-from common.evaluation import softmax
-from common.inputs.images import MAX_PIXELS, picture_header, read_picture
+from common.evaluation import TEMPERATURE, softmax
+from common.inputs.images import MAX_PIXELS, input_picture, picture_header, read_picture
+from common.saved import unlike
+from common.schema import Between
 from projects.image_classification.augment import augment
 from projects.image_classification.config import Config
 
@@ -21,6 +22,25 @@ BOX = 20 / 28  # MNIST's digits were scaled into a box of this fraction of the s
 MIN_INK = 0.15  # fraction of the strongest ink; fainter pixels are paper
 
 Inputs = np.ndarray | list[Path]  # pictures (n, height, width, channels) uint8, or files that are read when needed
+
+# What meta.json holds (see common/schema.py).
+META = {
+    "classes": [str],
+    "shape": [Between(1, 4096)],
+    "mean": [float],
+    "variance": [float],
+    "ground": float,
+    "augment": ("none", "strokes", "objects"),
+    "strokes": bool,
+    "temperature": TEMPERATURE,
+    "examples": [str],
+}
+
+
+def disagreement(meta: dict[str, Any], networks: dict[str, Any]) -> str:
+    """How the content of meta.json does not fit the network, in a few words; empty where it does."""
+    shapes = ([(None, *meta["shape"])], [(None, len(meta["classes"]))])
+    return unlike(networks, {"model": shapes}) or ("" if meta["examples"] else "examples is empty")
 
 
 def describe(config: Config, train: Inputs, classes: list[str], strokes: bool) -> dict[str, Any]:
@@ -120,7 +140,7 @@ def encode(raw: dict[str, Any], meta: dict[str, Any]) -> np.ndarray:
     a picture with a light border is inverted first. Where it has learnt pen strokes, they are scaled and centred as in
     MNIST. Raises UserError for an array of another kind or with too many pixels.
     """
-    picture, shape = _checked(raw), meta["shape"]
+    picture, shape = input_picture(raw, MAX_PIXELS), meta["shape"]
     if list(picture.shape[:2]) == shape[:2]:
         fitted = squared(picture, shape)
     else:
@@ -138,15 +158,6 @@ def decode(logits: np.ndarray, classes: list[str]) -> list[dict[str, Any]]:
         likeliest = {classes[k]: float(row[k]) for k in order}
         answers.append({"label": classes[order[0]], "probability": float(row[order[0]]), "classes": likeliest})
     return answers
-
-
-def _checked(raw: Any) -> np.ndarray:
-    picture = np.asarray(raw["picture"])
-    if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8 or 0 in picture.shape:
-        raise UserError(f"The picture is {picture.dtype} {picture.shape}; expected uint8 (height, width, 3).")
-    if (count := picture.shape[0] * picture.shape[1]) > MAX_PIXELS:
-        raise UserError(f"The picture has {count:,} pixels; at most {MAX_PIXELS:,} are taken.")
-    return picture
 
 
 def border_level(picture: np.ndarray) -> float:

@@ -12,7 +12,7 @@ class Config:
 
     quality: Literal["fast", "default", "best"] = "default"  # how long to learn: see RECIPES below
     scale: Literal[2, 3, 4] = 2  # how many times wider and higher
-    seed: Annotated[int, Bounds(min=0)] = 0  # same seed, same picture
+    seed: Annotated[int, Bounds(min=0, max=1_000_000)] = 0  # same seed, same picture
 
     kernel: Literal["bicubic", "gaussian"] = "bicubic"  # the filter that shrinks the ground truth
     blur_along: Annotated[float, Bounds(min=0.1, max=8)] = 2.0  # gaussian: sigma of the long axis, in large pixels

@@ -1,11 +1,16 @@
 """From a raw input to what the learning needs: checks, the blur kernel, pictures folded for the network and back."""
 
+import reprlib
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from common.config import check
 from common.errors import UserError
+from common.inputs.images import input_picture
+from common.saved import unlike
+from common.schema import mismatch
 from projects.super_resolution.config import Config
 from projects.super_resolution.resize import gaussian_kernel
 
@@ -13,6 +18,15 @@ MIN_SIDE = 16  # pixels of a picture to be enlarged; a smaller one has nothing t
 MAX_PIXELS = 2_000_000  # of a picture to be enlarged
 MAX_LARGE_PIXELS = 16_000_000  # of an enlarged picture
 MAX_KERNEL = 64  # rows and columns of a blur kernel
+
+# What meta.json holds (see common/schema.py).
+ANSWER = {"picture": str, "progress": float, "loss": (float, None), "seconds": float, "kernel": str}
+META = {"config": {str: object}, "examples": [{"picture": str, "answer": ANSWER}]}
+
+
+def disagreement(meta: dict[str, Any], networks: dict[str, Any]) -> str:
+    """How the content of meta.json is wrong, in a few words; empty where it is not. The run keeps no network."""
+    return unlike(networks, {}) or ("" if meta["examples"] else "examples is empty")
 
 
 def encode(raw: dict[str, Any], config: Config) -> tuple[np.ndarray, Config, np.ndarray | str | None]:
@@ -22,16 +36,10 @@ def encode(raw: dict[str, Any], config: Config) -> tuple[np.ndarray, Config, np.
     "kernel": the weights (rows, columns) of the blur by which the picture was shrunk. A kernel of None is bicubic,
     "estimate" is estimated from the picture; without "kernel" it is the config's.
     """
+    picture = input_picture(raw, MAX_PIXELS, MIN_SIDE)
     config = replace(config, **{name: raw[name] for name in ("scale", "quality", "seed") if name in raw})
-    picture = np.asarray(raw["picture"])
-    if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
-        raise UserError(f"The picture is {picture.dtype} {picture.shape}; expected uint8 (height, width, 3).")
-    height, width = picture.shape[:2]
-    if min(height, width) < MIN_SIDE:
-        raise UserError(
-            f"The picture has {width} × {height} pixels; to learn from it each side needs at least {MIN_SIDE}."
-        )
-    check_pixels(height, width, config.scale, "The picture")
+    check(config)
+    check_pixels(*picture.shape[:2], config.scale, "The picture")
     kernel = raw.get("kernel", assumed_kernel(config))
     return picture, config, kernel if isinstance(kernel, str) and kernel == "estimate" else checked_kernel(kernel)
 
@@ -47,13 +55,16 @@ def checked_kernel(kernel: Any) -> np.ndarray | None:
     """A blur kernel as floats that add up to 1; None is bicubic. Raises UserError for what is no kernel."""
     if kernel is None:
         return None
-    kernel = np.asarray(kernel)
+    kernel = np.asarray(kernel) if not mismatch(kernel, [[float]]) and len(set(map(len, kernel))) == 1 else kernel
+    if not isinstance(kernel, np.ndarray):
+        raise UserError(f"The kernel is {reprlib.repr(kernel)}; expected rows of numbers.")
     numbers = kernel.ndim == 2 and kernel.dtype.kind in "fiu"
     if not numbers or not 1 <= min(kernel.shape) <= max(kernel.shape) <= MAX_KERNEL:
         raise UserError(
             f"The kernel is {kernel.dtype} {kernel.shape}; expected numbers, at most {MAX_KERNEL} × {MAX_KERNEL}."
         )
     kernel = kernel.astype(float)
+    kernel = kernel / (np.abs(kernel).max() or 1.0)  # so that no sum overflows
     if not np.isfinite(kernel).all() or kernel.sum() <= 1e-6 * np.abs(kernel).sum() or not kernel.any():
         raise UserError("The kernel's weights must be finite and add up to more than 0.")
     return kernel / kernel.sum()

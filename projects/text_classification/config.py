@@ -13,7 +13,7 @@ class Config:
     model: Literal["bag", "cnn", "simple_rnn", "gru", "lstm", "ensemble"] = "bag"  # rung of the ladder
     partner: Literal["cnn", "simple_rnn", "gru", "lstm"] = "cnn"  # the network beside the bag in the ensemble
     unit: Literal["auto", "word", "char", "jamo"] = "auto"  # what a text is made of; auto: decided from the texts
-    seed: Annotated[int, Bounds(min=0)] = 0  # same seed, same figures; it draws the random splits too
+    seed: Annotated[int, Bounds(min=0, max=1_000_000)] = 0  # same seed, same figures; it draws the random splits too
     fold: Annotated[int, Bounds(min=0, max=10)] = 0  # 1 to 10: this tenth is the test (10-fold); 0: a quarter is
     languages: Annotated[int, Bounds(min=2, max=30)] = 30  # how many languages to tell apart (builtin only)
     text: str | None = None  # your own file: the column with the text

@@ -12,9 +12,11 @@ import numpy as np
 import pandas as pd
 
 from common.errors import UserError
-from common.evaluation import best_temperature, softmax
+from common.evaluation import TEMPERATURE, best_temperature, softmax
 from common.inputs.sequences import Ragged, bucket_limits
-from common.inputs.vocabulary import UNKNOWN, Vocabulary
+from common.inputs.vocabulary import JSON, UNKNOWN, Vocabulary
+from common.saved import unlike
+from common.schema import Between
 from projects.text_classification.config import Config
 from projects.text_classification.ngrams import bags, normalise, split_units
 
@@ -25,6 +27,37 @@ MAX_WEIGHTS = 2**22  # of the bag: buckets × columns
 MAX_CHARACTERS = 100_000  # of one text; what follows is not read
 LENGTH_BUCKETS = 6  # lengths that a network is compiled for
 EAST_ASIAN = re.compile("[\u1100-\u11ff\u3040-\u30ff\u3130-\u318f\u4e00-\u9fff\uac00-\ud7a3]")  # Hangul, Kana, Han
+
+# What meta.json holds (see common/schema.py).
+META = {
+    "classes": [str],
+    "text": str,
+    "label": str,
+    "unit": ("word", "char", "jamo"),
+    "vocabulary?": JSON,
+    "max_units?": Between(1, 2**24),
+    "limits?": [Between(1, 2**24)],
+    "orders?": {unit + "?": [Between(1, 32)] for unit in ORDERS},
+    "buckets?": Between(3, MAX_WEIGHTS),
+    "mix": Between(0.0, 1.0),
+    "temperature": TEMPERATURE,
+    "examples": [str],
+}
+
+
+def disagreement(meta: dict[str, Any], networks: dict[str, Any]) -> str:
+    """How the content of meta.json does not fit itself or the networks, in a few words; empty where it does."""
+    for name, network in networks.items():
+        needed = {"orders", "buckets"} if name == "bag" else {"vocabulary", "max_units", "limits"}
+        if not needed <= set(meta):
+            return f"it lacks what the network {name} needs"
+        rows = meta["buckets"] if name == "bag" else len(Vocabulary.from_json(meta["vocabulary"]))
+        if [tuple(weight.shape)[:1] for weight in network.weights[:1]] != [(rows,)]:
+            return f"it has {rows:,} symbols or buckets, but the network {name} reads another number"
+    if not (meta["examples"] and all(meta.get("limits", [1])) and all(meta.get("orders", {1: 1}).values())):
+        return "a list is empty"
+    shapes = ([(None, None)], [(None, len(meta["classes"]))])
+    return unlike(networks, dict.fromkeys(networks or ["model"], shapes))
 
 
 def describe(texts: Sequence[str], classes: list[str], config: Config) -> dict[str, Any]:

@@ -1,0 +1,206 @@
+"""The laboratory: the lectures' numbers, each lesson beside Keras, every lesson's page, and what visitors type."""
+
+import re
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+from streamlit.testing.v1 import AppTest
+
+from apps import laboratory, lessons, shared
+from common.errors import UserError
+from tests.conftest import PROJECTS, ROOT
+
+LESSONS = laboratory.all_lessons()
+
+
+def lesson(name: str, language: str = "en", **values: str) -> AppTest:
+    """The page of a lesson, with these values in the address."""
+    app = AppTest.from_file(str(ROOT / "apps" / "laboratory.py"), default_timeout=60)
+    app.query_params["lesson"], app.query_params["language"] = name, language
+    for key, value in values.items():
+        app.query_params[f"{name}.{key}"] = value
+    app.run()
+    assert not app.exception, app.exception
+    return app
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_a_lesson_is_complete(name):
+    module = LESSONS[name]
+    for text in (module.TITLE, module.QUESTION, module.ANSWER):
+        assert list(text) == ["en", "ko"] and re.search("[가-힣]", text["ko"]) and not re.search("[가-힣]", text["en"])
+    assert module.PROJECT is None or module.PROJECT in PROJECTS
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_keras_gives_the_same(name):
+    module = LESSONS[name]
+    ours, theirs = module.compute(**module.EXAMPLE), module.keras(**module.EXAMPLE)
+    assert theirs
+    for key, value in theirs.items():
+        np.testing.assert_allclose(
+            np.asarray(value, float), np.asarray(ours[key], float), atol=1e-5, rtol=1e-5, err_msg=key
+        )
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_the_code_to_copy_runs_and_prints_what_keras_gives(name):
+    module, printed = LESSONS[name], []
+    exec(laboratory.code_to_copy(module, module.EXAMPLE), {"print": printed.append})
+    for key, value in module.keras(**module.EXAMPLE).items():
+        np.testing.assert_allclose(np.asarray(printed[0][key], float), np.asarray(value, float), atol=1e-6, err_msg=key)
+
+
+@pytest.mark.parametrize("name", LESSONS)
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_every_lesson_opens(name, language):
+    app = lesson(name, language)
+    assert not app.error and app.header[0].value == LESSONS[name].TITLE[language]
+    assert bool(re.search("[가-힣]", app.subheader[0].value)) == (language == "ko")
+
+
+NONSENSE = st.one_of(
+    st.sampled_from(
+        ["", ";", "nan", "inf", "-1e99", "1e400", "1;2 3", "²", "１", "0x10", "1_0", "$x$", "9" * 400, "0", "-3"]
+    ),
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=30),
+    st.lists(st.floats(width=32), max_size=8).map(lambda numbers: " ".join(map(str, numbers))),
+)
+
+
+def keys_of(app: AppTest, *kinds: str) -> list[str]:
+    return [field.key for kind in kinds for field in getattr(app, kind) if "." in (field.key or "")]
+
+
+@pytest.mark.parametrize("name", LESSONS)
+@settings(max_examples=10, deadline=None, phases=[Phase.explicit, Phase.generate])  # shrinking takes minutes
+@given(data=st.data())
+def test_nonsense_in_the_address_or_a_field_gives_a_sentence(name, data):
+    """The page stands: no traceback, at most a red box with one sentence."""
+    app = lesson(name)
+    kinds = ("text_input", "number_input", "slider", "button_group", "selectbox", "text_area")
+    names = [key.partition(".")[2].removesuffix("-en") for key in keys_of(app, *kinds)]
+    app = lesson(name, **{key: data.draw(NONSENSE, label=key) for key in names if data.draw(st.booleans())})
+    for kind in ("text_input", "text_area"):
+        for key in keys_of(app, kind):
+            if key in keys_of(app, kind):  # an error may have hidden it
+                getattr(app, kind)(key=key).set_value(data.draw(NONSENSE, label=key)).run()
+                assert not app.exception, app.exception
+                assert all(re.search("[.]$", error.value) for error in app.error), app.error
+
+
+@settings(max_examples=300, deadline=None)
+@given(NONSENSE, st.integers(1, 3), st.integers(1, 3))
+def test_a_matrix_is_read_or_refused_in_a_sentence(text, rows, columns):
+    try:
+        matrix = lessons.matrix_of(text, "W", rows, columns)
+    except UserError as error:
+        assert str(error).startswith("W: ") and str(error).endswith(".")
+    else:
+        assert matrix.shape == (rows, columns) and np.isfinite(matrix).all()
+
+
+def test_an_unknown_lesson_in_the_address_opens_the_first():
+    assert lesson("nothing").header[0].value == LESSONS["perceptron"].TITLE["en"]
+
+
+def test_the_address_keeps_what_was_changed_until_the_lesson_is_left():
+    app = lesson("perceptron")
+    app.text_input[0].set_value("1 1 1").run()
+    app.selectbox[0].set_value(list(LESSONS)[-1]).run()
+    assert app.query_params["lesson"] == list(LESSONS)[-1]
+    assert not [key for key in app.query_params if key.startswith("perceptron.")]
+
+
+def test_the_page_needs_no_tensorflow_until_keras_is_asked():
+    script = (
+        "import sys\n"
+        "from apps import laboratory\n"
+        "from streamlit.testing.v1 import AppTest\n"
+        "for name in laboratory.all_lessons():\n"
+        "    app = AppTest.from_file('apps/laboratory.py', default_timeout=60)\n"
+        "    app.query_params['lesson'] = name\n"
+        "    assert not app.run().exception\n"
+        "assert not {'tensorflow', 'keras', 'sklearn', 'matplotlib'} & set(sys.modules)\n"
+        "app.toggle(key=f'{name}.keras').set_value(True).run(timeout=120)\n"
+        "assert not app.exception and not app.error and 'keras' in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_a_change_is_answered_at_once(name):
+    app = lesson(name)
+    shared.freeze()  # TensorFlow's objects of other tests
+    seconds = []
+    for _ in range(5):
+        began = time.process_time()  # the machine may compute something else beside it
+        app.run()
+        seconds.append(time.process_time() - began)
+    assert min(seconds) < 0.3
+
+
+# The numbers of the lectures, a lesson after the other.
+
+
+def test_perceptron():
+    from apps.lessons.l01_perceptron import CORNERS, GATES, compute, learn, two_layers
+
+    x, w = np.array([4, 3, 2]), np.array([1, 2, 3])
+    assert compute(x, w, 15) == {"z": 16, "y": 1} and compute(x, w, 16) == {"z": 16, "y": 0}
+    for gate in ("AND", "OR", "NAND"):
+        assert [row["y"] for row in learn(GATES[gate], 40)[-4:]] == GATES[gate]
+    assert [row["y"] for row in learn(GATES["XOR"], 400)[-4:]] != GATES["XOR"]
+    assert two_layers(CORNERS)[:, 2].tolist() == GATES["XOR"]
+
+
+def test_weighted_sums():
+    from apps.lessons.l02_weighted_sums import EXAMPLE, TARGET, compute, mixture
+
+    y, columns = compute(**EXAMPLE).values()
+    w1, w3, w5 = EXAMPLE["w"][:, 0]
+    assert y[0, 0] == 4 * w1 + 3 * w3 + 2 * w5
+    assert y.tolist() == [[23, 32], [34, 46], [22, 30], [19, 26]] and columns.tolist() == y.T.tolist()
+    np.testing.assert_allclose(mixture(np.array([0.2, 0.6, 0.4])), TARGET)
+    assert ((mixture(np.array([0.5, 0.5, 0.5])) - TARGET) ** 2).sum() > 0.01, "the taps start where the colour is wrong"
+
+
+@pytest.mark.parametrize("function", LESSONS["activations"].FORMULAS)
+def test_activations(function):
+    """Every function and its derivative as in Keras; and a stack of ten."""
+    from apps.lessons.l04_activations import EXAMPLE, compute, keras, stack
+
+    values = {**EXAMPLE, "function": function, "x": np.array([-30.0, -3.0, -0.3, 0.4, 2.0, 30.0])}
+    ours, theirs = compute(**values), keras(**values)
+    for name in ("y", "dy", "p", "dp"):
+        np.testing.assert_allclose(ours[name], theirs[name], atol=1e-5, err_msg=name)
+    _, slopes = stack("sigmoid", np.linspace(-3, 3, 61), 1.0)
+    assert 0 < slopes[10].max() <= 0.25**10
+    np.testing.assert_array_equal(stack("relu", np.array([2.0]), 1.0)[1], 1)
+
+
+def test_one_step_of_learning():
+    """The derivatives by hand equal differences of E; zeros keep the hidden units equal; the end is reached."""
+    from apps.lessons.l05_one_step import CORNERS, END, EXAMPLE, XOR, compute, start, train
+
+    step = compute(**EXAMPLE)
+    for name in ("w", "b", "v", "c"):
+        change = np.zeros_like(np.asarray(EXAMPLE[name], float))
+        change.flat[0] = 1e-6
+        up = compute(**{**EXAMPLE, name: EXAMPLE[name] + change})["E"]
+        down = compute(**{**EXAMPLE, name: EXAMPLE[name] - change})["E"]
+        assert np.ravel(step[f"dE/d{name}"])[0] == pytest.approx((up - down) / 2e-6, rel=1e-5)
+        new = EXAMPLE[name] - EXAMPLE["rate"] * step[f"dE/d{name}"]
+        np.testing.assert_allclose(step[f"new {name}"], new)
+    one = train(start("given", 0), EXAMPLE["x"][None], np.array([1.0]), 0.5, 1)[0]
+    np.testing.assert_allclose(one[0], step["new w"])
+    (w, b, _, _), errors = train(start("zeros", 0), CORNERS, XOR, 4.0, 1500)
+    assert (w[:, 0] == w[:, 1]).all() and b[0] == b[1] and min(errors) > 0.1249
+    errors = train(start("given", 0), EXAMPLE["x"][None], np.array([1.0]), 0.5, 20_000, END)[1]
+    assert len(errors) < 20_000 and errors[-1] < 1.01 * END
