@@ -10,6 +10,7 @@ from common.inputs.vocabulary import UNKNOWN
 from common.stream import Stream
 
 ROWS = (1, 8, 64)  # sentences that are translated at once: each number is compiled
+LONG = 200  # symbols of a sentence; of longer ones fewer are translated at once
 MORE, FACTOR = 10, 2  # a translation has at most FACTOR times the symbols of its bucket, and MORE
 
 
@@ -55,7 +56,8 @@ def source_batches(sources: Ragged, meta: dict[str, Any], longest: int) -> Itera
 
     The last rows of a padded batch repeat others. longest: the greatest number of ids of a source.
     """
-    limits = [meta["limits"][i] for i in (len(meta["limits"]) // 3, -2, -1)]
+    last = len(meta["limits"]) - 1
+    limits = [meta["limits"][i] for i in sorted({last // 3, max(last - 1, 0), last})]
     widths = [*(width for width, _ in limits), longest]
     lengths = [FACTOR * length + MORE for _, length in limits]
     lengths.append(lengths[-1])
@@ -63,6 +65,7 @@ def source_batches(sources: Ragged, meta: dict[str, Any], longest: int) -> Itera
     for number in np.unique(bucket):
         rows = np.flatnonzero(bucket == number)
         rows = rows[np.argsort(sources.lengths[rows], kind="stable")]
-        size = next(size for size in ROWS if size >= min(len(rows), ROWS[-1]))
+        most = ROWS[-1] if widths[number] < LONG else ROWS[1]
+        size = next(size for size in ROWS if size >= min(len(rows), most))
         for part in np.split(rows, range(size, len(rows), size)):
             yield part, sources.padded(np.resize(part, size), widths[number]), lengths[number]

@@ -17,32 +17,64 @@ import numpy as np
 from common.errors import UserError
 from common.inputs.sequences import Ragged
 from common.inputs.text import from_jamo, to_jamo
-from common.inputs.vocabulary import Vocabulary
+from common.inputs.vocabulary import JSON, Vocabulary
+from common.schema import Between
 from projects.translation.config import Config
 
 SPACE = "▁"
 WORDS = re.compile(rf"{SPACE}?\w+|{SPACE}?[^\w{SPACE}]|{SPACE}")
 SIDES = ("source", "target")
 QUANTILES = (0.2, 0.4, 0.6, 0.8, 0.97)  # of the lengths: the network is compiled for these, and for the longest one
-FEW_PAIRS, FEW_QUANTILES = 2000, (0.7,)  # of fewer pairs: compiling would take longer than it saves
+FEW_PAIRS = 2000  # with fewer pairs all have one length: compiling others would take longer than it saves
 LONGEST = 2.5  # pairs of more than so many times the last quantile are not learnt from
 SHORT_TARGET = 4  # words; where the median target has fewer, it is no sentence, and characters are its units
 PIECES_PER_PAIR = 0.3  # size of a subword vocabulary for each training pair, from 500 to MAX_VOCABULARY
 MAX_VOCABULARY = 8000
 MAX_CHARACTERS = 20_000  # of one sentence; what follows is not read
 MARGIN = 1.5  # a sentence is read to this many times the longest one of training
-SIDE = {"vocabulary": {"symbols": [str], "bos": bool, "eos": bool}, "pieces": str}
-META = {
-    "unit": str,
+MAX_IDS = 2000  # of a sentence that is learnt from
+MAX_BEAM = 32
+SIDE = {"vocabulary": JSON, "pieces": str}
+META = {  # meta.json (see common/schema.py)
+    "unit": ("char", "jamo", "word", "subword"),
     "lower": bool,
+    "reverse": bool,
     "direction": str,
-    "beam": int,
+    "columns": [str],
+    "beam": Between(1, MAX_BEAM),
     "source": SIDE,
     "target": SIDE,
-    "limits": [[int]],
-    "columns": [str],
-    "examples?": [{"text": str}],
+    "limits": [[Between(1, MAX_IDS)]],
+    "examples": [{"text": str}],
 }
+
+
+def disagreement(meta: dict[str, Any], networks: dict[str, Any]) -> str:
+    """How the content of meta.json does not fit itself or the networks, in a few words; empty where it does."""
+    limits = meta["limits"]
+    if not limits or any(len(row) != 2 for row in limits) or (np.diff(limits, axis=0) <= 0).any():
+        return "limits are not pairs that grow"
+    if len(meta["columns"]) != 2 or not meta["examples"] or not all(map(_filled, meta["examples"])):
+        return "columns are not two, or examples is empty"
+    if set(networks) != {"encoder", "decoder"}:
+        return f"its networks are {', '.join(sorted(networks)) or 'none'}; expected decoder, encoder"
+    encoder, decoder = networks["encoder"], networks["decoder"]
+    if not all(isinstance(part, dict) for part in (encoder.output, decoder.input, decoder.output)):
+        return "its networks are no encoder and decoder"
+    if {"target", *encoder.output} - set(decoder.input) or "logits" not in decoder.output or not encoder.weights:
+        return "its networks do not fit each other"
+    sizes = (encoder.weights[0].shape[0], decoder.output["logits"].shape[-1])
+    for side, size in zip(SIDES, sizes, strict=True):
+        vocabulary = vocabulary_of(meta, side)
+        if vocabulary.bos is None or vocabulary.eos is None or len(vocabulary) != size:
+            return f"the {side} has {len(vocabulary):,} symbols, but its network {size:,}"
+        if meta["unit"] == "subword":
+            processor(meta[side]["pieces"])
+    return ""
+
+
+def _filled(example: dict[str, Any]) -> bool:
+    return bool(example["text"].strip())
 
 
 def describe(
@@ -79,13 +111,13 @@ def describe(
 
 def bucket_limits(sources: np.ndarray, targets: np.ndarray) -> list[list[int]]:
     """The greatest lengths [source, target] of each bucket, by the QUANTILES of both."""
-    quantiles = FEW_QUANTILES if len(sources) < FEW_PAIRS else QUANTILES
     rows = []
     for lengths in (sources, targets):
-        limits = np.quantile(lengths, quantiles)
-        rows.append(np.ceil([*limits, min(lengths.max(), LONGEST * limits[-1])]).astype(int))
+        limits = np.quantile(lengths, QUANTILES)
+        longest = min(lengths.max(), LONGEST * limits[-1], MAX_IDS)
+        rows.append(np.ceil([*limits[: len(sources) // FEW_PAIRS * len(limits)], longest]).astype(int))
     # Keras takes a length that the first two batches share for a fixed one. So no two buckets share one.
-    steps = np.arange(len(quantiles) + 1)
+    steps = np.arange(len(rows[0]))
     return np.stack([np.maximum.accumulate(part - steps) + steps for part in rows], axis=1).tolist()
 
 
@@ -97,7 +129,8 @@ def choose_unit(targets: Sequence[str]) -> str:
 
 def normalise(text: str, lower: bool = False) -> str:
     """One line with single spaces, composed (NFC), in lower case where asked."""
-    text = " ".join(unicodedata.normalize("NFC", text[:MAX_CHARACTERS]).split())
+    text = text[:MAX_CHARACTERS].encode("utf-8", "replace").decode()  # half a surrogate pair is no character
+    text = " ".join(unicodedata.normalize("NFC", text).split())
     return text.lower() if lower else text
 
 
@@ -146,9 +179,12 @@ def processor(model: str) -> Any:
     import sentencepiece
 
     try:
-        return sentencepiece.SentencePieceProcessor(model_proto=base64.b64decode(model, validate=True))
+        result = sentencepiece.SentencePieceProcessor(model_proto=base64.b64decode(model, validate=True))
     except (RuntimeError, ValueError):
-        raise UserError("The subwords of this run's meta.json are damaged.") from None
+        result = None
+    if not result or not result.get_piece_size():  # of an empty model
+        raise UserError("The subwords of this run's meta.json are damaged.")
+    return result
 
 
 def vocabulary_of(meta: dict[str, Any], side: str) -> Vocabulary:
@@ -185,9 +221,9 @@ def checked(raw: Any) -> tuple[str, int | None]:
 
     Raises UserError where the text is empty, or the beam is no number from 1 to 32.
     """
-    text, beam = raw.get("text"), raw.get("beam")
-    if not isinstance(text, str) or not text.strip():
+    if not isinstance(raw, dict) or not isinstance(raw.get("text"), str) or not raw["text"].strip():
         raise UserError("The sentence is empty; expected at least one word.")
-    if beam is not None and (isinstance(beam, bool) or not isinstance(beam, int) or not 1 <= beam <= 32):
-        raise UserError(f"beam is {beam!r}; expected a number from 1 to 32.")
+    text, beam = raw["text"], raw.get("beam")
+    if beam is not None and (isinstance(beam, bool) or not isinstance(beam, int) or not 1 <= beam <= MAX_BEAM):
+        raise UserError(f"beam is {beam!r}; expected a number from 1 to {MAX_BEAM}.")
     return text, beam

@@ -77,24 +77,26 @@ class Predictor:
         from projects.translation.model import translate
 
         longest = read_limit(self.meta)
+        beam = min(beam or self.meta["beam"], len(self.vocabulary))
         for rows, source, length in source_batches(self.encode(texts).shortened(longest), self.meta, longest):
-            yield rows, translate(self.networks, source, beam or self.meta["beam"], length)
+            yield rows, translate(self.networks, source, beam, length)
 
     def predict(self, raw: dict[str, Any]) -> dict[str, Any]:
         """{"text", and perhaps "beam"} -> the translation and how it was made.
 
         translation, score: the text, and the mean log-probability of its symbols. alternatives: [{translation, score}],
-        one for each place of the beam. source, target: the pieces, with "<eos>"; attention: for each piece of the
-        target the weights of the source's pieces, where the model has attention. unknown: the source's pieces that are
-        not in the vocabulary. unread: how many pieces of a long sentence were left out in its middle. Raises UserError
-        for an empty text.
+        one for each place of the beam. source, target: the pieces, with "<eos>" where it was read or written.
+        attention: for each piece of the target the weights of the source's pieces, where the model has attention.
+        unknown: the source's pieces that are not in the vocabulary. unread: how many pieces in the middle of a long
+        sentence were left out. Raises UserError for an empty text.
         """
         text, beam = checked(raw)
         pieces = cut(normalise(text, self.meta["lower"]), self.meta["unit"], self.meta["source"]["pieces"])
         ((_, written),) = self._written([text], beam)
         written = {name: array[0] for name, array in written.items()}
         texts = [self.decode(tokens) for tokens in written["tokens"]]
-        target = [*decode(written["tokens"][0], self.vocabulary), "<eos>"]
+        ended = self.vocabulary.eos in written["tokens"][0]  # else it has been cut at its greatest length
+        target = [*decode(written["tokens"][0], self.vocabulary), *["<eos>"] * ended]
         unread = max(0, len(pieces) + 1 - read_limit(self.meta))
         source = [*pieces, "<eos>"]
         if unread:
