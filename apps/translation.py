@@ -1,35 +1,61 @@
 """The page of translation: `python -m streamlit run apps/translation.py`."""
 
 import json
+import tempfile
+from pathlib import Path
 
 import altair as alt
+import numpy as np
 import pandas as pd
 import streamlit as st
 
 from apps import shared
-from apps.i18n import t, term
+from apps.i18n import language, t, term
 from common.runs import Run
 from projects.translation.encoding import MAX_CHARACTERS, SPACE
+from projects.translation.predict import translate_file
 
 MAX_CELLS = 10_000  # of an attention picture
+MAX_UNITS = 64  # of a state that is drawn
+MAX_FILE_MB = 1  # about 20,000 sentences
+MAX_LINES = 50  # of a translated file that are shown
 
 
 def try_it(run: Run) -> None:
-    predictor = shared.predictor(run)
+    drawings = {
+        t("One sentence", "문장 하나"): _one_sentence,
+        t("Two models", "두 모델 비교"): _two_models,
+        t("A file", "파일"): _file,
+    }
+    # Only the open tab is drawn: the others would translate sentences that nobody sees.
+    tabs = st.tabs(list(drawings), on_change="rerun", key=f"try-tabs-{language()}")
+    for tab, draw in zip(tabs, drawings.values(), strict=True):
+        if tab.open:
+            with tab:
+                draw(run)
+
+
+def _sentence(predictor, key: str) -> str:
+    """A field with the sentence of an example, which the visitor may edit; returns its content."""
     examples = [example["text"] for example in predictor.examples]
     number = st.selectbox(
         t("Start from an example", "예시로 시작하기"),
         range(len(examples)),
         format_func=lambda i: examples[i],
-        key="example",
+        key=f"{key}-example",
     )
-    text = st.text_area(
+    return st.text_area(
         t("Sentence (you can edit it)", "문장 (고쳐 쓸 수 있습니다)"),
         examples[number],
         max_chars=MAX_CHARACTERS,
-        key=f"text-{number}",
+        key=f"{key}-text-{number}",
         height=80,
     )
+
+
+def _one_sentence(run: Run) -> None:
+    predictor = shared.predictor(run)
+    text = _sentence(predictor, "one")
     beam = st.slider(
         t("Beam: translations that are kept while one is written", "빔: 번역을 쓰는 동안 유지하는 후보 수"),
         1,
@@ -40,66 +66,174 @@ def try_it(run: Run) -> None:
     with shared.errors_shown():
         raw = {"text": text} if beam == predictor.meta["beam"] else {"text": text, "beam": beam}
         answer = predictor.predict(raw)
-        with st.container(border=True):
-            st.caption(predictor.meta["direction"])
-            st.text(answer["translation"] or "–")
-        if answer["unknown"]:
-            st.warning(
-                t("Not in the training sentences: ", "학습 문장에 없는 조각: ") + " ".join(answer["unknown"][:40])
-            )
-        if answer["unread"]:
-            st.warning(
-                t(
-                    f"The sentence is too long: {answer['unread']} pieces in its middle were not read.",
-                    f"문장이 너무 길어 가운데의 조각 {answer['unread']}개를 읽지 않았습니다.",
-                )
-            )
+        _translation(predictor, answer)
         if len(answer["alternatives"]) > 1:
             st.subheader(t("Alternatives", "다른 번역 후보"))
             shared.table(pd.DataFrame(answer["alternatives"]))
             st.caption(
                 t(
-                    "The score is the mean log-probability of a symbol.",
-                    "점수는 기호 하나의 로그 확률을 평균한 값입니다.",
+                    "The score is the mean log-probability of a symbol. 0 would be certain.",
+                    "점수는 기호 하나의 로그 확률을 평균한 값입니다. 0이면 완전히 확신하는 것입니다.",
                 )
             )
-        if "attention" in answer:
-            _attention(answer)
+        _attention(answer)
+        _state(predictor, answer, text)
         shared.show_answer(answer)
 
 
+def _translation(predictor, answer: dict) -> None:
+    """The translation in a frame, and what of the sentence the network did not know or read."""
+    with st.container(border=True):
+        st.caption(predictor.meta["direction"])
+        st.text(answer["translation"] or "–")
+    if answer["unknown"]:
+        unknown = " ".join(answer["unknown"][:40])
+        # As text: what a visitor types is never read as Markdown.
+        st.text(t(f"Not in the training sentences: {unknown}", f"학습 문장에 없는 조각: {unknown}"))
+    if answer["unread"]:
+        st.warning(
+            t(
+                f"The sentence is too long: {answer['unread']} pieces in its middle were not read.",
+                f"문장이 너무 길어 가운데의 조각 {answer['unread']}개를 읽지 않았습니다.",
+            )
+        )
+
+
+def _heat(cells: pd.DataFrame, labels: dict[str, list[str]], titles: dict[str, str], scheme: str, height: int):
+    """A heat map. cells: columns x and y, which are numbers of `labels`, and value. The row under the pointer is framed."""
+    row = alt.selection_point(fields=["y"], on="pointerover", empty=False)
+    cells = cells.assign(**{titles[side]: [labels[side][place] for place in cells[side]] for side in ("x", "y")})
+
+    def axis(side: str) -> alt.Axis:
+        text = f"{json.dumps(labels[side], ensure_ascii=False)}[datum.value]"
+        return alt.Axis(labelExpr=text, title=titles[side], labelAngle=0 if side == "y" else -45, ticks=False)
+
+    scale = alt.Scale(scheme=scheme, domainMid=0) if scheme == "blueorange" else alt.Scale(scheme=scheme, domain=[0, 1])
+    st.altair_chart(
+        alt.Chart(cells, height=height)
+        .mark_rect(stroke="#E69F00")
+        .encode(
+            x=alt.X("x:O", axis=axis("x")),
+            y=alt.Y("y:O", axis=axis("y")),
+            color=alt.Color("value:Q", scale=scale, legend=alt.Legend(title=None)),
+            strokeWidth=alt.condition(row, alt.value(1.5), alt.value(0)),
+            tooltip=[alt.Tooltip(titles["y"]), alt.Tooltip(titles["x"]), alt.Tooltip("value:Q", format=".2f")],
+        )
+        .add_params(row)
+    )
+
+
+def _shown(pieces: list[str]) -> list[str]:
+    return [piece.replace(SPACE, "␣") for piece in pieces]
+
+
 def _attention(answer: dict) -> None:
-    """Where the network looked while it wrote each piece: one row a piece of the translation."""
-    source, target = ([piece.replace(SPACE, "␣") for piece in answer[side]] for side in ("source", "target"))
+    """Where the network looked while it wrote each piece: a row for each piece of the translation."""
+    source, target = _shown(answer["source"]), _shown(answer["target"])
+    st.subheader(t("Where it looked", "어디를 보았는지"))
+    if "attention" not in answer:
+        st.write(
+            t(
+                "This model has no attention. It wrote the whole translation from the state below.",
+                "이 모델에는 어텐션이 없습니다. 아래의 상태만 가지고 번역 전체를 썼습니다.",
+            )
+        )
+        return
     if len(source) * len(target) > MAX_CELLS:
+        st.write(t("The sentence is too long to be drawn.", "문장이 너무 길어 그림으로 나타낼 수 없습니다."))
         return
     cells = pd.DataFrame(
-        {"x": j, "y": i, "source": source[j], "target": target[i], "weight": weight}
-        for i, row in enumerate(answer["attention"])
-        for j, weight in enumerate(row)
+        {"x": j, "y": i, "value": weight} for i, row in enumerate(answer["attention"]) for j, weight in enumerate(row)
     )
-    st.subheader(t("Where it looked", "어디를 보았는지"))
-    labels = {"x": source, "y": target}
-
-    def axis(side: str, title: str) -> alt.Axis:
-        return alt.Axis(labelExpr=f"{json.dumps(labels[side])}[datum.value]", title=title, labelAngle=0, ticks=False)
-
-    st.altair_chart(
-        alt.Chart(cells, height=80 + 18 * len(target))
-        .mark_rect()
-        .encode(
-            x=alt.X("x:O", axis=axis("x", t("the sentence", "원문"))),
-            y=alt.Y("y:O", axis=axis("y", t("its translation", "번역문"))),
-            color=alt.Color("weight", scale=alt.Scale(scheme="blues"), legend=None),
-            tooltip=["target", "source", alt.Tooltip("weight", format=".2f")],
-        )
-    )
+    titles = {"x": t("the sentence", "원문"), "y": t("its translation", "번역문")}
+    _heat(cells, {"x": source, "y": target}, titles, "blues", 80 + 18 * len(target))
     st.caption(
         t(
-            "A row is a piece of the translation. Dark cells are the pieces of the sentence that it looked at.",
-            "한 줄이 번역문의 조각 하나입니다. 짙은 칸일수록 그 조각을 쓸 때 원문에서 더 많이 본 조각입니다.",
+            "A row is a piece of the translation. Dark cells are the pieces of the sentence that it looked at. Point at a "
+            "row to read it.",
+            "한 줄이 번역문의 조각 하나입니다. 짙은 칸일수록 그 조각을 쓸 때 원문에서 더 많이 본 조각입니다. 마우스를 올리면 "
+            "그 줄의 값을 읽을 수 있습니다.",
         )
     )
+
+
+def _state(predictor, answer: dict, text: str) -> None:
+    """What passes from the encoder to the decoder: the last states, and the memory that attention looks at."""
+    st.subheader(t("What the encoder gives the decoder", "인코더가 디코더에 넘기는 값"))
+    ids = predictor.encode([text])
+    if len(ids[0]) > predictor.meta["limits"][-1][0]:
+        st.write(t("The sentence is too long to be drawn.", "문장이 너무 길어 그림으로 나타낼 수 없습니다."))
+        return
+    # One width for all sentences, because each width is compiled.
+    source = ids.padded(np.array([0]), predictor.meta["limits"][-1][0])
+    encoded = {name: np.asarray(array)[0] for name, array in predictor.networks["encoder"](source).items()}
+    encoded.pop("mask", None)
+    name = st.segmented_control(
+        t("Array", "배열"), list(encoded), default=next(iter(encoded)), key="state", label_visibility="collapsed"
+    )
+    array = np.atleast_2d(encoded.get(name, next(iter(encoded.values()))))
+    rows = _shown(answer["source"]) if name == "memory" else [str(name)]
+    array = array[: len(rows), :MAX_UNITS]
+    cells = pd.DataFrame({"x": j, "y": i, "value": float(v)} for i, row in enumerate(array) for j, v in enumerate(row))
+    titles = {"x": t("unit", "유닛"), "y": t("piece", "조각")}
+    _heat(cells, {"x": [str(i) for i in range(array.shape[1])], "y": rows}, titles, "blueorange", 90 + 18 * len(rows))
+    st.caption(
+        t(
+            f"h and c are the last states of the encoder: the decoder starts from them. `memory` has a row for each piece "
+            f"of the sentence: attention looks at these rows. The first {MAX_UNITS} numbers of each are drawn.",
+            f"h와 c는 인코더의 마지막 상태이며, 디코더는 이 값에서 시작합니다. `memory`에는 원문의 조각마다 한 줄이 있고, "
+            f"어텐션은 이 줄들을 봅니다. 각각 앞의 숫자 {MAX_UNITS}개만 그렸습니다.",
+        )
+    )
+
+
+def _two_models(run: Run) -> None:
+    other = shared.second_run(run)
+    if other is None:
+        return
+    text = _sentence(shared.predictor(run), "two")
+    with shared.errors_shown():
+        for column, chosen in zip(st.columns(2), (run, other), strict=True):
+            with column:
+                predictor = shared.predictor(chosen)
+                answer = predictor.predict({"text": text})
+                st.markdown(f"**{term(chosen.config.model)}**")
+                st.caption(chosen.id)
+                _translation(predictor, answer)
+                st.metric(term("score"), f"{answer['score']:.3f}", border=True)
+                _attention(answer)
+
+
+def _file(run: Run) -> None:
+    predictor = shared.predictor(run)
+    name = predictor.meta["columns"][0]
+    st.write(
+        t(
+            f"Upload a text file with a sentence in each line, or a table with a column `{name}`. You get it back translated.",
+            f"한 줄에 한 문장씩 적은 텍스트 파일이나 `{name}` 열이 있는 표를 올리면 번역하여 돌려줍니다.",
+        )
+    )
+    example = "".join(example["text"] + "\n" for example in predictor.examples)
+    st.download_button(t("An example of such a file", "예시 파일"), example, "sentences.txt", "text/plain")
+    uploaded = st.file_uploader("TXT / CSV / TSV", type=["txt", "csv", "tsv"], max_upload_size=MAX_FILE_MB)
+    if uploaded is None:
+        return
+    with tempfile.TemporaryDirectory() as folder, shared.errors_shown():
+        # Messages show the file's name, so the file is stored under the last part of the visitor's name for it.
+        source = Path(folder) / Path(uploaded.name).name
+        target = Path(folder) / ("translated.txt" if source.suffix == ".txt" else "translated.csv")
+        source.write_bytes(uploaded.getbuffer())
+        try:
+            with st.spinner(t("Translating …", "번역하는 중 …")):
+                rows = translate_file(predictor, source, target)
+        except shared.UserError as error:
+            raise shared.UserError(str(error).replace(str(source), source.name)) from None
+        content = target.read_bytes()
+        st.success(t(f"{rows:,} sentences translated.", f"문장 {rows:,}개를 번역했습니다."))
+        st.download_button(
+            t("Download the translations", "번역 내려받기"), content, f"translated-{source.stem}{target.suffix}"
+        )
+        st.text("\n".join(content.decode("utf-8").splitlines()[:MAX_LINES]))
 
 
 def data(run: Run) -> None:
@@ -107,8 +241,16 @@ def data(run: Run) -> None:
     st.write(content["source"])
     st.write(
         t(
-            "An epoch reads every training pair once. The loss is computed after each batch, and then the weights change.",
-            "에포크 하나는 학습 문장 쌍을 모두 한 번씩 읽는 것입니다. 배치마다 손실을 계산하고 가중치를 고칩니다.",
+            "- **When is the loss computed, and when do the weights change?** After each batch: the decoder reads the right "
+            "translation, the loss is the cross-entropy of each next symbol, and one step of Adam changes all weights.\n"
+            "- **What is an epoch here?** One pass over all training pairs, in batches of similar length, in a new order each time.\n"
+            "- **How is such a network evaluated?** It writes its own translations of sentences that it has never seen. They are "
+            "compared with the reference as raw text: exact matches, chrF and BLEU.",
+            "- **손실은 언제 계산하고 가중치는 언제 바꿉니까?** 배치마다 계산합니다. 디코더가 정답 번역을 읽고, 다음 기호마다 구한 "
+            "교차 엔트로피의 평균이 손실이며, Adam이 한 번 모든 가중치를 고칩니다.\n"
+            "- **여기서 에포크란 무엇입니까?** 길이가 비슷한 배치로 나눈 학습 문장 쌍을 매번 새로운 순서로 모두 한 번씩 읽는 것입니다.\n"
+            "- **이런 신경망은 어떻게 평가합니까?** 본 적이 없는 문장의 번역을 스스로 쓰게 하고, 원래 글자 그대로 정답과 비교하여 완전 "
+            "일치율, chrF, BLEU를 구합니다.",
         )
     )
     shared.table(shared.table_file(run, "sample"))

@@ -21,6 +21,7 @@ from projects.translation.config import Config
 from projects.translation.encoding import vocabulary_of
 
 ENDS = Vocabulary(bos=True, eos=True)  # the ids of <bos> and <eos>, the same in every vocabulary
+NEVER = tuple(i for i in range(ENDS.first) if i != ENDS.eos)  # ids that no translation holds
 MAX_NORM = 1.0  # gradients with a larger norm are scaled down to it
 
 
@@ -248,6 +249,3 @@ def _translation(encoder: keras.Model, decoder: keras.Model, beam: int, length: 
         return decoding.beam_search(step, encoded, rows, ENDS.bos, ENDS.eos, length, beam, seen=seen)
 
     return decoding.compiled(run)
-
-
-NEVER = tuple(i for i in range(ENDS.first) if i != ENDS.eos)  # ids that no translation holds
