@@ -31,9 +31,11 @@ def try_it(run: Run) -> None:
         st.caption(
             t(
                 "Bars: the numbers, the marked ones in orange. Line: what the network would answer if the sequence ended "
-                "there. Before the first mark it can only guess.",
+                "there. It jumps at the marks. Then it drifts: the network has learnt to be right at the length that it "
+                "was trained on.",
                 "막대는 수열의 수이고, 표시된 두 수는 주황색입니다. 선은 수열이 그 위치에서 끝났다면 신경망이 냈을 답입니다. "
-                "첫 번째 표시 전에는 추측할 수밖에 없습니다.",
+                "선은 표시된 위치에서 크게 바뀌고, 그 뒤 조금씩 변합니다. 신경망은 학습한 길이에서 맞는 답을 내도록 학습했기 "
+                "때문입니다.",
             )
         )
         shared.show_answer(answer)
@@ -72,11 +74,12 @@ def _chart(raw: dict, estimates: np.ndarray) -> alt.LayerChart:
     frame["kind"] = np.where(
         np.isin(places, [raw["first"], raw["second"]]), t("marked", "표시됨"), t("other", "나머지")
     )
-    x = alt.X("place:Q", title=t("place in the sequence", "수열에서의 위치"))
+    limits = alt.Scale(domain=[0, len(places) + 1], nice=False)
+    x = alt.X("place:Q", scale=limits, title=t("place in the sequence", "수열에서의 위치"))
     colours = alt.Scale(domain=[t("marked", "표시됨"), t("other", "나머지")], range=[COLOURS[1], "#9aa0a6"])
     bars = (
         alt.Chart(frame)
-        .mark_bar(width=max(1, min(12, 600 / len(frame))))
+        .mark_bar(width=max(1, min(12, 600 / len(frame))), opacity=0.5)
         .encode(
             x=x,
             y=alt.Y("number:Q", title=t("number; answer so far", "수, 지금까지의 답")),
@@ -85,7 +88,9 @@ def _chart(raw: dict, estimates: np.ndarray) -> alt.LayerChart:
         )
     )
     line = alt.Chart(frame).mark_line(color=COLOURS[0], strokeWidth=2).encode(x=x, y="estimate:Q")
-    return bars + line
+    marked = frame[frame["kind"] == t("marked", "표시됨")]
+    dots = alt.Chart(marked).mark_point(filled=True, size=90, color=COLOURS[1], opacity=1).encode(x=x, y="number:Q")
+    return bars + line + dots
 
 
 def data(run: Run) -> None:
@@ -186,10 +191,10 @@ def _states(predictor) -> None:
     st.altair_chart(heat + rules, width="stretch")
     st.caption(
         t(
-            "Each row is a hidden unit while the first example is read. Dashed: the two marks. A unit that remembers "
-            "changes at the first mark and then stays.",
-            "각 행은 첫 번째 예시를 읽는 동안 한 은닉 유닛이 가지는 값입니다. 점선은 두 표시의 위치입니다. 기억하는 유닛은 "
-            "첫 번째 표시에서 값이 바뀐 뒤 그대로 유지됩니다.",
+            "Each row is a hidden unit while the first example is read. Dashed: the two marks. Some units react for "
+            "a few steps only. Others carry a trace of the marked numbers to the end.",
+            "각 행은 첫 번째 예시를 읽는 동안 한 은닉 유닛이 가지는 값입니다. 점선은 두 표시의 위치입니다. 몇 단계 "
+            "동안만 반응하는 유닛도 있고, 표시된 수의 흔적을 끝까지 간직하는 유닛도 있습니다.",
         )
     )
 
