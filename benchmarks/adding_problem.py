@@ -46,16 +46,18 @@ def draw(rows: list[dict], path: Path, most: int) -> None:
     from common import report
 
     figure, axis = report.new_figure(width=6.5)
-    for colour, name in zip(report.COLOURS, dict.fromkeys(row["model"] for row in rows), strict=False):
-        own = [row for row in rows if row["model"] == name]
+    for number, name in enumerate(dict.fromkeys(row["model"] for row in rows)):
+        own, colour, aside = [row for row in rows if row["model"] == name], report.COLOURS[number], 1.5 * number
         lengths = sorted({row["length"] for row in own})
         medians = [np.median([row["steps"] or np.inf for row in own if row["length"] == length]) for length in lengths]
-        axis.plot(lengths, medians, color=colour, label=name.replace("_", " "))
+        axis.plot(np.add(lengths, aside), medians, color=colour, label=name.replace("_", " "))
         for solved, marker in ((True, "o"), (False, "x")):
             dots = [row for row in own if bool(row["steps"]) == solved]
-            axis.scatter([row["length"] for row in dots], [row["steps"] or most for row in dots], 25, colour, marker)
-    axis.set(xlabel="numbers in a sequence", ylabel=f"steps to a squared error below {SOLVED} (cross: not solved)")
-    axis.legend(frameon=False)
+            x = [row["length"] + aside for row in dots]
+            axis.scatter(x, [row["steps"] or most for row in dots], 25, colour, marker)
+    axis.set(xlabel="numbers in a sequence", ylabel="training steps until solved", ylim=(0, None))
+    axis.text(0.98, 0.93, f"x: not solved in {most:,} steps", transform=axis.transAxes, ha="right", va="top")
+    axis.legend(frameon=False, loc="center right")
     report.save_figure(figure, path)
 
 

@@ -36,6 +36,7 @@ def test_card(name):
         assert set(text) == {"en", "ko"} and all(text.values())
     assert card.TOPOLOGY in ("one-to-one", "one-to-many", "many-to-one", "many-to-many")
     assert card.METRIC[1] in ("max", "min")
+    assert 0 < card.MINUTES <= 30
     assert "builtin" in card.DATA and "PATH" in card.DATA
     assert card.LIMITS and len(card.PREDICT_HINT) == 2
     for file in ("config", "encoding", "data", "model", "predict", "evaluate", "train"):
