@@ -49,13 +49,13 @@ def test_raw_input_and_encoding_go_both_ways():
     [
         ({"numbers": [0.5]}, "expected 2 to"),
         ({"numbers": [0.5] * 6000}, "expected 2 to"),
-        ({"numbers": [0.5, 2.0, 0.1, 0.2]}, "Number 2"),
-        ({"numbers": [0.5, float("nan"), 0.1, 0.2]}, "Number 2"),
+        ({"numbers": [0.5, 2.0, 0.1, 0.2]}, r"numbers\[1\] is 2.0"),
+        ({"numbers": [0.5, float("nan"), 0.1, 0.2]}, r"numbers\[1\] is nan"),
         ({"numbers": "0.5"}, "a list"),
-        ({"first": 0}, "first"),
-        ({"second": 5}, "second"),
-        ({"second": 1.5}, "second"),
-        ({"first": 1}, "two different places"),
+        ({"first": 0}, "first is 0"),
+        ({"second": 5}, "two places from 1 to 4"),
+        ({"second": 1.5}, "second is 1.5"),
+        ({"first": 1}, "two places from 1 to 4"),
     ],
 )
 def test_a_wrong_sequence_is_named(change, words):

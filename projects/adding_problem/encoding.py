@@ -6,10 +6,21 @@ from typing import Any
 import numpy as np
 
 from common.errors import UserError
+from common.saved import unlike
+from common.schema import Between, check_input
 
 MAX_LENGTH = 5000  # numbers of a sequence that are read
 
-META = {"length": int, "examples?": [{"numbers": [float], "first": int, "second": int}]}
+# What a raw input holds: the numbers and the places, from 1, of the marks.
+RAW = {"numbers": [Between(0.0, 1.0)], "first": Between(1, MAX_LENGTH), "second": Between(1, MAX_LENGTH)}
+META = {"length": Between(2, MAX_LENGTH), "examples": [RAW]}  # meta.json (see common/schema.py)
+
+
+def disagreement(meta: dict[str, Any], networks: dict[str, Any]) -> str:
+    """How the content of meta.json does not fit itself or the network, in a few words; empty where it does."""
+    if not meta["examples"]:
+        return "examples is empty"
+    return unlike(networks, {"model": ([(None, None, 2)], [(None, 1)])})
 
 
 def describe(length: int) -> dict[str, Any]:
@@ -38,21 +49,13 @@ def check(raw: Any) -> np.ndarray:
 
     The places count from 1. Raises UserError for anything else.
     """
-    if not isinstance(raw, dict) or not isinstance(raw.get("numbers"), (list, tuple)):
-        raise UserError("Expected numbers (a list), first and second (places from 1).")
-    numbers = raw["numbers"]
+    check_input(raw, RAW)
+    numbers, places = raw["numbers"], (raw["first"], raw["second"])
     if not 2 <= len(numbers) <= MAX_LENGTH:
         raise UserError(f"The sequence has {len(numbers):,} numbers; expected 2 to {MAX_LENGTH:,}.")
-    for place, number in enumerate(numbers, start=1):
-        if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 <= number <= 1:
-            raise UserError(f"Number {place} is {str(number)[:40]!r}; expected a number between 0 and 1.")
-    for name in ("first", "second"):
-        place = raw.get(name)
-        if isinstance(place, bool) or not isinstance(place, int) or not 1 <= place <= len(numbers):
-            raise UserError(f"{name} is {str(place)[:40]!r}; expected a place from 1 to {len(numbers)}.")
-    if raw["first"] == raw["second"]:
-        raise UserError(f"first and second are both {raw['first']}; expected two different places.")
-    return encode(np.array([numbers], "float32"), np.array([[raw["first"] - 1, raw["second"] - 1]]))
+    if places[0] == places[1] or max(places) > len(numbers):
+        raise UserError(f"The marks are at {places[0]} and {places[1]}; expected two places from 1 to {len(numbers)}.")
+    return encode(np.array([numbers], "float32"), np.array([places]) - 1)
 
 
 def as_raw(x: np.ndarray) -> dict[str, Any]:
