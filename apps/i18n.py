@@ -85,7 +85,9 @@ TERMS = {
     "lanczos": "란초시",
     "layers": "층 수",
     "learning_rate": "학습률",
+    "length": "길이",
     "length_gap": "길이 차이",
+    "linear_regression": "선형 회귀",
     "logistic": "로지스틱 회귀",
     "logistic_regression": "로지스틱 회귀",
     "loss": "손실",
@@ -94,7 +96,9 @@ TERMS = {
     "majority": "최빈 클래스",
     "majority_class": "최빈 클래스",
     "mcc": "매튜스 상관계수",
+    "mean": "평균",
     "mean_colour_per_lightness": "밝기별 평균색",
+    "mean_squared_error": "평균 제곱 오차",
     "mixed_precision": "혼합 정밀도",
     "mlp": "다층 퍼셉트론",
     "model": "모델",
@@ -146,6 +150,7 @@ TERMS = {
     "weight_decay": "가중치 감쇠",
     "width": "너비",
     "window": "창 크기",
+    "within_0.04": "오차 0.04 이내 비율",
     "word_by_word": "단어 대 단어 번역",
 }
 

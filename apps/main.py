@@ -47,6 +47,7 @@ def gallery() -> None:
         )
         st.page_link(laboratory, label=t("Open", "열기"), icon=":material/science:", width="content")
     names = list(PAGES)
+    _train_all()
     for left in range(0, len(names), COLUMNS):
         for column, name in zip(st.columns(COLUMNS), names[left : left + COLUMNS], strict=False):
             with column.container(border=True, height="stretch"):
@@ -57,6 +58,49 @@ def gallery() -> None:
             "검증 점수가 가장 좋은 실행을 테스트 데이터로 평가한 점수입니다. 대괄호 안은 95 % 부트스트랩 신뢰구간입니다.",
         )
     )
+
+
+@st.fragment(run_every=5)
+def _train_all() -> None:
+    """While a project has no finished run: a button that trains every default, or how far that has come."""
+    from apps import training
+
+    process = training.all_in_progress()
+    if process is None and all(shared.best_run(p, runs.list_runs(p, runs.runs_dir())) for p in map(Project, PAGES)):
+        return
+    from common.tools.train_all import minutes, waiting
+
+    todo = waiting(runs.runs_dir())
+    if not (process or todo):
+        return
+    about = max(1, round(minutes(todo)))
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        if process is None:
+            st.markdown(
+                t(
+                    f"{len(todo)} projects have not been trained yet. All of them take about {about} minutes on two idle "
+                    "cores.",
+                    f"아직 학습하지 않은 프로젝트가 {len(todo)}개 있습니다. 모두 학습하는 데 쉬고 있는 코어 두 개로 약 {about}분이 걸립니다.",
+                ),
+                width="stretch",
+            )
+            if st.button(t("Train them all", "모두 학습하기"), type="primary", key="train-all"):
+                training.launch_all()
+                st.rerun()
+        else:
+            left, done = len(todo), len(PAGES) - len(todo)
+            st.markdown(
+                t(
+                    f"Training all projects: {done} of {len(PAGES)} have begun or are finished, {left} wait (about "
+                    f"{about} minutes).",
+                    f"모든 프로젝트를 학습하고 있습니다. {len(PAGES)}개 중 {done}개를 시작했거나 마쳤고, {left}개가 기다리고 있습니다(약 {about}분).",
+                ),
+                width="stretch",
+            )
+            if st.button(t("Stop", "멈추기"), key="stop-all"):
+                process.terminate()
+                process.wait(10)
+                st.rerun()
 
 
 def _card(project: Project) -> None:

@@ -36,6 +36,26 @@ def launch(run: Run) -> None:
         )
 
 
+ALL = "train-all"  # the key of the process that trains every default
+
+
+def launch_all() -> None:
+    """Start `python -m projects train-all` in a process of its own."""
+    folder = runs.runs_dir().resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{ALL}.console.txt").open("w", encoding="utf-8") as console:
+        command = [sys.executable, "-m", "projects", ALL, "--runs-dir", str(folder)]
+        _processes()[ALL] = subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=console, stderr=subprocess.STDOUT
+        )
+
+
+def all_in_progress() -> subprocess.Popen | None:
+    """The process that trains every default, while it runs."""
+    process = _processes().get(ALL)
+    return process if process is not None and process.poll() is None else None
+
+
 def _console(run: Run) -> Path:
     """The file of what the process prints. It lies beside the run folder, which is removed when its data is refused."""
     return run.path.with_name(f"{run.id}.console.txt")
@@ -45,7 +65,7 @@ def in_progress(project: Project) -> Run | None:
     """The run of this project that this server is training, if any."""
     for path, process in _processes().items():
         run = Run(Path(path))
-        if process.poll() is None and run.path.parent.name == project.name:
+        if path != ALL and process.poll() is None and run.path.parent.name == project.name:
             return run
     return None
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from common import cli, config, runs
+from common import cli, config, memory, runs
 from common.evaluation import paired
 from common.project import Project
 from projects.fraud_detection.cards import SECONDS_PER_DAY
@@ -66,7 +66,7 @@ def run_of(model: str, start: str, knobs: dict, data_dir: Path, runs_dir: Path) 
     elif run.finished:
         return run
     cli.train_run(run)
-    cli.fresh_session()
+    memory.fresh_session()
     return run
 
 

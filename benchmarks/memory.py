@@ -1,4 +1,4 @@
-"""A training step that keeps freed memory (`common.cli.keep_freed_memory`) and one that does not, measured in turn.
+"""A training step that keeps freed memory (`common.memory.keep_freed_memory`) and one that does not, measured in turn.
 
     python -m benchmarks.memory [--repeats 3]
 

@@ -142,9 +142,14 @@ def cell(figure: dict[str, Any] | None) -> str:
 
 
 def number(value: float | None) -> str:
-    """About four digits: three decimals below 10, two below 100, one below 1000, else none. Never -0."""
+    """About four digits: three decimals below 10, two below 100, one below 1000, else none; tiny ones keep two digits.
+
+    Never -0.
+    """
     if value is None or math.isnan(value):
         return "–"
+    if 0 < abs(value) < 5e-4:
+        return f"{value:.1e}"
     return f"{value:z,.{3 if abs(value) < 10 else 2 if abs(value) < 100 else 1 if abs(value) < 1000 else 0}f}"
 
 

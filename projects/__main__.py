@@ -68,6 +68,22 @@ def list_projects(where: Where) -> None:
     print_projects(where.runs_dir)
 
 
+@app.command(name="train-all")
+def train_all(where: Where) -> None:
+    """Train the default of every project in turn, so that every page has something to show.
+
+    A default that is finished is skipped, one that was interrupted goes on, and one that fails does not end the others.
+    Ctrl-C stops it; the same command continues.
+    """
+    from common.tools.train_all import train_all
+
+    try:
+        failed = train_all(where.runs_dir, runs.data_dir())
+    except KeyboardInterrupt:
+        stopped()
+    raise SystemExit(1 if failed else 0)
+
+
 @app.command
 def export(
     name: Positional[str],
@@ -112,7 +128,7 @@ def fork(
         title: the title of the page and the README; without it, the project's own title.
         run: take a run along, so that the page works at once when deployed: an id, best (by validation) or latest.
         extras: what else to take along, separated by commas: tools such as search or export; standard for the standard
-            data sets; speed for recurrent layers that are faster on a CPU.
+            data sets; speed for what trains faster on a CPU.
     """
     from common.tools.fork import fork
 

@@ -37,6 +37,7 @@ def test_card(name):
     assert card.TOPOLOGY in ("one-to-one", "one-to-many", "many-to-one", "many-to-many")
     pairs = card.METRIC.values() if isinstance(card.METRIC, dict) else [card.METRIC]
     assert {mode for _, mode in pairs} <= {"max", "min"}
+    assert 0 < card.MINUTES <= 30
     assert "builtin" in card.DATA and "PATH" in card.DATA
     assert card.LIMITS and len(card.PREDICT_HINT) == 2
     for file in ("config", "encoding", "data", "model", "predict", "evaluate", "train"):

@@ -256,6 +256,8 @@ def test_what_is_taken_along_is_whole(taken, forked):
     card = (folder / f"projects/{name}/__init__.py").read_text(encoding="utf-8")
     assert ("STANDARD =" in card) == ("standard" in extras)
     assert (folder / "common/layers/recurrent.py").exists() == ("speed" in extras)
+    assert (folder / "common/memory.py").exists() == bool({"speed", "compare", "search"} & set(extras))
+    assert not (folder / "common/layers/normalization.py").exists(), f"{name} has no batch normalisation"
     assert (folder / "common/tools").exists() == (folder / "projects/__main__.py").exists() == bool(chosen)
     for tool in chosen:
         assert list((folder / "common/tools").glob(f"{tool}*"))

@@ -19,7 +19,7 @@ from common import cli, runs, stream
 from common.data import Split
 from common.errors import UserError
 from common.inputs import images
-from common.layers.normalization import fuse
+from common.layers.speed import fuse
 from common.project import Project
 from projects.image_classification import encoding
 from projects.image_classification.augment import augment

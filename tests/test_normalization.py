@@ -1,11 +1,13 @@
 """fuse: the same numbers as Keras' own batch normalisation, and no trace of it in the saved file."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from common.layers import blocks
+from common.layers import blocks, normalization
 from common.layers.normalization import fuse
 
 
@@ -53,6 +55,49 @@ def test_keras_calls_the_replacement():
     inner = network()
     inputs = keras.Input((6, 5, 3))
     assert len(kernels(fuse(keras.Model(inputs, inner(inputs))))) == 1, "a model inside a model"
+
+
+@pytest.fixture
+def forgotten():
+    """The answer of `_usable` is kept for the process; these tests need a new one, and leave none behind."""
+    normalization._usable.cache_clear()
+    yield
+    normalization._usable.cache_clear()
+
+
+STOCK_CALL, STOCK = keras.layers.BatchNormalization.call, keras.layers.BatchNormalization.__call__
+
+
+def forgetful(self, *arguments, **options):
+    vars(self).pop("call", None)
+    return STOCK(self, *arguments, **options)
+
+
+def doubled(self, inputs, training=None, mask=None):
+    return 2 * STOCK_CALL(self, inputs, training, mask)
+
+
+def gone(self, inputs, training=None, mask=None):
+    raise AttributeError("no attribute 'gamma'")
+
+
+@pytest.mark.parametrize(
+    ("name", "changed", "words"),
+    [
+        ("__call__", forgetful, "does not call"),
+        ("call", doubled, "other numbers"),
+        ("call", gone, "AttributeError: .*no attribute 'gamma'"),
+    ],
+)
+def test_an_unknown_keras_keeps_its_own_layers_with_one_warning(name, changed, words, monkeypatch, forgotten):
+    models = [network(), network()]
+    monkeypatch.setattr(keras.layers.BatchNormalization, name, changed)
+    with pytest.warns(UserWarning, match=words):
+        fuse(models[0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fuse(models[1])
+    assert all("call" not in vars(model.get_layer("norm")) for model in models)
 
 
 def test_what_is_saved_is_keras_own(tmp_path):

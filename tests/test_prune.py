@@ -74,11 +74,33 @@ def test_a_name_in_any_place_keeps_a_definition(code):
 
 @pytest.mark.parametrize(
     "code",
-    ['def test_it():\n    """It speaks of `made`."""\n', "# made\n", "from common.part import made\n"],
-    ids=["docstring", "comment", "unused import"],
+    [
+        'def test_it():\n    """It speaks of `made`."""\n',
+        "# made\n",
+        "from common.part import made\n",
+        "print('It is made of wood.')",
+        "def test_it(made):\n    assert made\n",
+        "def test_it():\n    made = 1\n    assert made\n",
+        "from common.other import made\nassert made",
+        "from elsewhere import made\nassert made",
+        "import elsewhere\nassert elsewhere.made()",
+        "import common.other as other\nassert other.made()",
+    ],
+    ids=["docstring", "comment", "unused import", "sentence", "argument", "variable"]
+    + ["of another file", "of another package", "attribute of a package", "attribute of another file"],
 )
 def test_words_about_a_definition_do_not_keep_it(code):
-    assert "made" not in left('"""A part."""\n\n\ndef made(): ...\n', code)
+    files = {"common/part.py": '"""A part."""\n\n\ndef made(): ...\n', "common/other.py": "def made(): ...\n"}
+    assert "made" not in pruned(files | {"tests/test_it.py": code})["common/part.py"]
+
+
+def test_a_name_is_followed_through_the_file_that_hands_it_on():
+    files = {
+        "common/part.py": "def made(): ...\n",
+        "common/other.py": "from common.part import made\n",
+        "tests/test_it.py": "from common import other\nassert other.made()\n",
+    }
+    assert names(pruned(files)["common/part.py"]) == {"made"}
 
 
 def test_classes_dataclasses_constants_and_alternatives():

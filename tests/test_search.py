@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
-from common import cli, runs
+from common import cli, memory, runs
 from common.data import Splits
 from common.errors import UserError
 from common.files import locked
@@ -132,7 +132,7 @@ def tried(search, study):
 @pytest.fixture
 def nothing_is_trained(monkeypatch):
     """For `fake_training`: there is no network to let go of, and no test pulls the plug of the disk."""
-    monkeypatch.setattr(cli, "fresh_session", lambda: None)
+    monkeypatch.setattr(memory, "fresh_session", lambda: None)
     monkeypatch.setattr(os, "fsync", lambda file: None)
 
 
@@ -220,7 +220,7 @@ def each(config, run, epoch):
     (run.path / f"by-{os.getpid()}").touch()
     time.sleep(pause)
 Project.train = test_search.fake_training(test_search.hill, each=each)
-test_search.cli.fresh_session = lambda: None
+test_search.memory.fresh_session = lambda: None
 search = test_search.opened(folder, "random", trials)
 (folder / f"ready-{os.getpid()}").touch()
 while not (folder / "go").exists():

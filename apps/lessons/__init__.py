@@ -31,7 +31,8 @@ LARGEST, MOST = 1e6, 400  # of a number that is typed, and how many numbers one 
 class State:
     """The values that a visitor can change in one lesson. Each is kept in the address as `<lesson>.<name>`.
 
-    A value in the address that its field does not allow is ignored: the default stands there.
+    A value in the address that its field does not allow is ignored: the default stands there. Streamlit can bind a field
+    to the address by itself, but fails on numbers that are too large, and keeps the text of a choice, which has a language.
     """
 
     def __init__(self, lesson: str):
@@ -42,25 +43,26 @@ class State:
 
     def number(self, label: str, name: str, value: float, low: float, high: float, step: float | None = None) -> Any:
         """A field for one number, a whole one where `value` is an int."""
-        form = {"step": step, "format": "%d" if isinstance(value, int) else "%g"}
-        key = {"key": self.key(name), "bind": "query-params"}
-        return st.number_input(label, low, high, **_start(self.key(name), value), **form, **key)
+        key, form = self.key(name), "%d" if isinstance(value, int) else "%g"
+        start = _start(key, _number(st.query_params.get(key, ""), value, low, high))
+        chosen = st.number_input(label, low, high, **start, step=step, format=form, key=key)
+        return _keep(key, value if chosen is None else chosen, value)
 
     def slider(self, label: str, name: str, value: float, low: float, high: float, step: float | None = None) -> Any:
-        return st.slider(
-            label, low, high, **_start(self.key(name), value), step=step, key=self.key(name), bind="query-params"
-        )
+        key = self.key(name)
+        start = _start(key, _number(st.query_params.get(key, ""), value, low, high))
+        return _keep(key, st.slider(label, low, high, **start, step=step, key=key), value)
 
     def toggle(self, label: str, name: str, value: bool = False) -> bool:
-        return st.toggle(label, **_start(self.key(name), value), key=self.key(name), bind="query-params")
+        key = self.key(name)
+        asked = {"True": True, "False": False}.get(st.query_params.get(key, ""), value)
+        return _keep(key, st.toggle(label, **_start(key, asked), key=key), value)
 
     def text(self, label: str, name: str, value: str, most: int = 500, help: str | None = None) -> str:
-        """A field for text of at most `most` characters, also where it comes from the address."""
-        start = _start(self.key(name), value)
-        text = st.text_input(label, **start, max_chars=most, help=help, key=self.key(name), bind="query-params") or ""
-        if len(text) > most:
-            raise UserError(t(f"{label}: at most {most} characters.", f"{label}: 최대 {most}자입니다."))
-        return text
+        """A field for text of at most `most` characters; what is longer in the address is cut."""
+        key = self.key(name)
+        start = _start(key, st.query_params.get(key, value)[:most])
+        return _keep(key, st.text_input(label, **start, max_chars=most, help=help, key=key) or "", value)
 
     def numbers(
         self, label: str, name: str, value: Any, rows: int | None = None, columns: int | None = None
@@ -104,12 +106,28 @@ class State:
 
 
 def _start(key: str, value: Any) -> dict[str, Any]:
-    """The default of a field. One that a button has set keeps its value, and Streamlit wants no default beside it."""
+    """The first value of a field. One that a button has set keeps it, and Streamlit wants no other beside it."""
     return {} if key in st.session_state else {"value": value}
 
 
+def _keep(key: str, chosen: Any, default: Any) -> Any:
+    """Write a value into the address, where it is not the default. Returns the value."""
+    if chosen == default:
+        st.query_params.pop(key, None)
+    elif st.query_params.get(key) != str(chosen):
+        st.query_params[key] = str(chosen)
+    return chosen
+
+
+def _number(text: str, default: float, low: float, high: float) -> float:
+    """The number of an address, of the default's kind; the default where the text is no number from low to high."""
+    kind, pattern = (int, r"-?\d{1,12}") if isinstance(default, int) else (float, r"-?\d{1,12}(\.\d{1,20})?(e-?\d\d)?")
+    number = kind(text) if re.fullmatch(pattern, text, re.ASCII) else default
+    return number if low <= number <= high else default
+
+
 def choice(label: str, key: str, options: Mapping[str, str]) -> str:
-    """A choice that the address keeps by its name. Streamlit's own binding would keep the text, which has a language."""
+    """A choice that the address keeps by its name."""
     names = list(options)
     asked = st.query_params.get(key)
     start = asked if asked in options else names[0]
@@ -118,11 +136,7 @@ def choice(label: str, key: str, options: Mapping[str, str]) -> str:
         chosen = st.selectbox(label, names, index=names.index(start), **widget)
     else:
         chosen = st.segmented_control(label, names, default=start, required=True, **widget)
-    if chosen == names[0]:
-        st.query_params.pop(key, None)
-    else:
-        st.query_params[key] = chosen
-    return chosen
+    return _keep(key, chosen, names[0])
 
 
 def matrix_of(text: str, label: str, rows: int | None = None, columns: int | None = None) -> np.ndarray:
@@ -182,7 +196,7 @@ def weighted_sum(x: Any, weights: Any) -> str:
 
 def paper(*lines: str) -> None:
     """Lines of LaTeX below each other, aligned at `&`."""
-    st.latex(r"\begin{aligned}" + r" \\ ".join(lines) + r"\end{aligned}")
+    st.latex(r"\begin{aligned}" + r" \\[4pt] ".join(lines) + r"\end{aligned}")
 
 
 def ink() -> str:
@@ -276,4 +290,8 @@ def surface(x: np.ndarray, y: np.ndarray, z: np.ndarray, colour: alt.Color) -> a
     half = (x[1] - x[0]) / 2, (y[1] - y[0]) / 2
     edges = {"x": a - half[0], "x2": a + half[0], "y": b - half[1], "y2": b + half[1]}
     squares = pd.DataFrame({name: edge.ravel() for name, edge in edges.items()} | {"z": z.ravel()})
-    return alt.Chart(squares).mark_rect().encode(x="x:Q", x2="x2", y="y:Q", y2="y2", color=colour)
+    return (
+        alt.Chart(squares)
+        .mark_rect()
+        .encode(x=alt.X("x:Q", title="x"), x2="x2", y=alt.Y("y:Q", title="y"), y2="y2", color=colour)
+    )

@@ -33,7 +33,7 @@ def grad_cam(model: keras.Model, inputs: np.ndarray, label: int) -> np.ndarray:
     layer = last_maps(model)
     maps = keras.Model(model.input, layer.output)(inputs, training=False)
     # The gradient is needed behind the maps only, so it does not pass through the convolutions.
-    gradients = _gradient(keras.Model(layer.output, model.output), maps, label)
+    gradients = gradient(keras.Model(layer.output, model.output), maps, label)
     weights = ops.mean(gradients, axis=(1, 2), keepdims=True)
     return _heat(ops.sum(weights * ops.cast(maps, "float32"), axis=-1), inputs)
 
@@ -55,7 +55,7 @@ def saliency(model: keras.Model, inputs: np.ndarray, label: int) -> np.ndarray:
 
     This is the absolute gradient with respect to the pixel, in the channel where it is largest.
     """
-    gradients = _gradient(model, ops.convert_to_tensor(inputs, "float32"), label)
+    gradients = gradient(model, ops.convert_to_tensor(inputs, "float32"), label)
     return _heat(ops.max(ops.abs(gradients), axis=-1), inputs)
 
 
@@ -77,7 +77,7 @@ def ends_in_mean(model: keras.Model) -> bool:
     return isinstance(last[0], layers.GlobalAveragePooling2D) and isinstance(last[1], layers.Dense)
 
 
-def _gradient(model: keras.Model, inputs: Any, label: int) -> Any:
+def gradient(model: keras.Model, inputs: Any, label: int) -> Any:
     """The gradient of the class's logit with respect to the inputs, a tensor."""
     import tensorflow as tf  # Keras has no gradient function
 

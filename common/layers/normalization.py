@@ -5,23 +5,28 @@ for all of them. `fuse` replaces the `call` method of the layers in a model. The
 what is saved.
 """
 
+import functools
 import types
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import keras
+import numpy as np
 
 
 def fuse(model: Any) -> Any:
     """Speed up the batch normalisations of a built model over pictures (n, h, w, channels). Returns the same model.
 
     Layers with another axis, with renorm or synchronisation, without scale or centre, or in 16 bits stay as they are.
-    So do all layers on a GPU and on other backends than TensorFlow. Inference uses Keras' own `call` in any case.
+    So do all layers on a GPU and on other backends than TensorFlow. All layers also stay, with a warning, if the
+    installed Keras computes something else than this code; this is tried once in a process. Inference uses Keras' own
+    `call` in any case.
     """
-    if keras.backend.backend() == "tensorflow" and not keras.distribution.list_devices("gpu"):
-        for layer in _all_layers(model):
-            if _has_fast_form(layer):
-                layer.call = types.MethodType(_call, layer)
+    chosen = [layer for layer in _all_layers(model) if _has_fast_form(layer)]
+    if chosen and _usable():
+        for layer in chosen:
+            layer.call = types.MethodType(_call, layer)
     return model
 
 
@@ -39,6 +44,45 @@ def _has_fast_form(layer: Any) -> bool:
         and (layer.scale and layer.center and layer.compute_dtype == "float32")
         and not (layer.renorm or layer.synchronized)
     )
+
+
+@functools.cache
+def _usable() -> bool:
+    """Whether this is TensorFlow without a GPU, and a Keras whose layer calls `_call` and computes what it computes."""
+    if keras.backend.backend() != "tensorflow" or keras.distribution.list_devices("gpu"):
+        return False
+    import tensorflow as tf
+
+    with tf.init_scope():
+        different = _difference()
+    if different:
+        warnings.warn(
+            f"Keras {keras.__version__} trains BatchNormalization otherwise than {__name__} expects ({different}): it "
+            "runs at Keras' own speed.",
+            stacklevel=3,
+        )
+    return not different
+
+
+def _difference() -> str:
+    """In what a layer with `_call` differs from Keras' own in one small training step; empty where in nothing."""
+    x = np.random.default_rng(0).normal(2, 3, (2, 3, 3, 4)).astype("float32")
+    calls: list[Any] = []
+
+    def ours(*arguments, **options):
+        calls.append(arguments)
+        return _call(*arguments, **options)
+
+    try:
+        theirs, replaced = (keras.layers.BatchNormalization(name="trial") for _ in range(2))
+        replaced.build(x.shape)
+        replaced.call = types.MethodType(ours, replaced)
+        expected, result = (layer(x, training=True) for layer in (theirs, replaced))
+        pairs = zip([expected, *theirs.weights], [result, *replaced.weights], strict=True)
+        same = all(np.allclose(one, other, rtol=1e-3, atol=1e-4) for one, other in pairs)
+    except Exception as error:  # whatever an unknown Keras raises here, its own layers still work
+        return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return "" if calls and same else "other numbers" if calls else "it does not call the method `call` of an instance"
 
 
 def _call(layer: Any, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:

@@ -134,10 +134,10 @@ def _finished_run(comparison: Comparison, model: str, seed: int) -> Run:
         run = runs.start(comparison.project, config, comparison.data, comparison.data_dir, comparison.runs_dir)
         request["runs"][key] = run.id
         write_json(comparison.folder / "compare.json", request)
-    from common import cli
+    from common import cli, memory
 
     cli.start_keras()
-    cli.fresh_session()
+    memory.fresh_session()
     cli.train_run(run)
     if run.stop_file.exists():
         # A stopped training must not be compared with complete ones.

@@ -8,7 +8,7 @@ from projects.image_classification.config import Config, effective
 def train(config: Config, run: Run, callbacks=()) -> None:
     """Load, build, fit on the training pictures, choose epoch and temperature on validation, save into the run."""
     from common.data import load_splits
-    from common.layers.normalization import fuse
+    from common.layers.speed import fuse
     from common.training import OneCycle, fit
     from projects.image_classification.model import build_model
     from projects.image_classification.predict import Predictor

@@ -16,7 +16,8 @@ from common.tools.fork.prune import pruned, without
 
 ROOT = Path(__file__).parents[3]
 CONTRACT = ("__init__", "config", "encoding", "data", "model", "predict", "evaluate", "train")
-OPTIONAL = {"speed": "common/layers/recurrent.py"}  # found by its name; recurrent layers that train faster on a CPU
+# What trains faster on a CPU. common/layers/speed.py finds these files by their names.
+SPEED = ("common/layers/recurrent.py", "common/layers/normalization.py", "common/memory.py")
 COMMANDS, CONFTEST, TERMS = "projects/__main__.py", "tests/conftest.py", "apps/i18n.py"
 
 
@@ -34,17 +35,17 @@ def tools() -> list[str]:
 def code_of_fork(name: str, extras: Iterable[str] = ()) -> dict[str, str]:
     """{path: text} of the Python files of a fork of the project, without the definitions that nothing in it names.
 
-    extras: what else to take along: tools, OPTIONAL, and files of the project that nothing imports, such as "standard",
+    extras: what else to take along: tools, "speed", and files of the project that nothing imports, such as "standard",
     the loaders of standard sets. Raises UserError for anything else.
     """
     folder, sources = f"projects/{name}", suite()
     roots = [f"{folder}/{file}.py" for file in CONTRACT] + [f"apps/{name}.py", CONFTEST]
     unreached = {path for path in sources if path.startswith(f"{folder}/")} - reached(roots, sources)
-    optional = OPTIONAL | {Path(path).stem: path for path in sorted(unreached)}
+    optional = {"speed": SPEED} | {Path(path).stem: (path,) for path in sorted(unreached)}
     if unknown := set(extras) - {*tools(), *optional}:
         known = ", ".join([*tools(), *optional])
         raise UserError(f"--with takes {known}, with commas between; not {', '.join(sorted(unknown))}.")
-    roots += [path for extra, path in optional.items() if extra in extras]
+    roots += [path for extra, paths in optional.items() if extra in extras for path in paths]
     if "standard" not in extras:
         sources[f"{folder}/__init__.py"] = without(sources[f"{folder}/__init__.py"], {"STANDARD"})
     # pytest's hooks group the tests of many projects for its processes. One project needs no groups.
@@ -60,6 +61,7 @@ def code_of_fork(name: str, extras: Iterable[str] = ()) -> dict[str, str]:
     while files != sources:  # what is pruned away may have been all that reached a file
         files = {path: sources[path] for path in reached(roots, sources)}
         sources = pruned(files)
+        roots = [path for path in roots if path not in SPEED or "\ndef " in sources[path]]  # of no use to this project
     return {**files, TERMS: _terms(files[TERMS], [text for path, text in files.items() if path != TERMS])}
 
 

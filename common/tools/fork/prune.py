@@ -1,7 +1,9 @@
 """Removes from Python files the top-level definitions that nothing names, and the imports that are no longer used.
 
-It compares names and does not ask what they refer to. A definition stays when its name occurs anywhere in the code that
-stays: as a variable, as an attribute of anything, or as a word in a string. So too much may stay, but never too little.
+A name means what its file says. So a definition stays when the code that stays uses it: by its name in its own file,
+or by an import of it or of its file. What cannot be followed counts for every definition of that name: an attribute of
+any other value, a name that its file does not bind, a word in a string that is no sentence. So too much may stay, but
+never too little.
 """
 
 import ast
@@ -23,19 +25,70 @@ class Part:
     node: ast.stmt | None = None
     defines: set[str] = field(default_factory=set)  # it goes unless one of these is named; empty: it always stays
     variables: set[str] = field(default_factory=set)  # the variables in it
-    names: set[str] = field(default_factory=set)  # all names in it
+    attributes: set[tuple[str, str]] = field(default_factory=set)  # (variable, attribute) of each `variable.attribute`
+    words: set[str] = field(default_factory=set)  # attributes of other values, and the words of its strings
 
 
 def pruned(sources: dict[str, str]) -> dict[str, str]:
-    """{path: text} of the same files without the definitions that no code names which stays."""
+    """{path: text} of the same files without the definitions that no code uses which stays."""
     files = {path: parts(text, path) for path, text in sources.items()}
+    modules = {path[:-3].replace("/", ".").removesuffix(".__init__"): path for path in sources}
+    tops = {module.split(".")[0] for module in modules}
+    defined = {path: set().union(*(part.defines for part in every)) for path, every in files.items()}
+    bound = {path: _bound_names(text) for path, text in sources.items()}
+    used: set[tuple[str, str]] = set()  # (path, name)
+    words: set[str] = set()  # names that may mean any definition
+
+    def use(path: str, name: str) -> None:
+        """Mark what a name of a file means, in the file that defines it."""
+        if (path, name) in used:
+            return
+        used.add((path, name))
+        for imported in bound[path].get(name, ()):
+            module, _, last = imported.rpartition(".")
+            if module in modules and imported not in modules:
+                use(modules[module], last)
+        if name not in bound[path] and name not in defined[path]:
+            words.add(name)
+
+    def use_attribute(path: str, variable: str, attribute: str) -> None:
+        imported = bound[path].get(variable, set())
+        for module in imported & set(modules):
+            use(modules[module], attribute)
+        if not imported or any(name not in modules and name.split(".")[0] in tops for name in imported):
+            words.add(attribute)
+
     waiting = {part: path for path, every in files.items() for part in every if not isinstance(part.node, IMPORT)}
-    named: set[str] = set()
-    while new := [part for part in waiting if not part.defines or part.defines & named]:
+    while new := [
+        part
+        for part, path in waiting.items()
+        if not part.defines or part.defines & words or any((path, name) in used for name in part.defines)
+    ]:
         for part in new:
-            aliases = _aliases(files[waiting.pop(part)])
-            named |= part.names | {alias.name for alias in aliases if alias.asname in part.variables}
+            path = waiting.pop(part)
+            words |= part.words
+            for name in part.variables:
+                use(path, name)
+            for attribute in part.attributes:
+                use_attribute(path, *attribute)
     return {path: _joined(text, files[path], set(waiting)) for path, text in sources.items()}
+
+
+def _bound_names(text: str) -> dict[str, set[str]]:
+    """{name: what a file imports by it, as dotted names}; nothing for its arguments and local variables."""
+    names: dict[str, set[str]] = {}
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.arg):
+            names.setdefault(node.arg, set())
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.setdefault(node.id, set())
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                names.setdefault(alias.asname or alias.name, set()).add(f"{node.module}.{alias.name}")
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                names.setdefault(_bound(alias), set()).add(alias.name if alias.asname else _bound(alias))
+    return names
 
 
 def without(text: str, names: set[str]) -> str:
@@ -90,25 +143,27 @@ def _is_called(node: ast.stmt, path: str, here: set[str]) -> bool:
     return any(re.split(r"\W", ast.unparse(decorator))[0] in here for decorator in decorators)
 
 
-def _named(node: ast.stmt) -> tuple[set[str], set[str]]:
-    """(variables, all names) in a statement. Docstrings do not count: they speak of code and do not use it."""
-    variables, names, docstrings = set(), set(), set()
-    for inner in ast.walk(node):
+def _named(node: ast.stmt) -> tuple[set[str], set[tuple[str, str]], set[str]]:
+    """(variables, attributes of variables, words) in a statement, as `Part` has them.
+
+    Docstrings do not count: they speak of code and do not use it.
+    """
+    variables, attributes, words, docstrings = set(), set(), set(), set()
+    for inner in [] if isinstance(node, IMPORT) else ast.walk(node):
         if isinstance(inner, ast.Name):
             variables.add(inner.id)
+        elif isinstance(inner, ast.Attribute) and isinstance(inner.value, ast.Name):
+            attributes.add((inner.value.id, inner.attr))
         elif isinstance(inner, ast.Attribute):
-            names.add(inner.attr)
+            words.add(inner.attr)
         elif isinstance(inner, ast.alias):
-            names |= set(inner.name.split("."))
+            variables.add(_bound(inner))  # an import inside a function, used or not
         elif isinstance(inner, ast.Expr):
             docstrings.add(inner.value)
         elif isinstance(inner, ast.Constant) and isinstance(inner.value, str) and inner not in docstrings:
-            names |= set(re.findall(r"\w+", inner.value))
-    return variables, names | variables
-
-
-def _aliases(every: list[Part]) -> list[ast.alias]:
-    return [alias for part in every if isinstance(part.node, IMPORT) for alias in part.node.names]
+            is_sentence = re.search(r"\w \w", inner.value) and "import" not in inner.value
+            words |= set() if is_sentence else set(re.findall(r"\w+", inner.value))
+    return variables, attributes, words
 
 
 def _bound(alias: ast.alias) -> str:

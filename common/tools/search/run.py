@@ -177,10 +177,10 @@ class TrialTraining:
         """Train the trial's config, from its checkpoint if there is one; returns the trial's value."""
         import keras
 
-        from common.cli import fresh_session
+        from common import memory
 
         search = self.search
-        fresh_session()
+        memory.fresh_session()
         name = self.trial.user_attrs.get("run")
         if name:
             self.run = Run(search.folder / search.project.name / name)
