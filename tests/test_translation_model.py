@@ -103,6 +103,19 @@ def test_each_sentence_is_translated_by_itself(name, models):
     np.testing.assert_array_equal(together["tokens"][1], alone["tokens"][0])
 
 
+@pytest.mark.parametrize("name", ["attention", "attention_lstm"])
+def test_it_writes_after_a_training_that_met_other_shapes(name):
+    """The layers are then compiled for any number of rows, and TensorFlow knows none while it makes the loop."""
+    model = built(name)
+    expected = translate(parts(model), sentences(), 2, 7)
+    model = built(name)
+    batches = [(sentences(rows, 5 + rows), sentences(rows, 2 + rows) % SIZES["target"]) for rows in (2, 3, 4)]
+    model.evaluate((({"source": x, "target": y}, y) for x, y in batches), verbose=0)
+    answer = translate(parts(model), sentences(), 2, 7)
+    for key, array in expected.items():
+        np.testing.assert_allclose(answer[key], array, atol=1e-5)
+
+
 @every_model
 def test_the_loss_does_not_see_padding(name, models):
     model, source = models(name), sentences()

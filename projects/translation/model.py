@@ -225,11 +225,17 @@ def _translation(encoder: keras.Model, decoder: keras.Model, beam: int, length: 
     """The compiled function from source ids to what `translate` returns."""
 
     def run(source):
-        rows = ops.shape(source)[0]
+        rows, width = ops.shape(source)
         encoded = {name: ops.repeat(value, beam, axis=0) for name, value in encoder(source, training=False).items()}
+
+        def sized(state):  # a recurrent layer that was compiled for any number of rows does not know how many it gives
+            return ops.reshape(state, (rows * beam, state.shape[-1]))
+
         fixed = {name: encoded.pop(name) for name in ("memory", "mask") if name in encoded}
         if "past" in decoder.input:  # room for the keys and values of all steps
             encoded["past"] = ops.zeros((rows * beam, length, decoder.input["past"].shape[-1]))
+        else:
+            encoded = {name: sized(value) for name, value in encoded.items()}
         never = np.where(np.isin(np.arange(decoder.output["logits"].shape[-1]), NEVER), decoding.IMPOSSIBLE, 0.0)
 
         def step(t, tokens, state):
@@ -241,11 +247,11 @@ def _translation(encoder: keras.Model, decoder: keras.Model, beam: int, length: 
             if "past" in state:
                 state = {"past": ops.slice_update(state["past"], (0, t, 0), outputs["new_past"])}
             else:
-                state = {name: ops.reshape(outputs[f"new_{name}"], value.shape) for name, value in state.items()}
-            seen = {"attention": outputs["attention"][:, 0]} if "attention" in outputs else {}
+                state = {name: sized(outputs[f"new_{name}"]) for name in state}
+            seen = {"attention": ops.reshape(outputs["attention"], (rows * beam, width))} if "memory" in fixed else {}
             return outputs["logits"][:, 0] + ops.cast(never, "float32"), state, seen
 
-        seen = {"attention": ops.zeros((rows * beam, ops.shape(source)[1]))} if "memory" in fixed else {}
+        seen = {"attention": ops.zeros((rows * beam, width))} if "memory" in fixed else {}
         return decoding.beam_search(step, encoded, rows, ENDS.bos, ENDS.eos, length, beam, seen=seen)
 
     return decoding.compiled(run)
