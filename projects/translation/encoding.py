@@ -18,7 +18,7 @@ from common.errors import UserError
 from common.inputs.sequences import Ragged
 from common.inputs.text import from_jamo, to_jamo
 from common.inputs.vocabulary import JSON, Vocabulary
-from common.schema import Between
+from common.schema import Between, check_input
 from projects.translation.config import Config
 
 SPACE = "▁"
@@ -34,6 +34,7 @@ MAX_CHARACTERS = 20_000  # of one sentence; what follows is not read
 MARGIN = 1.5  # a sentence is read to this many times the longest one of training
 MAX_IDS = 2000  # of a sentence that is learnt from
 MAX_BEAM = 32
+RAW = {"text": str, "beam?": (Between(1, MAX_BEAM), None)}
 SIDE = {"vocabulary": JSON, "pieces": str}
 META = {  # meta.json (see common/schema.py)
     "unit": ("char", "jamo", "word", "subword"),
@@ -217,13 +218,8 @@ def decode(ids: Iterable[int], vocabulary: Vocabulary) -> list[str]:
 
 
 def checked(raw: Any) -> tuple[str, int | None]:
-    """(sentence, beam or None) of a raw input, a dict with `text` and perhaps `beam`.
-
-    Raises UserError where the text is empty, or the beam is no number from 1 to 32.
-    """
-    if not isinstance(raw, dict) or not isinstance(raw.get("text"), str) or not raw["text"].strip():
+    """(sentence, beam or None) of a raw input; see RAW. Raises UserError for anything else, and for an empty text."""
+    check_input(raw, RAW)
+    if not raw["text"].strip():
         raise UserError("The sentence is empty; expected at least one word.")
-    text, beam = raw["text"], raw.get("beam")
-    if beam is not None and (isinstance(beam, bool) or not isinstance(beam, int) or not 1 <= beam <= MAX_BEAM):
-        raise UserError(f"beam is {beam!r}; expected a number from 1 to {MAX_BEAM}.")
-    return text, beam
+    return raw["text"], raw.get("beam")
