@@ -30,8 +30,8 @@ INTERRUPTED, TERMINATED = 130, 143  # the shell's exit statuses for Ctrl-C and f
 class TrainOptions:
     """Where data and runs are, and whether to go on with a run."""
 
-    data: str = "builtin"  # builtin (needs no network), the name of a standard set, or the path of your own file
-    data_dir: Path = field(default_factory=data_dir)  # where standard sets are looked for and kept
+    data: str = "builtin"  # builtin (needs no network), another name of the list above, or the path of your own file
+    data_dir: Path = field(default_factory=data_dir)  # where data sets with a name are looked for and kept
     runs_dir: Path = field(default_factory=runs_dir)  # where run folders are written
     resume: str | None = None  # id of an unfinished run: go on where it stopped, with the run's data and knobs
     tensorboard: bool = False  # write logs for TensorBoard into the run folder

@@ -76,7 +76,7 @@ class Run:
 
     @property
     def data(self) -> str:
-        """`builtin`, the name of a standard set, or a path."""
+        """The name of a data set, such as `builtin`, or a path."""
         return self.request["data"]
 
     @property

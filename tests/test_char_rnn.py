@@ -4,8 +4,6 @@ import dataclasses
 import itertools
 import math
 import re
-import runpy
-import sys
 import tracemalloc
 from collections import Counter
 from pathlib import Path
@@ -38,6 +36,7 @@ from projects.char_rnn.ngram import KneserNey, best_order
 from projects.char_rnn.predict import Predictor
 from projects.char_rnn.units import properties, reactions
 from projects.char_rnn.unroll import unroll
+from tests.commands import run_here
 from tests.conftest import ROOT, refused
 
 PROJECT = Project("char_rnn")
@@ -482,19 +481,14 @@ def test_the_command_refuses_before_it_loads_anything(tmp_path):
         refused(flags, f"length is {length}", "projects.char_rnn.predict")
 
 
-def test_the_command_prints_what_predict_answers(trained, monkeypatch, capsys):
+def test_the_command_prints_what_predict_answers(trained):
     run = trained("char_rnn")
     raw = {"prompt": "The €", "length": 150, "temperature": 1.0, "seed": 1}
     expected = run.load().predict(raw)["text"] + "\n"
     flags = [f"--{name}={value}" for name, value in raw.items()]
-    monkeypatch.setattr(sys, "argv", ["predict", "--runs-dir", str(run.path.parents[1]), *flags])
-    # A command runs in a process that has not imported its module.
-    monkeypatch.delitem(sys.modules, "projects.char_rnn.predict")
-    capsys.readouterr()
-    runpy.run_module("projects.char_rnn.predict", run_name="__main__")
-    printed = capsys.readouterr()
-    assert printed.out == expected
-    assert "'€'" in printed.err
+    done = run_here("projects.char_rnn.predict", "--runs-dir", run.path.parents[1], *flags)
+    assert done.stdout == expected
+    assert "'€'" in done.stderr
 
 
 # Units

@@ -147,6 +147,7 @@ def test_what_a_fork_describes_is_there(name, forked):
     for data in getattr(Project(name).card, "STANDARD", {}):
         assert f"--data {data}" not in commands or f"`--data {data}`" in origin
         assert f"| `{data}` |" not in data_page
+    assert "standard set" not in data_page
     for data in Project(name).card.DATA:
         assert f"| {name} | `{data}` |" in data_page
 

@@ -2,9 +2,7 @@
 
 import functools
 import json
-import runpy
 import shutil
-import sys
 from dataclasses import replace
 
 import keras
@@ -29,6 +27,7 @@ from projects.image_classification.encoding import as_digit, border_level, pictu
 from projects.image_classification.evaluate import baselines, classes_table, features
 from projects.image_classification.model import LADDER, build_model
 from projects.image_classification.predict import Predictor, classify_folder
+from tests.commands import run_here
 from tests.conftest import ROOT
 
 PROJECT = Project("image_classification")
@@ -358,36 +357,32 @@ def test_every_size_is_answered(predictor, shape):
 
 
 @pytest.mark.parametrize(
-    "picture", [np.zeros((20, 20), np.uint8), np.zeros((20, 20, 3)), np.zeros((0, 5, 3), np.uint8)]
+    ("picture", "words"),
+    [
+        (np.zeros((20, 20), np.uint8), "expected uint8"),
+        (np.zeros((20, 20, 3)), "expected uint8"),
+        (np.zeros((0, 5, 3), np.uint8), "5 × 0 pixels"),
+    ],
 )
-def test_bad_raw_input(predictor, picture):
-    with pytest.raises(UserError, match="expected uint8"):
+def test_bad_raw_input(predictor, picture, words):
+    with pytest.raises(UserError, match=words):
         predictor.predict({"picture": picture})
 
 
-@pytest.mark.filterwarnings("ignore:.*found in sys.modules")
-def test_commands(trained, tmp_path, monkeypatch, capsys):
+def test_commands(trained, tmp_path):
     run = trained("image_classification")
     predictor = run.load()
     for number, raw in enumerate(predictor.examples[:3]):
         images.write_picture(raw["picture"], tmp_path / "in" / f"{number}.png")
     (tmp_path / "in" / "paper.jpg").write_bytes(b"%PDF")
 
-    def command(*arguments):  # in this process, which has loaded Keras
-        module = "projects.image_classification.predict"
-        monkeypatch.setattr(sys, "argv", [module, "--runs-dir", str(run.path.parents[1]), *map(str, arguments)])
-        try:
-            runpy.run_module(module, run_name="__main__")
-            code = 0
-        except SystemExit as stop:
-            code = stop.code
-        return code, *capsys.readouterr()
+    def command(*arguments):
+        return run_here("projects.image_classification.predict", "--runs-dir", run.path.parents[1], *arguments)
 
-    capsys.readouterr()
-    code, said, _ = command("--input", tmp_path / "in" / "0.png")
-    assert code == 0 and said.split()[0] == predictor.predict(predictor.examples[0])["label"]
-    code, said, errors = command("--input", tmp_path / "in", "--output", tmp_path / "out.csv")
-    assert code == 0 and "3 pictures, 1 files left out" in said and "paper.jpg" in errors
+    done = command("--input", tmp_path / "in" / "0.png")
+    assert done.returncode == 0 and done.stdout.split()[0] == predictor.predict(predictor.examples[0])["label"]
+    done = command("--input", tmp_path / "in", "--output", tmp_path / "out.csv")
+    assert done.returncode == 0 and "3 pictures, 1 files left out" in done.stdout and "paper.jpg" in done.stderr
     lines = (tmp_path / "out.csv").read_text().splitlines()
     assert lines[0] == "file,predicted,probability" and len(lines) == 4
     for arguments, words in (
@@ -395,8 +390,8 @@ def test_commands(trained, tmp_path, monkeypatch, capsys):
         (("--input", tmp_path / "in"), "needs --output"),
         (("--input", tmp_path / "in" / "paper.jpg"), "is not a picture"),
     ):
-        code, _, errors = command(*arguments)
-        assert code == 2 and words in errors and "Traceback" not in errors
+        done = command(*arguments)
+        assert done.returncode == 2 and words in done.stderr and "Traceback" not in done.stderr
     (tmp_path / "bare").mkdir()
     with pytest.raises(UserError, match="holds no picture"):
         classify_folder(predictor, tmp_path / "bare", tmp_path / "no.csv")

@@ -389,7 +389,6 @@ def test_a_saved_model_opens_without_this_code(tmp_path):
     model = accelerate(language_model("lstm", return_states=True, mask_zero=True))
     x = np.random.default_rng(0).integers(0, 7, (3, 6))
     losses(model, [(3, 6)])
-    blocks.step_model(model)  # must not be saved with it
     model.save(tmp_path / "model.keras")
     np.save(tmp_path / "x.npy", x)
     environment = {**os.environ, "PYTHONPATH": "", "PYTHONSAFEPATH": "1"}
@@ -453,31 +452,6 @@ def test_a_decoder_starts_where_the_encoder_ended(cell):
     data = np.random.default_rng(0).normal(size=(2, 5, 3)).astype("float32")
     expected = values(whole(data))[0][:, 2:]
     np.testing.assert_allclose(values(accelerate(both)([data[:, :2], data[:, 2:]]))[0], expected, atol=1e-6)
-
-
-@pytest.mark.parametrize("cell", CELLS)
-def test_steps_add_up_to_the_whole_sequence(cell):
-    model = accelerate(language_model(cell, return_states=True, dropout=0.3))
-    stepwise = blocks.step_model(model)
-    x = np.random.default_rng(0).integers(0, 7, (2, 6))
-    states = [np.zeros((2, state.shape[-1]), "float32") for state in stepwise.inputs[1:]]
-    parts = []
-    for part in (x[:, :1], x[:, 1:2], x[:, 2:]):
-        output, *states = values(stepwise([part, *states]))
-        parts.append(output)
-    np.testing.assert_allclose(np.concatenate(parts, 1), values(model(x))[0], atol=1e-6)
-    assert stepwise.get_layer("recurrent_2") is model.get_layer("recurrent_2")
-
-
-def test_models_that_have_no_single_step():
-    with pytest.raises(ValueError, match="recurrent_1 reads the whole sequence"):
-        blocks.step_model(language_model(bidirectional=True))
-    with pytest.raises(ValueError, match="recurrent_1 does not return its outputs and states"):
-        blocks.step_model(language_model())
-    start = keras.Input((None, 3))
-    left, right = layers.Dense(2)(start), layers.Dense(2)(start)
-    with pytest.raises(ValueError, match="only a chain can be stepped"):
-        blocks.step_model(keras.Model(start, layers.Add()([left, right])))
 
 
 def test_state_is_carried_in_stateful_layers():

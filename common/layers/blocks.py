@@ -152,35 +152,6 @@ def recurrent_stack(
     return (x, states) if return_states else x
 
 
-def step_model(model: keras.Model) -> keras.Model:
-    """The same layers with their states as inputs and outputs: to write a text step by step, or to read it in pieces.
-
-    model: a functional model, one layer after the other, whose recurrent layers were made with `return_states=True`.
-    Returns a model `[input, *states] -> [output, *states]` that shares the weights. The states, each (batch, units),
-    are in the order of the layers and zero at the beginning. A sequence may be cut anywhere: if the states are handed
-    on, its pieces give the outputs of the whole. Raises ValueError for a model that cannot be run so.
-    """
-    x = start = keras.Input(batch_shape=model.input.shape, dtype=model.input.dtype)
-    before, after = [], []
-    for previous, layer in zip(model.layers, model.layers[1:], strict=False):
-        if keras.tree.flatten(layer.input) != keras.tree.flatten(previous.output)[:1]:
-            raise ValueError(
-                f"{layer.name} does not take just what {previous.name} gives: only a chain can be stepped."
-            )
-        if isinstance(layer, layers.Bidirectional):
-            raise ValueError(f"{layer.name} reads the whole sequence, also backwards: it has no single step.")
-        if isinstance(layer, layers.RNN):
-            if not (layer.return_state and layer.return_sequences):
-                raise ValueError(f"{layer.name} does not return its outputs and states: build it with both.")
-            states = [keras.Input((size,), name=f"{layer.name}_state_{i}") for i, size in enumerate(layer.state_size)]
-            x, *last = layer(x, initial_state=states)
-            before.extend(states)
-            after.extend(last)
-        else:
-            x = layer(x)
-    return keras.Model([start, *before], [x, *after], name=f"{model.name}_step")
-
-
 OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop", "adagrad")
 
 

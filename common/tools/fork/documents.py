@@ -91,6 +91,7 @@ def data_page(project: Project, others: set[str], files: set[str]) -> str:
     text = (ROOT / "data" / "README.md").read_text(encoding="utf-8")
     first, *sections = without_others(text, others).split("\n## ")
     if f"projects/{project.name}/standard.py" not in files:
+        first = re.sub(r" `--data-dir` \(.*\n.*\n", "\n", first)  # the folder of the standard sets
         for data in getattr(project.card, "STANDARD", {}):
             first = re.sub(rf"(?m)^\| {project.name} \| `{data}` .*\n", "", first)
     kept = [section for section in sections if f"](#{_anchor(section.splitlines()[0])})" in first]
