@@ -267,3 +267,15 @@ def test_dropout():
     drawn = masks(10, 0.7, 100_000, 0)
     assert drawn.mean() == pytest.approx(0.3, abs=0.005) and set(np.unique(drawn)) == {0, 1}
     np.testing.assert_allclose((drawn * kept).mean(axis=0), EXAMPLE["h"], atol=0.05)
+
+
+def test_tensors():
+    from apps.lessons.l03_tensors import compute, examples
+
+    ranks = {name: compute(x)["rank"] for name, x in examples().items()}
+    assert ranks == {"number": 0, "row": 1, "sentence": 1, "grey": 3, "colour": 3, "film": 4}
+    assert compute(examples()["film"])["batch"] == (32, 4, 8, 8, 3)
+    assert examples()["sentence"][:3].tolist() == [116, 104, 101]
+    for kind in (*ranks, "own"):
+        assert not lesson("tensors", kind=kind).error
+    assert not lesson("tensors", kind="sentence", sentence="안녕 🙂").error
