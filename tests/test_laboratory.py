@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from playwright.sync_api import expect
 from streamlit.testing.v1 import AppTest
 
 from apps import laboratory, lessons, shared
 from common.errors import UserError
+from tests.browser import browser, executable, served, settle
 from tests.conftest import PROJECTS, ROOT
 
 LESSONS = laboratory.all_lessons()
@@ -152,6 +154,75 @@ def test_a_change_is_answered_at_once(name):
     assert min(seconds) < 0.3
 
 
+@pytest.fixture(scope="module")
+def opened():
+    """Function that opens an address of the laboratory in a headless Chromium."""
+    if executable() is None:
+        pytest.skip("no Chromium: install one, or run `python -m playwright install chromium`")
+    with browser() as chromium, served("apps/laboratory.py", ROOT / "no-runs") as address:
+
+        def open_page(query: str, width: int = 1000):
+            page = chromium.new_page(viewport={"width": width, "height": 900})
+            page.set_default_timeout(120_000)
+            page.goto(f"{address}/?{query}")
+            settle(page)
+            return page
+
+        yield open_page
+
+
+def has_no_error(page) -> bool:
+    return not page.get_by_test_id("stException").count() and not page.get_by_test_id("stAlertContentError").count()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LESSONS)
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_a_lesson_in_a_browser(opened, name, language):
+    """Every chart is drawn (Vega draws nothing where it meets a fault), and nothing is wider than a phone."""
+    page = opened(f"lesson={name}&language={language}", width=390)
+    charts = page.get_by_test_id("stVegaLiteChart")
+    for place in range(charts.count()):
+        charts.nth(place).locator("canvas, svg").first.wait_for()
+    assert has_no_error(page)
+    inner, outer = (
+        page.get_by_test_id("stMain").evaluate(f"part => part.{side}Width") for side in ("scroll", "client")
+    )
+    assert inner <= outer <= 390
+    page.close()
+
+
+def test_a_click_on_a_cell(opened):
+    """The result of lesson 2 has 4 rows and 2 columns: a click on the last cell shows its row and its column."""
+    page = opened("lesson=weighted_sums")
+    chart = page.get_by_test_id("stVegaLiteChart").first.locator("canvas, svg").first
+    chart.wait_for()
+    box = chart.bounding_box()
+    page.mouse.click(box["x"] + 0.75 * box["width"], box["y"] + 0.85 * box["height"])
+    page.get_by_text("Sample 4").wait_for()
+    assert "weighted_sums.cell-row=4" in page.url and "weighted_sums.cell-column=2" in page.url and has_no_error(page)
+    page.close()
+
+
+def test_the_playground_on_points_that_are_clicked(opened):
+    page = opened(
+        "lesson=playground&playground.data=own&playground.own=0.5+0.5+1%3B+-0.5+0.5+0%3B+0.4+-0.5+1%3B+-0.6+-0.5+0"
+    )
+    board = page.get_by_role("img", name="Click to add points.")
+    box = board.bounding_box()
+    board.click(position={"x": 0.25 * box["width"], "y": 0.25 * box["height"]})
+    # A pixel is 0.006 wide.
+    expect(page.get_by_label("Points: x y class; …")).to_have_value(
+        re.compile(r"-0\.5 0; -0\.(49|50|51) 0\.(49|50|51) 0$")
+    )
+    page.get_by_role("button", name="Train", exact=True).click()
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Train", exact=True).wait_for()
+    settle(page)
+    assert int(page.get_by_test_id("stMetricValue").first.inner_text()) > 0 and has_no_error(page)
+    page.close()
+
+
 # The numbers of the lectures, a lesson after the other.
 
 
@@ -267,3 +338,104 @@ def test_dropout():
     drawn = masks(10, 0.7, 100_000, 0)
     assert drawn.mean() == pytest.approx(0.3, abs=0.005) and set(np.unique(drawn)) == {0, 1}
     np.testing.assert_allclose((drawn * kept).mean(axis=0), EXAMPLE["h"], atol=0.05)
+
+
+def test_tensors():
+    from apps.lessons.l03_tensors import compute, examples
+
+    ranks = {name: compute(x)["rank"] for name, x in examples().items()}
+    assert ranks == {"number": 0, "row": 1, "sentence": 1, "grey": 3, "colour": 3, "film": 4}
+    assert compute(examples()["film"])["batch"] == (32, 4, 8, 8, 3)
+    assert examples()["sentence"][:3].tolist() == [116, 104, 101]
+    for kind in (*ranks, "own"):
+        assert not lesson("tensors", kind=kind).error
+    assert not lesson("tensors", kind="sentence", sentence="안녕 🙂").error
+
+
+def trained_playground(epochs: int, **knobs):
+    """The losses (epochs, 2) of training and test points, as the page trains."""
+    from apps.lessons import l09_playground as playground
+
+    setting = playground.OVERFIT | {"seed": 0} | knobs
+    splits = [
+        playground.points(setting["data"], count, setting["noise"], seed)
+        for count, seed in ((setting["points"], 0), (300, 10_000))
+    ]
+    learner = playground.new_learner(setting)
+    for _ in range(epochs):
+        playground.train_epoch(learner, *splits[0], setting)
+        playground._note_losses(learner, setting, *splits)
+    return np.array(learner["losses"])
+
+
+def test_overfitting_is_seen_and_cured():
+    train, test = trained_playground(200).T
+    assert train[-1] < 0.1 and test[-1] > 2 * test.min(), "the page's button shows over-fitting"
+    for cure in ({"points": 400, "batch": 40}, {"l2": 0.01}, {"dropout": 0.5}):
+        assert trained_playground(200, **cure)[-1, 1] < 0.7 * test[-1], cure
+
+
+def test_the_playground_computes_the_gradients_of_its_loss():
+    from apps.lessons import l09_playground as playground
+
+    x, y = playground.points("spiral", 20, 0.1, 0)
+    weights = playground.first_weights(2, 4, 1)
+
+    def penalised(kernel):
+        changed = [kernel, *weights[1:]]
+        return playground.loss(playground.forward(changed, x, "silu")[0], y) + 0.1 * sum(
+            (w**2).sum() for w in changed[::2]
+        )
+
+    slopes = playground.gradients(weights, x, y, "silu", 0.1, 0.0, None)
+    change = np.zeros((2, 4))
+    change[1, 2] = 1e-6
+    slope = (penalised(weights[0] + change) - penalised(weights[0] - change)) / 2e-6
+    assert slopes[0][1, 2] == pytest.approx(slope, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("", "1 to 3000 numbers"),
+        ("x,y,class", "1 to 3000"),
+        ("1,2\n3,4", "each row needs 3"),
+        ("1,2,0\n1,2", "different lengths"),
+        ("1,2,0\n1,b,1", "“b” is not a number"),
+        ("1,2,5", "class must be 0 or 1"),
+        ("\ufffdPNG", "not a number"),
+        ("1,2,0\n" * 1001, "1 to 3000"),
+    ],
+)
+def test_a_csv_of_points_is_refused_in_a_sentence(text, message):
+    from apps.lessons.l09_playground import read_points
+
+    with pytest.raises(UserError, match=f"^points.csv: .*{message}.*[.]$"):
+        read_points(text, "points.csv")
+
+
+def test_a_csv_of_points():
+    from apps.lessons.l09_playground import read_points
+
+    for text in (
+        "x,y,class\n0,10,0\n4,20,1\n2,15,1\n",
+        "0;10;0\r\n4;20;1\r\n2;15;1",
+        "\ufeffx,y,c\n0 10 0\n4 20 1\n2 15 1",
+    ):
+        x, y = read_points(text, "points.csv")
+        assert x.tolist() == [[-1, -1], [1, 1], [0, 0]] and y.tolist() == [0, 1, 1]
+
+
+def test_the_playground_trains_and_stops_on_own_points():
+    own = "; ".join(f"{x} {y} {int(x * y < 0)}" for x in (-0.8, -0.4, 0.4, 0.8) for y in (-0.7, -0.3, 0.3, 0.7))
+    app = lesson("playground", data="own", own=own)
+    assert app.metric[0].value == "0"
+    app.button(key="playground.train").click().run()
+    assert int(app.metric[0].value) > 0 and not app.error
+    app.button(key="playground.train").click().run()
+    epoch = app.metric[0].value
+    assert app.run().metric[0].value == epoch, "it has stopped"
+    app.button(key="playground.experiment4").click().run()
+    assert not app.exception and app.metric[0].value == "0" and app.query_params["playground.data"] == "spiral"
+    app = lesson("playground", data="own", own="0 0 0; 0 1 0")
+    assert "4 points" in app.error[0].value

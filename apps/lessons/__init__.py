@@ -82,7 +82,8 @@ class State:
     def put(self, **values: Any) -> None:
         """Set values, as `on_click=state.put, kwargs={…}` of a button. Streamlit allows it before the fields are drawn."""
         for name, value in values.items():
-            st.session_state[self.key(name)] = value
+            key, choice_key = self.key(name), f"{self.key(name)}-{language()}"
+            st.session_state[choice_key if choice_key in st.session_state else key] = value
 
     def cell(self, matrix: np.ndarray, name: str) -> tuple[int, int]:
         """A matrix in which the visitor chooses a cell, by a click or with two fields. Returns its row and column from 0."""
@@ -128,24 +129,29 @@ def _number(text: str, default: float, low: float, high: float) -> float:
 
 def choice(label: str, key: str, options: Mapping[str, str]) -> str:
     """A choice that the address keeps by its name."""
-    names = list(options)
+    names, widget_key = list(options), f"{key}-{language()}"
     asked = st.query_params.get(key)
     start = asked if asked in options else names[0]
-    widget = {"format_func": options.__getitem__, "key": f"{key}-{language()}"}
     if len(names) > 6 or key == "lesson":
-        chosen = st.selectbox(label, names, index=names.index(start), **widget)
+        first = {} if widget_key in st.session_state else {"index": names.index(start)}
+        chosen = st.selectbox(label, names, **first, format_func=options.__getitem__, key=widget_key)
     else:
-        chosen = st.segmented_control(label, names, default=start, required=True, **widget)
+        first = {} if widget_key in st.session_state else {"default": start}
+        chosen = st.segmented_control(
+            label, names, **first, required=True, format_func=options.__getitem__, key=widget_key
+        )
     return _keep(key, chosen, names[0])
 
 
-def matrix_of(text: str, label: str, rows: int | None = None, columns: int | None = None) -> np.ndarray:
+def matrix_of(
+    text: str, label: str, rows: int | None = None, columns: int | None = None, most: int = MOST
+) -> np.ndarray:
     """`1 2; 3 4` as an array (rows, columns) of float64. Raises UserError: one sentence that begins with the label."""
     lines = [re.findall(r"[^\s,]+", line) for line in text.strip("; \n").split(";")]
     words = [word for line in lines for word in line]
-    if not 0 < len(words) <= MOST:
+    if not 0 < len(words) <= most:
         raise UserError(
-            t(f"{label}: 1 to {MOST} numbers are needed.", f"{label}: 숫자가 1개에서 {MOST}개까지 필요합니다.")
+            t(f"{label}: 1 to {most} numbers are needed.", f"{label}: 숫자가 1개에서 {most}개까지 필요합니다.")
         )
     for word in words:
         if not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,2})?", word, re.ASCII | re.IGNORECASE):
