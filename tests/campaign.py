@@ -5,12 +5,14 @@ every project in turn until its part of the time is over:
 
     kill -9        a training is killed at a random moment and resumed; its figures must be those of one that was not
     damaged files  a byte, a value or the length of a file of a finished run is changed; it is read as lists and pages do
+    damaged data   the same for files that people bring: tables, pictures, texts
     odd inputs     what a Predictor is asked, made from the shape of its examples (tests/odd.py)
 
 A traceback, another figure or an answer that is no finite number is a failure, and is printed.
 """
 
 import argparse
+import functools
 import json
 import random
 import shutil
@@ -24,8 +26,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from common import cli, runs
 from common.errors import UserError
+from common.inputs.images import FORMATS, picture_bytes, read_picture
+from common.inputs.tables import read_table
+from common.inputs.text import read_text
 from common.project import Project, project_names
 from common.runs import Run
 from tests.odd import ask, not_finite, replaced
@@ -140,6 +148,37 @@ def damage_once(whole: Run, folder: Path, dice: random.Random) -> str:
         return f"{file.name}: {traceback.format_exc()[-1500:]}"
 
 
+@functools.cache
+def data_files() -> dict[str, tuple[bytes, Callable[[Path], Any]]]:
+    """{suffix: (the content of a good file, the function that reads it)} for each kind of file that people bring."""
+    frame = pd.DataFrame({"a b": range(99), "amount": [i / 7 for i in range(99)], "text": ['é, 한"글'] * 99})
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 30, 3), np.uint8)
+    files: dict[str, tuple[bytes, Callable[[Path], Any]]] = {
+        "csv": (frame.to_csv(index=False).encode(), read_table),
+        "tsv": (frame.to_csv(index=False, sep="\t").encode(), read_table),
+        "parquet": (frame.to_parquet(), read_table),
+        "txt": ("한글 and é\r\n".encode() * 50, lambda path: list(read_text(path))),
+    }
+    return files | {kind.lower(): (picture_bytes(pixels, kind), read_picture) for kind in FORMATS}
+
+
+def damage_data(whole: Run, folder: Path, dice: random.Random) -> tuple[int, list[str]]:
+    """Damage a file of each kind that people bring, and read it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    failures = []
+    for suffix, (content, read) in data_files().items():
+        file = folder / f"damaged.{suffix}"
+        file.write_bytes(content)
+        damage(file, dice)
+        try:
+            read(file)
+        except UserError:
+            pass
+        except Exception:
+            failures.append(f"{file.name}: {traceback.format_exc()[-1500:]}")
+    return len(data_files()), failures
+
+
 def campaign(seconds: float, names: list[str], kinds: list[str], seed: int = 0) -> dict[str, dict[str, Count]]:
     """{kind: {project: Count}} of everything that was tried in about so many seconds."""
     dice = random.Random(seed)
@@ -172,7 +211,8 @@ def _once(attempt: Callable[[Run, Path, random.Random], str]) -> Callable:
 KINDS: dict[str, tuple[float, Callable]] = {
     "kill -9": (0.6, kill),
     "damaged files": (0.2, _once(damage_once)),
-    "odd inputs": (0.2, lambda whole, folder, dice: ask(whole, dice.randrange(2**32), 100)),
+    "damaged data": (0.05, damage_data),
+    "odd inputs": (0.15, lambda whole, folder, dice: ask(whole, dice.randrange(2**32), 100)),
 }
 
 
