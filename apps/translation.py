@@ -99,23 +99,31 @@ def _translation(predictor, answer: dict) -> None:
         )
 
 
-def _heat(cells: pd.DataFrame, labels: dict[str, list[str]], titles: dict[str, str], scheme: str, height: int):
+def _heat(cells: pd.DataFrame, labels: dict[str, list[str]], titles: dict[str, str], signed: bool, height: int):
     """A heat map. cells: columns x and y, which are numbers of `labels`, and value. The row under the pointer is framed."""
     row = alt.selection_point(fields=["y"], on="pointerover", empty=False)
     cells = cells.assign(**{titles[side]: [labels[side][place] for place in cells[side]] for side in ("x", "y")})
 
     def axis(side: str) -> alt.Axis:
         text = f"{json.dumps(labels[side], ensure_ascii=False)}[datum.value]"
-        return alt.Axis(labelExpr=text, title=titles[side], labelAngle=0 if side == "y" else -45, ticks=False)
+        short = side == "y" or all(len(label) < 3 for label in labels[side][:-1])  # the last one is <eos>
+        many = len(labels[side]) > 60  # then every label would cover its neighbour
+        return alt.Axis(
+            labelExpr=text, title=titles[side], labelAngle=0 if short else -60, labelOverlap=many, ticks=False
+        )
 
-    scale = alt.Scale(scheme=scheme, domainMid=0) if scheme == "blueorange" else alt.Scale(scheme=scheme, domain=[0, 1])
+    if signed:
+        shade = {"color": alt.Color("value:Q", scale=alt.Scale(scheme="blueorange", domainMid=0), title=None)}
+    else:  # from nothing to a full colour, which works on light and dark ground
+        scale = alt.Scale(type="sqrt", domain=[0, 1], range=[0.04, 1])
+        shade = {"color": alt.value("#3A8FC8"), "opacity": alt.Opacity("value:Q", scale=scale, legend=None)}
     st.altair_chart(
         alt.Chart(cells, height=height)
         .mark_rect(stroke="#E69F00")
         .encode(
             x=alt.X("x:O", axis=axis("x")),
             y=alt.Y("y:O", axis=axis("y")),
-            color=alt.Color("value:Q", scale=scale, legend=alt.Legend(title=None)),
+            **shade,
             strokeWidth=alt.condition(row, alt.value(1.5), alt.value(0)),
             tooltip=[alt.Tooltip(titles["y"]), alt.Tooltip(titles["x"]), alt.Tooltip("value:Q", format=".2f")],
         )
@@ -134,8 +142,8 @@ def _attention(answer: dict) -> None:
     if "attention" not in answer:
         st.write(
             t(
-                "This model has no attention. It wrote the whole translation from the state below.",
-                "이 모델에는 어텐션이 없습니다. 아래의 상태만 가지고 번역 전체를 썼습니다.",
+                "This model has no attention. It wrote the whole translation from the last state of the encoder.",
+                "이 모델에는 어텐션이 없습니다. 인코더의 마지막 상태만 가지고 번역 전체를 썼습니다.",
             )
         )
         return
@@ -146,12 +154,12 @@ def _attention(answer: dict) -> None:
         {"x": j, "y": i, "value": weight} for i, row in enumerate(answer["attention"]) for j, weight in enumerate(row)
     )
     titles = {"x": t("the sentence", "원문"), "y": t("its translation", "번역문")}
-    _heat(cells, {"x": source, "y": target}, titles, "blues", 80 + 18 * len(target))
+    _heat(cells, {"x": source, "y": target}, titles, False, 80 + 18 * len(target))
     st.caption(
         t(
-            "A row is a piece of the translation. Dark cells are the pieces of the sentence that it looked at. Point at a "
+            "A row is a piece of the translation. The more colour a cell has, the more it looked at that piece of the sentence. Point at a "
             "row to read it.",
-            "한 줄이 번역문의 조각 하나입니다. 짙은 칸일수록 그 조각을 쓸 때 원문에서 더 많이 본 조각입니다. 마우스를 올리면 "
+            "한 줄이 번역문의 조각 하나입니다. 색이 진한 칸일수록 그 조각을 쓸 때 원문에서 더 많이 본 조각입니다. 마우스를 올리면 "
             "그 줄의 값을 읽을 수 있습니다.",
         )
     )
@@ -176,7 +184,7 @@ def _state(predictor, answer: dict, text: str) -> None:
     array = array[: len(rows), :MAX_UNITS]
     cells = pd.DataFrame({"x": j, "y": i, "value": float(v)} for i, row in enumerate(array) for j, v in enumerate(row))
     titles = {"x": t("unit", "유닛"), "y": t("piece", "조각")}
-    _heat(cells, {"x": [str(i) for i in range(array.shape[1])], "y": rows}, titles, "blueorange", 90 + 18 * len(rows))
+    _heat(cells, {"x": [str(i) for i in range(array.shape[1])], "y": rows}, titles, True, 90 + 18 * len(rows))
     st.caption(
         t(
             f"h and c are the last states of the encoder: the decoder starts from them. `memory` has a row for each piece "
