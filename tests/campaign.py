@@ -5,17 +5,17 @@ every project in turn until its part of the time is over:
 
     kill -9        a training is killed at a random moment and resumed; its figures must be those of one that was not
     damaged files  a byte, a value or the length of a file of a finished run is changed; it is read as lists and pages do
+    damaged data   the same for files that people bring: tables, pictures, texts
     odd inputs     what a Predictor is asked, made from the shape of its examples (tests/odd.py)
 
 A traceback, another figure or an answer that is no finite number is a failure, and is printed.
 """
 
 import argparse
+import functools
 import json
-import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -26,16 +26,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, given, settings
+import numpy as np
+import pandas as pd
 
 from common import cli, runs
 from common.errors import UserError
+from common.inputs.images import FORMATS, picture_bytes, read_picture
+from common.inputs.tables import read_table
+from common.inputs.text import read_text
 from common.project import Project, project_names
 from common.runs import Run
-from tests.odd import like, not_finite, replaced
+from tests.odd import ask, not_finite, replaced
 
 ROOT = Path(__file__).parents[1]
-ANSWER_SECONDS = 0.2  # for the answers to one odd input; at least one is read
+KILLS = 8  # of one training; then it is resumed to its end
+FIRST_SECONDS = 20.0  # that a training is thought to take, until one has
+whole_seconds: dict[str, float] = {}  # project -> the shortest time of a process that was not killed
 DAMAGED = ("run.json", "config.json", "report.json", "meta.json", "history.csv", "*.keras", "*.csv")
 
 
@@ -64,33 +70,41 @@ def figures(run: Run) -> tuple[list[dict[str, float]], dict[str, Any]]:
     }
 
 
-def kill_once(whole: Run, folder: Path, dice: random.Random) -> str:
-    """Start the same training as `whole`, kill it at random moments until it is finished; what differs, or nothing."""
+def kill(whole: Run, folder: Path, dice: random.Random) -> tuple[int, list[str]]:
+    """Kill the same training as `whole` up to KILLS times at random moments: (how many kills, what differs at the end).
+
+    A moment lies within the time that the fastest training has taken so far, from the start of its process.
+    """
     project = whole.project
     run = runs.start(project, project.toy, "builtin", folder / "data", folder / "runs")
     command = [sys.executable, "-m", f"projects.{project.name}.train", "--resume", run.id]
     command += ["--runs-dir", str(folder / "runs")]
-    for attempt in range(4):
+    kills = 0
+    while True:
+        began = time.monotonic()
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        if attempt < 3:
-            deadline = time.monotonic() + dice.uniform(3.0, 16.0)
-            while process.poll() is None and time.monotonic() < deadline:
-                time.sleep(0.05)
-        if attempt < 3 and process.poll() is None:
-            before = len(run.history)
-            os.kill(process.pid, signal.SIGKILL)
-            process.wait()
-            process.stdout.close()
-            if len(run.history) < before:
-                return "an epoch that was over is lost"
+        try:
+            seconds = whole_seconds.get(project.name, FIRST_SECONDS)
+            output, _ = process.communicate(timeout=dice.uniform(0, seconds) if kills < KILLS else None)
+        except subprocess.TimeoutExpired:
+            epochs = len(run.history)
+            process.kill()  # SIGKILL
+            process.communicate()
+            kills += 1
+            if len(run.history) < epochs:
+                return kills, ["an epoch that was over is lost"]
+            if run.finished:  # it was killed while it ended
+                break
             continue
-        output, _ = process.communicate()
         if process.returncode:
-            return output[-2000:]
+            return kills, [output[-2000:]]
+        whole_seconds[project.name] = min(time.monotonic() - began, whole_seconds.get(project.name, FIRST_SECONDS))
         break
     if [path.name for path in run.path.rglob(".*")]:
-        return "a temporary file stayed behind"
-    return "" if figures(run) == figures(whole) else f"other figures: {figures(run)} instead of {figures(whole)}"
+        return kills, ["a temporary file stayed behind"]
+    if figures(run) != figures(whole):
+        return kills, [f"other figures: {figures(run)} instead of {figures(whole)}"]
+    return kills, []
 
 
 def damage(path: Path, dice: random.Random) -> None:
@@ -134,57 +148,54 @@ def damage_once(whole: Run, folder: Path, dice: random.Random) -> str:
         return f"{file.name}: {traceback.format_exc()[-1500:]}"
 
 
-def ask(predictor: Any, seed: int, count: int) -> tuple[int, list[str]]:
-    """Ask a Predictor `count` odd inputs made from its first example: (how many were asked, what failed).
+@functools.cache
+def data_files() -> dict[str, tuple[bytes, Callable[[Path], Any]]]:
+    """{suffix: (the content of a good file, the function that reads it)} for each kind of file that people bring."""
+    frame = pd.DataFrame({"a b": range(99), "amount": [i / 7 for i in range(99)], "text": ['é, 한"글'] * 99})
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 30, 3), np.uint8)
+    files: dict[str, tuple[bytes, Callable[[Path], Any]]] = {
+        "csv": (frame.to_csv(index=False).encode(), read_table),
+        "tsv": (frame.to_csv(index=False, sep="\t").encode(), read_table),
+        "parquet": (frame.to_parquet(), read_table),
+        "txt": ("한글 and é\r\n".encode() * 50, lambda path: list(read_text(path))),
+    }
+    return files | {kind.lower(): (picture_bytes(pixels, kind), read_picture) for kind in FORMATS}
 
-    `stream` gives the answers that `predict` gives, the first one early. They are read for ANSWER_SECONDS.
-    """
-    failures: list[str] = []
-    asked = 0
 
-    @settings(
-        max_examples=count,
-        deadline=None,
-        database=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(raw=like(predictor.examples[0]))
-    def run(raw: Any) -> None:
-        nonlocal asked
-        asked += 1
-        deadline = time.monotonic() + ANSWER_SECONDS
+def damage_data(whole: Run, folder: Path, dice: random.Random) -> tuple[int, list[str]]:
+    """Damage a file of each kind that people bring, and read it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    failures = []
+    for suffix, (content, read) in data_files().items():
+        file = folder / f"damaged.{suffix}"
+        file.write_bytes(content)
+        damage(file, dice)
         try:
-            for answer in predictor.stream(raw):
-                if place := not_finite(answer):
-                    failures.append(f"{place} is not finite for {raw!r:.200}")
-                if time.monotonic() > deadline:
-                    break
-        except UserError as error:
-            if not str(error).strip():
-                failures.append(f"an empty sentence for {raw!r:.200}")
+            read(file)
+        except UserError:
+            pass
         except Exception:
-            failures.append(f"{raw!r:.200}\n{traceback.format_exc()[-1500:]}")
-
-    run._hypothesis_internal_use_seed = seed  # what @seed sets
-    run()
-    return asked, failures
+            failures.append(f"{file.name}: {traceback.format_exc()[-1500:]}")
+    return len(data_files()), failures
 
 
-def campaign(seconds: float, names: list[str], seed: int = 0) -> dict[str, dict[str, Count]]:
+def campaign(seconds: float, names: list[str], kinds: list[str], seed: int = 0) -> dict[str, dict[str, Count]]:
     """{kind: {project: Count}} of everything that was tried in about so many seconds."""
     dice = random.Random(seed)
-    table: dict[str, dict[str, Count]] = {kind: {name: Count() for name in names} for kind in KINDS}
+    table: dict[str, dict[str, Count]] = {kind: {name: Count() for name in names} for kind in kinds}
+    seconds /= sum(KINDS[kind][0] for kind in kinds) * len(names)
     with tempfile.TemporaryDirectory() as place:
         for name in names:
             whole = toy_run(Project(name), Path(place) / name)
-            for kind, (share, attempt) in KINDS.items():
-                deadline = time.monotonic() + seconds * share / len(names)
-                count = table[kind][name]
+            for kind, count in ((kind, counts[name]) for kind, counts in table.items()):
+                share, attempt = KINDS[kind]
+                deadline = time.monotonic() + seconds * share
                 while time.monotonic() < deadline or not count.tried:
                     tried, failures = attempt(whole, Path(place) / name / kind.replace(" ", "-"), dice)
                     count.tried += tried
                     count.failures += failures
+                    for failure in failures:
+                        print(f"\n{kind}, {name}: {failure}\n")
                     print(f"{kind}, {name}: {count.tried} tried, {len(count.failures)} failed", flush=True)
     return table
 
@@ -198,9 +209,10 @@ def _once(attempt: Callable[[Run, Path, random.Random], str]) -> Callable:
 
 
 KINDS: dict[str, tuple[float, Callable]] = {
-    "kill -9": (0.6, _once(kill_once)),
+    "kill -9": (0.6, kill),
     "damaged files": (0.2, _once(damage_once)),
-    "odd inputs": (0.2, lambda whole, folder, dice: ask(whole.load(), dice.randrange(2**32), 100)),
+    "damaged data": (0.05, damage_data),
+    "odd inputs": (0.15, lambda whole, folder, dice: ask(whole, dice.randrange(2**32), 100)),
 }
 
 
@@ -208,19 +220,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=600.0, help="about how long (default: 600)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("names", nargs="*", metavar="PROJECT", help="left out: every project")
+    parser.add_argument("--kinds", nargs="*", choices=KINDS, default=list(KINDS), help="left out: every kind")
+    parser.add_argument("--projects", nargs="*", default=project_names(), help="left out: every project")
     options = parser.parse_args()
-    names = options.names or project_names()
+    names = options.projects
     cli.start_keras()
-    table = campaign(options.seconds, names, options.seed)
+    table = campaign(options.seconds, names, options.kinds, options.seed)
     print("\n| | " + " | ".join(names) + " | failed |\n|---|" + "---:|" * (len(names) + 1))
     for kind, counts in table.items():
         failed = sum(len(count.failures) for count in counts.values())
         print(f"| {kind} | " + " | ".join(str(counts[name].tried) for name in names) + f" | {failed} |")
-    for kind, counts in table.items():
-        for name, count in counts.items():
-            for failure in count.failures:
-                print(f"\n{kind}, {name}: {failure}")
     sys.exit(any(count.failures for counts in table.values() for count in counts.values()))
 
 

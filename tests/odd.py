@@ -2,10 +2,24 @@
 
 import math
 import random
+import time
+import traceback
 from typing import Any
 
 import numpy as np
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+
+from common.errors import UserError
+from common.runs import Run
+
+ANSWER_SECONDS = 0.5  # for the answers to each tenth odd input; of the others the first is read
+# What a raw input may hold besides the keys of the examples.
+ALSO: dict[str, dict[str, Any]] = {
+    "char_rnn": {"top_k": 5, "top_p": 0.9, "stop": "the"},
+    "fraud_detection": {"history": [{"hours_before": 2.5}]},
+    "super_resolution": {"scale": 2, "quality": "fast", "seed": 0, "kernel": [[0.1, 0.8, 0.1]] * 3},
+}
 
 TEXTS = st.sampled_from(
     [
@@ -114,3 +128,45 @@ def not_finite(answer: Any, place: str = "") -> str:
     if isinstance(answer, np.ndarray):
         return "" if answer.dtype.kind not in "fc" or np.isfinite(answer).all() else place
     return place if isinstance(answer, (float, np.floating)) and not math.isfinite(answer) else ""
+
+
+def ask(run: Run, seed: int, count: int) -> tuple[int, list[str]]:
+    """Ask a run's Predictor `count` odd inputs made from its first example: (how many were asked, what failed).
+
+    `stream` ends with the answer of `predict`, and gives its first one early. The first one is read for every input,
+    and the following ones for each tenth input, because a Predictor may train for seconds before the last.
+    """
+    predictor = run.load()
+    example = predictor.examples[0]
+    if run.project.name in ALSO:
+        example = {**example, **ALSO[run.project.name]}
+    failures: list[str] = []
+    asked = 0
+
+    @settings(
+        max_examples=count,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(raw=like(example))
+    def answer(raw: Any) -> None:
+        nonlocal asked
+        asked += 1
+        deadline = time.monotonic() + (ANSWER_SECONDS if asked % 10 == 0 else 0)
+        try:
+            for part in predictor.stream(raw):
+                if place := not_finite(part):
+                    failures.append(f"{place} is not finite for {raw!r:.200}")
+                if time.monotonic() > deadline:
+                    break
+        except UserError as error:
+            if not str(error).strip():
+                failures.append(f"an empty sentence for {raw!r:.200}")
+        except Exception:
+            failures.append(f"{raw!r:.200}\n{traceback.format_exc()[-1500:]}")
+
+    answer._hypothesis_internal_use_seed = seed  # what @seed sets
+    answer()
+    return asked, failures

@@ -9,7 +9,7 @@ from common import files, runs
 from common.errors import UserError
 from common.project import Project
 from tests.conftest import PROJECTS
-from tests.odd import not_finite, replaced
+from tests.odd import ask, not_finite, replaced
 
 every_project = pytest.mark.parametrize("name", PROJECTS)
 
@@ -36,3 +36,10 @@ def test_meta_of_any_content_is_refused_or_answers(name, copied, monkeypatch):
         else:
             assert not not_finite(answer), file.read_text()[:500]
     assert refused > 50
+
+
+@every_project
+def test_an_odd_input_gets_a_sentence_or_a_finite_answer(name, trained):
+    """200 inputs that resemble an example. `tests/campaign.py` asks thousands."""
+    asked, failures = ask(trained(name), seed=0, count=200)
+    assert asked >= 200 and not failures, failures[0]

@@ -205,6 +205,24 @@ def test_a_stopped_search_goes_on_as_if_it_had_not_been(strategy, how, tmp_path,
     assert running.run_search(search, 10) and len(figures.rows(search, study)) == 10, "nothing is left to do"
 
 
+@needs_its_knobs
+@pytest.mark.parametrize("left", [b"", b'{"op_code": 6, "wor', b"\0" * 40, b"\xff\n"])
+def test_a_search_goes_on_after_a_torn_record(left, tmp_path, monkeypatch, nothing_is_trained):
+    """A full disk or a lost machine leaves a part of the journal's last record."""
+    monkeypatch.setattr(running, "write_figures", lambda search, study: None)
+    monkeypatch.setattr(Project, "train", fake_training(hill))
+    search = opened(tmp_path, "random", 5)
+    expected = tried(search, running.run_search(search, 5))
+    journal = search.folder / "journal.log"
+    whole = journal.read_bytes()
+    for cut in (1, 30):  # the last trial is running again
+        journal.write_bytes(whole[:-cut] if not left else whole + left)
+        assert tried(search, running.run_search(search, 5)) == expected
+    journal.write_bytes(whole.replace(b"\n", b"torn\n", 1))
+    with pytest.raises(UserError, match="line 1 is damaged"):
+        running.run_search(search, 5)
+
+
 # A process that searches with a slow training, which learns nothing and notes its process. It needs of Keras two names.
 WORKER = """
 import os, sys, time, types

@@ -1,5 +1,8 @@
 """Which values each trial tries, and the study: Optuna's record of all trials."""
 
+import json
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +12,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, TrialState
 
+from common.errors import UserError
 from common.files import locked
 from common.tools.search.space import Search, Space, draw, grid, value_at
 
@@ -85,9 +89,11 @@ def value_of(trial: FrozenTrial) -> float:
 def open_study(search: Search) -> optuna.Study:
     """The Optuna study in the search's folder. All processes that work on the search share it."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    file = str(search.folder / "journal.log")
-    storage = JournalStorage(JournalFileBackend(file, JournalFileOpenLock(file)))  # this kind of lock works on Windows
+    file = search.folder / "journal.log"
+    lock = JournalFileOpenLock(str(file))  # this kind of lock works on Windows
     with locked(search.folder / "locks" / "search"):
+        mend_journal(file, lock)
+        storage = JournalStorage(JournalFileBackend(str(file), lock))
         study = optuna.create_study(
             storage=storage,
             study_name=search.folder.name,
@@ -106,6 +112,32 @@ def open_study(search: Search) -> optuna.Study:
         else:
             study.sampler = Sampler(search)
     return study
+
+
+def mend_journal(file: Path, lock: JournalFileOpenLock) -> None:
+    """Cut off what a full disk or a lost machine has left of the last record. A trial repeats what is lost with it.
+
+    Raises UserError where a line before it is damaged, because all later records depend on it.
+    """
+    if not file.exists():
+        return
+    lock.acquire()  # no other process is writing a record now
+    try:
+        lines = file.read_bytes().splitlines(keepends=True)
+        damaged = [number for number, line in enumerate(lines) if not _is_record(line)]
+        if damaged and damaged[0] < len(lines) - 1:
+            raise UserError(f"{file}, line {damaged[0] + 1} is damaged: start a new search with another --seed.")
+        if damaged:
+            os.truncate(file, sum(map(len, lines[:-1])))
+    finally:
+        lock.release()
+
+
+def _is_record(line: bytes) -> bool:
+    try:
+        return line.endswith(b"\n") and isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
 
 
 def resume_trial(study: optuna.Study, trial: FrozenTrial) -> optuna.trial.Trial:
