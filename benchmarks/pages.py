@@ -4,6 +4,7 @@
 
 - first paint: a server that nobody has visited yet, a browser with an empty cache, until the title stands there
 - the same with 200 more runs of each project that has one
+- the first paint of the laboratory
 - second visit: from the gallery back to a page that has been open before, until its script has run to the end
 """
 
@@ -95,6 +96,10 @@ def main() -> None:
 
         plain = paint(bare, runs_dir)
         print(f"| first paint of the gallery | {paint('apps/main.py', runs_dir):.2f} s | {plain:.2f} s |", flush=True)
+        print(
+            f"| first paint of the laboratory | {paint('apps/laboratory.py', runs_dir):.2f} s | {plain:.2f} s |",
+            flush=True,
+        )
         print(f"| with 200 more runs a project | {paint('apps/main.py', crowd):.2f} s | {plain:.2f} s |", flush=True)
         with served(bare, runs_dir) as address:
             page = chromium.new_page()

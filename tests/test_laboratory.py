@@ -39,6 +39,13 @@ def test_a_lesson_is_complete(name):
     assert module.PROJECT is None or module.PROJECT in PROJECTS
 
 
+@pytest.mark.parametrize("document", ["lectures.md", "lectures.ko.md"])
+def test_every_link_from_the_lectures_exists(document):
+    path = ROOT / "docs" / document
+    links = re.findall(r"\]\(([^)]+)\)", path.read_text(encoding="utf-8"))
+    assert len(links) > 40 and not [link for link in links if not (path.parent / link).is_file()]
+
+
 @pytest.mark.parametrize("name", LESSONS)
 def test_keras_gives_the_same(name):
     module = LESSONS[name]

@@ -86,6 +86,12 @@ def draw(state: lessons.State) -> dict[str, Any]:
             "비율은 0이 되는 출력의 비율이며, 가중치의 비율이 아닙니다. 단계와 샘플마다 새로 뽑습니다.",
         )
     )
+    _mean(h, rate, drawn)
+    return {"h": h, "rate": rate}
+
+
+def _mean(h: np.ndarray, rate: float, drawn: np.ndarray) -> None:
+    """The mean sum of the outputs over the steps, with and without the division."""
     st.subheader(t("Why divide by 1 − rate?", "왜 1 − 비율로 나눕니까?"))
     sums = drawn @ h
     table = pd.DataFrame(
@@ -119,7 +125,6 @@ def draw(state: lessons.State) -> dict[str, Any]:
             "점선은 추론할 때의 합입니다. 나누어야 다음 층이 학습할 때도 같은 평균을 받습니다.",
         )
     )
-    return {"h": h, "rate": rate}
 
 
 def _nodes(h: np.ndarray, mask: np.ndarray, y: np.ndarray) -> None:

@@ -360,12 +360,12 @@ def amount_in_words(spell: Callable[[int], str], one: str, many: str, cent: str,
     return form
 
 
-def amount_in_digits(pattern: str, point: str = ".", group: str = ",") -> Form:
-    """Digits in a pattern: "{} Euro"."""
+def amount_in_digits(one: str, many: str, space: str, point: str, group: str) -> Form:
+    """12.50 euros. space: between digits and name. point, group: the decimal sign, and that of the thousands."""
 
     def form(value: int) -> str:
         text = f"{value // 100:,}".replace(",", group) + (f"{point}{value % 100:02d}" if value % 100 else "")
-        return pattern.format(text)
+        return f"{text}{space}{one if value == 100 else many}"
 
     return form
 
@@ -384,48 +384,36 @@ def spanish_one(n: int) -> str:
     return before_noun(spanish(n))
 
 
-AMOUNTS: dict[str, dict[str, list[Form]]] = {
-    "en": {
-        "USD": [
-            amount_in_words(english, "dollar", "dollars", "cent", "cents", " and "),
-            amount_in_words(english, "dollar", "dollars", "cent", "cents", " "),
-            amount_in_digits("{} dollars"),
-        ],
-        "GBP": [
-            amount_in_words(english, "pound", "pounds", "penny", "pence", " and "),
-            amount_in_digits("{} pounds"),
-        ],
-        "EUR": [amount_in_words(english, "euro", "euros", "cent", "cents", " and "), amount_in_digits("{} euros")],
-    },
-    "ko": {
-        "KRW": [lambda value: f"{korean(value // 100)} 원", korean_won, amount_in_digits("{}원")],
-        "USD": [amount_in_words(korean, "달러", "달러", "센트", "센트", " "), amount_in_digits("{}달러")],
-    },
-    "de": {
-        "EUR": [
-            amount_in_words(german_one, "Euro", "Euro", "Cent", "Cent", " und "),
-            amount_in_digits("{} Euro", ",", "."),
-        ],
-        "CHF": [
-            amount_in_words(german_one, "Franken", "Franken", "Rappen", "Rappen", " "),
-            amount_in_digits("{} Franken", ",", "."),
-        ],
-    },
-    "fr": {
-        "EUR": [
-            amount_in_words(french, "euro", "euros", "centime", "centimes", " et "),
-            amount_in_words(french, "euro", "euros", "centime", "centimes", " "),
-            amount_in_digits("{} euros", ",", " "),
-        ],
-    },
-    "es": {
-        "EUR": [
-            amount_in_words(spanish_one, "euro", "euros", "céntimo", "céntimos", " con "),
-            amount_in_digits("{} euros", ",", "."),
-        ],
-        "MXN": [amount_in_words(spanish_one, "peso mexicano", "pesos mexicanos", "centavo", "centavos", " con ")],
-    },
-}  # fmt: skip
+# Language, currency, how numbers are spelled, one and many of it, one and many of its hundredths, what stands before
+# these.
+MONEY: list[tuple[str, str, Callable[[int], str], str, str, str, str, tuple[str, ...]]] = [
+    ("en", "USD", english, "dollar", "dollars", "cent", "cents", (" and ", " ")),
+    ("en", "GBP", english, "pound", "pounds", "penny", "pence", (" and ",)),
+    ("en", "EUR", english, "euro", "euros", "cent", "cents", (" and ",)),
+    ("ko", "USD", korean, "달러", "달러", "센트", "센트", (" ",)),
+    ("de", "EUR", german_one, "Euro", "Euro", "Cent", "Cent", (" und ",)),
+    ("de", "CHF", german_one, "Franken", "Franken", "Rappen", "Rappen", (" ",)),
+    ("fr", "EUR", french, "euro", "euros", "centime", "centimes", (" et ", " ")),
+    ("es", "EUR", spanish_one, "euro", "euros", "céntimo", "céntimos", (" con ",)),
+    ("es", "MXN", spanish_one, "peso mexicano", "pesos mexicanos", "centavo", "centavos", (" con ",)),
+]
+# What stands between digits and a currency, the decimal sign, and the sign between thousands.
+MARKS = {
+    "en": (" ", ".", ","),
+    "ko": ("", ".", ","),
+    "de": (" ", ",", "."),
+    "fr": (" ", ",", " "),
+    "es": (" ", ",", "."),
+}
+AMOUNTS: dict[str, dict[str, list[Form]]] = {language: {} for language in LANGUAGES}
+AMOUNTS["ko"]["KRW"] = [
+    lambda value: f"{korean(value // 100)} 원",
+    korean_won,
+    amount_in_digits("원", "원", *MARKS["ko"]),
+]
+for _language, _currency, _spell, *_names, _joints in MONEY:
+    AMOUNTS[_language][_currency] = [amount_in_words(_spell, *_names, _joint) for _joint in _joints]
+    AMOUNTS[_language][_currency].append(amount_in_digits(*_names[:2], *MARKS[_language]))
 for _language, _currencies in AMOUNTS.items():
     for _currency, _forms in _currencies.items():
         _forms += [cldr_amount(LOCALES[_language][0], _currency, kind) for kind in ("standard", "name")]
