@@ -301,3 +301,30 @@ def surface(x: np.ndarray, y: np.ndarray, z: np.ndarray, colour: alt.Color) -> a
         .mark_rect()
         .encode(x=alt.X("x:Q", title="x"), x2="x2", y=alt.Y("y:Q", title="y"), y2="y2", color=colour)
     )
+
+
+def diagram(
+    places: Mapping[str, tuple[float, float]],
+    edges: Mapping[tuple[str, str], str],
+    height: int = 240,
+    colours: Mapping[str, str] | None = None,
+) -> alt.LayerChart:
+    """A drawing of boxes and arrows. places: {name: (x, y)}. edges: {(from, to): what stands beside the arrow}."""
+    rows = []
+    for (a, b), text in edges.items():
+        (x, y), (x2, y2) = places[a], places[b]
+        # An arrow ends a little before its box; its head points along it.
+        ends = {"x": x, "y": y, "x2": x + 0.72 * (x2 - x), "y2": y + 0.72 * (y2 - y)}
+        rows.append(ends | {"tx": x + 0.45 * (x2 - x), "ty": y + 0.45 * (y2 - y), "text": text, "turn": float(np.degrees(np.arctan2(x2 - x, y2 - y)))})  # fmt: skip
+    units = pd.DataFrame([(*place, name, (colours or {}).get(name, SKY)) for name, place in places.items()], columns=["x", "y", "name", "colour"])  # fmt: skip
+    x, y = alt.X("x:Q", axis=None, scale=alt.Scale(padding=34)), alt.Y("y:Q", axis=None, scale=alt.Scale(padding=30))
+    # Every layer says that it has no axis: Vega-Lite fails where some say so and others are silent.
+    at = lambda field: {"x": alt.X(f"{field[0]}:Q", axis=None), "y": alt.Y(f"{field[1]}:Q", axis=None)}  # noqa: E731
+    lines = alt.Chart(pd.DataFrame(rows), height=height)
+    arrow = lines.mark_rule(color=GREY, strokeWidth=2).encode(x=x, y=y, x2="x2", y2="y2")
+    head = lines.mark_point(shape="triangle-up", filled=True, size=90, color=GREY, opacity=1)
+    head = head.encode(**at(("x2", "y2")), angle=alt.Angle("turn", scale=None))
+    text = lines.mark_text(fontSize=12, dy=-10, color=ink()).encode(**at(("tx", "ty")), text="text")
+    box = alt.Chart(units).mark_square(size=1300, opacity=1).encode(x=x, y=y, color=alt.Color("colour:N", scale=None))
+    name = alt.Chart(units).mark_text(fontSize=12, fontWeight="bold", color="#12181F").encode(x=x, y=y, text="name")
+    return arrow + head + text + box + name

@@ -1,0 +1,255 @@
+"""The lectures' numbers in the lessons of convolutional and recurrent networks, and each lesson beside Keras on more settings."""
+
+import numpy as np
+import pytest
+
+from apps.lessons import l11_vanishing_gradients as vanishing
+from apps.lessons import l12_convolution as convolution
+from apps.lessons import l13_pooling as pooling
+from apps.lessons import l14_recurrent_step as recurrent
+from apps.lessons import l15_topologies as topologies
+from apps.lessons import l16_lengths as lengths
+from apps.lessons import l18_gates as gates
+from apps.lessons import l20_alexnet_to_resnet as resnet
+from apps.lessons import l21_precision_and_recall as heaps
+from tests.test_laboratory import lesson
+
+RANDOM = np.random.default_rng(0)
+
+
+def same_as_keras(module, **changes):
+    """compute and keras agree to 1e-5 on the example with these changes. Returns what compute gives."""
+    values = {**module.EXAMPLE, **changes}
+    ours, theirs = module.compute(**values), module.keras(**values)
+    for name, value in theirs.items():
+        np.testing.assert_allclose(
+            np.asarray(value, float), np.asarray(ours[name], float), atol=1e-5, rtol=1e-5, err_msg=name
+        )
+    return ours
+
+
+def test_convolution_gives_the_lecture_s_numbers():
+    result = convolution.compute(**convolution.EXAMPLE)["result"][:, :, 0]
+    assert result.tolist() == [[4, 3, 4], [2, 4, 3], [2, 3, 4]]
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("padding", ["valid", "same"])
+def test_convolution_with_channels_and_filters_is_keras(stride, padding):
+    """A colour picture gives as many feature maps as there are filters."""
+    x, filters = RANDOM.normal(size=(7, 6, 3)), RANDOM.normal(size=(3, 2, 3, 4))
+    result = same_as_keras(convolution, x=x, filters=filters, stride=stride, padding=padding)["result"]
+    assert result.shape[2] == 4
+    alone = [convolution.compute(x[:, :, [c]], filters[:, :, [c]], stride, padding)["result"] for c in range(3)]
+    np.testing.assert_allclose(sum(alone), result)
+
+
+def test_the_page_of_convolution_shows_the_nine_products_of_a_cell():
+    app = lesson("convolution", **{"result-row": "2", "result-column": "3"})
+    assert r"1 \cdot 1 + 1 \cdot 0 + 0 \cdot 1" in app.latex[1].value and "&= 3" in app.latex[1].value
+    assert lesson("convolution", filter="1 1 1 1 1 1").error[0].value == "The filter is larger than the picture."
+
+
+def test_pooling_gives_the_lecture_s_numbers():
+    x = pooling.EXAMPLE["x"]
+    assert pooling.compute(x, 2, 1, "max")["result"].tolist() == [[2, 3], [2, 3]]
+    assert pooling.compute(x, 2, 1, "mean")["result"].tolist() == [[1.25, 2], [1, 1.5]]
+    whole = convolution.compute(**convolution.EXAMPLE)["result"][:, :, 0]
+    assert pooling.compute(whole, 3, 1, "max")["result"].tolist() == [[4]]
+
+
+@pytest.mark.parametrize("kind", ["max", "mean"])
+def test_pooling_with_stride_two_is_keras(kind):
+    result = same_as_keras(pooling, x=RANDOM.normal(size=(7, 6)), window=2, stride=2, kind=kind)
+    assert result["result"].shape == (3, 3) and result["parameters"] == 0
+
+
+def test_the_chain_of_pooling_is_keras():
+    from keras import layers, models
+
+    ours = pooling.chain(convolution.PICTURE, pooling.FILTERS, pooling.DENSE)
+    model = models.Sequential(
+        [
+            layers.Input((5, 5, 1)),
+            layers.Conv2D(2, 3, activation="relu", use_bias=False),
+            layers.GlobalMaxPooling2D(),
+            layers.Dense(3, activation="softmax", use_bias=False),
+        ]
+    )
+    model.set_weights([pooling.FILTERS[:, :, None, :], pooling.DENSE])
+    np.testing.assert_allclose(model(convolution.PICTURE[None, :, :, None])[0], ours["softmax"], atol=1e-6)
+    assert ours["pooling"][0] == 4
+
+
+def test_pooling_makes_a_shift_matter_less():
+    for number in (700, 1500, 2600, 3300):
+        without, largest = pooling.changed(pooling.digit(number), 1, 4, "max")
+        assert largest < without
+    assert pooling.changed(pooling.digit(700), 0, 2, "max") == (0, 0)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid"])
+def test_a_recurrent_step_from_any_start_is_keras(activation):
+    result = same_as_keras(recurrent, activation=activation, start=np.array([1.0, -0.5, 0.25]))
+    x, w, start = recurrent.EXAMPLE["u"][0], recurrent.EXAMPLE, np.array([1.0, -0.5, 0.25])
+    z = w["w_in"] @ x + w["w_state"] @ start + w["b"]
+    np.testing.assert_allclose(result["state"][0], np.tanh(z) if activation == "tanh" else 1 / (1 + np.exp(-z)))
+
+
+def test_the_answer_of_a_recurrent_step_is_what_keras_counts():
+    import keras
+
+    layer = keras.layers.SimpleRNN(100)
+    layer.build((None, 7, 50))
+    assert (
+        layer.count_params() == 15_100 and "15,100" in recurrent.ANSWER["en"] and layer.cell.kernel.shape == (50, 100)
+    )
+
+
+@pytest.mark.parametrize("topology", topologies.FORMS)
+def test_a_topology_has_the_shapes_weights_and_loss_of_keras(topology):
+    inputs, _, outputs, _ = topologies.FORMS[topology]
+    probabilities = RANDOM.dirichlet(np.ones(5), len(outputs))
+    result = same_as_keras(
+        topologies,
+        topology=topology,
+        units=6,
+        features=3,
+        probabilities=probabilities,
+        targets=RANDOM.integers(0, 5, len(outputs)),
+    )
+    assert result["input shape"] == (len(inputs), 3) and result["output shape"] == (len(outputs), 5)
+
+
+@pytest.mark.parametrize("typed, sentence", [("0.5 0.6 0", "the sum 1"), ("1.5 -0.5 0", "from 0 to 1")])
+def test_probabilities_that_are_none_are_refused(typed, sentence):
+    app = lesson("topologies", topology="one-to-one", **{"probabilities-1": typed})
+    assert sentence in app.error[0].value
+
+
+def test_targets_that_are_no_classes_are_refused():
+    assert "from 1 to 3" in lesson("topologies", topology="one-to-one", **{"targets-1": "4"}).error[0].value
+
+
+def test_without_a_mask_padding_changes_the_answer():
+    result = same_as_keras(lengths)
+    alone = lengths.compute(**{**lengths.EXAMPLE, "ids": lengths.EXAMPLE["ids"][2:, :1]})
+    assert result["state"][2] == alone["state"][0], "a sentence keeps its answer beside longer ones"
+    assert abs(result["state without mask"][2] - alone["state"][0]) > 0.1
+    assert result["state"][0] == result["state without mask"][0], "the longest sentence has no padding"
+
+
+def test_the_example_of_lengths_is_the_sentences_of_the_page():
+    ids, symbols = lengths.read(lengths.SENTENCES, eos=False)
+    assert ids.tolist() == lengths.EXAMPLE["ids"].tolist() and symbols[:2] == ["<pad>", "<unk>"]
+    ended, symbols = lengths.read(lengths.SENTENCES, eos=True)
+    assert [symbols[row[row > 0][-1]] for row in ended] == ["<eos>"] * 3
+
+
+@pytest.mark.parametrize("text", ["", " ; ;", "a;" * 13, "a " * 17])
+def test_sentences_that_cannot_be_shown_are_refused(text):
+    assert lesson("lengths", sentences=text).error[0].value.startswith("Sentences: at ")
+
+
+def test_buckets_lower_the_padding():
+    sizes = np.array([1, 1, 9, 9])
+    assert lengths.padded_part(sizes, [np.array([0, 2]), np.array([1, 3])]) == pytest.approx(16 / 36)
+    assert lengths.padded_part(sizes, [np.array([0, 1]), np.array([2, 3])]) == 0
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_gates_with_any_weights_are_those_of_keras(cell):
+    weights = RANDOM.normal(size=(3, len(gates.COLUMNS[cell])))
+    same_as_keras(gates, cell=cell, x=RANDOM.normal(size=12), weights=weights)
+
+
+def test_a_forget_gate_shows_in_the_cell():
+    x = np.array([1.0] + [0.0] * 9)
+    forgets, remembers = (gates.compute(x, weights["lstm"], "lstm") for weights in (gates.FORGETS, gates.REMEMBERS))
+    np.testing.assert_allclose(forgets["f"][1:], 0.731, atol=1e-3)
+    np.testing.assert_allclose(forgets["c"][1:] / forgets["c"][:-1], 0.731, atol=1e-3)
+    assert remembers["c"][-1] > 0.9 * remembers["c"][0]
+    gru = [gates.compute(x, weights["gru"], "gru")["h"] for weights in (gates.FORGETS, gates.REMEMBERS)]
+    np.testing.assert_allclose(gru[0][1:] / gru[0][:-1], 0.622, atol=1e-3)
+    assert gru[1][-1] / gru[1][0] > 0.6
+
+
+def test_never_an_alarm_is_right_in_99_8_percent():
+    never = same_as_keras(heaps, threshold=10.0)
+    assert f"{never['accuracy']:.2%}" == "99.83%" and never["recall"] == 0 and never["tp"] + never["fp"] == 0
+
+
+@pytest.mark.parametrize("threshold", [-4.0, 0.5, 2.0, 3.7])
+def test_a_threshold_is_a_point_of_both_curves(threshold):
+    result = same_as_keras(heaps, threshold=threshold)
+    line = heaps.curves(100, 59_900, 3.0)
+    above, below = line[line["threshold"] >= threshold], line[line["threshold"] <= threshold]
+    lowest = above["recall"].iloc[-1] if len(above) else 0
+    assert lowest <= result["recall"] <= (below["recall"].iloc[0] if len(below) else 1)
+    assert line["recall"].is_monotonic_increasing and line["false"].is_monotonic_increasing
+
+
+def test_the_curves_are_those_of_scikit_learn():
+    from sklearn.metrics import precision_score, recall_score
+
+    positive, negative = heaps.scores(100, 59_900, 3.0)
+    score, target = np.concatenate([positive, negative]), np.repeat([1, 0], [100, 59_900])
+    for row in heaps.curves(100, 59_900, 3.0).iloc[::40].itertuples():
+        alarm = score > row.threshold
+        assert row.recall == pytest.approx(recall_score(target, alarm))
+        assert row.precision == pytest.approx(precision_score(target, alarm, zero_division=0))
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu"])
+@pytest.mark.parametrize(
+    "start, normalise, shortcuts",
+    [("glorot", True, False), ("he", False, True), ("he", True, True), ("small", False, False)],
+)
+def test_gradients_by_layer_are_those_of_keras(activation, start, normalise, shortcuts):
+    norms = same_as_keras(
+        vanishing, depth=5, activation=activation, start=start, normalise=normalise, shortcuts=shortcuts
+    )["norms"]
+    assert len(norms) == 5 and (norms > 0).all()
+
+
+def test_sigmoids_lose_the_gradient_and_relu_normalisation_and_shortcuts_keep_it():
+    def kept(**changes):
+        norms = vanishing.compute(**{**vanishing.EXAMPLE, "depth": 20, **changes})["norms"]
+        return norms[0] / norms[-1]
+
+    assert kept() < 1e-9
+    assert all(
+        kept(**changes) > 1e-2
+        for changes in ({"activation": "relu", "start": "he"}, {"normalise": True}, {"shortcuts": True})
+    )
+    assert 0.25**10 == pytest.approx(9.5e-7, rel=0.01)
+
+
+def test_gradients_of_fifty_layers_stay_on_the_page():
+    for activation in ("sigmoid", "relu"):
+        for start in ("small", "uniform"):
+            app = lesson("vanishing_gradients", depth="50", activation=activation, start=start)
+            assert not app.error and app.warning
+
+
+def test_three_small_filters_and_a_large_one():
+    assert resnet.compute(1, 3) == {"stack": 27, "single": 49, "field": 7}
+    for number in (1, 2, 5):
+        same_as_keras(resnet, channels=8, layers_of_three=number)
+
+
+def test_the_parameters_of_the_papers_networks():
+    """The sums that the papers, torchvision and Keras give: 61, 138.4, 7.0 and 25.6 million."""
+    totals = {name: sum(count()) for name, _, count, _, _ in resnet.NETWORKS}
+    assert totals == {"AlexNet": 60_965_224, "VGG-16": 138_357_544, "GoogLeNet": 6_998_552, "ResNet-50": 25_557_032}
+    assert resnet.dense(7 * 7 * 512, 4096) == 102_764_544 and resnet.vgg16()[0] == 14_714_688
+
+
+def test_the_parameters_of_vgg_and_resnet_are_those_of_keras():
+    import keras
+
+    assert keras.applications.VGG16(weights=None, include_top=False).count_params() == resnet.vgg16()[0]
+    model = keras.applications.ResNet50(weights=None, include_top=False)
+    # The model in Keras has biases in its convolutions, and keeps the mean and the variance of each channel.
+    sizes = [layer.filters for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+    assert model.count_params() - 3 * sum(sizes) == resnet.resnet50()[0]
