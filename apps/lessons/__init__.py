@@ -317,7 +317,10 @@ def diagram(
         ends = {"x": x, "y": y, "x2": x + 0.72 * (x2 - x), "y2": y + 0.72 * (y2 - y)}
         rows.append(ends | {"tx": x + 0.45 * (x2 - x), "ty": y + 0.45 * (y2 - y), "text": text, "turn": float(np.degrees(np.arctan2(x2 - x, y2 - y)))})  # fmt: skip
     units = pd.DataFrame([(*place, name, (colours or {}).get(name, SKY)) for name, place in places.items()], columns=["x", "y", "name", "colour"])  # fmt: skip
-    x, y = alt.X("x:Q", axis=None, scale=alt.Scale(padding=34)), alt.Y("y:Q", axis=None, scale=alt.Scale(padding=30))
+    x, y = (
+        alt.X("x:Q", axis=None, scale=alt.Scale(padding=34, zero=False)),
+        alt.Y("y:Q", axis=None, scale=alt.Scale(padding=30)),
+    )
     # Every layer says that it has no axis: Vega-Lite fails where some say so and others are silent.
     at = lambda field: {"x": alt.X(f"{field[0]}:Q", axis=None), "y": alt.Y(f"{field[1]}:Q", axis=None)}  # noqa: E731
     lines = alt.Chart(pd.DataFrame(rows), height=height)

@@ -69,7 +69,8 @@ def keras(topology, units, features, probabilities, targets) -> dict[str, Any]:
     model.add(layers.Dense(probabilities.shape[1], activation="softmax"))
     by_step = keras.losses.SparseCategoricalCrossentropy(reduction=None)(targets, probabilities)
     loss = keras.losses.SparseCategoricalCrossentropy()(targets, probabilities)
-    return {"input shape": model.input_shape[1:], "output shape": model.output_shape[1:], "weights": model.count_params(), "loss by step": by_step.numpy(), "loss": float(loss)}  # fmt: skip
+    losses = {"loss by step": by_step.numpy(), "loss": float(loss), "weights": model.count_params()}
+    return {"input shape": model.input_shape[1:], "output shape": model.output_shape[1:], **losses}
 
 
 def draw(state: lessons.State) -> dict[str, Any]:

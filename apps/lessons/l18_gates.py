@@ -61,10 +61,8 @@ def keras(x: np.ndarray, weights: np.ndarray, cell: str) -> dict[str, np.ndarray
 
     layer = layers.LSTM(1, return_sequences=True) if cell == "lstm" else layers.GRU(1, return_sequences=True)
     layer.build((None, len(x), 1))
-    if cell == "lstm":
-        bias = weights[2]
-    else:  # a GRU of Keras has a second bias, for the state
-        bias = np.stack([weights[2], 0 * weights[2]])
+    # A GRU of Keras has a second bias, for the state.
+    bias = weights[2] if cell == "lstm" else np.stack([weights[2], 0 * weights[2]])
     layer.set_weights([weights[:1], weights[1:2], bias])
     return {"h": layer(x[None, :, None])[0, :, 0].numpy()}
 

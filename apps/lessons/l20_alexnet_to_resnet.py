@@ -1,5 +1,6 @@
 """From AlexNet to ResNet: where the parameters are, counted from the sizes of the layers in the papers."""
 
+import itertools
 from typing import Any
 
 import altair as alt
@@ -61,7 +62,7 @@ def alexnet() -> tuple[int, int]:
 def vgg16() -> tuple[int, int]:
     """Simonyan & Zisserman 2014, configuration D."""
     widths = [3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512]
-    convolutions = sum(conv(3, a, b) for a, b in zip(widths, widths[1:], strict=False))
+    convolutions = sum(conv(3, a, b) for a, b in itertools.pairwise(widths))
     return convolutions, dense(7 * 7 * 512, 4096) + dense(4096, 4096) + dense(4096, 1000)
 
 
@@ -131,7 +132,7 @@ def draw(state: lessons.State) -> dict[str, Any]:
         alt.Chart(frame, height=220)
         .mark_bar()
         .encode(
-            y=alt.Y("network", title=None, sort=None),
+            y=alt.Y("network", title=None, sort=None, axis=alt.Axis(labelOverlap=False)),
             x=alt.X("millions", title=t("parameters, millions", "파라미터, 백만 개")),
             color=alt.Color("kind", title=None, sort=None, legend=alt.Legend(orient="top")),
             tooltip=["network", "kind", alt.Tooltip("parameters", format=",")],
