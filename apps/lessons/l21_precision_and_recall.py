@@ -39,18 +39,19 @@ def compute(frauds: int, others: int, distance: float, threshold: float) -> dict
 
 
 def keras(frauds: int, others: int, distance: float, threshold: float) -> dict[str, float]:
-    import keras
     import numpy as np
+    from keras import metrics
 
     random = np.random.default_rng(0)
     score = np.concatenate([random.normal(distance, 1, frauds), random.normal(0, 1, others)])
     target = np.repeat([1.0, 0.0], [frauds, others])
     alarm = (score > threshold).astype(float)
-    kinds = {"tp": keras.metrics.TruePositives, "fp": keras.metrics.FalsePositives, "fn": keras.metrics.FalseNegatives, "tn": keras.metrics.TrueNegatives, "accuracy": keras.metrics.BinaryAccuracy, "precision": keras.metrics.Precision, "recall": keras.metrics.Recall}  # fmt: skip
-    metrics = {name: kind() for name, kind in kinds.items()}
-    for metric in metrics.values():
+    found = {"tp": metrics.TruePositives(), "fp": metrics.FalsePositives(), "fn": metrics.FalseNegatives()}
+    found |= {"tn": metrics.TrueNegatives(), "accuracy": metrics.BinaryAccuracy()}
+    found |= {"precision": metrics.Precision(), "recall": metrics.Recall()}
+    for metric in found.values():
         metric.update_state(target, alarm)
-    return {name: float(metric.result()) for name, metric in metrics.items()}
+    return {name: float(metric.result()) for name, metric in found.items()}
 
 
 def curves(frauds: int, others: int, distance: float) -> pd.DataFrame:
