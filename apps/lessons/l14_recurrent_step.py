@@ -77,9 +77,12 @@ def draw(state: lessons.State) -> dict[str, Any]:
     states = np.vstack([start, result["state"]])
     step = state.slider(t("Step", "단계"), "step", 1, 1, len(u)) if len(u) > 1 else 1
     col = lambda x: lessons.tex(np.reshape(x, (-1, 1)))  # noqa: E731
-    st.latex(rf"{s}_{step} = {f}\left({lessons.tex(w)}{col(u[step - 1])} + {lessons.tex(w_s)}{col(states[step - 1])} + {col(b)}\right)")  # fmt: skip
+    st.latex(rf"{s}_{{{step}}} = {f}\left({lessons.tex(w)}{col(u[step - 1])} + {lessons.tex(w_s)}{col(states[step - 1])} + {col(b)}\right)")  # fmt: skip
     z = w @ u[step - 1] + w_s @ states[step - 1] + b
-    st.latex(rf"= {f}{col(z)} = {col(states[step])} \qquad y_{step} = {col(result['output'][step - 1])}")
+    st.latex(rf"= {f}{col(z)} = {col(states[step])}")
+    st.latex(
+        rf"y_{{{step}}} = \sigma({w_out_name[0]}_{{{w_out_name[2:]}}}\,{s}_{{{step}}} + b_y) = {col(result['output'][step - 1])}"
+    )
     st.caption(t("The states: a column for each step, the start first", "상태: 단계마다 한 열, 맨 앞이 처음 상태"))
     st.altair_chart(lessons.heat(states.T))
     _questions(values, s, i)

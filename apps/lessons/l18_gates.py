@@ -114,20 +114,20 @@ def _bars(series: dict[str, np.ndarray]) -> alt.LayerChart:
     rows = []
     for place, (name, values) in enumerate(series.items()):
         largest = max(1.0, float(np.abs(values).max()))
-        zero = -1.3 * place
+        zero = -1.7 * place
         rows += [{"step": n + 1, "name": name, "value": float(v), "zero": zero, "top": zero + 0.55 * float(v) / largest} for n, v in enumerate(values)]  # fmt: skip
     frame = pd.DataFrame(rows)
     frame["text"] = frame["value"].map("{:.2f}".format)
-    y = alt.Y("zero:Q", axis=None, scale=alt.Scale(domain=[-1.3 * len(series) + 0.6, 1.1], nice=False))
+    y = alt.Y("zero:Q", axis=None, scale=alt.Scale(domain=[-1.7 * len(series) + 0.9, 1.1], nice=False))
     step = alt.X("step:O", title=t("step", "단계"), axis=alt.Axis(labelAngle=0))
-    base = alt.Chart(frame, height=62 * len(series))
+    base = alt.Chart(frame, height=74 * len(series))
     bars = base.mark_bar(width={"band": 0.5}).encode(
         x=step, y=y, y2="top", color=alt.condition("datum.value < 0", alt.value(lessons.ORANGE), alt.value(lessons.BLUE)),
         tooltip=["name", "step", alt.Tooltip("value", format=".4f")],
     )  # fmt: skip
     lines = alt.Chart(frame.drop_duplicates("name"))
     zero = lines.mark_rule(color=lessons.GREY).encode(y="zero:Q")
-    label = lines.mark_text(align="left", dy=-27, fontWeight="bold", color=lessons.ink(), x=2).encode(y="zero:Q", text="name")  # fmt: skip
+    label = lines.mark_text(align="left", dy=-35, fontWeight="bold", color=lessons.ink(), x=2).encode(y="zero:Q", text="name")  # fmt: skip
     layers = bars + zero + label
     if len(next(iter(series.values()))) <= 10:
         layers += base.mark_text(dy=9, fontSize=10, color=lessons.ink()).encode(x=step, y="zero:Q", text="text")
