@@ -148,8 +148,8 @@ def draw(state: lessons.State) -> dict[str, Any]:
     )
     st.write(
         t(
-            "GoogLeNet's paper says “12 times fewer parameters than AlexNet”, hence the five million of many lectures. Counted from its table there are 7.0 million, 1.0 of them in its only dense layer. The two large dense layers of AlexNet and VGG are gone, because the mean of each feature map takes their place.",
-            "GoogLeNet 논문에는 “AlexNet보다 파라미터가 12배 적다”고 적혀 있어서 많은 강의가 500만 개라고 합니다. 논문의 표로 세면 700만 개이고, 그중 100만 개가 하나뿐인 완전 연결 층에 있습니다. AlexNet과 VGG의 큰 완전 연결 층 두 개는 사라졌고, 특징 맵의 평균이 그 자리를 대신합니다.",
+            "GoogLeNet's paper gives it 12 times fewer parameters than AlexNet, hence the five million of many lectures. Counted from its table there are 7.0 million, 1.0 of them in its only dense layer. The two large dense layers of AlexNet and VGG are gone, because the mean of each feature map takes their place.",
+            "GoogLeNet 논문은 파라미터가 AlexNet의 12분의 1이라고 하므로 많은 강의가 500만 개라고 합니다. 논문의 표로 세면 700만 개이고, 그중 100만 개가 하나뿐인 완전 연결 층에 있습니다. AlexNet과 VGG의 큰 완전 연결 층 두 개는 사라졌고, 특징 맵의 평균이 그 자리를 대신합니다.",
         )
     )
     st.subheader(t("When gradients stopped vanishing", "기울기 소실이 풀린 과정"))

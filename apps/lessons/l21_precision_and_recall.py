@@ -83,9 +83,10 @@ def draw(state: lessons.State) -> dict[str, Any]:
     tp, fp, tn = (result[name] for name in ("tp", "fp", "tn"))
     precision = f"{result['precision']:.4f}" if tp + fp else r"\text{" + t("undefined", "정의되지 않음") + "}"
     lessons.paper(
-        rf"\text{{accuracy}} &= \frac{{TP+TN}}{{TP+FP+FN+TN}} = \frac{{{tp + tn}}}{{60000}} = {result['accuracy']:.4f}",
-        rf"\text{{precision}} &= \frac{{TP}}{{TP+FP}} = \frac{{{tp}}}{{{tp + fp}}} = {precision}",
-        rf"\text{{recall}} &= \frac{{TP}}{{TP+FN}} = \frac{{{tp}}}{{{frauds}}} = {result['recall']:.4f}",
+        rf"\text{{{t('accuracy', '정확도')}}} &= \frac{{TP+TN}}{{TP+FP+FN+TN}}",
+        rf"&= \frac{{{tp + tn}}}{{60000}} = {result['accuracy']:.4f}",
+        rf"\text{{{t('precision', '정밀도')}}} &= \frac{{TP}}{{TP+FP}} = \frac{{{tp}}}{{{tp + fp}}} = {precision}",
+        rf"\text{{{t('recall', '재현율')}}} &= \frac{{TP}}{{TP+FN}} = \frac{{{tp}}}{{{frauds}}} = {result['recall']:.4f}",
     )
     never = values["others"] / 60_000
     st.write(
