@@ -102,13 +102,13 @@ def _questions(values: dict[str, Any], s: str, i: str) -> None:
         right.altair_chart(lessons.heat(w.T), key="kernel")
     with st.expander(t("What is the state before the first word: 0, 1 or random?", "첫 단어 앞의 상태는 0, 1, 난수 중 무엇입니까?")):  # fmt: skip
         st.write(t("Zero, in Keras and nearly everywhere. It can also be learnt like a weight. Here is the first number of the state from three starts: the weights decide how fast the start is forgotten.", "케라스를 비롯해 거의 모든 곳에서 0입니다. 가중치처럼 학습할 수도 있습니다. 그림은 세 가지 처음 상태에서 출발한 상태의 첫째 숫자입니다. 처음 상태를 얼마나 빨리 잊는지는 가중치가 정합니다."))  # fmt: skip
-        starts = {t("zero", "0"): np.zeros(units), t("one", "1"): np.ones(units), t("random", "난수"): np.random.default_rng(0).normal(size=units)}  # fmt: skip
+        starts = {t("zero", "0에서 시작"): np.zeros(units), t("one", "1에서 시작"): np.ones(units), t("random", "난수에서 시작"): np.random.default_rng(0).normal(size=units)}  # fmt: skip
         longer = np.tile(values["u"], (-(-12 // len(values["u"])), 1))
         lines = [{"t": n, "state": row[0], "start": name} for name, start in starts.items() for n, row in enumerate([start, *compute(**{**values, "u": longer, "start": start})["state"]])]  # fmt: skip
         st.altair_chart(alt.Chart(pd.DataFrame(lines), height=220).mark_line(point=True).encode(x=alt.X("t:Q", axis=alt.Axis(tickMinStep=1)), y=alt.Y("state", title=f"{s}₁"), color=alt.Color("start", title=None, sort=None, legend=alt.Legend(orient="top")), strokeDash=alt.StrokeDash("start", sort=None, legend=None)))  # fmt: skip
     with st.expander(t("Is a weight a number or a matrix?", "가중치는 숫자입니까, 행렬입니까?")):
         st.write(t("A matrix. For a state of 100 numbers and an input of 50, W_xu is 100 × 50 and W_xx is 100 × 100, drawn to scale:", "행렬입니다. 상태가 숫자 100개, 입력이 50개이면 W_xu는 100 × 50, W_xx는 100 × 100입니다. 비율대로 그리면 다음과 같습니다."))  # fmt: skip
-        boxes = pd.DataFrame([("x_t", 0, 6, 100), ("W_xu", 22, 50, 100), ("u_t", 82, 6, 50), ("W_xx", 112, 100, 100), ("x_t−1", 222, 6, 100), ("b", 246, 6, 100)], columns=["name", "x", "width", "height"]).eval("x2 = x + width\nmiddle = x + width / 2\ny = 0")  # fmt: skip
+        boxes = pd.DataFrame([("x_t", 0, 6, 100), ("W_xu", 22, 50, 100), ("u_t", 82, 6, 50), ("W_xx", 112, 100, 100), ("x_t−1", 222, 6, 100), ("b", 246, 6, 100)], columns=["name", "x", "width", "height"]).assign(x2=lambda f: f.x + f.width, middle=lambda f: f.x + f.width / 2, y=0)  # fmt: skip
         scale = alt.Scale(domain=[-8, 262])
         rectangles = alt.Chart(boxes, height=190).mark_rect(opacity=0.5, color=lessons.BLUE).encode(x=alt.X("x:Q", axis=None, scale=scale), x2="x2", y=alt.Y("y:Q", axis=None, scale=alt.Scale(domain=[-16, 104])), y2="height")  # fmt: skip
         signs = pd.DataFrame([(14, "="), (103, "+"), (239, "+")], columns=["x", "sign"])
