@@ -197,6 +197,8 @@ def split_rows(
         cuts = [np.searchsorted(times[order], times[order[min(int(end), len(order) - 1)]]) for end in ends]
         train, validation, test = np.split(order, cuts)
     elif groups is not None:
+        if (count := len(set(groups))) < 3:
+            raise UserError(f"{count} group{'s are' if count > 1 else ' is'} too few: no group may be in two parts.")
         rest, test = next(GroupShuffleSplit(1, test_size=TEST, random_state=seed).split(rows, groups=groups))
         inner = GroupShuffleSplit(1, test_size=VALIDATION / (TRAIN + VALIDATION), random_state=seed)
         train, validation = (rest[part] for part in next(inner.split(rest, groups=groups[rest])))

@@ -80,4 +80,12 @@ def check_input(raw: Any, specification: Any) -> None:
 
 
 def _wrong(value: Any, place: str, expected: str) -> str:
-    return f"{place or 'it'} is {reprlib.repr(value)}; expected {expected}"
+    return f"{place or 'it'} is {shown(value)}; expected {expected}"
+
+
+def shown(value: Any) -> str:
+    """A value in a message, cut short."""
+    try:
+        return reprlib.repr(value)
+    except ValueError:  # Python writes no whole number of more than 4,300 digits
+        return "a number of thousands of digits"

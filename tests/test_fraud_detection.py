@@ -13,10 +13,11 @@ from streamlit.testing.v1 import AppTest
 from common import cli, report, runs
 from common.errors import UserError
 from common.evaluation import score_table
+from common.inputs.tables import read_table
 from common.project import Project, optional
 from projects.fraud_detection.config import TOY, Config
-from projects.fraud_detection.data import load_data, two_classes
-from projects.fraud_detection.encoding import MAX_CATEGORIES, encode, encoded_width
+from projects.fraud_detection.data import labelled, load_data, two_classes
+from projects.fraud_detection.encoding import MAX_CATEGORIES, encode, encoded_width, times_of
 from projects.fraud_detection.evaluate import spending_rule
 from projects.fraud_detection.predict import score_file
 from tests.conftest import ROOT
@@ -99,10 +100,18 @@ def test_many_categories_are_bounded(table, tmp_path):
 
 @pytest.mark.parametrize(
     ("values", "positive"),
-    [((0, 1), 1), (("no", "yes"), "yes"), ((False, True), True), ((1.0, 0.0), 1.0), (("a", "b"), "b"), ((1, 2), 1)],
+    [
+        ((0, 1), 1),
+        (("no", "yes"), "yes"),
+        ((False, True), True),
+        ((1.0, 0.0), 1.0),
+        (("a", "b"), "b"),
+        ((1, 2), 2),
+        ((1, -1), -1),
+    ],
 )
 def test_the_positive_class(values, positive, tmp_path):
-    """1, true, yes, y, fraud; else the rarer."""
+    """1 beside 0, true, yes, y, fraud; else the rarer."""
     column = pd.Series([values[0]] * 3 + [values[1]] * 2, name="target")
     assert (two_classes(column, tmp_path) == (column == positive)).all()
 
@@ -120,7 +129,7 @@ BAD = {
     "no target named": (payments(), {}, "--target"),
     "text in a number column": (payments().astype({"payment": object}).replace({"payment": {payments()["payment"][3]: "12 €"}}), {"target": "fraud"}, r"row 5: payment is '12 €'"),
     "empty value": (payments().assign(payment=payments()["payment"].mask(payments().index == 6)), {"target": "fraud"}, "row 8: payment is empty"),
-    "infinity": (payments().assign(payment=payments()["payment"].mask(payments().index == 6, np.inf)), {"target": "fraud"}, "row 8: payment is inf"),
+    "infinity": (payments().assign(payment=payments()["payment"].mask(payments().index == 6, np.inf)), {"target": "fraud"}, "row 8: payment is 'inf'"),
     "empty category": (payments().assign(country=payments()["country"].mask(payments().index == 2)), {"target": "fraud"}, "row 4: country is empty"),
     "empty target": (payments().assign(fraud=payments()["fraud"].mask(payments().index == 2)), {"target": "fraud"}, "row 4: the target fraud is empty"),
     "one class": (payments().assign(fraud=0), {"target": "fraud"}, "one value only"),
@@ -130,6 +139,16 @@ BAD = {
     "header only": (payments().head(0), {"target": "fraud"}, "no rows"),
     "too few rows": (payments(4), {"target": "fraud"}, "rows"),
     "no feature": (payments()[["fraud"]], {"target": "fraud"}, "no column left"),
+    "two roles for a column": (payments(), {"target": "fraud", "group": "fraud"}, "must be different columns"),
+    "one card": (payments().assign(card=1), {"target": "fraud", "group": "card"}, "1 group is too few"),
+    "two cards": (payments().assign(card=payments().index % 2), {"target": "fraud", "group": "card"}, "2 groups are too few"),
+    "decimal commas": (payments().assign(payment=payments()["payment"].astype(str).str.replace(".", ",")), {"target": "fraud"}, r"row 2: payment is '\d+,\d+'; expected a number without"),
+    "thousands": (payments().assign(payment=payments()["payment"].map("1,{:06.2f}".format)), {"target": "fraud"}, "row 2: payment is '1,"),
+    "per cent": (payments().assign(payment=payments()["payment"].map("{} %".format)), {"target": "fraud"}, "row 2: payment is .* a per cent sign"),
+    "nearly numbers": (payments().assign(payment=payments()["payment"].astype(object).where(payments().index % 5 > 0, "NA")), {"target": "fraud"}, "row 2: payment is 'NA'; .* --categories payment"),
+    "unknown positive": (payments(), {"target": "fraud", "positive": "maybe"}, "--positive is 'maybe'; the target fraud is no or yes"),
+    "equally frequent": (payments().assign(fraud=["a", "b"] * 150), {"target": "fraud"}, "equally frequent .*--positive"),
+    "unknown categories": (payments(), {"target": "fraud", "categories": "country, bank"}, "no column 'bank'"),
     "time without a column": (payments(), {"target": "fraud", "split": "time"}, "--time COLUMN"),
 }  # fmt: skip
 
@@ -195,6 +214,171 @@ def test_scoring_a_file(predictor, tmp_path):
         assert bool(result["is_fraud"][0]) == single["is_fraud"]
 
 
+def coded(rows: int = 300, seed: int = 0) -> pd.DataFrame:
+    """`payments` as texts, with words and codes that look like something else."""
+    random = np.random.default_rng(seed)
+    return payments(rows, seed).assign(
+        mcc=random.choice(["0742", "5411", "0763", "A901"], rows, p=[0.5, 0.3, 0.19, 0.01]),
+        online=random.choice(["TRUE", "FALSE", "unknown"], rows),
+        country=random.choice(["NA", "None", "KR"], rows),
+    )
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    """A network that was trained for an epoch on `coded`."""
+    folder = tmp_path_factory.mktemp("own")
+    coded().to_csv(folder / "table.csv", index=False)
+    config = replace(TOY, epochs=1, target="fraud", group="card", time="when", split="stratified")
+    run = runs.start(Project(NAME), config, str(folder / "table.csv"), folder, folder)
+    Project(NAME).train(config, run)
+    return run
+
+
+def test_words_and_codes_are_categories(own):
+    columns = own.load().meta["columns"]
+    assert set(columns["country"]["categories"]) == {"NA", "None", "KR"}
+    assert {"0742", "0763"} < set(columns["mcc"]["categories"])
+    assert "TRUE" in columns["online"]["categories"] and "median" in columns["payment"]
+    log = (own.path / "log.txt").read_text()
+    assert "numbers: payment" in log and "categories: country, mcc, online" in log and "fraud: yes is the fraud" in log
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_row_has_the_same_score_alone_and_among_others(kind, own, table, tmp_path):
+    """And its cells are the same in the output. A raw transaction is scored as the row of a file."""
+    predictor, frame = own.load(), coded(200, seed=3).drop(columns=["card", "when"])
+    frame["mcc"] = frame["mcc"].replace("A901", "5411")
+    path = table(frame, f"all.{kind}")
+    score_file(predictor, path, tmp_path / "all_scored.csv")
+    together = pd.read_csv(tmp_path / "all_scored.csv", dtype=str, keep_default_na=False)
+    assert together[["mcc", "online", "country"]].equals(
+        frame[["mcc", "online", "country"]].astype(together["mcc"].dtype)
+    )
+    for row in range(0, 200, 40):
+        score_file(predictor, table(frame.iloc[[row]], f"one.{kind}"), tmp_path / "one_scored.csv")
+        (alone,) = pd.read_csv(tmp_path / "one_scored.csv", dtype=str)["fraud_probability"]
+        raw = predictor.predict(frame.iloc[row].to_dict())["fraud_probability"]
+        assert float(alone) == pytest.approx(float(together["fraud_probability"][row]), rel=1e-6) == raw
+
+
+def test_new_data_has_the_classes_of_the_run(own, table):
+    """Where frauds are the majority, too."""
+    frame = coded(100, seed=4)
+    frame["fraud"] = np.where(np.arange(100) < 70, "Yes", "no")
+    assert labelled(table(frame), own.load().meta).targets.tolist() == [1] * 70 + [0] * 30
+    with pytest.raises(UserError, match="row 2: the target fraud is '1'; expected no or yes"):
+        labelled(table(frame.assign(fraud=1)), own.load().meta)
+
+
+def test_an_answer_never_has_the_name_of_another_column(own, table, tmp_path):
+    """The target is called is_fraud, as in the README."""
+    frame = coded(20, seed=5).rename(columns={"fraud": "is_fraud"})
+    for kind in ("csv", "parquet"):
+        score_file(own.load(), table(frame), tmp_path / f"out.{kind}")
+        result = read_table(tmp_path / f"out.{kind}")
+        assert list(result) == [*frame, "fraud_probability", "is_fraud_2"]
+        assert result["is_fraud"].tolist() == frame["is_fraud"].tolist()
+    assert result["payment"].tolist() == frame["payment"].tolist(), "the run's numbers are numbers in Parquet"
+
+
+ODD_RAW = [None, [], "x", 3, {}, {"history": []}]
+
+
+def test_odd_raw_transactions_are_sentences_and_answers_are_finite(own, predictor):
+    for one in (own.load(), predictor):
+        example = one.examples[0]
+        for raw in ODD_RAW:
+            with pytest.raises(UserError):
+                one.predict(raw)
+        for name, column in one.meta["columns"].items():
+            values = [
+                [1],
+                {"a": 1},
+                None,
+                "",
+                b"1",
+                np.zeros(2),
+                "\ud800",
+                10**5000,
+                float("nan"),
+                float("inf"),
+                1e308,
+                "1e31",
+            ]
+            for value in values if "median" in column else values[:7]:
+                with pytest.raises(UserError, match=f"the transaction.*{name}"):
+                    one.predict(example | {name: value})
+            for value in (
+                -1e30,
+                1e30,
+                1e-320,
+                np.float32(2),
+                np.int64(3),
+                " 4 ",
+                True if "categories" in column else 5,
+            ):
+                answer = one.predict(example | {name: value})
+                assert np.isfinite([answer["fraud_probability"], *answer["moved_by"].values()]).all()
+
+
+@pytest.mark.parametrize("value", ["0742", "742"])
+def test_codes_may_be_named(value, table, tmp_path):
+    frame = payments().assign(mcc=[value, "5411", "6011"] * 100)
+    kinds = [
+        load(table(frame), tmp_path, target="fraud", **knobs).meta["columns"]["mcc"]
+        for knobs in ({}, {"categories": "mcc"})
+    ]
+    assert value in kinds[1]["categories"] and ("categories" in kinds[0]) == value.startswith("0")
+
+
+DATES = [
+    ("%d/%m/%Y %H:%M", True),
+    ("%m/%d/%Y %H:%M:%S", False),
+    ("%d.%m.%Y %H:%M", True),
+    ("%m-%d-%Y %H:%M", False),
+    ("%Y년 %m월 %d일 %H:%M", None),
+    ("%Y/%m/%d %H:%M", None),
+    ("%Y.%m.%d. %H:%M", None),
+    ("%d %b %Y %H:%M", None),
+    ("%Y-%m-%dT%H:%M:%S+00:00", None),
+]
+
+
+@pytest.mark.parametrize(("form", "first"), DATES)
+def test_a_column_of_dates_has_one_reading(form, first, table, tmp_path):
+    """As the same dates written 2024-01-31, and the run keeps it for files where it cannot be told."""
+    frame = payments(900)
+    frame["when"] = pd.date_range("2024-01-01", periods=900, freq="5h")
+    plain = load(table(frame), tmp_path, target="fraud", group="card", time="when")
+    written = load(
+        table(frame.assign(when=frame["when"].dt.strftime(form))), tmp_path, target="fraud", group="card", time="when"
+    )
+    assert written.train.cards["time"].tolist() == plain.train.cards["time"].tolist()
+    assert written.meta.get("day_first") == first
+    early = frame[frame["when"].dt.day <= 12].head(30)
+    path = table(early.assign(when=early["when"].dt.strftime(form)), "early.csv")
+    seconds = labelled(path, written.meta).cards["time"]
+    assert seconds.tolist() == labelled(table(early), written.meta).cards["time"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("dates", "message"),
+    [
+        (["03/04/2021", "05/06/2021"], "may have the day or the month first .'03/04/2021' in row 2"),
+        (["13/04/2021", "05/16/2021"], "day in two places .'13/04/2021' in row 2 and '05/16/2021' in row 3"),
+        (["01/02/21", "13/02/21"], "row 2: when is '01/02/21'"),
+        (["2021-01-01", "10:30"], "row 3: when is '10:30'"),
+        (["2021-01-01", "2021-13-05"], "row 3: when is '2021-13-05'"),
+        (["2021-01-01", "soon"], "row 3: when is 'soon'"),
+        (["2021-01-01", ""], "row 3: when is ''"),
+    ],
+)
+def test_dates_that_cannot_be_known_are_refused(dates, message, tmp_path):
+    with pytest.raises(UserError, match=message):
+        times_of(pd.Series(dates, name="when"), tmp_path)
+
+
 def test_a_failed_scoring_leaves_nothing(predictor, tmp_path, monkeypatch):
     """The mistake is in the second piece. The first has been written by then."""
     from common.inputs import tables
@@ -202,7 +386,7 @@ def test_a_failed_scoring_leaves_nothing(predictor, tmp_path, monkeypatch):
     rows = pd.DataFrame(predictor.examples * 4).astype({"TX_AMOUNT": object})
     rows.loc[20, "TX_AMOUNT"] = "$12"
     rows.to_csv(tmp_path / "in.csv", index=False)
-    monkeypatch.setattr(tables.read_chunks, "__defaults__", (10,))
+    monkeypatch.setattr(tables, "CHUNK_ROWS", 10)
     for name in ("out.csv", "out.parquet"):
         with pytest.raises(UserError, match=r"row 22: TX_AMOUNT is '\$12'"):
             score_file(predictor, tmp_path / "in.csv", tmp_path / name)

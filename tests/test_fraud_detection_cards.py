@@ -146,7 +146,6 @@ def test_a_history_changes_what_the_gru_says_and_a_file_is_scored_in_pieces(ense
     split = labelled(tmp_path / "table.csv", predictor.meta)
     whole = predictor.decode(predictor.score(split))["fraud_probability"]
     monkeypatch.setattr(tables, "CHUNK_ROWS", 70)
-    monkeypatch.setattr(tables.score_table_file, "__defaults__", (None, 70))
     score_file(predictor, tmp_path / "table.csv", tmp_path / "scored.csv")
     np.testing.assert_allclose(pd.read_csv(tmp_path / "scored.csv")["fraud_probability"], whole, rtol=1e-4)
     late = table(frame.iloc[::-1], "reversed.csv")

@@ -27,7 +27,7 @@ def small(monkeypatch):
     """A table of more than 500 rows is large. It is read in pieces of 200, and at most 100 rows are held out a part."""
     monkeypatch.setattr(data, "MAX_ROWS_IN_MEMORY", 500)
     monkeypatch.setattr(large, "MAX_HELD_OUT", 100)
-    monkeypatch.setattr(tables.read_chunks, "__defaults__", (200,))
+    monkeypatch.setattr(tables, "CHUNK_ROWS", 200)
     # Nothing is asked here of intervals, of the learned baselines and of the speed.
     monkeypatch.setattr(score_table, "__defaults__", (None, 20, 0))
     monkeypatch.setattr(evaluate, "baselines", lambda splits: {"spending_rule": evaluate.spending_rule(splits)})

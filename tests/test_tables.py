@@ -1,35 +1,155 @@
-"""Reading tables: every kind of bad file, Arrow beside pandas, pieces, and reading ahead."""
+"""Reading tables: cells stay what they are, files of every kind, both readers beside each other, bounds, and damage."""
+
+import csv
+import gzip
+import io
+import re
 
 import numpy as np
 import pandas as pd
 import pyarrow
+import pyarrow.parquet
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from common.errors import UserError
 from common.inputs import tables
 
-FILES = {
-    "empty file": (b"", "empty"),
-    "wrong encoding": ("betrag,klasse\nfünf,1\n".encode("utf-16"), "UTF-8"),
-    "wrong encoding late": (b"a,Class\n" + b"1,0\n" * 9000 + "é,1\n".encode("latin-1"), "UTF-8"),
-    "duplicate column": (b"a,a,Class\n1,2,0\n", "'a' more than once"),
-    "ragged": (b"a,Class\n1,0\n1,2,3,4\n", "line 3"),
-    "binary": (b"\x00\x01\x02\xff\xfe", "UTF-8"),
+WORDS = {"id": ["0742", "TRUE", "NA", "None"], "text": ["null", "nan", "n/a", "1e3"], "n": ["007.50", "-0", "", " 5"]}
+PLAIN = "id,text,n\n0742,null,007.50\nTRUE,nan,-0\nNA,n/a,\nNone,1e3, 5\n"
+
+
+def write(path, content):
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def cells(path, **options) -> dict[str, list[str]]:
+    return tables.read_table(path, **options).to_dict("list")
+
+
+def refused(path, message):
+    with pytest.raises(UserError, match=message) as raised:
+        tables.read_table(path)
+    assert "\n" not in str(raised.value)
+
+
+SAME = {  # other files that hold the table WORDS
+    "plain.csv": PLAIN,
+    "UPPER.TSV": PLAIN.replace(",", "\t"),
+    "tabs.txt": PLAIN.replace(",", "\t"),
+    "semicolons.csv": PLAIN.replace(",", ";"),
+    "bars.csv": PLAIN.replace(",", "|"),
+    "hint.csv": "sep=;\n" + PLAIN.replace(",", ";"),
+    "mark.csv": "\ufeff" + PLAIN,
+    "utf16.csv": PLAIN.encode("utf-16"),
+    "windows.csv": PLAIN.replace("\n", "\r\n"),
+    "packed.csv.gz": gzip.compress(PLAIN.encode()),
+    "quoted.csv": re.sub(r"[^,\n]+", r'"\g<0>"', PLAIN),
+    "commas at the end.csv": PLAIN.replace("\n", ",\n"),
+    "commas below the header.csv": PLAIN.replace("\n", ",\n").replace("n,\n", "n\n", 1),
+    "blanks in the header.csv": PLAIN.replace("id,text,n", " id , text, n", 1),
+    "blank lines at the end.csv": PLAIN + "\n  \n\n",
+    "no end.csv": PLAIN.rstrip("\n"),
 }
 
 
-@pytest.mark.parametrize("case", FILES)
-def test_bad_file(case, tmp_path):
-    content, message = FILES[case]
-    (tmp_path / "bad.csv").write_bytes(content)
-    with pytest.raises(UserError, match=message):
-        tables.read_table(tmp_path / "bad.csv")
+@pytest.mark.parametrize("name", SAME)
+def test_cells_are_what_the_file_says(name, tmp_path):
+    assert cells(write(tmp_path / name, SAME[name])) == WORDS
 
 
-def test_not_a_parquet_file(tmp_path):
-    (tmp_path / "bad.parquet").write_bytes(b"PAR?")
-    with pytest.raises(UserError, match="not a Parquet file"):
-        tables.read_table(tmp_path / "bad.parquet")
+def test_korean_windows_text_and_two_forms_of_hangul(tmp_path):
+    frame = tables.read_table(write(tmp_path / "a.csv", "금액,지역\n1,서울\n2,부산\n".encode("cp949")))
+    assert frame["지역"].tolist() == ["서울", "부산"]
+    decomposed = "\u1100\u1161"  # 가 in two characters, as macOS writes it
+    frame = tables.read_table(write(tmp_path / "b.csv", f"a,{decomposed}\n{decomposed},1\n가,2\n"))
+    assert list(frame) == ["a", "가"] and tables.as_categories(frame, "a", "b.csv").tolist() == ["가", "가"]
+
+
+OTHERS = {
+    "empty file": (b"", "is empty"),
+    "no data": (b"a,b\n", "a header but no rows"),
+    "latin-1 far down": (b"a,Class\n" + b"1,0\n" * 90_000 + "é,1\n".encode("latin-1"), "UTF-8"),
+    "latin-1": ("größe,Class\nü,1\nÄÖ,2\n".encode("latin-1"), "UTF-8"),
+    "repeated column": (b"a,a,Class\n1,2,0\n", "'a' more than once"),
+    "too many cells": (b"a,Class\n1,0\n1,2,3,4\n", "line 3: 4 cells, the last of them '4', but the header has 2"),
+    "too few cells": (b"a,Class\n1,0\n\n1\n", "line 4: 1 cell"),
+    "too few cells between": (b"a,b,Class\n1,0,1\n1,2\n1,2,3\n", "line 3: 2 cells"),
+    "NUL byte": (b"a,Class\n1,0\n1\x00,0\n", "line 3: there is a NUL byte.* UTF-8"),
+    "binary": (b"\x00\x01\x02\xff\xfe", "UTF-8"),
+    "open quotation": (b'a,b\n1,2\n"x,3\n4,5\n', "line 3: unexpected end.* doubled"),
+    "quotation inside": (b'a,b\n1,"x" y\n4,5\n', "line 2: .* doubled"),
+    "Excel": (b"PK\x03\x04" + bytes(40), "Excel workbook .*save the table as CSV"),
+    "old Excel": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(40), "old Excel workbook"),
+    "damaged gzip": (gzip.compress(b"a,b\n1,2\n" * 9999)[:50], "cannot be read"),
+    "damaged gzip inside": (gzip.compress(np.random.default_rng(0).bytes(999).hex().encode())[:99] + b"\x07" * 99, "."),
+    "long line": (b"a,b\n1,2\n" + b"x" * 3_000_000 + b",2\n", "line 3: the line has more than 1,048,576 characters"),
+    "long header": (b"x" * 3_000_000, "line 1: the line has more"),
+    "long quotation": (b'a,b\n1,"' + b"x\n" * 2_000_000 + b'"\n', "line 2: field larger"),
+    "many columns": (b"," * 40_000 + b"b\n", "40,001 columns; 1 to 10,000"),
+}
+
+
+@pytest.mark.parametrize("case", OTHERS)
+def test_a_file_that_is_not_read_says_why(case, tmp_path):
+    content, message = OTHERS[case]
+    refused(write(tmp_path / "bad.csv", content), message)
+
+
+def test_a_missing_file_and_a_folder_are_no_tables(tmp_path):
+    refused(tmp_path / "nowhere.csv", "cannot be read: .*No such file")
+    refused(tmp_path, "cannot be read: .*directory")
+
+
+def test_rows_are_those_of_the_file(tmp_path):
+    """A blank line is a row of empty cells. The hint of Excel moves all rows down."""
+    frame = tables.read_table(write(tmp_path / "a.csv", "a,b\n1,x\n\n3,y\n"))
+    assert frame["b"].tolist() == ["x", "", "y"]
+    with pytest.raises(UserError, match=r"row 3: b is empty"):
+        tables.as_categories(frame, "b", "a.csv")
+    frame = tables.read_table(write(tmp_path / "b.csv", "sep=;\na;b\n1;x\nz;y\n"))
+    with pytest.raises(UserError, match=r"row 4: a is 'z'"):
+        tables.check_numbers(frame, ["a"], "b.csv")
+    frame = tables.read_table(write(tmp_path / "one.csv", "text\nx\n\ny\n\n"))
+    assert frame["text"].tolist() == ["x", "", "y"]
+
+
+def test_a_quotation_mark_in_a_file_with_tabs_is_a_character(tmp_path):
+    rows = [f"text {row}\tpos" for row in range(400)]
+    for row in (3, 50, 120, 333):
+        rows[row] = '"' + rows[row]
+    rows[200] += ' "so" they said'
+    path = write(tmp_path / "a.tsv", "text\tlabel\n" + "\n".join(rows) + "\n")
+    frame = tables.read_table(path)
+    assert len(frame) == 400 and frame["text"][3] == '"text 3' and set(frame["label"][:200]) == {"pos"}
+
+
+CELL = st.text(st.characters(codec="utf-8", exclude_characters="\0\r\n", exclude_categories=["Cs"]), max_size=6)
+TABLE = st.integers(2, 4).flatmap(lambda width: st.lists(st.lists(CELL, min_size=width, max_size=width), min_size=1))
+
+
+@given(TABLE, st.booleans(), st.integers(1, 5))
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_is_written_is_read(tmp_path, rows, quoted, piece):
+    """By either reader, in pieces of any size."""
+    header = [f"c{number}" for number in range(len(rows[0]))]
+    text = io.StringIO()
+    csv.writer(text, quoting=csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL).writerows([header, *rows])
+    path = write(tmp_path / "a.csv", text.getvalue())
+    read = pd.concat(list(tables.read_chunks(path, piece)))
+    assert read.to_numpy().tolist() == rows and list(read.index) == list(range(len(rows)))
+
+
+@given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_bytes_are_a_table_or_a_sentence(tmp_path, content):
+    for head in (b"", b"a,b\n"):
+        try:
+            tables.read_table(write(tmp_path / "a.csv", head + content))
+        except UserError as error:
+            assert str(error)
 
 
 def numbers(rows: int = 5000) -> pd.DataFrame:
@@ -37,41 +157,75 @@ def numbers(rows: int = 5000) -> pd.DataFrame:
     return pd.DataFrame({"a": random.normal(size=rows), "b": random.integers(0, 9, rows), "c": random.random(rows)})
 
 
-def chunks(path, rows=700):
-    return list(tables.read_chunks(path, rows))
-
-
+@pytest.mark.parametrize("odd", ["", '"1"', "\n", "1,2,3,4\n"])
 @pytest.mark.parametrize("name", ["n.csv", "n.tsv"])
-def test_arrow_reads_what_pandas_reads(name, tmp_path, monkeypatch):
-    frame = numbers()
-    frame.loc[4000, "c"] = np.nan
-    frame.to_csv(tmp_path / name, index=False, sep="\t" if name.endswith("tsv") else ",")
-    slow = chunks(tmp_path / name)
-    monkeypatch.setattr(tables, "MIN_ARROW_BYTES", 0)
-    assert len(list(tables._number_chunks(tmp_path / name, ["a", "b", "c"], 700))) == 8
-    for ours, theirs in zip(chunks(tmp_path / name), slow, strict=True):
-        pd.testing.assert_frame_equal(ours, theirs, rtol=1e-15)
+def test_the_fast_reader_and_the_careful_one_agree(name, odd, tmp_path):
+    """The file is longer than Arrow's block. After something odd in the middle the careful one reads on."""
+    frame = pd.concat([numbers()] * 8, ignore_index=True)
+    text = frame.to_csv(index=False, sep="\t" if name.endswith("tsv") else ",")
+    at = text.index("\n", len(text) * 2 // 3) + 1
+    path = write(tmp_path / name, text[:at] + odd + text[at:])
+    layout = tables._layout(path)
+    careful = []
+    try:
+        for batch in tables._careful_batches(path, layout, 0):
+            careful.append(batch.to_pandas())
+    except UserError as error:
+        refused(path, re.escape(str(error)))
+        return
+    pieces = list(tables.read_chunks(path, 700))
+    assert {len(piece) for piece in pieces[:-1]} == {700}
+    pd.testing.assert_frame_equal(pd.concat(pieces), pd.concat(careful, ignore_index=True))
 
 
-@pytest.mark.parametrize("value", ["twelve", "1.5", "", "2024-01-01"])
-def test_where_arrow_meets_something_else_pandas_reads_on(value, tmp_path, monkeypatch):
-    frame = numbers().astype({"b": object})
-    frame.loc[3000, "b"] = value
-    frame.to_csv(tmp_path / "n.csv", index=False)
-    slow = chunks(tmp_path / "n.csv")
-    monkeypatch.setattr(tables, "MIN_ARROW_BYTES", 0)
-    for ours, theirs in zip(chunks(tmp_path / "n.csv"), slow, strict=True):
-        pd.testing.assert_frame_equal(ours, theirs, rtol=1e-15)
-    with (tmp_path / "n.csv").open("a") as file:
-        file.write("1,2,3,4\n")
-    with pytest.raises(UserError, match="line 5002"):
-        chunks(tmp_path / "n.csv")
+def test_only_odd_files_need_the_careful_reader(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "_careful_batches", None)
+    assert len(tables.read_table(write(tmp_path / "a.csv", numbers().to_csv(index=False)))) == 5000
+
+
+NUMBERS = {
+    "1": 1.0, " -2.5 ": -2.5, "+3": 3.0, "1e3": 1000.0, ".5": 0.5, "5.": 5.0, "0742": 742.0,
+    "": np.nan, "nan": np.nan, "1,5": np.nan, "1 000": np.nan, "0x10": np.nan, "1_0": np.nan, "TRUE": np.nan,
+    "٣": np.nan, "1e400": np.inf, "1e": np.nan, "--1": np.nan,
+}  # fmt: skip
+
+
+def test_what_a_number_is(tmp_path):
+    """Alone and beside others, as in Parquet."""
+    together = tables.to_numbers(pd.Series(list(NUMBERS), dtype=str))
+    np.testing.assert_array_equal(together, list(NUMBERS.values()))
+    for text, value in NUMBERS.items():
+        np.testing.assert_array_equal(tables.to_numbers(pd.Series([text], dtype=str)), [value])
+    assert tables.to_numbers(pd.Series([1, None], dtype="Int64")).tolist()[0] == 1.0
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_a_number_keeps_every_digit(value):
+    for text in ([repr(value)], [repr(value), " 1"]):
+        assert tables.to_numbers(pd.Series(text, dtype=str))[0] == value
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [("x", "is 'x'; expected a number"), ("", "is empty"), ("  ", "is empty"), ("1e31", r"is '1e31'.* up to 1e\+30")],
+)
+def test_a_value_that_is_no_number_is_named(value, message):
+    frame = pd.DataFrame({"a": ["1", "2", value]}, dtype=str)
+    with pytest.raises(UserError, match=f"f.csv, row 4: a {message}"):
+        tables.check_numbers(frame, ["a"], "f.csv")
+    with pytest.raises(UserError, match="row 3: a is inf"):
+        tables.check_numbers(pd.DataFrame({"a": [1.0, np.inf]}), ["a"], "f.parquet")
+
+
+def test_a_category_is_the_same_from_either_kind_of_file():
+    values = pd.DataFrame({"a": [742.0, 1.0], "b": ["742", " 1 "], "c": [742, 1]})
+    assert all(tables.as_categories(values, name, "f").tolist() == ["742", "1"] for name in values)
 
 
 def test_reading_ends_once_there_is_enough(tmp_path):
-    numbers().to_csv(tmp_path / "n.csv", index=False)
-    assert len(tables.read_table(tmp_path / "n.csv")) == 5000
-    assert len(tables.read_table(tmp_path / "n.csv", max_rows=5000)) == 5000
+    path = write(tmp_path / "n.csv", numbers().to_csv(index=False))
+    assert len(tables.read_table(path)) == 5000
+    assert len(tables.read_table(path, max_rows=5000)) == 5000
 
 
 def test_reading_ahead_changes_nothing_and_passes_a_mistake_on():
@@ -86,9 +240,164 @@ def test_reading_ahead_changes_nothing_and_passes_a_mistake_on():
     assert list(tables.ahead(iter("ab"))) == ["a", "b"] and not list(tables.ahead(iter("")))
 
 
+# Parquet
+
+
 def test_a_parquet_file_is_not_kept_in_memory(tmp_path):
     path = tmp_path / "n.parquet"
     numbers(200_000).to_parquet(path, index=False, row_group_size=5000)
     before = pyarrow.total_allocated_bytes()
     kept = max(pyarrow.total_allocated_bytes() - before for _ in tables.read_chunks(path, 5000))
     assert kept < path.stat().st_size / 4
+
+
+def test_a_parquet_file_is_known_by_its_content(tmp_path):
+    numbers(10).to_parquet(tmp_path / "x.PARQUET", index=False)
+    for name in ("x.PARQUET", "x.pq", "x.csv"):
+        (tmp_path / name).write_bytes((tmp_path / "x.PARQUET").read_bytes())
+        assert tables.read_table(tmp_path / name)["b"].dtype == "int64"
+    refused(write(tmp_path / "bad.parquet", b"PAR?"), "not a Parquet file")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[["x"], ["y", "z"]], [{"a": 1}, {"a": 2}], [b"x", b"y"]],
+    ids=["lists", "records", "bytes"],
+)
+def test_a_column_that_is_no_plain_value_is_named(values, tmp_path):
+    pyarrow.parquet.write_table(pyarrow.table({"a": [1, 2], "tags": values}), tmp_path / "a.parquet")
+    refused(tmp_path / "a.parquet", "the column tags holds")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_damaged_parquet_file_is_a_sentence(seed, tmp_path):
+    """A hundred files for each seed with some bytes changed, cut or doubled."""
+    random = np.random.default_rng(seed)
+    frame = numbers(300).assign(text=[f"text {row % 40} 가" for row in range(300)], when=pd.Timestamp("2024-01-01"))
+    whole = io.BytesIO()
+    frame.to_parquet(whole, index=False, row_group_size=100, compression=["snappy", "gzip", "zstd", None, "lz4"][seed])
+    for _ in range(100):
+        damaged = bytearray(whole.getvalue())
+        end = len(damaged) - 8 if random.random() < 0.5 else len(damaged)
+        for _ in range(random.integers(1, 20)):
+            damaged[random.integers(4, end)] = random.integers(256)
+        damaged = damaged[: len(damaged) // 2] if random.random() < 0.1 else damaged
+        try:
+            tables.read_table(write(tmp_path / "a.parquet", bytes(damaged)))
+        except UserError as error:
+            assert "a.parquet" in str(error)
+
+
+def test_an_encrypted_parquet_file_is_a_sentence(tmp_path):
+    refused(write(tmp_path / "a.parquet", b"PARE" + bytes(50) + b"\x20\0\0\0PARE"), "a.parquet")
+
+
+# A table with answers
+
+
+def answers(frame: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame({"answer": np.arange(len(frame)) / 2, "n": np.arange(len(frame)) > 1})
+
+
+def scored(source, target, **options) -> pd.DataFrame:
+    tables.score_table_file(source, target, answers, **options)
+    return tables.read_table(target)
+
+
+def test_cells_go_to_the_output_as_they_are(tmp_path, capsys):
+    source = write(tmp_path / "in.csv", PLAIN)
+    result = scored(source, tmp_path / "out.csv")
+    assert list(result) == ["id", "text", "n", "answer", "n_2"] and "n_2" in capsys.readouterr().err
+    assert result[list(WORDS)].to_dict("list") == WORDS
+    result = scored(tmp_path / "out.csv", tmp_path / "again.csv")
+    assert list(result) == ["id", "text", "n", "answer", "n_2", "answer_2", "n_3"]
+    result = scored(source, tmp_path / "out.parquet", chunk_rows=2)
+    assert result[list(WORDS)].to_dict("list") == WORDS and result["answer"].dtype == float
+
+
+def test_numbers_of_a_text_file_are_numbers_in_parquet(tmp_path):
+    source = write(tmp_path / "in.csv", "code,amount,note\n0742,1.50,\n007,-2,\n1,3,late\n")
+    result = scored(source, tmp_path / "out.parquet", chunk_rows=2, numbers=["amount"])
+    assert result["amount"].tolist() == [1.5, -2.0, 3.0] and result["code"].tolist() == ["0742", "007", "1"]
+    assert result["note"].tolist() == ["", "", "late"], "it is empty in the first piece"
+
+
+def test_a_parquet_file_keeps_its_kinds(tmp_path):
+    source = tmp_path / "in.parquet"
+    columns = {
+        "count": pyarrow.array([2**60 + 1, None], pyarrow.int64()),
+        "when": pyarrow.array([0, 1], pyarrow.timestamp("ms")),
+        "kind": pyarrow.array(["a", None]).dictionary_encode(),
+    }
+    pyarrow.parquet.write_table(pyarrow.table(columns), source)
+    scored(source, tmp_path / "out.parquet")
+    kept = pyarrow.parquet.read_table(tmp_path / "out.parquet")
+    assert kept["count"].to_pylist() == [2**60 + 1, None] and kept["when"].type == pyarrow.timestamp("ms")
+    assert kept["kind"].to_pylist() == ["a", None]
+    assert cells(tmp_path / "out.parquet")["n"] == [False, False]
+    assert scored(source, tmp_path / "out.csv")["count"].tolist() == [str(2**60 + 1), ""]
+
+
+FORMULAS = {"=1+1": "'=1+1", "+a": "'+a", "-a": "'-a", "@x": "'@x", "-12.5": "-12.5", "+3": "+3", "a=b": "a=b", "": ""}
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_formulas_are_quoted_where_that_is_asked(kind, tmp_path):
+    source = tmp_path / "in.csv"
+    pd.DataFrame({"=cell": list(FORMULAS), "k": 1}).to_csv(source, index=False)
+    assert scored(source, tmp_path / f"a.{kind}")["=cell"].tolist() == list(FORMULAS)
+    quoted = scored(source, tmp_path / f"b.{kind}", quote_formulas=True)
+    assert quoted["'=cell"].tolist() == list(FORMULAS.values())
+
+
+# What a page takes
+
+
+def upload(tmp_path, name, content) -> str:
+    """The sentence with which a page refuses a file."""
+    path = tmp_path / name
+    content(path) if callable(content) else write(path, content)
+    with pytest.raises(UserError) as raised:
+        tables.score_table_file(path, tmp_path / "out.csv", answers, max_rows=500)
+    return str(raised.value)
+
+
+def parquet(rows: int, **columns):
+    """A small file: each column has one value, which is written once."""
+
+    def make(path):
+        table = {
+            name: pyarrow.DictionaryArray.from_arrays(np.zeros(rows, "int32"), [value])
+            for name, value in columns.items()
+        }
+        pyarrow.parquet.write_table(pyarrow.table(table), path)
+
+    return make
+
+
+def test_an_upload_is_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "UPLOAD_CELLS", 2000)
+    assert "500 rows" in upload(tmp_path, "a.csv", "a,b\n" + "1,2\n" * 501)
+    assert "500 rows" in upload(tmp_path, "a.parquet", parquet(501, a="x"))
+    assert "2,000 cells" in upload(tmp_path, "b.csv", ",".join("abcde") + "\n" + "1,1,1,1,1\n" * 401)
+    assert "2,000 cells" in upload(tmp_path, "b.parquet", parquet(401, **dict.fromkeys("abcde", "x")))
+    assert "gzip" in upload(tmp_path, "c.csv", gzip.compress(b"a,b\n1,2\n"))
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_texts_of_a_parquet_file_are_measured_before_they_are_expanded(tmp_path, monkeypatch):
+    """A text of a million characters, 400 times: 400 MB from a file of some kilobytes."""
+    monkeypatch.setattr(tables, "UPLOAD_BYTES", 20_000_000)
+    monkeypatch.setattr(tables, "PIECE_BYTES", 5_000_000)
+    before = pyarrow.default_memory_pool().max_memory()
+    message = upload(tmp_path, "a.parquet", parquet(400, a="x" * 1_000_000))
+    assert "19 MB" in message and (tmp_path / "a.parquet").stat().st_size < 1_000_000
+    assert pyarrow.default_memory_pool().max_memory() < max(before, 100_000_000)
+
+
+def test_a_wide_table_comes_in_smaller_pieces(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "PIECE_CELLS", 100)
+    path = write(tmp_path / "a.csv", ",".join(f"c{i}" for i in range(30)) + "\n" + ",".join("1" * 30) + "\n" * 1)
+    assert [len(piece) for piece in tables.read_chunks(path)] == [1]
+    path.write_text(path.read_text() + (",".join("1" * 30) + "\n") * 9)
+    assert [len(piece) for piece in tables.read_chunks(path)] == [3, 3, 3, 1]

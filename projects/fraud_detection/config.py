@@ -16,6 +16,8 @@ class Config:
     customers: Annotated[int, Bounds(min=20, max=20_000)] = 5000  # number of generated customers (builtin only)
     start: str | None = "2018-08-15"  # first of the seven days of training (handbook only)
     target: str | None = None  # your own file: the column to predict (two values)
+    positive: str | None = None  # your own file: the target's value that is the fraud; without it the rarer one
+    categories: str | None = None  # your own file: columns whose numbers are codes, as mcc,branch
     time: str | None = None  # your own file: the column of the time; training is on the past, the test on the future
     group: str | None = None  # your own file: the column of the card or customer; its rows stay in one split
     weight: str | None = None  # your own file: the column that says how many real cases a row stands for

@@ -1,7 +1,9 @@
 """The generated transactions, or a file of the user's own, as train, validation and test."""
 
 import hashlib
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,10 +11,19 @@ import pandas as pd
 from common.data import Source, Splits, split_rows
 from common.errors import UserError
 from common.files import file_sha256
-from common.inputs.tables import as_categories, check_columns, check_numbers, read_header, read_table
+from common.inputs.tables import (
+    as_categories,
+    cell_text,
+    check_columns,
+    check_numbers,
+    is_empty,
+    read_header,
+    read_table,
+    to_numbers,
+)
 from common.project import optional
 from projects.fraud_detection.config import Config
-from projects.fraud_detection.encoding import Transactions, cards_of, checked, fit_encoding, times_of
+from projects.fraud_detection.encoding import Transactions, cards_of, checked, fit_encoding, is_day_first, times_of
 from projects.fraud_detection.simulate import FEATURES
 
 MAX_ROWS_IN_MEMORY = 1_000_000  # a table with more rows is read in pieces, see large.py
@@ -21,9 +32,13 @@ ULB_COLUMNS = ["Time", *(f"V{i}" for i in range(1, 29)), "Amount", "Class"]
 CARD, TERMINAL, TIME, FRAUD, SCENARIO = "CUSTOMER_ID", "TERMINAL_ID", "TX_DATETIME", "TX_FRAUD", "TX_FRAUD_SCENARIO"
 HANDBOOK_COLUMNS = [CARD, TERMINAL, TIME, FRAUD, *FEATURES]
 WEEK = 7  # days
-MIN_NUMBERS = 0.95  # a column with at least this fraction of numbers is a column of numbers
-SIGN = r"(?:[$€£¥₩₹원]|USD|EUR|GBP|JPY|KRW|CNY|CHF|INR)"
-CURRENCY = rf"\s*(?:-?{SIGN}\s?-?[\d.,' ]*\d|-?[\d.,' ]*\d\s?{SIGN})\s*"  # € 12.50, 12,50 EUR
+MIN_NUMBERS = 0.5  # a column with at least this fraction of numbers is a column of numbers
+PAIRS = {"1": "0", "true": "false", "yes": "no", "y": "n"}  # positive values, and the negative ones that they go with
+SIGN = r"(?:[$€£¥₩₹원%]|USD|EUR|GBP|JPY|KRW|CNY|CHF|INR)"
+# € 12.50, 12,50 EUR, 1,234.50, 1 234,50: texts that are meant as numbers
+AMOUNT = rf"-?(?:{SIGN} ?)?-?(?:\d+(?:[.,]\d+)?|\d{{1,3}}(?:[., ']\d{{3}})+(?:[.,]\d+)?)(?: ?{SIGN})?"
+MAX_AMOUNT = 40  # characters of such a text
+CODE = r"0\d+"  # 0742: a number would lose the zero, so it is a code
 
 
 def load_data(config: Config, data: str, data_dir: Path) -> Splits:
@@ -43,8 +58,11 @@ def load_data(config: Config, data: str, data_dir: Path) -> Splits:
         raise UserError(f"Which column of {path} is to be predicted? Say --target COLUMN; it has: {', '.join(header)}.")
     roles = {"target": config.target, "card": config.group, "time": config.time, "weight": config.weight}
     roles = {role: column for role, column in roles.items() if column}
+    if len(set(roles.values())) < len(roles):
+        shown = ", ".join(f"{role} {column}" for role, column in roles.items())
+        raise UserError(f"Target, card (--group), time and weight must be different columns; given are: {shown}.")
     frame = read_table(path, MAX_ROWS_IN_MEMORY)
-    check_columns(frame, list(roles.values()), path)
+    check_columns(frame, [*roles.values(), *codes(config)], path)
     if len(frame) > MAX_ROWS_IN_MEMORY:
         large = optional("projects.fraud_detection.large", f"A table of more than {MAX_ROWS_IN_MEMORY:,} rows")
         return large.load_data(config, path, frame, roles, data_dir)
@@ -81,40 +99,45 @@ def handbook_splits(frame: pd.DataFrame, rows: list[np.ndarray], source: Source)
     if SCENARIO in frame:
         cards["scenario"] = frame[SCENARIO]
     table = Transactions(frame[list(FEATURES)], frame[FRAUD].to_numpy(), units=frame[TERMINAL].to_numpy(), cards=cards)
-    return as_splits(table, rows, {"target": FRAUD, "card": CARD, "time": TIME}, source)
+    return as_splits(table, rows, {"target": FRAUD, "classes": ["0", "1"], "card": CARD, "time": TIME}, source)
 
 
 def _own(config: Config, path: Path, frame: pd.DataFrame, roles: dict[str, str]) -> Splits:
     """A table of the user's own with a target of two values."""
-    repeats = len(frame) - len(frame := frame.drop_duplicates())  # the index keeps the row numbers of the file
-    targets = two_classes(frame[roles["target"]], path)
+    if len(frame.columns) == len(roles):
+        raise UserError(f"{path} has no column left to predict from.")
+    columns = list(roles.values())
+    features = infer_kinds(frame.drop(columns=columns), path, codes(config))
+    repeated = features.join(frame[columns]).duplicated()
+    frame, features = frame[~repeated], features[~repeated]  # the index keeps the row numbers of the file
+    classes = class_labels(frame[roles["target"]], path, config.positive)
+    targets = as_targets(frame[roles["target"]], classes, path)
     weights = row_weights(frame, roles, path)
     groups = as_categories(frame, roles["card"], path).to_numpy() if "card" in roles else None
-    times = times_of(frame[roles["time"]], path) if "time" in roles else None
+    known = {**roles, "classes": list(classes), **dates_of(frame, roles, path)}
+    times = times_of(frame[roles["time"]], path, known.get("day_first")) if "time" in roles else None
     if config.split == "time" and times is None:
         raise UserError("--split time needs --time COLUMN for your own file.")
-    features = frame.drop(columns=list(roles.values()))
-    if features.empty:
-        raise UserError(f"{path} has no column left to predict from.")
     cards = None if groups is None or times is None else pd.DataFrame({"card": groups, "time": times})
     source = Source(
         name=path.name,
-        source=f"{path.name}: {len(frame):,} rows, {int(targets.sum()):,} positive; {repeats} exact repeats removed.",
+        source=f"{path.name}: {len(frame):,} rows, {int(targets.sum()):,} positive; {repeated.sum()} exact repeats "
+        "removed.",
         sha256=file_sha256(path),
         unit=config.group or "row",
         weighted=bool(config.weight),
     )
-    table = Transactions(infer_kinds(features, path), targets, weights, groups, cards)
+    table = Transactions(features, targets, weights, groups, cards)
     times = times if config.split in ("auto", "time") else None
     groups = groups if config.split == "auto" and times is None else None
-    return as_splits(table, split_rows(targets, times=times, groups=groups, seed=config.seed), roles, source)
+    return as_splits(table, split_rows(targets, times=times, groups=groups, seed=config.seed), known, source)
 
 
-def as_splits(table: Transactions, rows, roles: dict[str, str], source: Source) -> Splits:
-    """The three parts of a table, and `meta` fitted on the first. rows: the row numbers of the parts."""
+def as_splits(table: Transactions, rows, known: dict[str, Any], source: Source) -> Splits:
+    """The three parts of a table, and `meta` fitted on the first. rows: row numbers of each. known: `fit_encoding`."""
     parts = [table.part(numbers) for numbers in rows]
     check_classes(parts, source.name)
-    return Splits(*parts, fit_encoding(parts[0].inputs, roles), source)
+    return Splits(*parts, fit_encoding(parts[0].inputs, known), source)
 
 
 def check_classes(parts: list[Transactions], name: str) -> None:
@@ -127,12 +150,14 @@ def check_classes(parts: list[Transactions], name: str) -> None:
 def labelled(path: Path, meta: dict) -> Transactions:
     """New labelled data for a finished run: the run's feature columns, its target, and the columns with another role.
 
+    Which value of the target is the fraud, and how dates are read, is what the run has learnt from.
+
     A run that was trained with a weight needs that column here too. Cards and times are needed where the network reads
     them.
     """
     frame = read_table(path)
     check_columns(frame, [meta["target"], *([meta["weight"]] if "weight" in meta else [])], path)
-    targets = two_classes(frame[meta["target"]], path)
+    targets = as_targets(frame[meta["target"]], meta["classes"], path)
     weights = row_weights(frame, meta, path)
     cards = cards_of(frame, meta, path) if {meta.get("card"), meta.get("time")} <= set(frame) else None
     units = as_categories(frame, meta["card"], path).to_numpy() if meta.get("card") in frame else None
@@ -142,71 +167,102 @@ def labelled(path: Path, meta: dict) -> Transactions:
 # Columns
 
 
-def infer_kinds(features: pd.DataFrame, path: Path) -> pd.DataFrame:
+def codes(config: Config) -> list[str]:
+    """The columns that `config.categories` names."""
+    return [name.strip() for name in (config.categories or "").split(",") if name.strip()]
+
+
+def dates_of(frame: pd.DataFrame, roles: dict[str, str], path: Path) -> dict[str, bool]:
+    """{"day_first": …} where the column of the time has dates such as 03/04/2021, else {}."""
+    first = is_day_first(frame[roles["time"]], path) if "time" in roles else None
+    return {} if first is None else {"day_first": first}
+
+
+def infer_kinds(features: pd.DataFrame, path: Path, categories: Collection[str] = ()) -> pd.DataFrame:
     """The columns as numbers (float) or categories (text).
 
-    A column in which at least 95 % of the values are numbers is a column of numbers, and its other values are mistakes.
-    Any other column is categorical. Raises UserError for a mistake, an empty value, or an amount with a currency sign.
+    A column in which at least half of the values are meant as numbers is a column of numbers, and its other values are
+    mistakes. Any other column is categorical. So is one with codes such as 0742, and those that `categories` names.
+    Raises UserError for a mistake, an empty value, or an amount with a currency sign or commas.
     """
     columns = {}
     for name in features:
         values = features[name]
-        numbers = pd.to_numeric(values, errors="coerce")
-        text = values[numbers.isna() & values.notna()].astype(str)
-        signed = text[text.str.fullmatch(CURRENCY)]
-        if len(signed) and numbers.notna().sum() + len(signed) >= MIN_NUMBERS * len(values):
-            row = signed.index[0]
-            raise UserError(
-                f"{path}, row {row + 2}: {name} is {signed[row]!r}; expected a number without a currency sign."
-            )
-        if numbers.notna().mean() >= MIN_NUMBERS or pd.api.types.is_numeric_dtype(values):
-            check_numbers(features, [name], path)
-            columns[name] = numbers.astype(float)
-        else:
+        numbers = to_numbers(values)
+        typed = pd.api.types.is_numeric_dtype(values)
+        text = values[np.isnan(numbers) & ~is_empty(values)].astype(str).str.strip()
+        amounts = text[(text.str.len() <= MAX_AMOUNT) & text.str.fullmatch(AMOUNT)]
+        filled = max(1, (~is_empty(values)).sum())
+        code = name in categories or pd.api.types.is_bool_dtype(values)
+        code = code or (not typed and values.astype(str).str.fullmatch(CODE).any())
+        if code or not (typed or (~np.isnan(numbers)).sum() + len(amounts) >= MIN_NUMBERS * filled):
             columns[name] = as_categories(features, name, path)
+        elif len(amounts):
+            row = amounts.index[0]
+            raise UserError(
+                f"{path}, row {row + 2}: {name} is {values[row]!r}; expected a number without a currency sign, a per "
+                "cent sign and commas, such as 1234.5."
+            )
+        else:
+            hint = ", or --categories {column} where its values are codes"
+            columns[name] = check_numbers(features, [name], path, hint)[name]
     return pd.DataFrame(columns, index=features.index)
 
 
 def two_classes(values: pd.Series, path: Path) -> np.ndarray:
-    """Targets as 0 and 1. The positive value is 1, true, yes, y or fraud; where none of them occurs, the rarer one."""
+    """Targets as 0 and 1, by the labels that `class_labels` finds."""
     return as_targets(values, class_labels(values, path), path)
 
 
-def class_labels(values: pd.Series, path: Path) -> tuple[str, str]:
-    """The (negative, positive) value of a target, as text."""
-    empty = np.flatnonzero(values.isna())
+def class_labels(values: pd.Series, path: Path, positive: str | None = None) -> tuple[str, str]:
+    """The (negative, positive) value of a target, as text in small letters.
+
+    The positive one is `positive`; else 1 beside 0, true beside false, yes beside no, or fraud; else the rarer one.
+    """
+    empty = np.flatnonzero(is_empty(values))
     if len(empty):
         raise UserError(f"{path}, row {int(values.index[empty[0]]) + 2}: the target {values.name} is empty.")
     counts = _as_text(values).value_counts()
     if len(counts) != 2:
         content = f"one value only ({counts.index[0]})" if len(counts) == 1 else f"{len(counts)} different values"
         raise UserError(f"{path}: the target {values.name} has {content}; expected two classes.")
-    positive = next((name for name in ("1", "true", "yes", "y", "fraud") if name in counts), counts.index[-1])
-    return next(name for name in counts.index if name != positive), positive
+    known = [name for name in counts.index if name == "fraud" or PAIRS.get(name) in counts.index]
+    if positive is not None:
+        known = [name for name in counts.index if name == _label(positive)]
+        if not known:
+            raise UserError(f"--positive is {positive!r}; the target {values.name} is {' or '.join(counts.index)}.")
+    if not known and counts.iloc[0] == counts.iloc[1]:
+        raise UserError(
+            f"{path}: {' and '.join(counts.index)} are equally frequent in {values.name}; say by --positive VALUE "
+            "which one is the fraud."
+        )
+    chosen = known[0] if known else counts.index[1]
+    return next(name for name in counts.index if name != chosen), chosen
 
 
-def as_targets(values: pd.Series, labels: tuple[str, str], path: Path) -> np.ndarray:
+def as_targets(values: pd.Series, labels: Sequence[str], path: Path) -> np.ndarray:
     """0 for the first and 1 for the second of the labels."""
     text = _as_text(values)
-    other = np.flatnonzero(~text.isin(labels) | values.isna())
+    other = np.flatnonzero(~text.isin(labels))
     if len(other):
-        row, value = int(values.index[other[0]]) + 2, text.iloc[other[0]]
+        row, value = int(values.index[other[0]]) + 2, values.iloc[other[0]]
         raise UserError(f"{path}, row {row}: the target {values.name} is {value!r}; expected {' or '.join(labels)}.")
     return (text == labels[1]).to_numpy(int)
 
 
 def _as_text(values: pd.Series) -> pd.Series:
-    if pd.api.types.is_integer_dtype(values):  # the usual case of a large table, answered fast
-        return values.map({value: str(value) for value in values.unique()})
-    return values.astype(str).str.strip().str.lower().str.removesuffix(".0")
+    return values.map({value: _label(value) for value in values.unique()}).astype(object)
+
+
+def _label(value: Any) -> str:
+    return cell_text(value).lower().removesuffix(".0")
 
 
 def row_weights(frame: pd.DataFrame, roles: dict, path: Path) -> np.ndarray:
     """How many real cases each row stands for: the column with the role "weight", above 0; without it 1."""
     if "weight" not in roles:
         return np.ones(len(frame))
-    check_numbers(frame, [roles["weight"]], path)
-    weights = frame[roles["weight"]].to_numpy(float)
+    weights = check_numbers(frame, [roles["weight"]], path)[roles["weight"]].to_numpy(float)
     if (weights <= 0).any():
         row = int(frame.index[np.argmax(weights <= 0)]) + 2
         raise UserError(f"{path}, row {row}: the weight must be greater than 0.")

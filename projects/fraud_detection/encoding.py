@@ -10,13 +10,17 @@ import pandas as pd
 
 from common.data import Split
 from common.errors import UserError
-from common.inputs.tables import as_categories, check_columns, check_numbers
+from common.inputs.tables import LARGEST, as_categories, check_columns, check_numbers, to_numbers
 from common.saved import unlike
-from common.schema import Between, check_input
+from common.schema import Between, check_input, mismatch, shown
 from projects.fraud_detection.cards import SECONDS_PER_HOUR, has_relations, histories, relations
 
 MAX_CATEGORIES = 50  # values of a categorical column that are told apart; rarer ones are encoded as zeros
 LIMIT = 5.0  # a scaled number is clipped at this distance from the median; its logarithm is not
+MAX_STEPS = 1000  # of a raw transaction's history
+TINY = 1e-30  # a scale below it is that of a column without spread
+DATE = r"^(\d{1,2})[./-](\d{1,2})[./-](\d{4})(?!\d)"  # 03/04/2021: the day or the month first
+YEAR_FIRST = r"^(\d{4}) ?[년./-] ?(\d{1,2}) ?[월./-] ?(\d{1,2})(?!\d) ?일?"
 ROWS_AT_ONCE = 512  # rows encoded at once: their numbers fit the processor's cache
 
 
@@ -60,6 +64,8 @@ FACTOR = Between(1e-38, 1e38)
 CELL = (Between(-1e30, 1e30), str, bool, None)  # a value of a raw transaction
 META = {
     **dict.fromkeys(("target", "card?", "time?", "weight?"), str),
+    "classes": [str],  # the two values of the target: normal, fraud
+    "day_first?": bool,  # where the dates of training are like 03/04/2021
     "streamed?": bool,
     "columns": {str: ({"median": float, "scale": FACTOR}, {"categories": [str]})},
     "relations?": {str: {"mean": float, "scale": FACTOR}},
@@ -71,8 +77,8 @@ META = {
 
 def disagreement(meta: dict[str, Any], networks: dict[str, Any]) -> str:
     """How the content of meta.json does not fit itself or the networks, in a few words; empty where it does."""
-    if len(meta.get("calibration", "ab")) != 2 or not meta["examples"]:
-        return "calibration has other than two numbers, or there is no example"
+    if len(meta.get("calibration", "ab")) != 2 or len(meta["classes"]) != 2 or not meta["examples"]:
+        return "calibration or classes has other than two values, or there is no example"
     if "relations" in meta:
         numbers = pd.DataFrame([{name: 0.0 for name, column in meta["columns"].items() if "median" in column}])
         if not has_relations(numbers) or set(relations(numbers)) != set(meta["relations"]):
@@ -87,12 +93,13 @@ def disagreement(meta: dict[str, Any], networks: dict[str, Any]) -> str:
 # From training rows to `meta`
 
 
-def fit_encoding(train: pd.DataFrame, roles: dict[str, str]) -> dict[str, Any]:
-    """`meta` of a run: the roles of columns, and what encoding needs to know of the others, from training rows alone.
+def fit_encoding(train: pd.DataFrame, known: dict[str, Any]) -> dict[str, Any]:
+    """`meta` of a run: what is known of the raw table, and what encoding needs to know of its training rows.
 
-    roles: {"target", and perhaps "card", "time", "weight"}: the names of columns in the raw table.
+    known: the names of columns, "target" and perhaps "card", "time", "weight"; "classes", the target's two values,
+    normal and fraud; and perhaps "day_first", how dates are read.
     """
-    meta: dict[str, Any] = {**roles, "columns": describe(train)}
+    meta: dict[str, Any] = {**known, "columns": describe(train)}
     if has_relations(train):
         meta["relations"] = {
             name: {"mean": float(values.mean()), "scale": float(values.std() or 1.0)}
@@ -113,11 +120,26 @@ def describe(train: pd.DataFrame) -> dict[str, dict]:
             low, median, high = np.percentile(values.to_numpy(float), [25, 50, 75])
             # 1.349 is the interquartile range of the standard normal distribution. A column that is mostly one value
             # has a range of 0; then the scale is its standard deviation.
-            scale = (high - low) / 1.349 or values.std() or 1.0
+            scale = next((scale for scale in ((high - low) / 1.349, values.std()) if scale > TINY), 1.0)
             columns[name] = {"median": float(median), "scale": float(scale)}
         else:
             columns[name] = {"categories": values.value_counts().index[:MAX_CATEGORIES].tolist()}
     return columns
+
+
+def taken_for(meta: dict[str, Any]) -> str:
+    """What the target and each column have been taken for, as lines for the log."""
+    columns = meta["columns"].items()
+    numbers = [name for name, column in columns if "median" in column]
+    categories = [name for name, column in columns if "categories" in column]
+    dates = {True: ", its dates with the day first", False: ", its dates with the month first", None: ""}
+    lines = [
+        "{target}: {classes[1]} is the fraud (1), {classes[0]} is normal (0)".format(**meta),
+        f"time: {meta['time']}{dates[meta.get('day_first')]}" if "time" in meta else "",
+        f"numbers: {', '.join(numbers)}" if numbers else "",
+        f"categories: {', '.join(categories)}" if categories else "",
+    ]
+    return "\n".join(filter(None, lines))
 
 
 # From raw rows to the network's input
@@ -148,6 +170,7 @@ def encode(frame: pd.DataFrame, meta: dict[str, Any], limit: float = LIMIT) -> n
         for begin in range(0, len(table), ROWS_AT_ONCE):
             rows = slice(begin, begin + ROWS_AT_ONCE)
             ratio = np.subtract(table[rows], median, order="C").astype("float32") / scale
+            np.clip(ratio, -LARGEST, LARGEST, out=ratio)  # a new value may be tiny scales away: its log stays finite
             encoded[rows, places] = np.clip(ratio, -limit, limit)
             encoded[rows, places + 1] = np.copysign(np.log1p(np.abs(ratio)), ratio)
     if "relations" in meta:
@@ -205,34 +228,39 @@ def checked(frame: pd.DataFrame, meta: dict[str, Any], path: Path | str) -> pd.D
     """The feature columns alone, each of its kind. Raises UserError for a missing value or one of another kind."""
     check_columns(frame, list(meta["columns"]), path)
     features = frame[list(meta["columns"])]
-    numbers = all(
-        "median" in column and isinstance(kind, np.dtype) and kind.kind in "fiu"
-        for column, kind in zip(meta["columns"].values(), features.dtypes, strict=True)
-    )
-    if numbers and np.isfinite(features.to_numpy()).all():
-        return features  # the usual case of a large file, answered fast
-    columns = {}
-    for name, column in meta["columns"].items():
-        if "categories" in column:
-            columns[name] = as_categories(frame, name, path)
-        else:
-            check_numbers(frame, [name], path)
-            columns[name] = pd.to_numeric(frame[name]).astype(float)
+    numbers = [name for name, column in meta["columns"].items() if "median" in column]
+    typed = all(isinstance(kind, np.dtype) and kind.kind in "fiu" for kind in features.dtypes)
+    if typed and len(numbers) == features.shape[1] and (np.abs(features.to_numpy()) <= LARGEST).all():
+        return features.astype(float)  # the usual case of a large Parquet file, answered fast
+    values = check_numbers(frame, numbers, path)
+    columns = {name: values[name] if name in values else as_categories(frame, name, path) for name in features}
     return pd.DataFrame(columns)
 
 
 def cards_of(frame: pd.DataFrame, meta: dict[str, Any], path: Path | str) -> pd.DataFrame:
     """Columns `card` and `time` (seconds) of raw rows, for a run that knows which columns they are."""
     check_columns(frame, [meta["card"], meta["time"]], path)
-    return pd.DataFrame({"card": as_categories(frame, meta["card"], path), "time": times_of(frame[meta["time"]], path)})
+    times = times_of(frame[meta["time"]], path, meta.get("day_first"))
+    return pd.DataFrame({"card": as_categories(frame, meta["card"], path), "time": times})
 
 
-def times_of(values: pd.Series, path: Path | str) -> np.ndarray:
-    """Seconds (rows,) float64. Numbers stay as they are; other values must be dates, and not in the future."""
-    if pd.api.types.is_numeric_dtype(values):
+def times_of(values: pd.Series, path: Path | str, day_first: bool | None = None) -> np.ndarray:
+    """Seconds (rows,) float64. Numbers stay as they are; other values must be dates, and not in the future.
+
+    day_first: how dates such as 03/04/2021 are read; None: as `is_day_first` tells. A date needs a year of four digits.
+    """
+    numbers = to_numbers(values)
+    if pd.api.types.is_numeric_dtype(values) or not np.isnan(numbers).any():
         check_numbers(values.to_frame(), [values.name], path)
-        return values.to_numpy(float)
-    times = pd.to_datetime(values, errors="coerce", format="mixed", utc=True)
+        return numbers
+    times = pd.to_datetime(values, errors="coerce", format="ISO8601", utc=True)
+    if times.isna().any():
+        text = values.astype(str).str.strip().str.replace(YEAR_FIRST, r"\1-\2-\3", regex=True)
+        first = is_day_first(values, path) if day_first is None else day_first
+        text = text.str.replace(DATE, r"\3-\2-\1" if first else r"\3-\1-\2", regex=True)
+        # pandas would take the time of today for a missing date, and the other order for a month of 13.
+        wrong = text.str.match(r"\d{4}-(?:1[3-9]|[2-9]\d)-") | ~text.str.contains(r"\d{4}", regex=True)
+        times = pd.to_datetime(text.mask(wrong), errors="coerce", format="mixed", utc=True)
     if times.isna().any():
         row = times.index[np.argmax(times.isna())]
         raise UserError(f"{path}, row {row + 2}: {values.name} is {values[row]!r}; expected a date or a number.")
@@ -243,7 +271,26 @@ def times_of(values: pd.Series, path: Path | str) -> np.ndarray:
     return ((times - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)).to_numpy(float)
 
 
-def transaction(raw: dict[str, Any], meta: dict[str, Any], with_history: bool) -> Transactions:
+def is_day_first(values: pd.Series, path: Path | str) -> bool | None:
+    """Whether the dates of a column, such as 03/04/2021, have the day first; None where it has none of that form.
+
+    A number above 12 tells, and it tells for the whole column. Raises UserError where it cannot be known.
+    """
+    if pd.api.types.is_numeric_dtype(values) or pd.api.types.is_datetime64_any_dtype(values):
+        return None
+    parts = values.astype(str).str.strip().str.extract(DATE).dropna()
+    if parts.empty:
+        return None
+    days = [parts.index[parts[place].astype(int) > 12] for place in (0, 1)]  # rows in which this number is a day
+    if bool(len(days[0])) == bool(len(days[1])):
+        rows = [days[0][0], days[1][0]] if len(days[0]) else [parts.index[0]]
+        shown = " and ".join(f"{values[row]!r} in row {row + 2}" for row in rows)
+        why = "have the day in two places" if len(days[0]) else "may have the day or the month first"
+        raise UserError(f"{path}: the dates of {values.name} {why} ({shown}); write them as 2021-12-31.")
+    return bool(len(days[0]))
+
+
+def transaction(raw: Any, meta: dict[str, Any], with_history: bool) -> Transactions:
     """One raw transaction, and what its card did before where that is asked, as a part of one row.
 
     raw: {column: value, "history": [{"hours_before": 2.5, column: value, …}, …]}. The history may be left out. Raises
@@ -251,26 +298,31 @@ def transaction(raw: dict[str, Any], meta: dict[str, Any], with_history: bool) -
     """
     check_input(raw, {"history?": [{str: object}]})
     past = raw.get("history", []) if with_history else []
+    if len(past) > MAX_STEPS:
+        raise UserError(f"The history has {len(past):,} transactions; at most {MAX_STEPS:,} are taken.")
     names = [*(f"transaction {number} of the history" for number in range(1, len(past) + 1)), "the transaction"]
-    frame = pd.concat(
-        [_single(step, meta, name) for step, name in zip([*past, raw], names, strict=True)], ignore_index=True
-    )
-    given = [*(step.get("hours_before") for step in past), 0.0]
-    hours = pd.to_numeric(pd.Series(given, dtype=object), errors="coerce").to_numpy(float)
-    if (wrong := np.flatnonzero(~(np.isfinite(hours) & (hours >= 0)))).size:
-        raise UserError(
-            f"{names[wrong[0]]}: hours_before is {given[wrong[0]]!r}; expected a number that is not negative."
-        )
-    cards = pd.DataFrame({"card": 0, "time": -SECONDS_PER_HOUR * hours})
-    return Transactions.unlabelled(frame, cards).part([len(frame) - 1])
+    steps = [_single(step, meta, name) for step, name in zip([*past, raw], names, strict=True)]
+    hours = [*(step.get("hours_before") for step in past), 0.0]
+    for given, name in zip(hours, names, strict=True):
+        number = isinstance(given, (int, float, np.number)) and not isinstance(given, bool)
+        if not (number and 0 <= given <= LARGEST):
+            raise UserError(f"{name}: hours_before is {shown(given)}; expected a number that is not negative.")
+    cards = pd.DataFrame({"card": 0, "time": -SECONDS_PER_HOUR * np.array(hours, float)})
+    return Transactions.unlabelled(pd.concat(steps, ignore_index=True), cards).part([len(steps) - 1])
 
 
 def _single(raw: dict[str, Any], meta: dict[str, Any], name: str) -> pd.DataFrame:
-    """One raw transaction as a checked row. Messages call it `name`, and not by the number of a row in a file."""
+    """One raw transaction as a checked row, by the text of its values, so that it is the same as in a file.
+
+    Messages call it `name`, and not by the number of a row in a file.
+    """
     values = {column: raw[column] for column in meta["columns"] if column in raw}
-    check_input(values, {column + "?": CELL for column in meta["columns"]})
+    values = {column: value.item() if isinstance(value, np.generic) else value for column, value in values.items()}
+    if wrong := mismatch(values, {column + "?": CELL for column in meta["columns"]}):
+        raise UserError(f"{name}: {wrong}.")
+    cells = {column: ["" if value is None else str(value)] for column, value in values.items()}
     try:
-        return checked(pd.DataFrame([values]), meta, name)
+        return checked(pd.DataFrame(cells), meta, name)
     except UserError as error:
         raise UserError(str(error).replace(f"{name}, row 2", name)) from None
 

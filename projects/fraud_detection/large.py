@@ -151,19 +151,24 @@ def load_data(config: Config, path: Path, first: pd.DataFrame, roles: dict[str, 
     by_time = "time" in roles and config.split in ("auto", "time")
     columns = list(roles.values())
 
-    def keys(frame: pd.DataFrame) -> np.ndarray:
+    known = data.dates_of(first, roles, path)
+
+    def keys(frame: pd.DataFrame, features: pd.DataFrame) -> np.ndarray:
         if by_time:
-            return times_of(frame[roles["time"]], path)
-        by = frame[[roles["card"]]] if "card" in roles and config.split == "auto" else frame.drop(columns=columns)
+            return times_of(frame[roles["time"]], path, known.get("day_first"))
+        cards = "card" in roles and config.split == "auto"
+        by = as_categories(frame, roles["card"], path).to_frame() if cards else features
         return pd.util.hash_pandas_object(by, index=False).to_numpy() / 2.0**64
 
     # The training rows are at least the first 60 %, or those with a key below 0.6.
     train = first.iloc[: int(0.6 * data.MAX_ROWS_IN_MEMORY)]
-    train = train if by_time else train[keys(train) < 0.5]
-    meta = {**roles, "streamed": True, "columns": describe(data.infer_kinds(train.drop(columns=columns), path))}
-    labels = data.class_labels(first[roles["target"]], path)
+    features = data.infer_kinds(train.drop(columns=columns), path, data.codes(config))
+    features = features if by_time else features[keys(train, features) < 0.5]
+    labels = data.class_labels(first[roles["target"]], path, config.positive)
+    meta = {**roles, **known, "classes": list(labels), "streamed": True, "columns": describe(features)}
     fingerprint = file_sha256(path)
-    name = hashlib.sha256(repr((fingerprint, roles, config.split)).encode()).hexdigest()[:16]
+    made_of = (fingerprint, roles, config.split, data.codes(config), labels)
+    name = hashlib.sha256(repr(made_of).encode()).hexdigest()[:16]
     folder = data_dir / "spools" / name
     spool = spooled(folder, meta["columns"], lambda: _pieces(path, meta, keys, labels, by_time))
     train, *held_out = spool.samples()
@@ -181,12 +186,17 @@ def load_data(config: Config, path: Path, first: pd.DataFrame, roles: dict[str, 
 
 
 def _pieces(
-    path: Path, meta: dict[str, Any], keys: Callable[[pd.DataFrame], np.ndarray], labels: tuple[str, str], by_time: bool
+    path: Path,
+    meta: dict[str, Any],
+    keys: Callable[[pd.DataFrame, pd.DataFrame], np.ndarray],
+    labels: tuple[str, str],
+    by_time: bool,
 ) -> Iterator[dict[str, np.ndarray]]:
     """The table, checked, as the pieces of a spool. by_time: raise UserError where a key is below an earlier one."""
     latest = -np.inf
     for frame in ahead(read_chunks(path)):
         rows = checked(frame, meta, path)
+        row_keys = keys(frame, rows)
         for name, column in meta["columns"].items():
             if "categories" in column:
                 rows[name] = pd.Categorical(rows[name], column["categories"]).codes
@@ -194,7 +204,7 @@ def _pieces(
             "values": rows.to_numpy("float32"),
             "targets": data.as_targets(frame[meta["target"]], labels, path).astype("int8"),
             "weights": data.row_weights(frame, meta, path),
-            "keys": keys(frame),
+            "keys": row_keys,
         }
         if by_time:
             before = np.maximum.accumulate(np.append(latest, piece["keys"]))

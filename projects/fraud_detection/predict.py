@@ -181,11 +181,14 @@ def outputs(network: Any, encoded: np.ndarray) -> np.ndarray:
     return result
 
 
-def score_file(predictor: Predictor, source: Path, target: Path, max_rows: int | None = None) -> tuple[int, int]:
+def score_file(
+    predictor: Predictor, source: Path, target: Path, max_rows: int | None = None, quote_formulas: bool = False
+) -> tuple[int, int]:
     """Write `source` (CSV or Parquet) with fraud_probability and is_fraud added to `target`. Returns (rows, alarms).
 
-    max_rows: how many rows are allowed (a page limits what a visitor may ask for). Raises UserError for more.
+    max_rows, quote_formulas: as in `score_table_file`.
     """
+    numbers = [name for name, column in predictor.meta["columns"].items() if "median" in column]
     alarms = 0
     past: tuple[pd.DataFrame, pd.DataFrame] | None = None  # each card's last rows, where a network reads them
 
@@ -199,7 +202,8 @@ def score_file(predictor: Predictor, source: Path, target: Path, max_rows: int |
         alarms += int(answer["is_fraud"].sum())
         return answer
 
-    return score_table_file(source, target, score, max_rows), alarms
+    rows = score_table_file(source, target, score, max_rows, numbers=numbers, quote_formulas=quote_formulas)
+    return rows, alarms
 
 
 def _after(past, rows: pd.DataFrame, cards: pd.DataFrame, predictor: Predictor, source: Path):
@@ -226,11 +230,12 @@ class Options:
 
     input: Path  # CSV or Parquet file with the columns that the run was trained on
     output: Path  # .csv or .parquet: the same rows with fraud_probability and is_fraud
+    quote_formulas: bool = False  # an apostrophe before each text that a spreadsheet would compute (= + - @ first)
     run: str = "best"  # id of a run, best (by validation) or latest
     runs_dir: Path = field(default_factory=runs.runs_dir)  # where the run folders are
 
 
 if __name__ == "__main__":
     with cli.predict_command(Options, __spec__.parent) as (options, run):
-        rows, alarms = score_file(run.load(), options.input, options.output)
+        rows, alarms = score_file(run.load(), options.input, options.output, quote_formulas=options.quote_formulas)
         print(f"{rows:,} rows, {alarms:,} called fraud, by run {run.id}; written to {options.output}")

@@ -62,7 +62,7 @@ def _ulb(config: Config, path: Path) -> Splits:
     frame = read_table(path)
     wanted = [column for column in ULB_COLUMNS if column != "Time" or "Time" in frame]  # OpenML's copy lacks Time
     check_columns(frame, wanted, path)
-    check_numbers(frame, wanted, path)
+    frame = check_numbers(frame, wanted, path)
     whole = len(frame)
     frame = frame.drop_duplicates(ignore_index=True)
     targets = two_classes(frame["Class"], path)
@@ -85,7 +85,9 @@ def _ulb(config: Config, path: Path) -> Splits:
     if config.split == "time" and times is None:
         raise UserError(f"{path} has no column Time, so it cannot be split by time.")
     rows = split_rows(targets, times=times, seed=config.seed)
-    return as_splits(Transactions(frame[wanted[:-1]], targets, weights), rows, {"target": "Class"}, source)
+    return as_splits(
+        Transactions(frame[wanted[:-1]], targets, weights), rows, {"target": "Class", "classes": ["0", "1"]}, source
+    )
 
 
 def _find_handbook(data_dir: Path) -> Path:
@@ -109,7 +111,7 @@ def _handbook(config: Config, path: Path) -> Splits:
     """
     frame = read_table(path)
     check_columns(frame, HANDBOOK_COLUMNS, path)
-    check_numbers(frame, list(FEATURES), path)
+    frame[list(FEATURES)] = check_numbers(frame, list(FEATURES), path)
     frame[FRAUD] = two_classes(frame[FRAUD], path)
     frame[TIME] = pd.to_datetime(times_of(frame[TIME], path), unit="s")
     frame = frame.sort_values(TIME, kind="stable", ignore_index=True)

@@ -11,12 +11,13 @@ def train(config: Config, run: Run, callbacks=()) -> None:
 
     from common.data import load_splits
     from common.training import fit
+    from projects.fraud_detection.encoding import taken_for
     from projects.fraud_detection.metrics import validation_score
     from projects.fraud_detection.model import build_models, schedule, training_data
     from projects.fraud_detection.predict import Predictor
 
     splits = load_splits(config, run)
-    run.log(f"{splits.source.source}\n{splits.sizes}")
+    run.log(f"{splits.source.source}\n{splits.sizes}\n{taken_for(splits.meta)}")
     built = build_models(config, splits.meta)  # one network, or those of the ensemble with their own seeds
     predictor = Predictor({name: model for name, (model, _) in built.items()}, dict(splits.meta))
     for name, (model, knobs) in built.items():

@@ -107,8 +107,9 @@ def _cldr(languages: list[str]) -> Iterator[tuple[str, str, str]]:
 
 def _own(config: Config, path: Path) -> Splits:
     """Any table with a text and a class."""
-    text, label = config.text or "text", config.label or "label"
     header = read_header(path)
+    lower = {name.lower(): name for name in reversed(header)}
+    text, label = config.text or lower.get("text", "text"), config.label or lower.get("label", "label")
     if missing := [flag for flag, name in (("--text", text), ("--label", label)) if name not in header]:
         raise UserError(
             f"Which columns of {path} hold the text and the class? Say {' and '.join(f'{m} COLUMN' for m in missing)}; "
@@ -126,7 +127,8 @@ def _own(config: Config, path: Path) -> Splits:
         raise UserError(f"{path}: the column {label!r} has {len(counts):,} different values; that is not a class.")
     about = f"{path.name}, column {text!r} by {label!r}."
     source = Source(path.name, about, file_sha256(path), "text")
-    return split_texts(config, texts, labels.tolist(), source)
+    splits = split_texts(config, texts, labels.tolist(), source)
+    return dataclasses.replace(splits, meta={**splits.meta, "text": text, "label": label})
 
 
 def distinct(

@@ -173,11 +173,17 @@ def log_odds(logits: np.ndarray, label: int) -> np.ndarray:
 
 
 def score_file(
-    predictor: Predictor, source: Path, target: Path, column: str | None = None, max_rows: int | None = None
+    predictor: Predictor,
+    source: Path,
+    target: Path,
+    column: str | None = None,
+    max_rows: int | None = None,
+    quote_formulas: bool = False,
 ) -> int:
     """Write `source` (CSV, TSV or Parquet) with the columns predicted and probability added to `target`; returns rows.
 
-    column: which one holds the text; None: the one that the run was trained on. max_rows: more are a UserError.
+    column: which one holds the text; None: the one that the run was trained on. max_rows, quote_formulas: as in
+    `score_table_file`.
     """
     column = column or predictor.meta["text"]
 
@@ -185,7 +191,7 @@ def score_file(
         check_columns(frame, [column], source)
         return predictor.decode(predictor.score(texts_of(frame, column)))
 
-    return score_table_file(source, target, label, max_rows, CHUNK_ROWS)
+    return score_table_file(source, target, label, max_rows, CHUNK_ROWS, quote_formulas=quote_formulas)
 
 
 @dataclass(frozen=True)
@@ -195,6 +201,7 @@ class Options:
     text: str | None = None  # one text
     input: Path | None = None  # CSV, TSV or Parquet file with a text in each row
     output: Path | None = None  # .csv or .parquet: the same rows with predicted and probability
+    quote_formulas: bool = False  # an apostrophe before each text that a spreadsheet would compute (= + - @ first)
     column: str | None = None  # the file's column with the text; left out: as in training
     run: str = "best"  # id of a run, best (by validation) or latest
     runs_dir: Path = field(default_factory=runs.runs_dir)  # where the run folders are
@@ -222,5 +229,5 @@ if __name__ == "__main__":
         if options.text is not None:
             _print_answer(predictor, options.text)
         else:
-            rows = score_file(predictor, options.input, options.output, options.column)
+            rows = score_file(predictor, options.input, options.output, options.column, None, options.quote_formulas)
             print(f"{rows:,} rows, by run {run.id}; written to {options.output}", file=sys.stderr)
