@@ -10,6 +10,7 @@ import streamlit as st
 from apps import shared
 from apps.i18n import language, t, term
 from common import report
+from common.inputs.tables import read_table
 from common.report import COLOURS, pair
 from common.runs import Run
 from projects.fraud_detection.encoding import checked, probability
@@ -361,7 +362,7 @@ def data(run: Run) -> None:
 def inside(run: Run) -> None:
     predictor = shared.predictor(run)
     st.subheader(t("Which columns matter most", "어떤 열이 판단을 크게 바꾸는가"))
-    sample = checked(shared.table_file(run, "sample"), predictor.meta, "sample.csv")
+    sample = checked(read_table(run.path / "sample.csv"), predictor.meta, "sample.csv")
     typical = predictor.contributions(sample).abs().mean().sort_values(ascending=False).head(15).reset_index()
     typical.columns = ["column", "moved"]
     x = alt.X("moved", title=t("mean absolute change of the logit", "로짓 변화의 절댓값 평균"))

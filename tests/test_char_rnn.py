@@ -88,6 +88,7 @@ def load(path: Path, tmp_path: Path, config: Config = TOY):
         (b"", "is empty"),
         (b"a", "has 1 character;"),
         (b"ab" * 300, "has 600 characters;"),
+        (b"a" * 3000, "one character only"),
         (b"abc \xe9" * 400, "byte 4 "),
         ("".join(map(chr, range(0x4E00, 0x4E00 + 6000))).encode(), "is it a text"),
         ("".join(map(chr, range(0xAC00, 0xAC00 + 6000))).encode(), "--jamo"),

@@ -1,10 +1,11 @@
 """Reading pictures: of every kind one kind of array, and damage is told from what is only unusual."""
 
 import io
+import struct
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from common.errors import UserError
 from common.inputs.images import check_picture, read_picture
@@ -93,3 +94,18 @@ def test_a_file_with_something_behind_its_end_is_decoded_before_it_is_judged(tmp
     Image.fromarray(noise(30, 30, 3)).save(tmp_path / "film.jpg")
     (tmp_path / "film.jpg").write_bytes((tmp_path / "film.jpg").read_bytes() + b"\0" * 5000)
     check_picture(tmp_path / "film.jpg")
+
+
+@pytest.mark.parametrize("orientation", range(10))
+def test_a_picture_is_upright(orientation):
+    """As Pillow turns it, and also where its EXIF holds a value that Pillow reads and cannot write: -1 / 0."""
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 30, 3)).astype(np.uint8))
+    exif, file = Image.Exif(), io.BytesIO()
+    exif[0x0112] = orientation
+    picture.save(file, "PNG", exif=exif)
+    expected = np.asarray(ImageOps.exif_transpose(Image.open(file)))
+    np.testing.assert_array_equal(read_picture(file.getvalue()), expected)
+    entries = struct.pack("<HHIHH", 0x0112, 3, 1, orientation, 0) + struct.pack("<HHII", 0x011A, 10, 1, 38)
+    odd = b"Exif\0\0II*\0\x08\0\0\0\x02\0" + entries + bytes(4) + struct.pack("<iI", -1, 0)
+    picture.save(file := io.BytesIO(), "PNG", exif=odd)
+    np.testing.assert_array_equal(read_picture(file.getvalue()), expected)

@@ -88,6 +88,7 @@ OTHERS = {
     "long line": (b"a,b\n1,2\n" + b"x" * 3_000_000 + b",2\n", "line 3: the line has more than 1,048,576 characters"),
     "long header": (b"x" * 3_000_000, "line 1: the line has more"),
     "long quotation": (b'a,b\n1,"' + b"x\n" * 2_000_000 + b'"\n', "line 2: field larger"),
+    "blank lines": (b"a,b\n" + b"\n" * 20_000 + b"1,2\n", "line 10002: more than 10,000 blank lines"),
     "many columns": (b"," * 40_000 + b"b\n", "40,001 columns; 1 to 10,000"),
 }
 

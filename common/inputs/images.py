@@ -3,6 +3,7 @@
 import base64
 import importlib.resources
 import io
+import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,11 +41,9 @@ def read_picture(source: Path | bytes, max_pixels: int = MAX_PIXELS, name: str |
     Transparent pixels are laid over white. 16 bits a channel become 8. Of an animation the first frame is read.
     Raises UserError for a file that is no picture, is cut short, holds real numbers, or is too large.
     """
-    from PIL import ImageOps
-
     name = name or (str(source) if isinstance(source, Path) else "the picture")
     with _opened(source, max_pixels, name) as picture:
-        return _rgb(ImageOps.exif_transpose(picture), name)
+        return _rgb(_upright(picture), name)
 
 
 def picture_header(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[int, int, bool]:
@@ -97,7 +96,7 @@ def _opened(source: Path | bytes, max_pixels: int, name: str) -> Iterator[Any]:
         raise UserError(f"{name} is a folder; expected a picture.") from None
     except Image.UnidentifiedImageError:
         raise UserError(f"{name} is not a picture; expected one of {', '.join(FORMATS)}.") from None
-    except (OSError, ValueError, SyntaxError, EOFError) as error:  # what Pillow raises for damaged files
+    except (OSError, ValueError, SyntaxError, EOFError, struct.error) as error:  # what Pillow raises for damaged files
         raise UserError(f"{name} is damaged or cut short: {error}.") from None
 
 
@@ -117,6 +116,26 @@ def input_picture(raw: Any, max_pixels: int, min_side: int = 1) -> np.ndarray:
     if height * width > max_pixels:
         raise UserError(f"The picture has {height * width:,} pixels; at most {max_pixels:,} are taken.")
     return picture
+
+
+def _upright(picture) -> Any:
+    """The Pillow picture turned as its EXIF says.
+
+    Pillow's own `exif_transpose` writes the EXIF anew, and fails where it holds a value that cannot be written.
+    """
+    from PIL import Image
+
+    turns = Image.Transpose
+    turn = {
+        2: turns.FLIP_LEFT_RIGHT,
+        3: turns.ROTATE_180,
+        4: turns.FLIP_TOP_BOTTOM,
+        5: turns.TRANSPOSE,
+        6: turns.ROTATE_270,
+        7: turns.TRANSVERSE,
+        8: turns.ROTATE_90,
+    }.get(picture.getexif().get(0x0112))
+    return picture if turn is None else picture.transpose(turn)
 
 
 def _rgb(picture, name: str) -> np.ndarray:

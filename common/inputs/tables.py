@@ -38,9 +38,11 @@ FORMULA = r"^[=+\-@\t\r]"  # a spreadsheet computes a cell that begins with one 
 # Bounds, which hold before anything is expanded
 MAX_COLUMNS = 10_000
 MAX_LINE = 1 << 20  # characters of a line, and of a quoted cell of several lines
+MAX_BLANK = 10_000  # blank lines one after the other
 PIECE_CELLS, PIECE_BYTES = 1 << 23, 1 << 27  # of a piece: a table with many columns is read in pieces of fewer rows
 UPLOAD_CELLS, UPLOAD_BYTES = 50_000_000, 1 << 28  # of a whole table, where a page limits the number of rows
 
+BLOCK = 1 << 24  # bytes that are read at once
 HEAD = 1 << 16  # the first bytes, which tell the kind of a file
 GZIP, PARQUET = b"\x1f\x8b", b"PAR1"
 OTHER_KINDS = {
@@ -253,26 +255,6 @@ class _Odd(Exception):
     """A file has something that needs the careful reader."""
 
 
-class _Plain(io.RawIOBase):
-    """The bytes of a file in which each line is a row. Raises _Odd at a quotation mark, a blank line or a NUL byte."""
-
-    def __init__(self, file: IO[bytes], separator: str):
-        super().__init__()
-        self.file, self.last = file, b""
-        self.odd = (b"\0", b"\n\n", b"\n\r", b"\r\r") + ((b'"',) if separator != "\t" else ())
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        block = self.file.read(size)
-        joined = self.last + block
-        if any(mark in joined for mark in self.odd):
-            raise _Odd
-        self.last = joined[-1:]
-        return block
-
-
 def _text_batches(path: Path, layout: _Layout) -> Iterator[Any]:
     """The rows as Arrow batches of text.
 
@@ -291,23 +273,38 @@ def _text_batches(path: Path, layout: _Layout) -> Iterator[Any]:
 
 
 def _plain_batches(path: Path, layout: _Layout) -> Iterator[Any]:
+    """The rows of a file in which each line is a row. Raises _Odd at a quotation mark, a blank line or a NUL byte.
+
+    Arrow is given the bytes. Given the file, a thread of it would wait for Python when reading ends early.
+    """
     import pyarrow
     import pyarrow.csv
 
-    if layout.encoding != "utf-8-sig" or len(layout.header) == 1:
-        raise _Odd
+    odd = (b"\0", b"\n\n", b"\n\r", b"\r\r") + ((b'"',) if layout.separator != "\t" else ())
+    # Parts of 1 MiB fit the processor's cache. With parts of 8 MiB a row costs twice the time.
+    options = {
+        "read_options": pyarrow.csv.ReadOptions(column_names=layout.header, block_size=1 << 20),
+        "parse_options": pyarrow.csv.ParseOptions(
+            delimiter=layout.separator, quote_char=False, ignore_empty_lines=False
+        ),
+        "convert_options": pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(layout.header, pyarrow.string())),
+    }
     with _text_errors(path), _binary(path, layout.packed) as file:
-        yield from pyarrow.csv.open_csv(
-            _Plain(file, layout.separator),
-            # Blocks of 1 MiB fit the processor's cache. With blocks of 8 MiB a row costs twice the time.
-            read_options=pyarrow.csv.ReadOptions(
-                column_names=layout.header, skip_rows=layout.above + 1, block_size=1 << 20
-            ),
-            parse_options=pyarrow.csv.ParseOptions(
-                delimiter=layout.separator, quote_char=False, ignore_empty_lines=False
-            ),
-            convert_options=pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(layout.header, pyarrow.string())),
-        )
+        head = [file.readline(MAX_LINE) for _ in range(layout.above + 1)]
+        if layout.encoding != "utf-8-sig" or len(layout.header) == 1 or not head[-1].endswith(b"\n"):
+            raise _Odd
+        last, rest = head[-1], b""
+        while block := file.read(BLOCK):
+            if any(mark in last + block for mark in odd):
+                raise _Odd
+            lines, end, rest = (rest + block).rpartition(b"\n")
+            last = block[-1:]
+            if len(rest) > MAX_LINE:
+                raise _Odd
+            if lines:
+                yield from pyarrow.csv.read_csv(pyarrow.BufferReader(lines + end), **options).to_batches()
+        if rest:
+            yield from pyarrow.csv.read_csv(pyarrow.BufferReader(rest), **options).to_batches()
 
 
 def _careful_batches(path: Path, layout: _Layout, skipped: int) -> Iterator[Any]:
@@ -340,6 +337,8 @@ def _careful_batches(path: Path, layout: _Layout, skipped: int) -> Iterator[Any]
                 break
             if not row or (columns > 1 and len(row) == 1 and not row[0].strip()):
                 blank += 1
+                if blank > MAX_BLANK:
+                    raise UserError(f"{path}, line {line}: more than {MAX_BLANK:,} blank lines follow each other.")
                 continue
             if len(row) > columns and not any(row[columns:]):
                 del row[columns:]

@@ -101,6 +101,8 @@ def split_text(config: Config, pieces: Iterable[str], name: str, title: str, fil
     limits = dict(zip(FRACTIONS, itertools.pairwise(edges), strict=True))
     known = np.flatnonzero(counts(TextPart(ids, *limits["train"]), len(all_symbols)))
     vocabulary = Vocabulary(all_symbols.symbols[i - FIRST] for i in known)
+    if len(known) < 2:
+        raise UserError(f"{name} holds one character only, again and again; there is nothing to choose from.")
     table = np.full(len(all_symbols), UNKNOWN, np.int32)
     table[known] = np.arange(FIRST, len(vocabulary))
     source = Source(

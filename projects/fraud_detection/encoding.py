@@ -175,7 +175,8 @@ def encode(frame: pd.DataFrame, meta: dict[str, Any], limit: float = LIMIT) -> n
             encoded[rows, places + 1] = np.copysign(np.log1p(np.abs(ratio)), ratio)
     if "relations" in meta:
         for name, values in relations(frame).items():
-            encoded[:, at] = (values - meta["relations"][name]["mean"]) / meta["relations"][name]["scale"]
+            ratio = (values - meta["relations"][name]["mean"]) / meta["relations"][name]["scale"]
+            encoded[:, at] = np.clip(ratio, -LARGEST, LARGEST)
             at += 1
     return encoded
 
