@@ -40,7 +40,7 @@ MAX_COLUMNS = 10_000
 MAX_LINE = 1 << 20  # characters of a line, and of a quoted cell of several lines
 MAX_BLANK = 10_000  # blank lines one after the other
 PIECE_CELLS, PIECE_BYTES = 1 << 23, 1 << 27  # of a piece: a table with many columns is read in pieces of fewer rows
-UPLOAD_CELLS, UPLOAD_BYTES = 50_000_000, 1 << 28  # of a whole table, where a page limits the number of rows
+UPLOAD_CELLS, UPLOAD_BYTES = 20_000_000, 1 << 28  # of a whole table, where a page limits the number of rows
 
 BLOCK = 1 << 24  # bytes that are read at once
 HEAD = 1 << 16  # the first bytes, which tell the kind of a file
@@ -101,8 +101,12 @@ def _pieces(path: Path, rows: int | None = None, max_rows: int | None = None) ->
         raise UserError(f"{path} has {len(header):,} columns; 1 to {MAX_COLUMNS:,} are taken.")
     if repeated := [name for name, count in Counter(header).items() if count > 1]:
         raise UserError(f"{path} has the column {min(repeated)!r} more than once.")
-    if layout and layout.packed and max_rows is not None:
-        raise UserError(f"{path} is compressed by gzip; unpack it first.")
+    if layout and max_rows is not None:
+        if layout.packed:
+            raise UserError(f"{path} is compressed by gzip; unpack it first.")
+        with path.open("rb") as file:  # counting takes no time and no memory
+            cells = sum(block.count(layout.separator.encode()) for block in iter(lambda: file.read(BLOCK), b""))
+        _check_upload(path, 1, cells, 0, max_rows)
     rows = max(1, min(rows or CHUNK_ROWS, PIECE_CELLS // len(header)))
     batches = _parquet_batches(path, rows, max_rows) if layout is None else _text_batches(path, layout)
     first = start = layout.above if layout else 0
@@ -534,6 +538,9 @@ def score_table_file(
 
     if target.suffix not in (".csv", ".parquet"):
         raise UserError(f"--output {target} must end in .csv or .parquet.")
+    if max_rows is not None:
+        for _ in _pieces(source, chunk_rows, max_rows):
+            pass  # whatever is too large is refused before anything is scored
     rows = 0
     writer = None
     with replacing(target) as temporary:
