@@ -128,7 +128,7 @@ def train_run(run: Run, callbacks: tuple = ()) -> dict[str, Any]:
         start_keras()
         import keras
 
-        from common import report, training
+        from common import report
 
         project = run.project
         keras.utils.set_random_seed(run.config.seed)
@@ -138,7 +138,7 @@ def train_run(run: Run, callbacks: tuple = ()) -> dict[str, Any]:
             result = evaluate_on_one_thread(project, run)
         if run.stop_file.exists():
             result.notes.append(f"Training was stopped by hand after {len(run.history)} epochs.")
-        timing = {"total_seconds": time.perf_counter() - began, **training.timing(run)}
+        timing = {"total_seconds": time.perf_counter() - began, **report.timing(run)}
         content = report.write(run, result, timing)
         shutil.rmtree(run.path / "checkpoint", ignore_errors=True)  # a finished run needs no checkpoint
     report.print_scores(content)

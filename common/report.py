@@ -55,6 +55,12 @@ def throughput(score: Any, rows: int, seconds: float = 0.5) -> float:
     return rows * calls / spent
 
 
+def timing(run: Run) -> dict[str, float]:
+    """Seconds spent in training and per epoch, over all resumptions, from history.csv."""
+    seconds = [row["seconds"] for row in run.history]
+    return {"train_seconds": sum(seconds), "seconds_per_epoch": float(np.mean(seconds)) if seconds else 0.0}
+
+
 def as_dict(run: Run, report: Report, timing: dict[str, float]) -> dict[str, Any]:
     """The content of report.json."""
     import keras

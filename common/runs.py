@@ -1,4 +1,4 @@
-"""The run folder `runs/<project>/<id>/`: all that passes between training and the rest of the suite.
+"""The run folder `runs/<project>/<id>/`: all that passes between training and the rest.
 
     run.json       what was asked: data, data folder, when        config.json   every knob
     meta.json      what prediction needs besides the networks     <network>.keras

@@ -93,12 +93,6 @@ def fit(
     checkpoint.load_best(model)
 
 
-def timing(run: Run) -> dict[str, float]:
-    """Seconds spent in training and per epoch, over all resumptions, from history.csv."""
-    seconds = [row["seconds"] for row in run.history]
-    return {"train_seconds": sum(seconds), "seconds_per_epoch": float(np.mean(seconds)) if seconds else 0.0}
-
-
 def _parts(data: Any) -> tuple[Any, Any, Any]:
     """(inputs, targets, weights) of what `fit` takes; a stream holds its targets itself."""
     return (*data, None, None)[:3] if isinstance(data, tuple) else (data, None, None)

@@ -1,4 +1,4 @@
-"""Commands of the suite without a Python process for each: in a child that has no TensorFlow, or in this process.
+"""Commands without a Python process for each: in a child that has no TensorFlow, or in this process.
 
 `ask` is for help texts and refusals: they must come before a heavy package is imported. One child process answers all
 of them, one after the other. `run_here` is for commands that compute: TensorFlow is loaded in this process already.

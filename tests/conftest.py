@@ -1,4 +1,4 @@
-"""Fixtures, and which tests run in one process: a toy run for each project, trained once and shared by all processes."""
+"""Fixtures: a toy run for each project, trained once and shared by all processes. Hooks: which tests run together."""
 
 import functools
 import os

@@ -81,12 +81,13 @@ def test_a_name_in_any_place_keeps_a_definition(code):
         "print('It is made of wood.')",
         "def test_it(made):\n    assert made\n",
         "def test_it():\n    made = 1\n    assert made\n",
+        "def test_it():\n    def made(): ...\n    assert made()\n",
         "from common.other import made\nassert made",
         "from elsewhere import made\nassert made",
         "import elsewhere\nassert elsewhere.made()",
         "import common.other as other\nassert other.made()",
     ],
-    ids=["docstring", "comment", "unused import", "sentence", "argument", "variable"]
+    ids=["docstring", "comment", "unused import", "sentence", "argument", "variable", "inner function"]
     + ["of another file", "of another package", "attribute of a package", "attribute of another file"],
 )
 def test_words_about_a_definition_do_not_keep_it(code):

@@ -101,7 +101,7 @@ def compiled(model: keras.Model, config: Config, loss) -> keras.Model:
     # steps of the other networks are short, and a call costs as much as a step computes. Eight steps a call halve the
     # time of an epoch (0.7 s instead of 1.4 s for 135,000 rows).
     options = {"jit_compile": False} if config.model == "gru" else {"steps_per_execution": STEPS_A_CALL}
-    model.compile(optimizer=blocks.make_optimizer("adam", learning_rate(config)), loss=loss, **options)
+    model.compile(optimizer=keras.optimizers.Adam(learning_rate(config)), loss=loss, **options)
     return model
 
 

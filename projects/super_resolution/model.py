@@ -3,7 +3,6 @@
 import keras
 from keras import layers, ops
 
-from common.layers import blocks
 from projects.super_resolution.config import Config, recipe
 
 CHROMA = 0.3  # weight of the error in Cb and Cr; that in Y has 1, because the eye and the benchmark look at brightness
@@ -36,7 +35,7 @@ def build_model(config: Config, meta: dict) -> keras.Model:
             0.0, max(knobs["steps"], WARM_UP + 1), alpha=0.01, warmup_target=rate, warmup_steps=WARM_UP
         )
     # Without XLA, which makes small convolutions slower on a CPU.
-    model.compile(blocks.make_optimizer("adam", rate), loss=weighted_error(meta["fold"]), jit_compile=False)
+    model.compile(keras.optimizers.Adam(rate), loss=weighted_error(meta["fold"]), jit_compile=False)
     model.optimizer.build(model.trainable_variables)  # else Keras traces the training step twice
     return model
 

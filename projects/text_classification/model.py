@@ -59,7 +59,7 @@ def network(config: Config, meta: dict, kind: str) -> keras.Model:
     x = layers.Dropout(config.dropout, name="pooled_dropout")(x)
     x = layers.Dense(columns(meta["classes"]), name="logits")(x)
     model = keras.Model(sequence, logits_of(x), name=kind)
-    return compiled(model, blocks.make_optimizer("adam", config.learning_rate))
+    return compiled(model, keras.optimizers.Adam(config.learning_rate))
 
 
 def convolutional(x, mask, config: Config):

@@ -75,13 +75,15 @@ def pruned(sources: dict[str, str]) -> dict[str, str]:
 
 
 def _bound_names(text: str) -> dict[str, set[str]]:
-    """{name: what a file imports by it, as dotted names}; nothing for its arguments and local variables."""
+    """{name: what a file imports by it, as dotted names}; nothing for its arguments, variables and inner functions."""
     names: dict[str, set[str]] = {}
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.arg):
             names.setdefault(node.arg, set())
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             names.setdefault(node.id, set())
+        elif isinstance(node, DEFINITION):
+            names.setdefault(node.name, set())
         elif isinstance(node, ast.ImportFrom):
             for alias in node.names:
                 names.setdefault(alias.asname or alias.name, set()).add(f"{node.module}.{alias.name}")
