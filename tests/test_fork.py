@@ -223,6 +223,8 @@ def test_every_import_of_a_fork_is_there(name, forked):
     assert {"keras", "tensorflow", "streamlit", "tensorboard"} <= wanted
     assert set(listed["project"]["optional-dependencies"]) == {"test"} and "optuna" in dropped
     modules = {module.split(".")[0] for text in texts(folder, ".py").values() for module in imported(text)}
+    if "packaged_photograph(" in "".join(texts(folder, ".py").values()):
+        assert {"scikit-image", "scikit-learn"} <= wanted, "the photographs lie in these packages"
     for package in dropped:
         provided = {module for module, packages in importlib.metadata.packages_distributions().items() if package in packages}  # fmt: skip
         assert provided and not provided & modules, package

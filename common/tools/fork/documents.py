@@ -214,8 +214,10 @@ def _modules_by_package() -> dict[str, set[str]]:
 
 
 def _packages_in(texts: Iterable[str]) -> set[str]:
-    """The packages that Python texts import, or ask pytest to import."""
+    """The packages that Python texts import, ask pytest to import, or name where they read files of packages."""
+    texts = list(texts)
     asked = {name for text in texts for name in re.findall(r'importorskip\("(\w+)', text)}
+    asked |= {name for text in texts if "importlib.resources" in text for name in re.findall(r'"(\w+)"', text)}
     return asked | {name.split(".")[0] for text in texts for name in imported(text)}
 
 
