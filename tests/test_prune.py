@@ -167,8 +167,20 @@ def test_in_tests_only_helpers_go():
         pytest_plugins = ()
 
 
-        @pytest.fixture
+        @pytest.fixture(autouse=True)
         def a_fixture(): ...
+
+
+        @pytest.fixture
+        def unused_fixture(): ...
+
+
+        @pytest.fixture(scope="module")
+        def asked_for(): ...
+
+
+        @pytest.fixture
+        def by_name(): ...
 
 
         def pytest_configure(): ...
@@ -179,8 +191,10 @@ def test_in_tests_only_helpers_go():
 
         def helper(): ...
     """
-    kept = names(left(text, path="tests/conftest.py"))
-    assert kept == {"pytest", "pytest_plugins", "a_fixture", "pytest_configure", "test_it"}
+    tests = "def test_that(asked_for, request):\n    request.getfixturevalue('by_name')\n"
+    kept = names(left(text, tests, path="tests/conftest.py"))
+    fixtures = {"a_fixture", "asked_for", "by_name"}
+    assert kept == {"pytest", "pytest_plugins", "pytest_configure", "test_it", *fixtures}
 
 
 def test_imports_that_were_used_go_and_others_stay():

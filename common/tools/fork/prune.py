@@ -114,7 +114,10 @@ def parts(text: str, path: str = "") -> list[Part]:
             first = comments.pop()
         every += [Part(i, i + 1) for i in comments]
         end = node.end_lineno or 0
-        every.append(Part(first, end, node, set() if _is_called(node, path, here) else _defined(node), *_named(node)))
+        defines = set() if _is_called(node, path, here) else _defined(node)
+        if fixture := _fixture(node) if path.startswith("tests/") else "":
+            defines = {fixture}
+        every.append(Part(first, end, node, defines, *_named(node)))
     return every + [Part(i, i + 1) for i in range(end, len(lines)) if lines[i].startswith("#")]
 
 
@@ -145,6 +148,16 @@ def _is_called(node: ast.stmt, path: str, here: set[str]) -> bool:
     return any(re.split(r"\W", ast.unparse(decorator))[0] in here for decorator in decorators)
 
 
+def _fixture(node: ast.stmt) -> str:
+    """What stands for a fixture of pytest in the words of those who ask for it; "" for anything else.
+
+    A test asks by the name of an argument, or by a string. A fixture with `autouse` is always used.
+    """
+    decorators = " ".join(ast.unparse(decorator) for decorator in getattr(node, "decorator_list", []))
+    is_asked_for = "pytest.fixture" in decorators and "autouse" not in decorators
+    return f"fixture {node.name}" if is_asked_for and isinstance(node, DEFINITION) else ""
+
+
 def _named(node: ast.stmt) -> tuple[set[str], set[tuple[str, str]], set[str]]:
     """(variables, attributes of variables, words) in a statement, as `Part` has them.
 
@@ -160,11 +173,14 @@ def _named(node: ast.stmt) -> tuple[set[str], set[tuple[str, str]], set[str]]:
             words.add(inner.attr)
         elif isinstance(inner, ast.alias):
             variables.add(_bound(inner))  # an import inside a function, used or not
+        elif isinstance(inner, ast.arg):
+            words.add(f"fixture {inner.arg}")
         elif isinstance(inner, ast.Expr):
             docstrings.add(inner.value)
         elif isinstance(inner, ast.Constant) and isinstance(inner.value, str) and inner not in docstrings:
             is_sentence = re.search(r"\w \w", inner.value) and "import" not in inner.value
-            words |= set() if is_sentence else set(re.findall(r"\w+", inner.value))
+            found = set() if is_sentence else set(re.findall(r"\w+", inner.value))
+            words |= found | {f"fixture {word}" for word in found}
     return variables, attributes, words
 
 
