@@ -28,7 +28,7 @@ AUTHOR = {f"GIT_{who}_{what}": "someone@example.org" for who in ("AUTHOR", "COMM
 # Lines of Python in a fork, tests included. The goals are 6,000 for fraud_detection and 5,000 for the others; these are
 # the sizes that have been reached, so that no fork grows unseen.
 LINES = {
-    "char_rnn": 6000,
+    "char_rnn": 5900,
     "colorization": 5550,
     "fraud_detection": 6650,
     "image_classification": 6200,
