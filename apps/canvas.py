@@ -11,8 +11,10 @@ import numpy as np
 import streamlit as st
 
 from common.errors import UserError
-from common.inputs.images import picture_bytes, read_picture
+from common.inputs.images import picture_bytes, text_picture
+from common.schema import mismatch
 
+SIDE = 280  # pixels of the drawing
 MAX_CHARACTERS = 400_000  # of a drawing as text; a canvas of 280 × 280 needs a few thousand
 
 CSS = """
@@ -83,7 +85,7 @@ export default function (component) {
 }
 """
 
-BOARD = '<canvas width="280" height="280" tabindex="0" role="img"></canvas><button type="button"></button>'
+BOARD = f'<canvas width="{SIDE}" height="{SIDE}" tabindex="0" role="img"></canvas><button type="button"></button>'
 _board = st.components.v2.component("drawing_board", html=f'<div class="board">{BOARD}</div>', css=CSS, js=DRAW)
 _clickable = st.components.v2.component(
     "clickable_picture", html='<div class="board"><canvas role="img"></canvas></div>', css=CSS, js=CLICK
@@ -97,11 +99,13 @@ def drawing(label: str, clear: str, key: str) -> np.ndarray | None:
     sends something else than a picture.
     """
     text = _board(data={"label": label, "clear": clear}, key=key, on_drawing_change=_nothing).drawing
-    if not text:
+    if text is None:
         return None
     if not isinstance(text, str) or len(text) > MAX_CHARACTERS or not text.startswith("data:image/png;base64,"):
         raise UserError("The drawing is not a picture.")
-    picture = read_picture(base64.b64decode(text.partition(",")[2]), 1_000_000, "the drawing")
+    picture = text_picture(text.partition(",")[2], SIDE * SIDE, "The drawing")
+    if picture.shape != (SIDE, SIDE, 3):
+        raise UserError(f"The drawing is not {SIDE} × {SIDE} pixels.")
     return picture if picture.any() else None
 
 
@@ -109,7 +113,10 @@ def clicked(picture: np.ndarray, label: str, key: str) -> tuple[float, float] | 
     """A picture (h, w, 3) uint8 as wide as its column. Returns the last click (x, y) as fractions of its sides."""
     text = "data:image/png;base64," + base64.b64encode(picture_bytes(picture)).decode()
     place: Any = _clickable(data={"label": label, "picture": text}, key=key, on_place_change=_nothing).place
-    return (float(place[0]), float(place[1])) if place else None
+    # Anybody can send anything: what is no place in the picture is no click.
+    if mismatch(place, [float]) or len(place) != 2 or not all(0 <= part < 1 for part in place):
+        return None
+    return float(place[0]), float(place[1])
 
 
 def _nothing() -> None:

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from apps import shared
-from apps.i18n import t
+from apps.i18n import plain, t
 from common import runs
 from common.runs import Run
 from projects.char_rnn.config import HELLO
@@ -41,7 +41,7 @@ def try_it(run: Run) -> None:
         else:
             place.code(answer["text"], language=None, wrap_lines=True)
         if answer["unknown"]:
-            listed = " ".join(map(repr, answer["unknown"]))
+            listed = plain(" ".join(map(repr, answer["unknown"])))
             st.warning(
                 t(
                     f"The vocabulary of this run does not have {listed}. The network reads them as unknown characters.",
@@ -99,11 +99,11 @@ def _next_characters(predictor: Any, text: str) -> None:
     left.caption(t("The text so far", "여기까지의 글"))
     left.code(symbols[max(0, place - 200) : place] + "▌", language=None, wrap_lines=True)
     if place < len(symbols):
-        nats = f"{inside['nats'][place]:.2f}"
+        symbol, nats = plain(repr(shown(symbols[place]))), f"{inside['nats'][place]:.2f}"
         left.write(
             t(
-                f"The next character is {shown(symbols[place])!r}. Its surprise is {nats} nats.",
-                f"다음 글자는 {shown(symbols[place])!r}이고, 놀라움은 {nats} nats입니다.",
+                f"The next character is {symbol}. Its surprise is {nats} nats.",
+                f"다음 글자는 {symbol}이고, 놀라움은 {nats} nats입니다.",
             )
         )
     right.altair_chart(
@@ -132,10 +132,10 @@ def _inside(predictor: Any, text: str) -> dict[str, Any]:
 
 def data(run: Run) -> None:
     content = run.report
-    st.write(content["data"]["source"])
+    st.text(content["data"]["source"])
     for column, (name, size) in zip(st.columns(3), content["data"]["sizes"].items(), strict=True):
         column.metric(t(f"{name}, blocks", f"{name}, 블록"), f"{size:,}")
-    table = shared.table_file(run, "frequencies").head(60)
+    table = shared.table_file(run, "frequencies", ("character",), ("fraction",)).head(60)
     fraction = t("fraction of the training part", "학습 데이터에서의 비율")
     st.altair_chart(
         alt.Chart(table, height=260)
@@ -203,14 +203,14 @@ def _hello(run: Run) -> None:
         )
     )
     for column, step in zip(st.columns(len(steps)), steps, strict=True):
-        target = symbols[step["target"]]
+        target = plain(symbols[step["target"]])
         column.metric(t(f"loss = -log p[{target}]", f"손실 = -log p[{target}]"), f"{step['loss']:.4f}", border=True)
     st.write(t("The weights", "가중치"))
     weights = [*network.get_layer("simple_rnn_1").get_weights(), *network.get_layer("logits").get_weights()]
     for name, values in zip(("W_xh", "W_hh", "b", "W_hy", "b_y"), weights, strict=True):
         with st.expander(f"{name}  {values.shape}"):
             st.dataframe(pd.DataFrame(np.atleast_2d(values)).style.format("{:+.3f}").map(_shade), hide_index=True)
-    st.caption(t(f"The numbers are those of run {hello.id}.", f"실행 {hello.id}의 값입니다."))
+    st.caption(t(f"The numbers are those of run {plain(hello.id)}.", f"실행 {plain(hello.id)}의 값입니다."))
 
 
 def _shows_hello(run: Run) -> bool:
@@ -243,12 +243,12 @@ def _shade(value: float) -> str:
 
 def _units(run: Run, predictor: Any) -> None:
     """A text coloured by the activation of one unit, and the units that react to a property of the text."""
-    samples = shared.table_file(run, "samples")["text"]
+    samples = shared.table_file(run, "samples", ("text",))["text"]
     text = st.text_area(t("Text", "글"), samples.iloc[0][:MAX_READ], max_chars=MAX_READ, height=120)
     if not text:
         return
     hidden = _inside(predictor, text)["hidden"]
-    table = shared.table_file(run, "units")
+    table = shared.table_file(run, "units", ("property", "layer"), ("unit", "correlation"))
     left, right = st.columns([2, 3])
     with left:
         st.caption(
@@ -275,7 +275,8 @@ def _units(run: Run, predictor: Any) -> None:
     with right:
         first, second = st.columns(2)
         names = list(hidden)
-        layer = first.selectbox(t("Layer", "층"), names, names.index(start["layer"]), key=f"layer-{rows}")
+        at = names.index(start["layer"]) if start["layer"] in names else 0
+        layer = first.selectbox(t("Layer", "층"), names, at, key=f"layer-{rows}")
         last = hidden[layer].shape[1] - 1
         unit = second.number_input(t("Unit", "유닛"), 0, last, min(int(start["unit"]), last), key=f"unit-{rows}")
         symbols = predictor.decode_symbols(predictor.encode(text))
@@ -302,7 +303,7 @@ def _property(name: str) -> str:
         "digit": t("digit", "숫자"),
         "vowel": t("vowel", "모음"),
         "punctuation": t("punctuation", "문장 부호"),
-    }[name]
+    }.get(name, name)
 
 
 def _coloured(text: str, activation: np.ndarray, width: int = 64) -> alt.LayerChart:

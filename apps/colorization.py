@@ -6,9 +6,10 @@ import numpy as np
 import streamlit as st
 
 from apps import shared
-from apps.i18n import t
+from apps.i18n import plain, t
 from common import runs
 from common.data import load_splits
+from common.files import files_in
 from common.inputs.images import picture_bytes
 from common.runs import Run
 from projects.colorization.data import evenly, shrunk
@@ -89,12 +90,12 @@ def _side_by_side(picture: np.ndarray, answers: dict[str, dict]) -> None:
     for start in range(0, len(shown), across):
         for column, (pixels, caption) in zip(st.columns(across), shown[start : start + across], strict=False):
             step = -(-max(pixels.shape[:2]) // SHOWN_SIDE)
-            column.image(pixels[::step, ::step], caption=caption, width="stretch")
+            column.image(pixels[::step, ::step], caption=plain(caption), width="stretch")
     st.caption(t("In brackets: the colourfulness (0 is grey).", "괄호 안은 색채도입니다(0은 무채색)."))
 
 
 def data(run: Run) -> None:
-    st.write(run.report["data"]["source"])
+    st.text(run.report["data"]["source"])
     config = run.config
     splits = load_splits(config, run)
     for title, split in (
@@ -107,7 +108,7 @@ def data(run: Run) -> None:
         squares += [np.full_like(squares[0], 255)] * (-len(squares) % ACROSS)
         st.image(tiled([squares[i : i + ACROSS] for i in range(0, len(squares), ACROSS)]), width="stretch")
     st.subheader(t("How often each colour occurs", "색상별 빈도"))
-    st.image(str(run.path / "figures" / "histograms.png"))
+    shared.figure(st, run.path / "figures" / "histograms.png")
     st.subheader(t("Figures of the test pictures", "테스트 사진별 수치"))
     shared.table(shared.table_file(run, "pictures"))
 
@@ -115,13 +116,13 @@ def data(run: Run) -> None:
 def inside(run: Run) -> None:
     predictor = shared.predictor(run)
     st.subheader(t("During the training", "학습 과정"))
-    strips = sorted((run.path / "figures" / "samples").glob("epoch-*.png"))
+    strips = files_in(run.path / "figures" / "samples", "epoch-*.png")
     number = len(strips)
     if len(strips) > 1:
         number = st.select_slider(t("Epoch", "에포크"), range(1, len(strips) + 1), len(strips), key="epoch")
     if strips:
-        st.image(str(strips[number - 1]), width="stretch")
-    st.image(str(run.path / "figures" / "losses.png"))
+        shared.figure(st, strips[number - 1])
+    shared.figure(st, run.path / "figures" / "losses.png")
     st.subheader(t("Feature maps of each level of the U-Net", "U-Net 각 단계의 특징 맵"))
     _levels(predictor)
     st.subheader(t("The network", "신경망 구조"))
@@ -143,7 +144,7 @@ def _levels(predictor) -> None:
             values = maps[..., channel]
             values = (255 * (values - values.min()) / max(np.ptp(values), 1e-9)).astype(np.uint8)
             column.image(values, width="stretch")
-        column.caption(f"{layer.name.rpartition('_')[0]}, {maps.shape[0]} × {maps.shape[1]}")
+        column.caption(f"{plain(layer.name.rpartition('_')[0])}, {maps.shape[0]} × {maps.shape[1]}")
 
 
 shared.page("colorization", try_it, data, inside)

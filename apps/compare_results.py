@@ -4,24 +4,31 @@ import pandas as pd
 import streamlit as st
 
 from apps import shared
-from apps.i18n import t, term
-from common import runs
+from apps.i18n import plain, t, term
 from common.files import read_json
 from common.project import Project
+
+COMPARISON = {
+    "described": str,
+    "metric": str,
+    "first": str,
+    "seeds": [object],
+    "rows": [[str]],
+    "table": [{"model": str}],
+}
 
 
 def draw(project: Project) -> None:
     """The table and the picture of the latest comparison; nothing where there is none."""
-    files = (runs.runs_dir() / project.name).glob("comparisons/*/comparison.json")
-    file = max(files, key=lambda file: file.stat().st_mtime, default=None)
+    file = shared.latest(project, "comparisons/*/comparison.json")
     if file is None:
         return
-    content = read_json(file)
+    content = read_json(file, COMPARISON)
     st.subheader(t("The models side by side", "모델 비교"))
     st.caption(
         t(
-            content["described"],
-            f"검증 데이터의 {term(content['metric'])} 순서입니다. 시드 {len(content['seeds'])}개의 평균, 시드별 95 % 신뢰구간의 바깥쪽 끝, "
+            plain(content["described"]),
+            f"검증 데이터의 {plain(term(content['metric']))} 순서입니다. 시드 {len(content['seeds'])}개의 평균, 시드별 95 % 신뢰구간의 바깥쪽 끝, "
             "시드 사이의 표준편차를 보입니다. 판정은 시드마다 같은 테스트 데이터에서 짝지어 비교한 결과이며, 모든 시드가 같을 때만 적습니다.",
         )
     )
@@ -39,4 +46,4 @@ def draw(project: Project) -> None:
     models = [term(row["model"]) for row in content["table"]]
     lines = [[name, *row[1:-1], shared.verdict(row[-1]) or row[-1]] for name, row in zip(models, body, strict=True)]
     st.dataframe(pd.DataFrame(lines, columns=headings), hide_index=True)
-    st.image(str(file.with_name("comparison.png")), width="stretch")
+    shared.figure(st, file.with_name("comparison.png"))

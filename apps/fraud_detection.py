@@ -8,10 +8,9 @@ import pandas as pd
 import streamlit as st
 
 from apps import shared
-from apps.i18n import language, t, term
+from apps.i18n import language, plain, t, term
 from common import report
 from common.inputs.tables import read_table
-from common.report import COLOURS, pair
 from common.runs import Run
 from projects.fraud_detection.encoding import checked, probability
 from projects.fraud_detection.predict import score_file
@@ -31,35 +30,24 @@ def _kinds() -> list[str]:
 
 
 def _kind_colour() -> alt.Color:
-    """The colour of the column `kind`, which holds the words of `_kinds`."""
     scale = alt.Scale(domain=_kinds(), range=[NORMAL, FRAUD])
     return alt.Color("kind", title=None, sort=_kinds(), scale=scale, legend=alt.Legend(orient="top"))
 
 
 def try_it(run: Run) -> None:
     predictor = shared.predictor(run)
-    titles = [
-        t("One transaction", "거래 하나"),
-        t("A card's history", "카드 한 장의 이력"),
-        t("A file", "파일"),
-        t("The threshold", "임계값"),
-        t("Two runs", "두 실행 비교"),
-    ]
+    titles = [t("One transaction", "거래 하나"), t("A card's history", "카드 한 장의 이력"), t("A file", "파일")]
+    titles += [t("The threshold", "임계값"), t("Two runs", "두 실행 비교")]
     by_hand, card, by_file, threshold, two = st.tabs(titles, on_change="rerun", key=f"fraud-part-{language()}")
     with by_hand:
         _one_transaction(predictor)
     with by_file:
         _file(predictor)
     # Drawing the charts of the other tabs takes longer than computing the answer, so only the open one is drawn.
-    if card.open:
-        with card, shared.errors_shown():
-            _card(run, predictor)
-    if threshold.open:
-        with threshold:
-            _threshold(run, predictor)
-    if two.open:
-        with two, shared.errors_shown():
-            _two_runs(run)
+    for tab, draw in ((card, _card), (threshold, _threshold), (two, _two_runs)):
+        if tab.open:
+            with tab, shared.errors_shown():
+                draw(run, predictor)
 
 
 def _one_transaction(predictor) -> None:
@@ -116,8 +104,7 @@ def _contributions(moved_by: dict[str, float]) -> None:
     )
     st.caption(
         t(
-            "The logit is log(p / (1 − p)) of the probability p. Each bar shows by how much it would fall if this one value "
-            "were the median of the training data.",
+            "The logit is log(p / (1 − p)) of the probability p. Each bar shows by how much it would fall if this one value were the median of the training data.",
             "로짓은 확률 p의 log(p / (1 − p))입니다. 막대는 이 값 하나만 학습 데이터의 중앙값으로 바꿀 때 로짓이 얼마나 줄어드는지 나타냅니다.",
         )
     )
@@ -128,10 +115,10 @@ def _scores(run: Run) -> pd.DataFrame | None:
     if not (run.path / "scores.csv").exists():
         st.info(t("The data of this run has no cards.", "이 실행의 데이터에는 카드 정보가 없습니다."))
         return None
-    rows = shared.table_file(run, "scores")
+    rows = shared.table_file(run, "scores", ("card",), ("score", "time", "target"))
     return rows.assign(
         probability=probability(rows["score"]),
-        when=pd.to_datetime(rows["time"], unit="s"),
+        when=pd.to_datetime(rows["time"], unit="s", errors="coerce"),
         kind=rows["target"].map(dict(enumerate(_kinds()))),
     )
 
@@ -189,7 +176,7 @@ def _scenario_chart(run: Run) -> None:
     """The recall of each scenario's frauds, by the network and by each baseline."""
     if not (run.path / "scenarios.csv").exists():
         return
-    table = shared.table_file(run, "scenarios")
+    table = shared.table_file(run, "scenarios", (), ("scenario", "frauds"))
     labels = {
         1: t("1: large amount", "1: 큰 금액"),
         2: t("2: compromised terminal", "2: 탈취된 단말기"),
@@ -198,7 +185,7 @@ def _scenario_chart(run: Run) -> None:
     table["scenario"] = [f"{labels.get(row.scenario, row.scenario)} ({row.frauds})" for row in table.itertuples()]
     models = [name for name in table if name not in ("scenario", "frauds")]
     recall = table.melt("scenario", models, "model", "recall").assign(model=lambda rows: rows["model"].map(term))
-    order, scale = [term(name) for name in models], alt.Scale(range=list(COLOURS))
+    order, scale = [term(name) for name in models], alt.Scale(range=list(report.COLOURS))
     st.subheader(t("Which frauds are found", "어떤 부정 거래를 찾아내는가"))
     st.altair_chart(
         alt.Chart(recall, height=260)
@@ -213,14 +200,13 @@ def _scenario_chart(run: Run) -> None:
     )
     st.caption(
         t(
-            "Recall on the test split. Each model has its own threshold, chosen on validation. The number of frauds is in "
-            "brackets.",
+            "Recall on the test split. Each model has its own threshold, chosen on validation. The number of frauds is in brackets.",
             "테스트 데이터의 재현율입니다. 임계값은 모델마다 검증 데이터에서 정했습니다. 괄호 안은 부정 거래의 수입니다.",
         )
     )
 
 
-def _two_runs(run: Run) -> None:
+def _two_runs(run: Run, predictor) -> None:
     second = shared.second_run(run)
     if second is None:
         return
@@ -231,7 +217,7 @@ def _two_runs(run: Run) -> None:
         for one in (run, second)
     ]
     st.dataframe(pd.DataFrame(table), hide_index=True)
-    result = pair(run, second)
+    result = report.pair(run, second)
     difference = report.cell({"value": result["difference"], "low": result["low"], "high": result["high"]})
     left, right = st.columns(2)
     left.metric(t("Average precision, first minus second", "평균 정밀도의 차이 (첫째 − 둘째)"), difference, border=True)
@@ -258,10 +244,8 @@ def _two_runs(run: Run) -> None:
     )
     st.caption(
         t(
-            "The probabilities that both runs give to the same test transactions: to the frauds, and to the normal ones that "
-            "the first run suspects most. Far from the diagonal the two runs disagree.",
-            "같은 테스트 데이터 거래에 두 실행이 매긴 확률입니다. 부정 거래, 그리고 정상 거래 가운데 첫째 실행이 가장 의심하는 것을 보여 줍니다. "
-            "대각선에서 멀수록 두 실행의 판단이 다릅니다.",
+            "The probabilities that both runs give to the same test transactions: to the frauds, and to the normal ones that the first run suspects most. Far from the diagonal the two runs disagree.",
+            "같은 테스트 데이터 거래에 두 실행이 매긴 확률입니다. 부정 거래, 그리고 정상 거래 가운데 첫째 실행이 가장 의심하는 것을 보여 줍니다. 대각선에서 멀수록 두 실행의 판단이 다릅니다.",
         )
     )
 
@@ -269,8 +253,7 @@ def _two_runs(run: Run) -> None:
 def _file(predictor) -> None:
     st.write(
         t(
-            "Give a CSV or Parquet file with the columns that this run was trained on. You get it back with two more columns: "
-            "`fraud_probability` and `is_fraud`.",
+            "Give a CSV or Parquet file with the columns that this run was trained on. You get it back with two more columns: `fraud_probability` and `is_fraud`.",
             "학습할 때와 같은 열을 가진 CSV 또는 Parquet 파일을 올리면 `fraud_probability`와 `is_fraud` 열을 더해 돌려줍니다.",
         )
     )
@@ -297,7 +280,8 @@ def _file(predictor) -> None:
 
 
 def _threshold(run: Run, predictor) -> None:
-    table, config = shared.table_file(run, "thresholds"), run.config
+    figures = ("threshold", "precision", "recall", "alarms_per_1000", "cost_per_1000")
+    table, config = shared.table_file(run, "thresholds", (), figures), run.config
     chosen = float(probability(predictor.meta["threshold"]))
     position = st.select_slider(
         t("Threshold: an alarm from this probability on", "임계값: 확률이 이 값 이상이면 경보"),
@@ -325,34 +309,28 @@ def _threshold(run: Run, predictor) -> None:
     right.altair_chart(alt.Chart(table).mark_line(color=GREEN).encode(x=x, y=y) + rule)
     st.caption(
         t(
-            f"On the test split. A missed fraud costs {config.cost_miss:g}, a false alarm {config.cost_alarm:g}. The slider "
-            "starts at the threshold that was chosen on validation. Move it to look, not to choose: a threshold that is "
-            "chosen on the test split looks better than it is.",
-            f"테스트 데이터 기준입니다. 놓친 부정 거래 한 건의 비용은 {config.cost_miss:g}, 오경보 한 건의 비용은 {config.cost_alarm:g}입니다. "
-            "슬라이더는 검증 데이터에서 정한 임계값에서 시작합니다. 테스트 데이터를 보고 고른 임계값은 실제보다 좋아 보이므로, 여기서는 살펴보기만 합니다.",
+            f"On the test split. A missed fraud costs {config.cost_miss:g}, a false alarm {config.cost_alarm:g}. The slider starts at the threshold that was chosen on validation. Move it to look, not to choose: a threshold that is chosen on the test split looks better than it is.",
+            f"테스트 데이터 기준입니다. 놓친 부정 거래 한 건의 비용은 {config.cost_miss:g}, 오경보 한 건의 비용은 {config.cost_alarm:g}입니다. 슬라이더는 검증 데이터에서 정한 임계값에서 시작합니다. 테스트 데이터를 보고 고른 임계값은 실제보다 좋아 보이므로, 여기서는 살펴보기만 합니다.",
         )
     )
     _scenario_chart(run)
 
 
 def data(run: Run) -> None:
-    content, sample = run.report, shared.table_file(run, "sample")
-    st.write(content["data"]["source"])
-    sizes = content["data"]["sizes"]
-    for column, (name, size) in zip(st.columns(3), sizes.items(), strict=True):
+    content, sample = run.report, shared.table_file(run, "sample", (), ("target",))
+    st.text(content["data"]["source"])
+    for column, (name, size) in zip(st.columns(3), content["data"]["sizes"].items(), strict=True):
         column.metric(term(name), f"{size:,}")
     feature = st.selectbox(t("Column", "열"), [column for column in sample if column != "target"])
-    if pd.api.types.is_numeric_dtype(sample[feature]):
-        x = alt.X(f"{feature}:Q", bin=alt.Bin(maxbins=40), title=feature)
-    else:
-        x = alt.X(f"{feature}:N", sort="-y")
+    # Altair would read dots, colons and brackets in a column's name as its own signs.
+    kinds = pd.DataFrame({"value": sample[feature], "kind": sample["target"].map(dict(enumerate(_kinds())))})
+    numeric = pd.api.types.is_numeric_dtype(kinds["value"])
+    x = alt.X("value", title=feature, **({"bin": alt.Bin(maxbins=40)} if numeric else {"sort": "-y"}))
     y = alt.Y("count()", stack=None, title=t("transactions in the sample", "표본의 거래 수"))
-    kinds = sample.assign(kind=sample["target"].map(dict(enumerate(_kinds()))))
     st.altair_chart(alt.Chart(kinds).mark_bar(opacity=0.7).encode(x=x, y=y, color=_kind_colour()))
     st.caption(
         t(
-            f"{len(sample)} training rows, as many frauds as normal transactions, so that both can be seen. In the data frauds "
-            "are rare.",
+            f"{len(sample)} training rows, as many frauds as normal transactions, so that both can be seen. In the data frauds are rare.",
             f"학습 데이터 {len(sample)}행입니다. 둘 다 잘 보이도록 부정 거래와 정상 거래를 같은 수로 뽑았습니다. 실제 데이터에서는 부정 거래가 드뭅니다.",
         )
     )
@@ -370,7 +348,7 @@ def inside(run: Run) -> None:
     st.altair_chart(alt.Chart(typical).mark_bar(cornerRadius=3, color=NORMAL).encode(x=x, y=y))
     st.subheader(t("The network", "신경망"))
     for name, network in predictor.networks.items():
-        st.caption(name)
+        st.caption(plain(name))
         shared.drawing(network)
     st.subheader(t("The code that builds it", "모델을 만드는 코드"))
     shared.code(run.project, "model")

@@ -3,6 +3,8 @@
 Both texts stand where they are used, so none can be missing. A test checks that the second one is Korean.
 """
 
+import re
+
 import streamlit as st
 
 LANGUAGES = {"en": "English", "ko": "한국어"}
@@ -11,6 +13,14 @@ LANGUAGES = {"en": "English", "ko": "한국어"}
 def t(english: str, korean: str) -> str:
     """The text in the language that the visitor has chosen."""
     return {"en": english, "ko": korean}[language()]
+
+
+def plain(text: object) -> str:
+    """Markdown that shows any text as it is. U+2060, of no width, breaks up the links and icons that Streamlit makes."""
+    marked = re.sub(r":(?=[^\W\d]|/)|@(?=\w)|\bwww(?=\.)|[-<>~](?=[-=>])", "\\g<0>\u2060", str(text), flags=re.I)
+    marked = re.sub(r"[\\`*\[\]<>~$|&]|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", marked)
+    lines = [line.strip() for line in re.split(r"\r\n|\r|\n", marked.strip())]
+    return "  \n".join(re.sub(r"^(\d+(?=[.)](?:\s|$))|(?=[-+#=]+(?:\s|$)))", r"\1\\", line) for line in lines)
 
 
 def language() -> str:

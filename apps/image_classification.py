@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from apps import canvas, shared
-from apps.i18n import language, t, term
+from apps.i18n import language, plain, t, term
 from common.inputs.images import MAX_PIXELS, text_picture
 from common.runs import Run
 from projects.image_classification.encoding import ANSWERED
@@ -78,7 +78,7 @@ def _one_picture(predictor: Any) -> None:
         answer = predictor.predict(raw)
         with right:
             first, second = st.columns(2)
-            first.metric(t("Class", "클래스"), answer["label"], border=True)
+            first.metric(t("Class", "클래스"), plain(answer["label"]), border=True)
             second.metric(t("Probability", "확률"), f"{answer['probability']:.1%}", border=True)
             _bars(predictor, answer["classes"])
         _heat(predictor, raw, answer)
@@ -122,7 +122,7 @@ def _heat(predictor: Any, raw: dict, answer: dict) -> None:
     columns[0].image(_enlarged(picture), caption=t("the network's input", "신경망의 입력"), width="stretch")
     columns[1].image(
         _enlarged(explain.overlaid(picture, heat)),
-        caption=t(f"the evidence for “{label}”", f"‘{label}’의 근거가 되는 부분"),
+        caption=t(f"the evidence for “{plain(label)}”", f"‘{plain(label)}’의 근거가 되는 부분"),
         width="stretch",
     )
     if not heat.any():
@@ -169,9 +169,10 @@ def _model_answer(run: Run, raw: dict) -> str:
     answer = predictor.predict(raw)
     accuracy, parameters = content["test"]["model"]["accuracy"]["value"], content["parameters"]
     st.subheader(run.config.model)
-    st.caption(f"{run.id} · {t('parameters', '파라미터')} {parameters:,} · {t('test', '테스트')} {accuracy:.3f}")
+    st.caption(f"{plain(run.id)} · {t('parameters', '파라미터')} {parameters:,} · {t('test', '테스트')} {accuracy:.3f}")
     probability = f"{answer['probability']:.1%}"
-    st.metric(t("Class", "클래스"), answer["label"], probability, delta_color="off", delta_arrow="off", border=True)
+    label = plain(answer["label"])
+    st.metric(t("Class", "클래스"), label, probability, delta_color="off", delta_arrow="off", border=True)
     _bars(predictor, answer["classes"])
     method = explain.methods_for(predictor.networks["model"])[0]
     heat = predictor.heat_map(raw, answer["label"], method)
@@ -180,7 +181,7 @@ def _model_answer(run: Run, raw: dict) -> str:
 
 
 def _errors(run: Run) -> None:
-    errors = _table(run, "errors")
+    errors = shared.table_file(run, "errors", ("truth", "answer", "picture"), ("probability",))
     if errors.empty:
         st.success(t("There is no error on the test split.", "테스트 데이터에서 틀린 예가 없습니다."))
         return
@@ -200,20 +201,13 @@ def _errors(run: Run) -> None:
     shown = list(errors.head(MAX_ERRORS).itertuples())
     for start in range(0, len(shown), COLUMNS):
         for column, error in zip(st.columns(COLUMNS), shown[start : start + COLUMNS], strict=False):
-            caption = f"{error.truth} → {error.answer} · {error.probability:.0%}"
+            caption = plain(f"{error.truth} → {error.answer} · {error.probability:.0%}")
             column.image(_enlarged(text_picture(error.picture)), caption=caption, width="stretch")
 
 
-def _table(run: Run, name: str) -> pd.DataFrame:
-    """A table of the run. Names of classes are read as text: 007 is not 7, and NA is a name."""
-    shared.table_file(run, name)  # raises UserError where there is no such table
-    names = dict.fromkeys(("class", "taken_for", "truth", "answer"), str)
-    return pd.read_csv(run.path / f"{name}.csv", converters=names)
-
-
 def data(run: Run) -> None:
-    content, sample = run.report, _table(run, "sample")
-    st.write(content["data"]["source"])
+    content, sample = run.report, shared.table_file(run, "sample", ("class", "picture"))
+    st.text(content["data"]["source"])
     for column, (name, size) in zip(st.columns(3), content["data"]["sizes"].items(), strict=True):
         column.metric(term(name), f"{size:,}")
     classes = list(dict.fromkeys(sample["class"]))
@@ -221,12 +215,12 @@ def data(run: Run) -> None:
     for name in chosen or classes[:10]:
         pictures = [text_picture(text) for text in sample[sample["class"] == name]["picture"][:12]]
         left, right = st.columns([1, 9], vertical_alignment="center")
-        left.markdown(f"**{name}**".replace("_", r"\_"))
+        left.markdown(f"**{plain(name)}**")
         right.image(_row(pictures), width="stretch")
     st.subheader(t("Each class on the test split", "테스트 데이터의 클래스별 결과"))
     percent = {"min_value": 0, "max_value": 1, "format": "percent"}
     st.dataframe(
-        _table(run, "classes"),
+        shared.table_file(run, "classes", ("class", "taken_for"), ("pictures", "recall", "precision")),
         hide_index=True,
         column_config={
             "class": t("class", "클래스"),
@@ -285,11 +279,12 @@ def _to_a_number(predictor: Any, model: Any, names: list[str]) -> None:
     height, width, count = shown.shape
     across = int(np.ceil(np.sqrt(count)))
     total = maps[layer].shape[-1]
+    named = plain(layer)
     st.caption(
         t(
-            f"{layer}: {total} feature maps of {height} × {width}. "
+            f"{named}: {total} feature maps of {height} × {width}. "
             "Click on a map. In a convolution, then click on a place in the map.",
-            f"{layer}: {height} × {width} 크기의 특징 맵 {total}개. "
+            f"{named}: {height} × {width} 크기의 특징 맵 {total}개. "
             "특징 맵을 클릭하세요. 합성곱층이면 특징 맵 안의 한 곳을 클릭할 수 있습니다.",
         )
     )
@@ -341,6 +336,7 @@ def _first_kernels(model: Any, name: str) -> None:
         signs = t("Orange means positive, blue negative.", "주황색은 양수, 파란색은 음수입니다.")
     st.image(_enlarged(mosaic), width=640)
     size = f"{height} × {width}"
+    name = plain(name)
     st.caption(t(f"{name}: {filters} kernels of {size}.", f"{name}: {size} 크기의 커널 {filters}개.") + " " + signs)
 
 

@@ -4,14 +4,13 @@ It reads each project's card and its runs, nothing else. The picture of a card i
 gets a drawing of its topology.
 """
 
-import re
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from apps import shared
-from apps.i18n import language, language_switch, t, term
+from apps.i18n import language, language_switch, plain, t, term
 from common import report, runs
 from common.project import Project, project_names
 
@@ -153,11 +152,6 @@ def interval(figure: dict[str, Any]) -> str:
     if figure.get("low") is None:
         return ""
     return rf"\[{report.number(figure['low'])},{NO_BREAK}{report.number(figure['high'])}\]"
-
-
-def plain(text: str) -> str:
-    """Markdown that shows the text as it is."""
-    return re.sub(r"([\\`*_{}\[\]()#+\-.!|<>~$:])", r"\\\1", text)
 
 
 def drawing(topology: str, cover: bool = False) -> str:

@@ -1,27 +1,27 @@
 """The latest search over a project's knobs, as `python -m projects search` has written it. It stands in the tab Train."""
 
-import pandas as pd
 import streamlit as st
 
 from apps import shared
-from apps.i18n import t
-from common import runs
-from common.files import read_json
+from apps.i18n import plain, t
+from common.files import files_in, read_json
 from common.project import Project
+from common.runs import Run
 
 
 def draw(project: Project) -> None:
     """The trials of the latest search, best first, and its pictures; nothing where there is none."""
-    files = (runs.runs_dir() / project.name).glob("searches/*/trials.csv")
-    file = max(files, key=lambda file: file.stat().st_mtime, default=None)
+    file = shared.latest(project, "searches/*/trials.csv")
     if file is None:
         return
-    with st.expander(t(f"The latest search: {file.parent.name}", f"최근 탐색: {file.parent.name}")):
+    name = plain(file.parent.name)
+    with st.expander(t(f"The latest search: {name}", f"최근 탐색: {name}")):
         metric, direction = project.metric(read_json(file.parent / "search.json", {str: object})["data"])
-        trials = pd.read_csv(file).sort_values(["state", metric], ascending=[True, direction == "min"])
-        shared.table(trials.drop(columns=["run"]).dropna(axis="columns", how="all"))
-        figures = {path.stem: str(path) for path in (file.parent / "figures").glob("*.png")}
+        trials = shared.table_file(Run(file.parent), "trials", ("state",), (metric,))
+        trials = trials.sort_values(["state", metric], ascending=[True, direction == "min"])
+        shared.table(trials.drop(columns=["run"], errors="ignore").dropna(axis="columns", how="all"))
+        figures = {path.stem: path for path in files_in(file.parent / "figures", "*.png")}
         if "parallel_coordinates" in figures:
-            st.image(figures.pop("parallel_coordinates"), width="stretch")
-        for column, name in zip(st.columns(2), sorted(figures), strict=False):
-            column.image(figures[name], caption=name.replace("_", " "), width="stretch")
+            shared.figure(st, figures.pop("parallel_coordinates"))
+        for column, name in zip(st.columns(2), figures, strict=False):
+            shared.figure(column, figures[name])

@@ -7,8 +7,9 @@ because the gallery draws none.
 
 import gc
 import importlib.util
+import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,11 @@ from typing import Any
 import streamlit as st
 
 from apps import training
-from apps.i18n import language, language_switch, t, term
+from apps.i18n import language, language_switch, plain, t, term
 from apps.training import launch
 from common import report, runs
 from common.errors import UserError
+from common.files import check_regular, files_in
 from common.project import Project
 from common.runs import Run
 
@@ -33,7 +35,7 @@ def page(name: str, try_it: Callable[[Run], None], data: Callable[[Run], None], 
     card = project.card
     st.set_page_config(page_title=card.TITLE[language()], layout="wide")
     language_switch()
-    st.title(card.TITLE[language()])
+    st.title(plain(card.TITLE[language()]))
     st.caption(card.PROBLEM[language()])
     run = _pick_run(project)
     labels = {
@@ -54,6 +56,7 @@ def page(name: str, try_it: Callable[[Run], None], data: Callable[[Run], None], 
                 if run is None:
                     _no_run_yet(project)
                 else:
+                    check_regular(run.path)
                     draw(run)
     if tabs["train"].open:
         with tabs["train"], errors_shown():
@@ -62,11 +65,11 @@ def page(name: str, try_it: Callable[[Run], None], data: Callable[[Run], None], 
 
 @contextmanager
 def errors_shown():
-    """Show a UserError in a red box. Streamlit logs any other error and tells the visitor that something failed."""
+    """Show what a user can mend in a red box, and what is wrong with a file. Streamlit logs any other error and tells so."""
     try:
         yield
-    except UserError as error:
-        st.error(str(error))
+    except (UserError, OSError) as error:
+        st.error(plain(error))
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -131,25 +134,30 @@ def show_answer(answer: dict[str, Any]) -> None:
         st.json(json.dumps(report.plain(answer), ensure_ascii=False))
 
 
-def table_file(run: Run, name: str) -> Any:
-    """A table (pandas.DataFrame) that `evaluate` has written into the run folder."""
+def table_file(run: Run, name: str, texts: Sequence[str] = (), numbers: Sequence[str] = ()) -> Any:
+    """A table (pandas.DataFrame) of a run folder, with these columns. Texts are read as they are: 007 is not 7."""
     import pandas as pd
 
     path = run.path / f"{name}.csv"
-    if not path.exists():
-        raise UserError(t(f"The run has no {name}.csv.", f"이 실행에는 {name}.csv가 없습니다."))
-    return pd.read_csv(path)
+    try:
+        table = pd.read_csv(path, converters=dict.fromkeys(texts, str)).fillna(dict.fromkeys(texts, ""))
+        table[[*texts, *numbers]][[*numbers]].apply(pd.to_numeric)
+    except (ValueError, KeyError, TypeError) as error:  # what pandas raises for columns and bytes that are wrong
+        raise UserError(f"{path} is damaged: {error}.") from None
+    return table
+
+
+def figure(place: Any, path: Path) -> None:
+    """Draw a picture file, with its name, as wide as `place`, the page or a column."""
+    place.image(path.read_bytes(), caption=plain(path.stem.replace("_", " ")), width="stretch")
 
 
 def table(frame: Any) -> None:
     """Draw a pandas.DataFrame as wide as the page: headings in the page's language, numbers to four digits."""
     named = {column: " ".join(term(part) for part in str(column).split(" ")) for column in frame.columns}
-    numbers = [named[column] for column in frame.columns if frame[column].dtype.kind == "f"]
-    st.dataframe(
-        frame.rename(columns=named),
-        hide_index=True,
-        column_config={name: st.column_config.NumberColumn(format="%.4g") for name in numbers},
-    )
+    digits = st.column_config.NumberColumn(format="%.4g")
+    formats = {named[column]: digits for column in frame.columns if frame[column].dtype.kind == "f"}
+    st.dataframe(frame.rename(columns=named), hide_index=True, column_config=formats)
 
 
 def second_run(run: Run) -> Run | None:
@@ -180,21 +188,13 @@ def drawing(model: Any) -> None:
     import pandas as pd
     from keras import tree
 
-    st.dataframe(
-        pd.DataFrame(
-            {
-                t("layer", "층"): layer.name,
-                t("kind", "종류"): type(layer).__name__,
-                t("output shape", "출력 모양"): ", ".join(
-                    str(tuple(part.shape)) for part in tree.flatten(layer.output)
-                ),
-                t("parameters", "파라미터"): layer.count_params(),
-            }
-            for layer in model.layers
-        ),
-        hide_index=True,
-        column_config={t("parameters", "파라미터"): st.column_config.NumberColumn(format="localized")},
-    )
+    columns = [t("layer", "층"), t("kind", "종류"), t("output shape", "출력 모양"), t("parameters", "파라미터")]
+    rows = []
+    for layer in model.layers:
+        shapes = ", ".join(str(tuple(part.shape)) for part in tree.flatten(layer.output))
+        rows.append([layer.name, type(layer).__name__, shapes, layer.count_params()])
+    numbers = st.column_config.NumberColumn(format="localized")
+    st.dataframe(pd.DataFrame(rows, columns=columns), hide_index=True, column_config={columns[-1]: numbers})
 
 
 def best_run(project: Project, entries: list[dict[str, Any]]) -> dict[str, Any] | None:
@@ -230,7 +230,7 @@ def _pick_run(project: Project) -> Run | None:
     data = entries[chosen]["data"]
     metric = project.metric(data)[0]
     value, data = report.number(entries[chosen]["report"]["validation"][metric]), Path(data).name
-    st.sidebar.caption(t(f"validation {term(metric)} {value} · {data}", f"검증 {term(metric)} {value} · {data}"))
+    st.sidebar.caption(t("validation ", "검증 ") + plain(f"{term(metric)} {value} · {data}"))
     return entries[chosen]["run"]
 
 
@@ -253,7 +253,7 @@ def _results(run: Run) -> None:
 
     content = run.report
     test = content["test"]
-    st.write(
+    st.text(
         t(
             report.measured_on(content),
             f"테스트 데이터는 {content['data']['sizes']['test']:,}행이며, 서로 독립인 단위는 {test['units']:,}개({test['unit']})입니다. "
@@ -287,28 +287,15 @@ def _results(run: Run) -> None:
     if (model_card := run.path / "MODEL_CARD.md").exists():
         st.download_button(
             t("Download the model card", "모델 카드 내려받기"),
-            model_card.read_text(encoding="utf-8"),
+            model_card.read_bytes(),
             f"{run.id}-MODEL_CARD.md",
         )
 
 
 def _figures(folder: Path) -> None:
-    """The pictures of a folder: the wide ones as wide as the page, then the others in two columns of similar height."""
-    from PIL import Image
-
-    sizes = {}
-    for path in sorted(folder.glob("*.png")):
-        with Image.open(path) as picture:
-            sizes[path] = picture.size
-    for path, (width, height) in sizes.items():
-        if width > 2 * height:
-            st.image(str(path), caption=path.stem.replace("_", " "), width="stretch")
-    columns, filled = st.columns(2), [0.0, 0.0]
-    for path, (width, height) in sizes.items():
-        if width <= 2 * height:
-            shorter = filled.index(min(filled))
-            columns[shorter].image(str(path), caption=path.stem.replace("_", " "), width="stretch")
-            filled[shorter] += height / width + 0.05  # the picture and its caption, in widths of a column
+    """The pictures of a folder, in two columns."""
+    for path, column in zip(files_in(folder, "*.png"), itertools.cycle(st.columns(2)), strict=False):
+        figure(column, path)
 
 
 def _train(project: Project) -> None:
@@ -319,6 +306,15 @@ def _train(project: Project) -> None:
     training.unfinished(project)
     _tool_results("search", project)
     training.start_form(project)
+
+
+def latest(project: Project, pattern: str) -> Path | None:
+    """The file that a tool has written last for this project; pattern: below the project's runs. None where there is none."""
+    files = (runs.runs_dir() / project.name).glob(pattern)
+    file = max(files, key=lambda file: file.stat().st_mtime, default=None)
+    if file is not None:
+        check_regular(file.parent)
+    return file
 
 
 def _tool_results(tool: str, project: Project) -> None:

@@ -1,7 +1,6 @@
 """The page of super-resolution: `python -m streamlit run apps/super_resolution.py`."""
 
 import contextlib
-import io
 
 import altair as alt
 import numpy as np
@@ -9,14 +8,14 @@ import pandas as pd
 import streamlit as st
 
 from apps import shared
-from apps.i18n import t
+from apps.i18n import plain, t
 from common.data import load_splits
 from common.inputs.images import picture_bytes
 from common.runs import Run
 from projects.super_resolution.blur import resolve_kernel
 from projects.super_resolution.config import RECIPES, Config
 from projects.super_resolution.data import degraded
-from projects.super_resolution.encoding import MAX_PIXELS, assumed_kernel, checked_kernel, kernel_name
+from projects.super_resolution.encoding import MAX_PIXELS, assumed_kernel, kernel_name, parse_kernel
 from projects.super_resolution.pairs import Pairs
 from projects.super_resolution.resize import as_uint8, baseline, enlarge, to_rgb, to_ycbcr
 
@@ -37,7 +36,8 @@ def try_it(run: Run) -> None:
             answer = _learn(predictor, raw, left)
         if answer is not None:
             _compare(raw["picture"], answer["picture"])
-            st.caption(t(f"Kernel that was undone: {answer['kernel']}.", f"되돌린 커널: {answer['kernel']}."))
+            kernel = plain(answer["kernel"])
+            st.caption(t(f"Kernel that was undone: {kernel}.", f"되돌린 커널: {kernel}."))
             st.download_button(
                 t("Download as PNG", "PNG로 내려받기"),
                 picture_bytes(answer["picture"]),
@@ -88,7 +88,9 @@ def _input(predictor) -> tuple[dict | None, str]:
         file = st.file_uploader(label, type=["npy"], max_upload_size=1)
         complete = file is not None
         if complete:
-            raw["kernel"] = _kernel(file.getvalue(), file.name)
+            raw["kernel"] = parse_kernel(file.getvalue(), file.name)
+    if complete:
+        predictor.encode(raw)  # raises UserError for a picture that cannot be enlarged
     st.image(
         picture,
         caption=t(f"{picture.shape[1]} × {picture.shape[0]} pixels", f"{picture.shape[1]} × {picture.shape[0]} 픽셀"),
@@ -98,15 +100,6 @@ def _input(predictor) -> tuple[dict | None, str]:
 
 def _kernel_words(config: Config) -> str:
     return {"true": kernel_name(config), "bicubic": "bicubic", "estimate": t("estimated", "추정값")}[config.assume]
-
-
-def _kernel(content: bytes, name: str) -> np.ndarray | None:
-    try:
-        return checked_kernel(np.lib.format.read_array(io.BytesIO(content), allow_pickle=False))
-    except (ValueError, OSError, EOFError):
-        raise shared.UserError(
-            t(f"{name} is not a .npy file of numbers.", f"{name}은(는) 숫자 배열이 담긴 .npy 파일이 아닙니다.")
-        ) from None
 
 
 @st.cache_resource
@@ -204,7 +197,7 @@ def wiped(before: np.ndarray, after: np.ndarray, fraction: float) -> np.ndarray:
 
 
 def data(run: Run) -> None:
-    st.write(run.report["data"]["source"])
+    st.text(run.report["data"]["source"])
     config = run.config
     splits = load_splits(config, run)
     st.caption(
@@ -216,7 +209,7 @@ def data(run: Run) -> None:
     for picture in splits.validation.inputs[:6]:
         low, truth = degraded(picture, config)
         left, right = st.columns(2)
-        left.image(truth, caption=f"{picture.name}: {truth.shape[1]} × {truth.shape[0]}", width="stretch")
+        left.image(truth, caption=f"{plain(picture.name)}: {truth.shape[1]} × {truth.shape[0]}", width="stretch")
         right.image(baseline(low, config.scale, "nearest"), caption=f"{low.shape[1]} × {low.shape[0]}", width="stretch")
     st.subheader(t("Figures of the test pictures", "테스트 사진별 수치"))
     shared.table(shared.table_file(run, "pictures"))

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from apps import shared
-from apps.i18n import language, t, term
+from apps.i18n import language, plain, t, term
 from common.runs import Run
 from projects.text_classification.encoding import MAX_CHARACTERS
 from projects.text_classification.predict import MIN_KNOWN_SHARE, score_file
@@ -70,7 +70,7 @@ def _one_text(run: Run) -> None:
     with shared.errors_shown():
         answer = _answer(run, text)
         first, second, third = st.columns(3)
-        first.metric(t("Label", "예측 클래스"), answer["label"], border=True)
+        first.metric(t("Label", "예측 클래스"), plain(answer["label"]), border=True)
         second.metric(term("probability"), f"{answer['probability']:.1%}", border=True)
         third.metric(t("Known from training", "학습 데이터에 있는 조각"), f"{answer['known']:.0%}", border=True)
         if answer["known"] < MIN_KNOWN_SHARE:
@@ -154,17 +154,12 @@ def _marked(text: str, pieces: list[dict]) -> str:
     for piece in pieces:
         if piece["end"] > MAX_MARKED:
             break
-        parts.append(_escaped(text[done : piece["start"]]))
-        word = _escaped(text[piece["start"] : piece["end"]])
+        parts.append(plain(text[done : piece["start"]]))
+        word = plain(text[piece["start"] : piece["end"]])
         colour = "orange" if piece["effect"] > 0 else "blue"
         parts.append(f":{colour}-background[{word}]" if abs(piece["effect"]) > 0.2 * strongest else word)
         done = piece["end"]
-    return "".join(parts) + _escaped(text[done:MAX_MARKED]) + (" …" if len(text) > MAX_MARKED else "")
-
-
-def _escaped(text: str) -> str:
-    """Markdown that shows the text as it is."""
-    return re.sub(r"([\\`*_{}\[\]()#+\-.!|~>$:<&])", r"\\\1", text).replace("\n", "  \n")
+    return "".join(parts) + plain(text[done:MAX_MARKED]) + (" …" if len(text) > MAX_MARKED else "")
 
 
 def _two_models(run: Run) -> None:
@@ -177,10 +172,10 @@ def _two_models(run: Run) -> None:
         for column, one, answer in zip(st.columns(2), (run, second), answers, strict=True):
             with column:
                 st.subheader(one.config.model)
-                st.caption(one.id)
+                st.caption(plain(one.id))
                 st.metric(
                     t("Label", "예측 클래스"),
-                    answer["label"],
+                    plain(answer["label"]),
                     f"{answer['probability']:.1%}",
                     delta_color="off",
                     border=True,
@@ -194,10 +189,11 @@ def _two_models(run: Run) -> None:
 def _file(run: Run) -> None:
     predictor = shared.predictor(run)
     column = predictor.meta["text"]
+    name = plain(column)
     st.write(
         t(
-            f"Upload a table with a column `{column}`. You get it back with the columns `predicted` and `probability`.",
-            f"`{column}` 열이 있는 표를 올리면 `predicted` 열과 `probability` 열을 더해 돌려줍니다.",
+            f"Upload a table with a column “{name}”. You get it back with the columns `predicted` and `probability`.",
+            f"‘{name}’ 열이 있는 표를 올리면 `predicted` 열과 `probability` 열을 더해 돌려줍니다.",
         )
     )
     example = pd.DataFrame({column: predictor.examples}).to_csv(index=False)
@@ -229,7 +225,8 @@ def _file(run: Run) -> None:
 
 
 def _errors(run: Run) -> None:
-    errors, pairs = shared.table_file(run, "errors"), shared.table_file(run, "confusions")
+    errors = shared.table_file(run, "errors", ("text", "truth", "answer"), ("probability",))
+    pairs = shared.table_file(run, "confusions", ("truth", "answer"), ("count",))
     if errors.empty:
         st.success(t("There is no error on the test split.", "테스트 데이터에 오답이 없습니다."))
         return
@@ -260,14 +257,13 @@ def _errors(run: Run) -> None:
 
 
 def data(run: Run) -> None:
-    content, sample = run.report, shared.table_file(run, "sample")
-    st.write(content["data"]["source"])
-    sizes = content["data"]["sizes"]
-    for column, (name, size) in zip(st.columns(3), sizes.items(), strict=True):
+    content, sample = run.report, shared.table_file(run, "sample", ("text", "class"))
+    st.text(content["data"]["source"])
+    for column, (name, size) in zip(st.columns(3), content["data"]["sizes"].items(), strict=True):
         column.metric(term(name), f"{size:,}")
-    classes = sorted(sample["class"].astype(str).unique())
+    classes = sorted(sample["class"].unique())
     chosen = st.multiselect(t("Classes", "클래스"), classes, classes[:3])
-    shown = sample[sample["class"].astype(str).isin(chosen)] if chosen else sample
+    shown = sample[sample["class"].isin(chosen)] if chosen else sample
     lengths = sample["text"].str.len().rename("length")
     st.altair_chart(
         alt.Chart(pd.DataFrame(lengths), height=200)
@@ -295,10 +291,10 @@ def inside(run: Run) -> None:
     predictor = shared.predictor(run)
     if "bag" in predictor.networks:
         st.subheader(t("What speaks for each class", "클래스를 판단하는 근거"))
-        ngrams = shared.table_file(run, "ngrams")
+        ngrams = shared.table_file(run, "ngrams", ("class", "ngram"), ("effect", "texts"))
         label = st.selectbox(t("Class", "클래스"), predictor.meta["classes"])
         st.altair_chart(
-            alt.Chart(ngrams[ngrams["class"].astype(str) == label])
+            alt.Chart(ngrams[ngrams["class"] == label])
             .mark_bar(cornerRadius=3, color=BLUE)
             .encode(
                 x=alt.X("effect", title=t("ratio × weight", "비율 × 가중치")),
@@ -314,7 +310,7 @@ def inside(run: Run) -> None:
         )
     st.subheader(t("The network", "신경망"))
     for name, network in predictor.networks.items():
-        st.caption(name)
+        st.caption(plain(name))
         shared.drawing(network)
     st.subheader(t("The code that builds it", "모델을 만드는 코드"))
     shared.code(run.project, "model")

@@ -1,7 +1,9 @@
 """The tab Train. A training runs in a process of its own: a closed page does not end it, and a file stops it."""
 
+import importlib.util
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +26,12 @@ def _processes() -> dict[str, subprocess.Popen]:
 
 def launch(run: Run) -> None:
     """Start a run in a process of its own, or continue it."""
+    command = [sys.executable, "-m", f"projects.{run.project.name}.train", "--resume", run.id]
+    command += ["--runs-dir", str(run.path.parents[1].resolve())]
+    _console(run).unlink(missing_ok=True)  # it might be a link, which would be followed
     with _console(run).open("w", encoding="utf-8") as console:
         _processes()[str(run.path)] = subprocess.Popen(
-            [sys.executable, "-m", f"projects.{run.project.name}.train"]
-            + ["--resume", run.id]
-            + ["--runs-dir", str(run.path.parents[1].resolve())],
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=console,
-            stderr=subprocess.STDOUT,
+            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=console, stderr=console
         )
 
 
@@ -84,12 +83,12 @@ def unfinished(project: Project) -> None:
 
 def start_form(project: Project) -> None:
     """The form that starts a training: data, every knob, and a button."""
+    about = "\n\n".join(f"`{name}`: {text}" for name, text in project.data_names.items())
+    if importlib.util.find_spec("apps.own_data"):  # a fork may lack it
+        data = importlib.import_module("apps.own_data").choose(project, about)
+    else:
+        data = partial(str, st.selectbox(t("Data", "데이터"), list(project.data_names), help=about, key="data"))
     with st.form("knobs", border=False):
-        data = st.text_input(
-            t("Data", "데이터"),
-            "builtin",
-            help="\n\n".join(f"`{name}`: {text}" for name, text in {**project.card.DATA, **project.data_names}.items()),
-        )
         values = _knob_inputs(project.config_class)
         command = f"`python -m projects.{project.name}.train --help`"
         st.caption(
@@ -100,7 +99,7 @@ def start_form(project: Project) -> None:
         )
         if st.form_submit_button(t("Start training", "학습 시작"), type="primary"):
             config = project.config_class(**values)
-            launch(runs.start(project, config, data.strip(), runs.data_dir(), runs.runs_dir()))
+            launch(runs.start(project, config, data(), runs.data_dir(), runs.runs_dir()))
             st.rerun()
 
 
@@ -142,7 +141,7 @@ def follow(run: Run) -> None:
     if _processes()[str(run.path)].poll() is not None:
         st.rerun()
     st.subheader(t(f"Training {run.id}", f"학습 중: {run.id}"))
-    history, epochs = run.history, getattr(run.config, "epochs", None)
+    history, epochs = run.history, getattr(run.config, "epochs", None) if run.path.exists() else None
     done = len(history)
     if epochs:
         st.progress(done / epochs, t(f"epoch {done} of at most {epochs}", f"에포크 {done} / 최대 {epochs}"))
@@ -200,6 +199,6 @@ def _curves(run: Run, history: list[dict[str, float]]) -> None:
 
 def _tail(path: Path, lines: int = 12) -> str:
     """The last lines of a text file; "" when there is none."""
-    if not path.exists():
+    if path.is_symlink() or not path.exists():
         return ""
     return "\n".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])

@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from apps import shared
-from apps.i18n import language, t, term
+from apps.i18n import language, plain, t, term
 from common.runs import Run
 from projects.translation.encoding import MAX_CHARACTERS, SPACE
 from projects.translation.predict import translate_file
@@ -84,7 +84,7 @@ def _one_sentence(run: Run) -> None:
 def _translation(predictor, answer: dict) -> None:
     """The translation in a frame, and what of the sentence the network did not know or read."""
     with st.container(border=True):
-        st.caption(predictor.meta["direction"])
+        st.caption(plain(predictor.meta["direction"]))
         st.text(answer["translation"] or "–")
     if answer["unknown"]:
         unknown = " ".join(answer["unknown"][:40])
@@ -206,7 +206,7 @@ def _two_models(run: Run) -> None:
                 predictor = shared.predictor(chosen)
                 answer = predictor.predict({"text": text})
                 st.markdown(f"**{term(chosen.config.model)}**")
-                st.caption(chosen.id)
+                st.caption(plain(chosen.id))
                 _translation(predictor, answer)
                 st.metric(term("score"), f"{answer['score']:.3f}", border=True)
                 _attention(answer)
@@ -214,11 +214,11 @@ def _two_models(run: Run) -> None:
 
 def _file(run: Run) -> None:
     predictor = shared.predictor(run)
-    name = predictor.meta["columns"][0]
+    name = plain(predictor.meta["columns"][0])
     st.write(
         t(
-            f"Upload a text file with a sentence in each line, or a table with a column `{name}`. You get it back translated.",
-            f"한 줄에 한 문장씩 적은 텍스트 파일이나 `{name}` 열이 있는 표를 올리면 번역하여 돌려줍니다.",
+            f"Upload a text file with a sentence in each line, or a table with a column “{name}”. You get it back translated.",
+            f"한 줄에 한 문장씩 적은 텍스트 파일이나 ‘{name}’ 열이 있는 표를 올리면 번역하여 돌려줍니다.",
         )
     )
     example = "".join(example["text"] + "\n" for example in predictor.examples)
@@ -246,7 +246,7 @@ def _file(run: Run) -> None:
 
 def data(run: Run) -> None:
     content = run.report["data"]
-    st.write(content["source"])
+    st.text(content["source"])
     st.write(
         t(
             "- **When is the loss computed, and when do the weights change?** After each batch: the decoder reads the right "

@@ -73,6 +73,14 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def utf8_text(path: Path) -> str:
+    """The text of a UTF-8 file. Raises UserError when it is something else."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is damaged: it is not UTF-8 ({error.reason} at byte {error.start:,}).") from None
+
+
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text under a temporary name, then rename it to `path`."""
     with replacing(path) as temporary:
@@ -128,6 +136,13 @@ def files_in(folder: Path, pattern: str) -> list[Path]:
         for path in folder.glob(pattern)
         if not path.name.startswith(".") and path.is_file() and not path.is_symlink()
     )
+
+
+def check_regular(folder: Path) -> None:
+    """Raise UserError when a folder is or holds a symbolic link, which may lead to any file, or a pipe or the like."""
+    for path in [folder, *(Path(place, name) for place, *parts in os.walk(folder) for name in parts[0] + parts[1])]:
+        if path.is_symlink() or (path.exists() and not path.is_file() and not path.is_dir()):
+            raise UserError(f"{path} is a symbolic link, or no regular file; only regular files are read.")
 
 
 @contextmanager

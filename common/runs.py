@@ -24,7 +24,7 @@ from typing import Any
 
 from common import config as config_module
 from common.errors import UserError
-from common.files import files_in, locked, new_folder, read_json, replacing, write_json
+from common.files import check_regular, files_in, locked, new_folder, read_json, replacing, write_json
 from common.layers.speed import speed_up
 from common.project import Project
 from common.records import TIME_FORMAT, read_report, read_request
@@ -129,6 +129,7 @@ class Run:
         """{name: Keras model} of this run. Only `.keras` files in its folder are opened."""
         from common.saved import load_network
 
+        check_regular(self.path)
         if not (self.path / "meta.json").exists():
             raise UserError(f"The run {self.id} has saved no model yet.")
         return {file.stem: speed_up(load_network(file)) for file in files_in(self.path, "*.keras")}
@@ -157,6 +158,7 @@ class Run:
     @contextlib.contextmanager
     def training(self) -> Iterator[None]:
         """Hold the run's lock while it trains. Raises UserError when another process trains it."""
+        check_regular(self.path)
         lock = self.path / "lock"
         deadline = time.monotonic() + LOCK_SECONDS
         with contextlib.ExitStack() as stack:
@@ -227,6 +229,7 @@ def find(project: Project, which: str, runs_dir: Path) -> Run:
         if not (path / "run.json").is_file():
             latest = ", ".join(entry["run"].id for entry in list_runs(project, runs_dir)[:5]) or "none"
             raise UserError(f"There is no run {which} under {path.parent}; the latest there: {latest}.")
+        check_regular(path)
         return Run(path)
     finished = [entry for entry in list_runs(project, runs_dir) if entry["status"] == "finished"]
     if not finished:
@@ -261,7 +264,7 @@ def list_runs(project: Project, runs_dir: Path) -> list[dict[str, Any]]:
     entries = []
     for path in (runs_dir / project.name).glob("*/run.json"):
         run = Run(path.parent)
-        entry = {"run": run, **_listed(run, _stamp(path), _stamp(path.with_name("report.json")))}
+        entry = {"run": run, **_listed(run, *map(_stamp, (run.path, path, path.with_name("report.json"))))}
         if entry["status"] == "unfinished" and run.is_training:
             entry["status"] = "training"
         entries.append(entry)
@@ -286,6 +289,7 @@ def _listed(run: Run, *stamps: tuple[int, int]) -> dict[str, Any]:
     """An entry of `list_runs` without its run. stamps: `_stamp` of the run's files, as the cache's key."""
     entry: dict[str, Any] = {"status": "damaged", "data": "?", "created": "", "report": {}, "reason": ""}
     try:
+        check_regular(run.path)
         request = run.request
         entry.update(data=request["data"], created=request["created"])
         if run.finished:

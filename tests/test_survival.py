@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from streamlit.testing.v1 import AppTest
 
 from common import cli, files, runs, schema
 from common.checkpoint import Checkpoint
@@ -25,9 +26,11 @@ from common.errors import UserError, as_user_error
 from common.project import Project
 from common.records import REPORT
 from common.saved import load_network
+from common.tools.export import export
+from common.tools.fork import fork
 from tests import reports
 from tests.commands import ask
-from tests.conftest import PROJECTS, ROOT
+from tests.conftest import PROJECTS, QUICK, ROOT
 from tests.test_training import ToyRun, fit, toy_model
 
 NAME = PROJECTS[0]
@@ -168,6 +171,66 @@ def test_a_config_of_other_types_is_refused(project, tmp_path):
     files.write_json(run.path / "config.json", [1])
     with pytest.raises(UserError, match="expected an object"):
         _ = run.config
+
+
+# Files of a run: regular ones alone.
+
+READERS = {
+    "load": lambda run, place: run.load(),
+    "find": lambda run, place: runs.find(run.project, run.id, run.path.parents[1]),
+    "resume": lambda run, place: run.training().__enter__(),
+    "fork": lambda run, place: fork(run.project, place / "fork", run=run),
+    "export": lambda run, place: export(run, "savedmodel", place / "export"),
+}
+
+
+@pytest.mark.parametrize(
+    "file", ["run.json", "report.json", "meta.json", "history.csv", "log.txt", "*.keras", "MODEL_CARD.md", "*.csv",
+             "figures/*.png", "figures", "new.csv", "a folder", "a pipe", "the run"],
+)  # fmt: skip
+def test_no_reader_of_a_run_follows_a_link_out_of_its_folder(file, copied, tmp_path):
+    """A run folder may come from somebody else. A link in it would let a fork, a page or a prompt show any file."""
+    run, outside = copied(QUICK), tmp_path / "outside"
+    outside.mkdir()
+    for path in run.path.glob("*.*"):
+        shutil.copy(path, outside)
+    (outside / "secret.csv").write_text("secret\n1\n")
+    path = next(iter(sorted(run.path.glob(file))), run.path / file.replace(" ", "-"))
+    if file == "the run":
+        path = run.path
+        shutil.copytree(path, outside / "run")
+        shutil.rmtree(path)
+        path.symlink_to(outside / "run")
+    elif file == "a pipe":
+        os.mkfifo(path)
+    else:
+        if path.is_dir():
+            shutil.rmtree(path)
+        path.unlink(missing_ok=True)
+        path.symlink_to(outside if file in ("figures", "a folder") else outside / "secret.csv")
+    for name, read in READERS.items():
+        with pytest.raises(UserError, match=r"a symbolic link|no regular file"):
+            print(name, read(run, tmp_path))
+        assert not (tmp_path / name).exists()
+    (entry,) = runs.list_runs(run.project, run.path.parents[1])
+    assert entry["status"] == "damaged" and entry["reason"]
+    page = AppTest.from_file(str(ROOT / "apps" / f"{QUICK}.py"), default_timeout=60).run()
+    assert not page.exception and any(button.key == "train-default" for button in page.button), "no run to show"
+
+
+def test_a_link_that_comes_later_is_seen_by_the_page(copied, tmp_path):
+    run = copied(QUICK)
+    assert [entry["status"] for entry in runs.list_runs(run.project, run.path.parents[1])] == ["finished"]
+    (run.path / "figures" / "a.png").symlink_to(ROOT / "README.md")  # the run folder itself has not changed
+    page = AppTest.from_file(str(ROOT / "apps" / f"{QUICK}.py"), default_timeout=60).run()
+    assert not page.exception and "symbolic link" in page.error[0].value
+
+
+def test_a_fork_refuses_a_run_whose_texts_are_not_utf8(copied, tmp_path):
+    run = copied(QUICK)
+    (run.path / "MODEL_CARD.md").write_bytes(b"caf\xe9")
+    with pytest.raises(UserError, match=r"MODEL_CARD\.md is damaged: it is not UTF-8"):
+        fork(run.project, tmp_path / "fork", run=run)
 
 
 # Locks.

@@ -3,6 +3,7 @@
 import base64
 import importlib.resources
 import io
+import re
 import struct
 import warnings
 from collections.abc import Iterator
@@ -18,6 +19,10 @@ from common.files import replacing
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
 MAX_PIXELS = 16_000_000  # of a picture, unless the caller allows more
+MAX_SCANS = 100  # of a JPEG; each is decoded over the whole picture, and a progressive file has about ten
+# The start of a binary PPM, PGM or PBM: its kind, then two or three numbers, with comments between.
+NUMBER = rb"(?:\s|#[^\n]*\n)+\d+"
+BINARY_PPM = re.compile(rb"P(?:4(?:%b){2}|[56](?:%b){3})\s" % (NUMBER, NUMBER))
 # Photographs inside the packages that are installed anyway: name -> package and file.
 PHOTOGRAPHS = {
     "astronaut": ("skimage", "data/astronaut.png"),
@@ -43,6 +48,10 @@ def read_picture(source: Path | bytes, max_pixels: int = MAX_PIXELS, name: str |
     """
     name = name or (str(source) if isinstance(source, Path) else "the picture")
     with _opened(source, max_pixels, name) as picture:
+        if picture.format == "JPEG":
+            content = source if isinstance(source, bytes) else source.read_bytes()
+            if (scans := content.count(b"\xff\xda")) > MAX_SCANS:
+                raise UserError(f"{name} is a JPEG of {scans:,} scans; at most {MAX_SCANS} are decoded.")
         return _rgb(_upright(picture), name)
 
 
@@ -79,9 +88,14 @@ def _opened(source: Path | bytes, max_pixels: int, name: str) -> Iterator[Any]:
     from PIL import Image
 
     try:
-        with warnings.catch_warnings():
+        with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file, warnings.catch_warnings():
+            head = file.read(1024)
+            if re.match(rb"P[0-6fy]", head) and not BINARY_PPM.match(head):
+                # Pillow would read its text byte by byte, for many seconds.
+                raise UserError(f"{name} is not a binary PPM, PGM or PBM; save it as PNG.")
+            file.seek(0)
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is stricter
-            with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as picture:
+            with Image.open(file, formats=FORMATS) as picture:
                 width, height = picture.size
                 if width * height > max_pixels:
                     raise UserError(
@@ -168,13 +182,13 @@ def picture_text(picture: np.ndarray) -> str:
     return base64.b64encode(picture_bytes(picture)).decode()
 
 
-def text_picture(text: str) -> np.ndarray:
+def text_picture(text: str, max_pixels: int = MAX_PIXELS, name: str = "The picture in meta.json") -> np.ndarray:
     """The text of `picture_text` -> (height, width, 3) uint8. Raises UserError for any other text."""
     try:
         content = base64.b64decode(text, validate=True)
     except ValueError:
-        raise UserError("The picture in meta.json is damaged: it is not base64.") from None
-    return read_picture(content, name="The picture in meta.json")
+        raise UserError(f"{name} is damaged: it is not base64.") from None
+    return read_picture(content, max_pixels, name)
 
 
 def write_picture(picture: np.ndarray, path: Path) -> None:

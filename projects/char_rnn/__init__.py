@@ -15,6 +15,7 @@ DATA = {
     "PATH": "any UTF-8 text file; Korean too (--jamo takes syllables apart)",
 }
 STANDARD = {"shakespeare": "tiny Shakespeare: tiny_shakespeare/input.txt in --data-dir, or by download"}
+UPLOAD = ("txt",)  # what the page takes as your own data
 LIMITS = (
     "It continues a text in the manner of its training text. It has no knowledge, and what it writes is not true.",
     "It may repeat whole sentences of its training text.",

@@ -12,6 +12,7 @@ DATA = {
     "builtin": "squares of seven photographs that scikit-image and scikit-learn bring, split by region (default)",
     "PATH": "a folder of photographs: BSDS500 or COCO (subfolders train… and val…), or your own pictures in one folder",
 }
+UPLOAD = ("zip",)  # what the page takes as your own data; the pictures' folder, packed
 LIMITS = (
     "The colours are plausible, not true: nothing in a grey picture tells a red car from a blue one.",
     "The network has seen a few hundred photographs, most of them taken outdoors by day. It colours people, rooms and "

@@ -18,6 +18,7 @@ STANDARD = {
     "fashion_mnist": "70,000 pictures of clothes, official split",
     "cifar10": "60,000 colour photographs of 10 kinds of things, official split",
 }
+UPLOAD = ("zip",)  # what the page takes as your own data; the pictures' folder, packed
 LIMITS = (
     "It knows only the classes that it was trained on, and it answers one of them whatever the picture shows.",
     "A picture is shrunk to the size that the network was trained on; small details disappear.",

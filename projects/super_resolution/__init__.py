@@ -12,6 +12,7 @@ DATA = {
     "builtin": "windows of photographs that scikit-image and scikit-learn bring; they are shrunk here (default)",
     "PATH": "a folder of ground-truth pictures: Set5, Set14, BSD68, BSD100 or your own",
 }
+UPLOAD = ("zip",)  # what the page takes as your own data; the pictures' folder, packed
 LIMITS = (
     "Detail that occurs only once in the picture cannot be learnt from it. No face is invented.",
     "The network learns to undo one way of shrinking. It is given, or it is estimated among Gaussian blurs. A picture "

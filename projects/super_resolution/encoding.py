@@ -1,5 +1,7 @@
 """From a raw input to what the learning needs: checks, the blur kernel, pictures folded for the network and back."""
 
+import io
+import math
 import reprlib
 from dataclasses import replace
 from typing import Any
@@ -18,6 +20,7 @@ MIN_SIDE = 16  # pixels of a picture to be enlarged; a smaller one has nothing t
 MAX_PIXELS = 2_000_000  # of a picture to be enlarged
 MAX_LARGE_PIXELS = 16_000_000  # of an enlarged picture
 MAX_KERNEL = 64  # rows and columns of a blur kernel
+MAX_KERNEL_BYTES = 100_000  # of its file
 
 # What meta.json holds (see common/schema.py).
 ANSWER = {"picture": str, "progress": float, "loss": (float, None), "seconds": float, "kernel": str}
@@ -68,6 +71,20 @@ def checked_kernel(kernel: Any) -> np.ndarray | None:
     if not np.isfinite(kernel).all() or kernel.sum() <= 1e-6 * np.abs(kernel).sum() or not kernel.any():
         raise UserError("The kernel's weights must be finite and add up to more than 0.")
     return kernel / kernel.sum()
+
+
+def parse_kernel(content: bytes, name: str) -> np.ndarray | None:
+    """`checked_kernel` of the bytes of a .npy file. The size in its header is checked before the array is made."""
+    file = io.BytesIO(content)
+    try:
+        reader = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        shape, _, kind = reader[np.lib.format.read_magic(file)](file)
+        if math.prod(shape) * kind.itemsize > len(content):
+            raise ValueError("it is cut short")
+        file.seek(0)
+        return checked_kernel(np.lib.format.read_array(file, allow_pickle=False))
+    except (ValueError, OverflowError, EOFError, KeyError) as error:
+        raise UserError(f"{name} is not a .npy file of numbers: {error}.") from None
 
 
 def true_kernel(config: Config) -> np.ndarray | None:

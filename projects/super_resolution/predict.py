@@ -15,7 +15,7 @@ from common.errors import UserError
 from common.inputs.images import SUFFIXES, read_picture, text_picture, write_picture
 from projects.super_resolution import encoding
 from projects.super_resolution.config import Config
-from projects.super_resolution.encoding import MAX_PIXELS, checked_kernel
+from projects.super_resolution.encoding import MAX_KERNEL_BYTES, MAX_PIXELS, parse_kernel
 from projects.super_resolution.pictures import show_progress
 
 
@@ -80,11 +80,11 @@ def read_kernel(name: str) -> np.ndarray | str | None:
     path = Path(name)
     try:
         with path.open("rb") as file:
-            return checked_kernel(np.lib.format.read_array(file, allow_pickle=False))
+            return parse_kernel(file.read(MAX_KERNEL_BYTES), f"--kernel {path}")
     except FileNotFoundError:
         raise UserError(f"--kernel {path} does not exist; expected bicubic, estimate or a .npy file.") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"--kernel {path} is not a .npy file of numbers: {error}.") from None
+    except OSError as error:
+        raise UserError(f"--kernel {path} cannot be read: {error.strerror or error}.") from None
 
 
 @dataclass(frozen=True)

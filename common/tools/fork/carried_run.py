@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from common.errors import UserError
-from common.files import read_json, write_json, write_text
+from common.files import check_regular, files_in, read_json, utf8_text, write_json, write_text
 from common.runs import Run
 
 MAX_RUN_MB = 50  # GitHub warns of larger files, and a page should open at once
@@ -26,7 +26,8 @@ def check_run(run: Run) -> None:
 
 
 def files_of(run: Run) -> list[Path]:
-    """The files of a run that go along."""
+    """The files of a run that go along. Raises UserError when one of them is a symbolic link."""
+    check_regular(run.path)
     files = sorted(path for path in run.path.rglob("*") if path.is_file())
     tops = {path: path.relative_to(run.path).parts[0] for path in files}
     return [path for path, top in tops.items() if top not in LEFT_OUT and not top.startswith(".")]
@@ -46,12 +47,12 @@ def write_run(run: Run, folder: Path) -> None:
         copy = target / path.relative_to(run.path)
         copy.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix in (".json", ".md", ".csv", ".txt"):
-            write_text(copy, _without_paths(path.read_text(encoding="utf-8"), replaced))
+            write_text(copy, _without_paths(utf8_text(path), replaced))
         else:
             copy.write_bytes(path.read_bytes())
     write_json(target / "run.json", {**read_json(target / "run.json"), "data_dir": "data"})
     (folder / "MODEL_CARD.md").write_bytes((target / "MODEL_CARD.md").read_bytes())
-    if (looks := run.path.parent / "looks.csv").is_file():
+    for looks in files_in(run.path.parent, "looks.csv"):
         (target.parent / "looks.csv").write_bytes(looks.read_bytes())
 
 

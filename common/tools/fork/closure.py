@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[3]
 CONTRACT = ("__init__", "config", "encoding", "data", "model", "predict", "evaluate", "train")
 # What trains faster on a CPU. common/layers/speed.py finds these files by their names.
 SPEED = ("common/layers/recurrent.py", "common/layers/normalization.py", "common/memory.py")
+UPLOAD = "apps/own_data.py"  # apps/training.py finds this file by its name
 COMMANDS, CONFTEST, TERMS = "projects/__main__.py", "tests/conftest.py", "apps/i18n.py"
 
 
@@ -35,19 +36,20 @@ def tools() -> list[str]:
 def code_of_fork(name: str, extras: Iterable[str] = ()) -> dict[str, str]:
     """{path: text} of the Python files of a fork of the project, without the definitions that nothing in it names.
 
-    extras: what else to take along: tools, "speed", and files of the project that nothing imports, such as "standard",
-    the loaders of standard sets. Raises UserError for anything else.
+    extras: what else to take along: tools, "speed", "upload", and files of the project that nothing imports, such as
+    "standard", the loaders of standard sets. Raises UserError for anything else.
     """
     folder, sources = f"projects/{name}", suite()
     roots = [f"{folder}/{file}.py" for file in CONTRACT] + [f"apps/{name}.py", CONFTEST]
     unreached = {path for path in sources if path.startswith(f"{folder}/")} - reached(roots, sources)
-    optional = {"speed": SPEED} | {Path(path).stem: (path,) for path in sorted(unreached)}
+    optional = {"speed": SPEED, "upload": (UPLOAD,)} | {Path(path).stem: (path,) for path in sorted(unreached)}
     if unknown := set(extras) - {*tools(), *optional}:
         known = ", ".join([*tools(), *optional])
         raise UserError(f"--with takes {known}, with commas between; not {', '.join(sorted(unknown))}.")
     roots += [path for extra, paths in optional.items() if extra in extras for path in paths]
-    if "standard" not in extras:
-        sources[f"{folder}/__init__.py"] = without(sources[f"{folder}/__init__.py"], {"STANDARD"})
+    unused = {"STANDARD": "standard", "UPLOAD": "upload"}
+    gone = {constant for constant, extra in unused.items() if extra not in extras}
+    sources[f"{folder}/__init__.py"] = without(sources[f"{folder}/__init__.py"], gone)
     # pytest's hooks group the tests of many projects for its processes. One project needs no groups.
     sources[CONFTEST] = without(sources[CONFTEST], set(re.findall(r"def (pytest_\w+|group)\b", sources[CONFTEST])))
     chosen = set(extras) - set(optional)

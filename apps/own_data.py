@@ -1,0 +1,84 @@
+"""Data of one's own in the tab Train: an upload, or what the owner of the server offers.
+
+A visitor must not reach other files of the server. So paths are offered only from the folders that the environment variable
+KERAS_PORTFOLIO_PAGE_DATA names, and it names none by default. A fork leaves this file out; then a page offers the project's
+own data sets alone.
+"""
+
+import hashlib
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from apps.i18n import t
+from common import runs
+from common.errors import UserError
+from common.files import check_regular, new_folder
+from common.inputs.downloads import unpack
+from common.project import Project
+
+FOLDERS = "KERAS_PORTFOLIO_PAGE_DATA"  # separated as in PATH
+MAX_MB = 50  # of an upload; Streamlit's server refuses more than .streamlit/config.toml says
+MAX_UNPACKED_BYTES, MAX_FILES = 500_000_000, 20_000  # of an uploaded .zip
+MAX_KEPT_BYTES = 5_000_000_000  # of all uploads together
+
+
+def offered() -> dict[str, str]:
+    """{name: path} of the files and folders in the folders that the server's configuration names."""
+    folders = [Path(folder) for folder in os.environ.get(FOLDERS, "").split(os.pathsep) if folder]
+    places = [place for folder in folders if folder.is_dir() for place in sorted(folder.iterdir())]
+    shown = [place for place in places if not place.name.startswith(".") and not place.is_symlink()]
+    return {f"{place.parent.name}/{place.name}": str(place) for place in shown}
+
+
+def choose(project: Project, about: str) -> Callable[[], str]:
+    """Let the visitor choose the data of a training. The function that is returned gives it, as `runs.start` takes it."""
+    kinds, paths = getattr(project.card, "UPLOAD", ()), offered()
+    upload = t("your own file", "내 파일")
+    names = [*project.data_names, *paths, *([upload] if kinds else [])]
+    data = st.selectbox(t("Data", "데이터"), names, help=about, key="data")
+    uploaded = None
+    if data == upload:
+        label = f"{upload} ({', '.join(kinds)})"
+        uploaded = st.file_uploader(label, type=list(kinds), max_upload_size=MAX_MB, key="own-data")
+
+    def chosen() -> str:
+        if data == upload:
+            if uploaded is None:
+                raise UserError(t("Upload a file first.", "먼저 파일을 올려 주세요."))
+            return kept(uploaded)
+        if data in paths and Path(paths[data]).is_dir():
+            check_regular(Path(paths[data]))
+        return paths.get(data, data)
+
+    return chosen
+
+
+def kept(uploaded: Any) -> str:
+    """The path under which an upload is kept, for the training and for what is later read again; a .zip is unpacked.
+
+    Uploads lie in `uploads/` of the data folder. Raises UserError for a bad archive, and when there are too many of them.
+    """
+    uploads, content = runs.data_dir() / "uploads", uploaded.getvalue()
+    name = re.sub(r"[^\w.-]+", "-", Path(uploaded.name).name).strip(".-")[-80:] or "data"
+    name = re.sub(r"(?i)\.zip$", ".zip", name)
+    folder = uploads / hashlib.sha256(name.encode() + content).hexdigest()[:16]
+    if not folder.exists():
+        if sum(path.stat().st_size for path in uploads.rglob("*") if path.is_file()) > MAX_KEPT_BYTES:
+            raise UserError(f"{uploads} is full: the owner of this server has to remove old uploads.")
+        with new_folder(folder) as new:
+            (new / name).write_bytes(content)
+            if (archive := new / name).suffix == ".zip":
+                archive.with_suffix("").mkdir()
+                try:
+                    unpack(archive, archive.with_suffix(""), MAX_UNPACKED_BYTES, MAX_FILES)
+                except UserError as error:
+                    raise UserError(str(error).replace(str(archive), uploaded.name)) from None
+                archive.unlink()
+    (place,) = folder.iterdir()
+    inside = list(place.iterdir()) if place.is_dir() else []
+    return str(inside[0] if len(inside) == 1 and inside[0].is_dir() else place)  # a folder that was packed as a whole

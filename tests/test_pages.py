@@ -1,0 +1,208 @@
+"""What pages owe to whoever visits a server: no foreign Markdown, no file of the server, a sentence for damaged files."""
+
+import io
+import json
+import random
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+from streamlit.testing.v1 import AppTest
+
+from apps import own_data
+from common.errors import UserError
+from common.project import Project
+from tests.browser import browser, executable, served, settle
+from tests.campaign import damage
+from tests.conftest import PROJECTS, ROOT, one_now_others_slow
+
+every_project = pytest.mark.parametrize("name", PROJECTS)
+TABS = ("try", "data", "results", "inside", "train")
+MARKED = "[x](http://evil.example) <img src=x> $x$ :red[x] **b** :smile: www.evil.example a@evil.example -> `c`"
+# Parts of a page that show a text as it is. What stands in a field or in a selection is shown so, too; a label is not.
+AS_IT_IS = ("text", "json", "code", "dataframe", "table", "vega_lite_chart", "bidi_component")
+FIELDS = ("selectbox", "multiselect", "text_area", "text_input")
+
+
+def opened(name: str, tab: str, language: str = "en") -> AppTest:
+    """A page with one of its tabs open, after its first run."""
+    app = AppTest.from_file(str(ROOT / "apps" / f"{name}.py"), default_timeout=120)
+    app.query_params["language"] = language
+    labels = {"try": "Try it", "data": "Data", "results": "Results", "inside": "Inside", "train": "Train"}
+    app.session_state[f"{name}-tab-en"] = labels[tab]
+    return app.run()
+
+
+def markdown(block) -> list[tuple[str, str]]:
+    """(kind of element, text that is read as Markdown) of everything on a page."""
+    texts = []
+    for child in block.children.values():
+        if hasattr(child, "children"):
+            texts += [("block", str(child.proto)), *markdown(child)]
+        elif child.type not in AS_IT_IS:
+            shown = f"{child.proto.label} {child.proto.help}" if child.type in FIELDS else str(child.proto)
+            texts.append((child.type, shown))
+    return texts
+
+
+@every_project
+def test_texts_of_a_run_are_never_read_as_markdown(name, copied):
+    """Sources, labels, names and reports may come from anybody. Each tab shows them, and none of them as Markdown."""
+    run = copied(name)
+    content = run.report
+    content["data"]["source"] = content["test"]["unit"] = MARKED
+    content["test"]["baselines"] = {MARKED: next(iter(content["test"]["baselines"].values()))}
+    content["failures"] = [{MARKED: MARKED}]
+    (run.path / "report.json").write_text(json.dumps(content))
+    for path in run.path.glob("*.csv"):
+        table = pd.read_csv(path)
+        texts = table.select_dtypes(exclude="number").columns.difference(["property", "layer", "picture", "n", "card"])
+        table.assign(**dict.fromkeys(texts, MARKED)).to_csv(path, index=False)
+    shown = 0
+    for tab in TABS:
+        app = opened(name, tab)
+        assert not app.exception, tab
+        for kind, text in markdown(app.main) + markdown(app.sidebar):
+            for mark in ("[x](", "<img", "$x$", ":red[", "**b**", "http://e", "www.e", "a@e", "`c`"):
+                assert mark not in text.replace("\\\\", "\\"), f"{tab}, {kind}: {text[:300]}"
+        shown += sum(part.value == MARKED for part in app.text)
+    assert shown, "the source is shown as text"
+
+
+@pytest.mark.skipif(executable() is None, reason="no Chromium: install one")
+def test_plain_text_in_a_real_browser(tmp_path):
+    """Streamlit makes links, icons and arrows after Markdown has been read. Only a browser shows what becomes of them."""
+    texts = [
+        *MARKED.split(" "),
+        MARKED,
+        "https://evil.example/p?a=1&b=2",
+        "<- <-> -- >= <= ~=",
+        ":material/home: :streamlit: ::red[x]{a} :red",
+        "# heading",
+        "1. one",
+        "- item",
+        "+ item",
+        "a\n===",
+        "| a |\n|---|\n| 1 |",
+        "~~~\ncode\n~~~",
+        "> quote",
+        "&lt;b&gt; &#58;",
+        "_i_ __b__ TX_AMOUNT a_b",
+        "![i](http://evil.example/i.png)",
+        "[^1] [x]: http://evil.example",
+        "\\alpha \\(x\\) $$x$$ ~~s~~",
+        "first\rsecond\r\nthird",
+    ]
+    script = tmp_path / "page.py"
+    script.write_text(
+        f"import sys\nsys.path.insert(0, {str(ROOT)!r})\nimport streamlit as st\nfrom apps.i18n import plain\n"
+        f"st.title('T')\nfor text in {texts!r}:\n    st.markdown('@' + plain(text))\n    st.caption(plain(text))\n"
+        "    st.metric(plain(text), plain(text))\n"
+    )
+    with browser() as chromium, served(script, tmp_path, tmp_path) as address:
+        page = chromium.new_page()
+        page.goto(address)
+        settle(page)
+        expect(page.get_by_test_id("stMetricValue")).to_have_count(len(texts), timeout=60_000)
+        made = "a[href*=evil], img, .katex, strong, em, code, del, li, table, blockquote, hr, sup, [data-testid=stIconMaterial]"
+        assert [part.inner_html() for part in page.get_by_test_id("stMain").locator(made).all()] == []
+        parts = [part.text_content() for part in page.get_by_test_id("stMarkdownContainer").all()]
+        parts = [part.replace("\u2060", "")[1:] for part in parts if part.startswith("@")]
+        assert parts == [text.replace("\r\n", "\n").replace("\r", "\n") for text in texts]
+        page.close()
+
+
+# The data of a training
+
+
+@every_project
+def test_a_visitor_reaches_no_path_of_the_server(name, tmp_path, monkeypatch):
+    (tmp_path / "secret.txt").write_text("secret")
+    app = opened(name, "train")
+    assert not app.exception
+    own = ["your own file"] if getattr(Project(name).card, "UPLOAD", ()) else []
+    assert app.selectbox(key="data").options == [*Project(name).data_names, *own]
+    assert not [part.label for part in app.text_input if "path" in part.label.lower() or part.value == "builtin"]
+    place = tmp_path / "offered"
+    (place / "folder").mkdir(parents=True)
+    (place / "a.csv").write_text("a\n1\n")
+    (place / ".hidden").write_text("")
+    (place / "link.csv").symlink_to(tmp_path / "secret.txt")
+    monkeypatch.setenv(own_data.FOLDERS, str(place))
+    assert own_data.offered() == {f"offered/{name}": str(place / name) for name in ("a.csv", "folder")}
+    assert "offered/a.csv" in opened(name, "train").selectbox(key="data").options
+
+
+class Uploaded(io.BytesIO):
+    def __init__(self, name: str, content: bytes) -> None:
+        super().__init__(content)
+        self.name = name
+
+
+def packed(*members: tuple[str, bytes]) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, part in members:
+            archive.writestr(name, part)
+    return content.getvalue()
+
+
+def test_an_upload_is_kept_once_and_a_zip_is_unpacked(tmp_path):
+    data = tmp_path / "data" / "uploads"  # see conftest
+    path = own_data.kept(Uploaded("../../내 자료.csv", b"a\n1\n"))
+    assert path.startswith(str(data)) and path.endswith("/내-자료.csv")
+    assert own_data.kept(Uploaded("내 자료.csv", b"a\n1\n")) == path
+    whole = packed(("pets/cats/1.png", b"1"), ("pets/.hidden", b""), ("__MACOSX/pets/1.png", b""), ("pets/dogs/", b""))
+    folder = own_data.kept(Uploaded("Pets.ZIP", whole))
+    assert folder.endswith("/Pets/pets")
+    files = sorted(str(path.relative_to(folder)) for path in data.glob("*/Pets/pets/**/*") if path.is_file())
+    assert files == ["cats/1.png"]
+    before = sorted(tmp_path.rglob("*"))
+    for wrong in ("../../a.png", "/a.png", "c:\\a.png", "a/../../b.png", "..\\..\\a.png"):
+        with pytest.raises(UserError, match=r"^up\.zip holds a file whose name leads out"):
+            own_data.kept(Uploaded("up.zip", packed(("a/b.png", b"1"), (wrong, b"1"))))
+    with pytest.raises(UserError, match=r"^up\.zip: .* cannot be written"):
+        own_data.kept(Uploaded("up.zip", packed(("a", b"1"), ("a/b", b"1"))))
+    with pytest.raises(UserError, match=r"^up\.zip is not a complete archive"):
+        own_data.kept(Uploaded("up.zip", whole[:50]))
+    assert sorted(tmp_path.rglob("*")) == before, "nothing of a refused archive stays"
+
+
+@pytest.mark.skipif("image_classification" not in PROJECTS, reason="a fork of another project")
+def test_a_training_on_an_upload_begins_with_the_unpacked_folder(tmp_path, monkeypatch):
+    started = []
+    monkeypatch.setattr("apps.training.launch", started.append)
+    picture = io.BytesIO()
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(picture, "PNG")
+    app = opened("image_classification", "train")
+    app.selectbox(key="data").set_value("your own file").run()
+    button = next(part for part in app.button if part.label == "Start training")
+    button.click().run()
+    assert [error.value for error in app.error] == ["Upload a file first."] and not started
+    app.file_uploader(key="own-data").upload("p.zip", packed(("a/1.png", picture.getvalue())), "application/zip").run()
+    next(part for part in app.button if part.label == "Start training").click().run()
+    assert not app.exception and len(started) == 1
+    assert started[0].data.startswith(str(tmp_path / "data" / "uploads"))
+
+
+# Damaged files of a run
+
+
+@one_now_others_slow
+def test_a_damaged_file_of_a_run_is_a_sentence_on_every_tab(name, copied):
+    run, dice = copied(name), random.Random(0)
+    for path in [
+        *sorted(run.path.glob("*.csv")),
+        run.path / "MODEL_CARD.md",
+        *sorted(run.path.glob("figures/**/*.png"))[:4],
+    ]:
+        whole = path.read_bytes()
+        for content in (b"", b"\xff\xfe\x00", whole[: len(whole) // 2], b'"', None):
+            path.write_bytes(content) if content is not None else damage(path, dice)
+            for tab in TABS[:4]:
+                app = opened(name, tab)
+                assert not app.exception, f"{path.name}, {tab}, {content!r:.20}: {app.exception[0].value}"
+        path.write_bytes(whole)
