@@ -158,6 +158,29 @@ def numbers(rows: int = 5000) -> pd.DataFrame:
     return pd.DataFrame({"a": random.normal(size=rows), "b": random.integers(0, 9, rows), "c": random.random(rows)})
 
 
+@pytest.mark.parametrize("cell", ["7", " 5 ", "1e3", "", " ", "x", "nan", "inf", "1e999", "NULL", '"2"', "0x1", "٣"])
+def test_numbers_that_are_read_as_such_are_what_their_texts_are(cell, tmp_path, monkeypatch):
+    """One cell in the middle of a file of several blocks: the same numbers, or the same sentence."""
+    monkeypatch.setattr(tables, "BLOCK", 1 << 16)
+    frame = pd.concat([numbers()] * 8, ignore_index=True).astype(str)
+    frame.loc[30_000, "b"] = cell
+    path = tmp_path / "n.csv"
+    path.write_text("a,b,c\n" + "\n".join(",".join(row) for row in frame.to_numpy()) + "\n")
+    results = []
+    for typed in ((), ("a", "b")):
+        pieces = list(tables.read_chunks(path, 7000, typed))
+        assert [pd.api.types.is_numeric_dtype(pieces[0][name]) for name in "abc"] == [bool(typed), bool(typed), False]
+        try:
+            results.append([tables.check_numbers(piece, ["a", "b"], path) for piece in pieces])
+            assert sum(map(len, pieces)) == len(frame)
+        except UserError as error:
+            results.append(str(error))
+    if isinstance(results[0], str):
+        assert results[0] == results[1]
+    else:
+        pd.testing.assert_frame_equal(pd.concat(results[0]), pd.concat(results[1]))
+
+
 @pytest.mark.parametrize("odd", ["", '"1"', "\n", "1,2,3,4\n"])
 @pytest.mark.parametrize("name", ["n.csv", "n.tsv"])
 def test_the_fast_reader_and_the_careful_one_agree(name, odd, tmp_path):

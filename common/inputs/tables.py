@@ -77,9 +77,12 @@ def read_table(path: Path, max_rows: int | None = None) -> pd.DataFrame:
     return pd.concat(chunks)
 
 
-def read_chunks(path: Path, rows: int | None = None) -> Iterator[pd.DataFrame]:
-    """The table in pieces of at most `rows` rows (CHUNK_ROWS), so that a file of any size can be read."""
-    for start, table in _pieces(path, rows):
+def read_chunks(path: Path, rows: int | None = None, numbers: Collection[str] = ()) -> Iterator[pd.DataFrame]:
+    """The table in pieces of at most `rows` rows (CHUNK_ROWS), so that a file of any size can be read.
+
+    numbers: columns that will be numbers. Where nothing else is in them, they are read as such, in half the time.
+    """
+    for start, table in _pieces(path, rows, numbers=numbers):
         yield _frame(table, start)
 
 
@@ -87,10 +90,13 @@ def _frame(table: Any, start: int) -> pd.DataFrame:
     return table.to_pandas().set_axis(range(start, start + table.num_rows), axis=0)
 
 
-def _pieces(path: Path, rows: int | None = None, max_rows: int | None = None) -> Iterator[tuple[int, Any]]:
+def _pieces(
+    path: Path, rows: int | None = None, max_rows: int | None = None, numbers: Collection[str] = ()
+) -> Iterator[tuple[int, Any]]:
     """(index of the first row, Arrow table) of each piece; of a file without rows one empty piece.
 
     max_rows: where a page limits them; then the cells and the bytes of the whole table are limited too.
+    numbers: as in `read_chunks`.
     """
     import pyarrow
 
@@ -108,11 +114,14 @@ def _pieces(path: Path, rows: int | None = None, max_rows: int | None = None) ->
             cells = sum(block.count(layout.separator.encode()) for block in iter(lambda: file.read(BLOCK), b""))
         _check_upload(path, 1, cells, 0, max_rows)
     rows = max(1, min(rows or CHUNK_ROWS, PIECE_CELLS // len(header)))
-    batches = _parquet_batches(path, rows, max_rows) if layout is None else _text_batches(path, layout)
+    batches = _parquet_batches(path, rows, max_rows) if layout is None else _text_batches(path, layout, numbers)
     first = start = layout.above if layout else 0
     waiting: list[pyarrow.RecordBatch] = []
     count = size = total = 0
     for batch in batches:
+        if waiting and batch.schema != waiting[-1].schema:  # from here on the numbers are texts
+            yield start, pyarrow.Table.from_batches(waiting)
+            start, waiting, count, size = start + count, [], 0, 0
         waiting.append(batch)
         count, size, total = count + batch.num_rows, size + batch.nbytes, total + batch.nbytes
         if max_rows is not None:
@@ -259,8 +268,8 @@ class _Odd(Exception):
     """A file has something that needs the careful reader."""
 
 
-def _text_batches(path: Path, layout: _Layout) -> Iterator[Any]:
-    """The rows as Arrow batches of text.
+def _text_batches(path: Path, layout: _Layout, numbers: Collection[str]) -> Iterator[Any]:
+    """The rows as Arrow batches of text, and of float64 in the columns `numbers` as far as these hold numbers alone.
 
     Arrow reads with all cores, ten times as fast as Python's `csv`. It reads plain files alone. Where it meets anything
     else, `csv` reads on from that row: it takes only what is certain, and says what is wrong and in which line.
@@ -269,15 +278,17 @@ def _text_batches(path: Path, layout: _Layout) -> Iterator[Any]:
 
     rows = 0
     try:
-        for batch in _plain_batches(path, layout):
+        for batch in _plain_batches(path, layout, numbers):
             yield batch
             rows += batch.num_rows
     except (_Odd, pyarrow.ArrowInvalid):
         yield from _careful_batches(path, layout, rows)
 
 
-def _plain_batches(path: Path, layout: _Layout) -> Iterator[Any]:
+def _plain_batches(path: Path, layout: _Layout, numbers: Collection[str]) -> Iterator[Any]:
     """The rows of a file in which each line is a row. Raises _Odd at a quotation mark, a blank line or a NUL byte.
+
+    It is raised, too, where a column of `numbers` has a cell that is no finite number.
 
     Arrow is given the bytes. Given the file, a thread of it would wait for Python when reading ends early.
     """
@@ -285,14 +296,22 @@ def _plain_batches(path: Path, layout: _Layout) -> Iterator[Any]:
     import pyarrow.csv
 
     odd = (b"\0", b"\n\n", b"\n\r", b"\r\r") + ((b'"',) if layout.separator != "\t" else ())
+    kinds = {name: pyarrow.float64() if name in numbers else pyarrow.string() for name in layout.header}
     # Parts of 1 MiB fit the processor's cache. With parts of 8 MiB a row costs twice the time.
     options = {
         "read_options": pyarrow.csv.ReadOptions(column_names=layout.header, block_size=1 << 20),
         "parse_options": pyarrow.csv.ParseOptions(
             delimiter=layout.separator, quote_char=False, ignore_empty_lines=False
         ),
-        "convert_options": pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(layout.header, pyarrow.string())),
+        "convert_options": pyarrow.csv.ConvertOptions(column_types=kinds, null_values=[]),
     }
+
+    def parsed(lines: bytes) -> Iterator[Any]:
+        for batch in pyarrow.csv.read_csv(pyarrow.BufferReader(lines), **options).to_batches():
+            if not all(np.isfinite(batch.column(name)).all() for name in kinds if kinds[name] == pyarrow.float64()):
+                raise _Odd
+            yield batch
+
     with _text_errors(path), _binary(path, layout.packed) as file:
         head = [file.readline(MAX_LINE) for _ in range(layout.above + 1)]
         if layout.encoding != "utf-8-sig" or len(layout.header) == 1 or not head[-1].endswith(b"\n"):
@@ -306,9 +325,9 @@ def _plain_batches(path: Path, layout: _Layout) -> Iterator[Any]:
             if len(rest) > MAX_LINE:
                 raise _Odd
             if lines:
-                yield from pyarrow.csv.read_csv(pyarrow.BufferReader(lines + end), **options).to_batches()
+                yield from parsed(lines + end)
         if rest:
-            yield from pyarrow.csv.read_csv(pyarrow.BufferReader(rest), **options).to_batches()
+            yield from parsed(rest)
 
 
 def _careful_batches(path: Path, layout: _Layout, skipped: int) -> Iterator[Any]:
@@ -544,7 +563,8 @@ def score_table_file(
     rows = 0
     writer = None
     with replacing(target) as temporary:
-        for start, table in ahead(_pieces(source, chunk_rows, max_rows)):
+        typed = numbers if target.suffix == ".parquet" else ()  # in CSV the cells stay as they are
+        for start, table in ahead(_pieces(source, chunk_rows, max_rows, typed)):
             if not table.num_rows:
                 raise UserError(f"{source} has a header but no rows.")
             frame = _frame(table, start)

@@ -194,7 +194,8 @@ def _pieces(
 ) -> Iterator[dict[str, np.ndarray]]:
     """The table, checked, as the pieces of a spool. by_time: raise UserError where a key is below an earlier one."""
     latest = -np.inf
-    for frame in ahead(read_chunks(path)):
+    numbers = [name for name, column in meta["columns"].items() if "median" in column]
+    for frame in ahead(read_chunks(path, numbers=numbers)):
         rows = checked(frame, meta, path)
         row_keys = keys(frame, rows)
         for name, column in meta["columns"].items():
