@@ -7,7 +7,6 @@ because the gallery draws none.
 
 import gc
 import importlib.util
-import itertools
 import json
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
@@ -139,6 +138,8 @@ def table_file(run: Run, name: str, texts: Sequence[str] = (), numbers: Sequence
     import pandas as pd
 
     path = run.path / f"{name}.csv"
+    if not path.exists():
+        raise UserError(t(f"The run has no {name}.csv.", f"이 실행에는 {name}.csv가 없습니다."))
     try:
         table = pd.read_csv(path, converters=dict.fromkeys(texts, str)).fillna(dict.fromkeys(texts, ""))
         table[[*texts, *numbers]][[*numbers]].apply(pd.to_numeric)
@@ -293,9 +294,22 @@ def _results(run: Run) -> None:
 
 
 def _figures(folder: Path) -> None:
-    """The pictures of a folder, in two columns."""
-    for path, column in zip(files_in(folder, "*.png"), itertools.cycle(st.columns(2)), strict=False):
-        figure(column, path)
+    """The pictures of a folder: the wide ones as wide as the page, then the others in two columns of similar height."""
+    from PIL import Image
+
+    sizes = {}
+    for path in files_in(folder, "*.png"):
+        with Image.open(path) as picture:
+            sizes[path] = picture.size
+    for path, (width, height) in sizes.items():
+        if width > 2 * height:
+            figure(st, path)
+    columns, filled = st.columns(2), [0.0, 0.0]
+    for path, (width, height) in sizes.items():
+        if width <= 2 * height:
+            shorter = filled.index(min(filled))
+            figure(columns[shorter], path)
+            filled[shorter] += height / width + 0.05  # the picture and its caption, in widths of a column
 
 
 def _train(project: Project) -> None:
