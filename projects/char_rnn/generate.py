@@ -1,4 +1,4 @@
-"""Writing: one compiled loop that carries the state from character to character."""
+"""Writing: the loop of `common.layers.decoding`, with characters that are drawn or given."""
 
 from collections.abc import Callable, Iterator
 
@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from common.layers import decoding
 from projects.char_rnn.encoding import FIRST
 
 CHUNK = 64  # characters that one call of the compiled loop writes
@@ -16,24 +17,23 @@ def make_loop(network: keras.Model, filtered: bool) -> Callable:
 
     filtered: whether top-k and top-p are asked for. They need the characters sorted at every step, which takes time.
     """
-    import tensorflow as tf
 
-    @tf.function(jit_compile=True, autograph=False)
     def loop(last, states, forced, uniform, temperature, top_k, top_p):
-        """(last ids (batch,), states, ids that were written (CHUNK, batch)); forced: given ids, or -1 to choose one."""
+        """(ids that were written (CHUNK, batch), states); forced: given ids (CHUNK, batch), or -1 to choose one."""
 
-        def step(i, last, written, *states):
+        def step(t, last, states):
             logits, *new = network([last[:, None], *states], training=False)
-            drawn = choose(logits[:, 0], uniform[i], temperature, top_k, top_p, filtered) + FIRST
-            last = ops.reshape(ops.where(forced[i] >= 0, forced[i], drawn), last.shape)
             states = [ops.reshape(state, before.shape) for state, before in zip(new, states, strict=True)]
-            return (i + 1, last, ops.slice_update(written, (i, 0), last[None]), *states)
+            return logits[:, 0], states, {}
 
-        start = (0, last, ops.zeros_like(forced), *states)
-        _, last, written, *states = ops.while_loop(lambda i, *_: i < CHUNK, step, start)
-        return last, states, written
+        def draw(t, logits, memory):
+            drawn = choose(logits, uniform[t], temperature, top_k, top_p, filtered) + FIRST
+            return ops.reshape(ops.where(forced[t] >= 0, forced[t], drawn), last.shape), None, memory
 
-    return loop
+        written, states, _ = decoding.write(step, draw, last, states, (), CHUNK)
+        return written["tokens"], states
+
+    return decoding.compiled(loop, jit_compile=True)
 
 
 def choose(logits, uniform, temperature, top_k, top_p, filtered: bool):
@@ -94,7 +94,8 @@ def write(
         read = rest[done : done + CHUNK]
         forced[: len(read)] = read
         uniform = random.random((CHUNK, batch), "float32")
-        last, states, written = loop(last, states, forced, uniform, *settings)
+        written, states = loop(last, states, forced, uniform, *settings)
+        last = written[-1]
         new = slice(len(read), min(CHUNK, total - done))
         if new.start < new.stop:
             yield np.asarray(written)[new].T
