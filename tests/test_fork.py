@@ -28,13 +28,13 @@ AUTHOR = {f"GIT_{who}_{what}": "someone@example.org" for who in ("AUTHOR", "COMM
 # Lines of Python in a fork, tests included. The goals are 6,000 for fraud_detection and 5,000 for the others; these are
 # the sizes that have been reached, so that no fork grows unseen.
 LINES = {
-    "char_rnn": 5900,
-    "colorization": 5550,
-    "fraud_detection": 6650,
-    "image_classification": 6200,
+    "char_rnn": 6000,
+    "colorization": 5600,
+    "fraud_detection": 7350,
+    "image_classification": 6250,
     "super_resolution": 5150,
-    "text_classification": 6100,
-    "translation": 6750,
+    "text_classification": 6500,
+    "translation": 7150,
 }
 CODE = ("common", "projects", "apps", "tests", "benchmarks")
 
