@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from apps import shared
-from apps.i18n import plain, t
+from apps.i18n import plain, t, term
 from common import runs
 from common.runs import Run
 from projects.char_rnn.config import HELLO
@@ -103,7 +103,7 @@ def _next_characters(predictor: Any, text: str) -> None:
         left.write(
             t(
                 f"The next character is {symbol}. Its surprise is {nats} nats.",
-                f"다음 글자는 {symbol}이고, 놀라움은 {nats} nats입니다.",
+                f"다음 글자는 {symbol}이고, 정보량은 {nats}내트입니다.",
             )
         )
     right.altair_chart(
@@ -134,7 +134,7 @@ def data(run: Run) -> None:
     content = run.report
     st.text(content["data"]["source"])
     for column, (name, size) in zip(st.columns(3), content["data"]["sizes"].items(), strict=True):
-        column.metric(t(f"{name}, blocks", f"{name}, 블록"), f"{size:,}")
+        column.metric(t(f"{name}, blocks", f"{term(name)} 블록 수"), f"{size:,}")
     table = shared.table_file(run, "frequencies", ("character",), ("fraction",)).head(60)
     fraction = t("fraction of the training part", "학습 데이터에서의 비율")
     st.altair_chart(
@@ -254,7 +254,7 @@ def _units(run: Run, predictor: Any) -> None:
         st.caption(
             t(
                 "For each property of the validation text, the unit whose activation correlates most with it. Choose a row to see the unit.",
-                "검증 데이터의 각 성질마다 활성값의 상관이 가장 큰 유닛입니다. 행을 고르면 그 유닛이 보입니다.",
+                "검증 데이터의 각 성질마다 활성값과의 상관계수가 가장 큰 유닛입니다. 행을 고르면 그 유닛이 보입니다.",
             )
         )
         chosen = st.dataframe(
@@ -267,7 +267,7 @@ def _units(run: Run, predictor: Any) -> None:
                 "property": t("property", "성질"),
                 "layer": t("layer", "층"),
                 "unit": t("unit", "유닛"),
-                "correlation": st.column_config.NumberColumn(t("correlation", "상관"), format="%.2f"),
+                "correlation": st.column_config.NumberColumn(t("correlation", "상관계수"), format="%.2f"),
             },
         )
         rows = chosen["selection"]["rows"] if len(table) else []
@@ -298,7 +298,7 @@ def _property(name: str) -> str:
         "inside quotes": t("inside quotes", "따옴표 안"),
         "inside brackets": t("inside brackets", "괄호 안"),
         "place in the word": t("place in the word", "단어 안의 위치"),
-        "space": t("space", "빈칸"),
+        "space": t("space", "공백"),
         "capital letter": t("capital letter", "대문자"),
         "digit": t("digit", "숫자"),
         "vowel": t("vowel", "모음"),

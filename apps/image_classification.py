@@ -21,7 +21,7 @@ MAX_ERRORS = 36
 
 def try_it(run: Run) -> None:
     predictor = shared.predictor(run)
-    labels = [t("One picture", "이미지 하나"), t("Two models", "두 모델 비교"), t("Its errors", "틀린 예")]
+    labels = [t("One picture", "이미지 하나"), t("Two models", "두 모델 비교"), t("Its errors", "오답")]
     # Only the open tab is drawn, so that a second model is loaded only when it is needed.
     one, two, errors = st.tabs(labels, on_change="rerun", key=f"views-{language()}")
     with one:
@@ -183,7 +183,7 @@ def _model_answer(run: Run, raw: dict) -> str:
 def _errors(run: Run) -> None:
     errors = shared.table_file(run, "errors", ("truth", "answer", "picture"), ("probability",))
     if errors.empty:
-        st.success(t("There is no error on the test split.", "테스트 데이터에서 틀린 예가 없습니다."))
+        st.success(t("There is no error on the test split.", "테스트 데이터에 오답이 없습니다."))
         return
     pairs = errors.groupby(["truth", "answer"]).size().sort_values(ascending=False)
     labels = {f"{truth} → {answer} ({count})": (truth, answer) for (truth, answer), count in pairs.items()}
@@ -195,7 +195,7 @@ def _errors(run: Run) -> None:
     st.caption(
         t(
             f"The most confident errors on the test split, highest probability first ({len(errors)}).",
-            f"테스트 데이터에서 틀린 예를 예측 확률이 높은 순서로 보여 줍니다({len(errors)}개).",
+            f"테스트 데이터의 오답을 예측 확률이 높은 순서로 보여 줍니다({len(errors)}개).",
         )
     )
     shown = list(errors.head(MAX_ERRORS).itertuples())

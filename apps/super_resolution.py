@@ -99,7 +99,9 @@ def _input(predictor) -> tuple[dict | None, str]:
 
 
 def _kernel_words(config: Config) -> str:
-    return {"true": kernel_name(config), "bicubic": "bicubic", "estimate": t("estimated", "추정값")}[config.assume]
+    return {"true": kernel_name(config), "bicubic": t("bicubic", "바이큐빅"), "estimate": t("estimated", "추정값")}[
+        config.assume
+    ]
 
 
 @st.cache_resource

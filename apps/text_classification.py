@@ -305,7 +305,7 @@ def inside(run: Run) -> None:
         st.caption(
             t(
                 "The n-grams that add most to the logit of this class over the training texts. Spaces are part of them.",
-                "학습 데이터에서 이 클래스의 로짓을 가장 많이 높이는 n-gram입니다. 빈칸도 n-gram의 일부입니다.",
+                "학습 데이터에서 이 클래스의 로짓을 가장 많이 높이는 n-gram입니다. 공백도 n-gram의 일부입니다.",
             )
         )
     st.subheader(t("The network", "신경망"))
