@@ -50,7 +50,7 @@ def test_gallery(suite):
         assert page.get_by_role("heading", name=card.TITLE["en"]).is_visible()
     page.get_by_role("radio", name="한국어").click()
     page.get_by_role("heading", name=cards[0].TITLE["ko"]).wait_for()
-    page.get_by_test_id("stMain").get_by_role("link", name="열기").first.click()
+    page.get_by_test_id("stMain").locator(f"a[href*={PROJECTS[0]}]").click()
     page.locator("h1", has_text=cards[0].TITLE["ko"]).wait_for()  # the language came along
     settle(page)
     assert has_no_error(page) and page.url.endswith(f"/{PROJECTS[0]}?language=ko")

@@ -86,7 +86,9 @@ def keys_of(app: AppTest, *kinds: str) -> list[str]:
     return [field.key for kind in kinds for field in getattr(app, kind) if "." in (field.key or "")]
 
 
-@pytest.mark.parametrize("name", LESSONS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if number else []) for number, name in enumerate(LESSONS)]
+)
 @settings(max_examples=5, deadline=None, phases=[Phase.explicit, Phase.generate])  # shrinking takes minutes
 @given(data=st.data())
 def test_nonsense_in_the_address_or_a_field_gives_a_sentence(name, data):
