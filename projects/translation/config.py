@@ -23,11 +23,11 @@ class Config:
     target: str | None = None  # your own data: column, or ending of the files, to translate into
     beam: Annotated[int, Bounds(min=1, max=32)] = 1  # translations that are kept while one is written; 1: greedy
 
-    epochs: Annotated[int, Bounds(min=1)] = 12  # at most; early stopping may end training sooner
+    epochs: Annotated[int, Bounds(min=1)] = 14  # at most; early stopping may end training sooner
     batch_size: Annotated[int, Bounds(min=1), Search(32, 256, log=True)] = 128  # pairs in a training step
     patience: Annotated[int, Bounds(min=1)] = 4  # epochs without a better validation value before stopping
     learning_rate: Annotated[float, Bounds(min=1e-8), Search(5e-4, 5e-3, log=True)] = 3e-3  # Adam's peak rate
-    dropout: Annotated[float, Bounds(min=0, max=0.9), Search(0.0, 0.5)] = 0.1  # of embeddings and of each layer
+    dropout: Annotated[float, Bounds(min=0, max=0.9), Search(0.0, 0.5)] = 0.0  # of embeddings and of each layer
     symbol_dropout: Annotated[float, Bounds(min=0, max=0.5)] = 0.0  # of the source's symbols: they become unknown ones
     units: Annotated[int, Bounds(min=1), Search(64, 512, log=True)] = 128  # width of each layer
     embedding: Annotated[int, Bounds(min=1), Search(32, 256, log=True)] = 64  # numbers for each symbol
