@@ -123,10 +123,9 @@ class Predictor:
         yield self.predict(raw)
 
     def choose_examples(self, validation: Split, count: int = 8) -> None:
-        """Keep a few sentences of different lengths as examples; the first one has a middle length."""
+        """Keep a few sentences of different lengths as examples, a long one first."""
         texts = sorted(set(validation.inputs), key=lambda text: (len(text), text))
-        places = [0.6, *np.linspace(0.1, 0.95, count - 1)]
-        chosen = [texts[int(place * (len(texts) - 1))] for place in places]
+        chosen = [texts[int(place * (len(texts) - 1))] for place in np.linspace(0.9, 0.1, count)]
         self.meta["examples"] = [{"text": text} for text in dict.fromkeys(chosen)]
 
 
