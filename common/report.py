@@ -17,6 +17,7 @@ from common.evaluation import paired
 from common.files import replacing, write_json, write_text
 from common.runs import Run
 
+NOISE = 1e-9  # a smaller figure is the rounding of floats, and is shown as 0
 # Okabe & Ito's colours: colour-blind readers can tell them apart. They are visible on white and on dark grey.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 
@@ -154,7 +155,7 @@ def number(value: float | None) -> str:
     """
     if value is None or math.isnan(value):
         return "–"
-    if 0 < abs(value) < 5e-4:
+    if NOISE < abs(value) < 5e-4:
         return f"{value:.1e}"
     return f"{value:z,.{3 if abs(value) < 10 else 2 if abs(value) < 100 else 1 if abs(value) < 1000 else 0}f}"
 

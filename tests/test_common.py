@@ -247,3 +247,12 @@ def test_a_command_that_loads_a_heavy_package_is_noticed():
         ask("sklearn")
     helped = ask(f"projects.{PROJECTS[0]}.train", "--help")
     assert helped.returncode == 0, "the next command has another child"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.0, "0.000"), (-1e-17, "0.000"), (1.24e-4, "1.2e-04"), (0.0006, "0.001"), (9.9994, "9.999"), (1234.5, "1,234")],
+)
+def test_a_figure_is_shown_with_about_four_digits(value, shown):
+    """A small error is not shown as 0, and the rounding of floats is not shown at all."""
+    assert report.number(value) == shown
