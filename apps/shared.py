@@ -127,6 +127,17 @@ def picture_upload(label: str, max_pixels: int, key: str | None = None) -> tuple
     return read_picture(uploaded.getvalue(), max_pixels, uploaded.name), uploaded.name.rpartition(".")[0]
 
 
+def text_input(examples: Sequence[str], label: str, max_characters: int, key: str) -> str:
+    """The text that the visitor has chosen: an example, which may be edited. label: the label of the field."""
+    number = st.selectbox(
+        t("Start from an example", "예시로 시작하기"),
+        range(len(examples)),
+        format_func=lambda i: f"{i + 1}: {examples[i][:80]}",
+        key=f"{key}-example",
+    )
+    return st.text_area(label, examples[number], max_chars=max_characters, key=f"{key}-text-{number}", height=120)
+
+
 def show_answer(answer: dict[str, Any]) -> None:
     """The answer exactly as `predict` returned it, as JSON that a visitor can unfold; see `report.plain`."""
     with st.expander(t("The answer as data", "결과를 데이터로 보기")):

@@ -48,21 +48,8 @@ def _predicted(_predictor, run_id: str, modified: float, text: str) -> dict:
 
 
 def _text(predictor, key: str) -> str:
-    """A field with the text of an example, which the visitor may edit; returns its content."""
-    examples = predictor.examples
-    number = st.selectbox(
-        t("Start from an example", "예시로 시작하기"),
-        range(len(examples)),
-        format_func=lambda i: f"{i + 1}: {examples[i][:80]}",
-        key=f"{key}-example",
-    )
-    return st.text_area(
-        t("Text (you can edit it, in any language)", "글 (어느 언어로든 고쳐 쓸 수 있습니다)"),
-        examples[number],
-        max_chars=MAX_PASTED,
-        key=f"{key}-text-{number}",
-        height=120,
-    )
+    label = t("Text (you can edit it, in any language)", "글(어느 언어로든 고쳐 쓸 수 있습니다)")
+    return shared.text_input(predictor.examples, label, MAX_PASTED, key)
 
 
 def _one_text(run: Run) -> None:

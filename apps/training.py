@@ -20,19 +20,20 @@ ROOT = Path(__file__).parents[1]
 
 @st.cache_resource
 def _processes() -> dict[str, subprocess.Popen]:
-    """The trainings that this server has started: {run folder: process}."""
+    """The trainings that this server has started: {run folder, or ALL: process}."""
     return {}
 
 
 def launch(run: Run) -> None:
     """Start a run in a process of its own, or continue it."""
-    command = [sys.executable, "-m", f"projects.{run.project.name}.train", "--resume", run.id]
-    command += ["--runs-dir", str(run.path.parents[1].resolve())]
-    _console(run).unlink(missing_ok=True)  # it might be a link, which would be followed
-    with _console(run).open("w", encoding="utf-8") as console:
-        _processes()[str(run.path)] = subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=console, stderr=console
-        )
+    command = [
+        f"projects.{run.project.name}.train",
+        "--resume",
+        run.id,
+        "--runs-dir",
+        str(run.path.parents[1].resolve()),
+    ]
+    _start(str(run.path), command, _console(run))
 
 
 ALL = "train-all"  # the key of the process that trains every default
@@ -42,10 +43,15 @@ def launch_all() -> None:
     """Start `python -m projects train-all` in a process of its own."""
     folder = runs.runs_dir().resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{ALL}.console.txt").open("w", encoding="utf-8") as console:
-        command = [sys.executable, "-m", "projects", ALL, "--runs-dir", str(folder)]
-        _processes()[ALL] = subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=console, stderr=subprocess.STDOUT
+    _start(ALL, ["projects", ALL, "--runs-dir", str(folder)], folder / f"{ALL}.console.txt")
+
+
+def _start(key: str, command: list[str], console: Path) -> None:
+    """Run `python -m` with these words. What it prints goes into the file `console`."""
+    console.unlink(missing_ok=True)  # it might be a link, which would be followed
+    with console.open("w", encoding="utf-8") as file:
+        _processes()[key] = subprocess.Popen(
+            [sys.executable, "-m", *command], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=file, stderr=file
         )
 
 

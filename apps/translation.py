@@ -36,21 +36,8 @@ def try_it(run: Run) -> None:
 
 
 def _sentence(predictor, key: str) -> str:
-    """A field with the sentence of an example, which the visitor may edit; returns its content."""
-    examples = [example["text"] for example in predictor.examples]
-    number = st.selectbox(
-        t("Start from an example", "예시로 시작하기"),
-        range(len(examples)),
-        format_func=lambda i: examples[i],
-        key=f"{key}-example",
-    )
-    return st.text_area(
-        t("Sentence (you can edit it)", "문장 (고쳐 쓸 수 있습니다)"),
-        examples[number],
-        max_chars=MAX_CHARACTERS,
-        key=f"{key}-text-{number}",
-        height=80,
-    )
+    label = t("Sentence (you can edit it)", "문장(고쳐 쓸 수 있습니다)")
+    return shared.text_input([example["text"] for example in predictor.examples], label, MAX_CHARACTERS, key)
 
 
 def _one_sentence(run: Run) -> None:

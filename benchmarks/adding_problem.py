@@ -67,6 +67,7 @@ def main() -> None:
     parser.add_argument("--lengths", nargs="+", type=int, default=[20, 50, 100, 200])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=2000, help="give up after so many steps")
+    parser.add_argument("--no-chrono", action="store_true", help="start lstm and gru with Keras' own biases")
     parser.add_argument("--figure", type=Path, help="also draw the table into this PNG file")
     options = parser.parse_args()
     cli.start_keras()
@@ -80,7 +81,9 @@ def main() -> None:
             cells = []
             for seed in options.seeds:
                 rate = RATES.get(name, Config.learning_rate)
-                steps, error = steps_to_solve(Config(name, seed, length, learning_rate=rate), options.steps)
+                steps, error = steps_to_solve(
+                    Config(name, seed, length, chrono=not options.no_chrono, learning_rate=rate), options.steps
+                )
                 rows.append({"model": name, "length": length, "seed": seed, "steps": steps})
                 cells.append(f"{steps:,}" if steps else f"not solved ({error:.3f})")
             print(f"| {name} | {length} | " + " | ".join(cells) + " |", flush=True)

@@ -275,6 +275,16 @@ def _parse(main: Callable, project: Project, command: str, epilogue: str = "") -
     )
 
 
+def check_asked(options: Any, one: str) -> None:
+    """Raise UserError unless a predict command has either its field `one`, or `input` together with `output`."""
+    if (getattr(options, one) is None) == (options.input is None):
+        raise UserError(f"Give either --{one} or --input.")
+    if options.input and not options.output:
+        raise UserError("--input needs --output FILE.")
+    if options.output and not options.input:
+        raise UserError("--output needs --input FILE.")
+
+
 @contextmanager
 def predict_command(options_class: type, package: str) -> Iterator[tuple[Any, Run | None]]:
     """`python -m projects.<name>.predict`: (options, the run they name), with Keras started.

@@ -165,6 +165,9 @@ def test_predict_answers_a_sequence_and_a_file(trained, tmp_path, capsys):
     answer = run.load().predict(raw)
     assert sums["sum"][0] == pytest.approx(answer["sum"], abs=1e-5)
     assert sums["truth"][0] == pytest.approx(answer["truth"], abs=1e-5)
+    whole.assign(note="=1+1").to_csv(tmp_path / "own.csv", index=False)
+    assert run_here("projects.adding_problem.predict", *files, "--quote-formulas", *place).returncode == 0
+    assert set(pd.read_csv(tmp_path / "sums.csv")["note"]) == {"'=1+1"}
     for wrong in (["--numbers", "0.5 x"], ["--numbers", "0.5 0.2", "--second", "9"], []):
         refused = run_here("projects.adding_problem.predict", *wrong, *place)
         assert refused.returncode == 2 and "Traceback" not in refused.stderr

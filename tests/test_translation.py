@@ -445,6 +445,10 @@ def test_a_table_gets_a_column(predictor, tmp_path):
     assert translate_file(predictor, source, target) == 2
     frame = pd.read_csv(target, keep_default_na=False)
     assert list(frame) == ["id", "text", "translation"] and frame["translation"][1] == ""
+    source.write_text("id,text\n=1+1,5 March 2025\n", encoding="utf-8")
+    for quoted, cell in ((False, "=1+1"), (True, "'=1+1")):
+        translate_file(predictor, source, target, quote_formulas=quoted)
+        assert pd.read_csv(target)["id"][0] == cell
     with pytest.raises(UserError, match="no column 'sentence'"):
         translate_file(predictor, source, target, "sentence")
 
@@ -454,6 +458,7 @@ def test_the_command_refuses_before_it_loads():
     refused([], "Give either --text or --input", module)
     refused(["--text", "a", "--beam", "0"], "expected a number from 1 to 32", module)
     refused(["--input", __file__], "--input needs --output", module)
+    refused(["--text", "a", "--output", "b.txt"], "--output needs --input", module)
 
 
 def test_new_pairs_are_scored(copied, tmp_path):

@@ -521,6 +521,11 @@ def cell_text(value: Any) -> str:
     return unicodedata.normalize("NFC", str(value)).strip()
 
 
+def as_texts(frame: pd.DataFrame, column: str) -> list[str]:
+    """The column as texts; an empty cell is an empty text."""
+    return [text if isinstance(text, str) else "" if pd.isna(text) else str(text) for text in frame[column]]
+
+
 def as_categories(frame: pd.DataFrame, column: str, path: Path | str) -> pd.Series:
     """The column as text (`cell_text`). Raises UserError for an empty value."""
     values = frame[column]

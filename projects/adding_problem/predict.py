@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +43,16 @@ class Predictor:
             yield self.decode(x, output)
         yield self.predict(raw)
 
-    def on_the_way(self, raw: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-        """After each number: the answer (length,) and the hidden state (length, units)."""
+    @cached_property
+    def reader(self) -> Any:
+        """The network that answers after every number."""
         from projects.adding_problem.model import every_step
 
-        answers, states = every_step(self.networks["model"])(self.encode(raw), training=False)
+        return every_step(self.networks["model"])
+
+    def on_the_way(self, raw: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+        """After each number: the answer (length,) and the hidden state (length, units)."""
+        answers, states = self.reader(self.encode(raw), training=False)
         return np.asarray(answers)[0, :, 0], np.asarray(states)[0]
 
     def score(self, x: np.ndarray) -> np.ndarray:
@@ -56,7 +62,7 @@ class Predictor:
         return self.networks["model"].predict(x, batch_size=500, verbose=0)
 
 
-def score_file(predictor: Predictor, source: Path, target: Path) -> int:
+def score_file(predictor: Predictor, source: Path, target: Path, quote_formulas: bool = False) -> int:
     """Write the sequences of `source` with the columns sum and truth added to `target`; the number of rows."""
     import pandas as pd
 
@@ -67,7 +73,7 @@ def score_file(predictor: Predictor, source: Path, target: Path) -> int:
         x = encoded_rows(frame, source)
         return pd.DataFrame({"sum": predictor.score(x)[:, 0], "truth": encoding.sums(x)[:, 0]})
 
-    return score_table_file(source, target, score)
+    return score_table_file(source, target, score, quote_formulas=quote_formulas)
 
 
 @dataclass(frozen=True)
@@ -79,14 +85,12 @@ class Options:
     second: int = 2  # place of the second marked number, from 1
     input: Path | None = None  # instead: a CSV file with the columns x1, x2, …, first, second
     output: Path | None = None  # for a file: the .csv or .parquet file with the answers
+    quote_formulas: bool = False  # an apostrophe before each text that a spreadsheet would compute (= + - @ first)
     run: str = "best"  # id of a run, best (by validation) or latest
     runs_dir: Path = field(default_factory=runs.runs_dir)  # where the run folders are
 
     def __post_init__(self) -> None:
-        if (self.numbers is None) == (self.input is None):
-            raise UserError("Give either --numbers or --input.")
-        if (self.input is None) != (self.output is None):
-            raise UserError("--input and --output go together.")
+        cli.check_asked(self, "numbers")
 
     @property
     def raw(self) -> dict[str, Any]:
@@ -100,7 +104,7 @@ class Options:
 if __name__ == "__main__":
     with cli.predict_command(Options, __spec__.parent) as (options, run):
         if options.input:
-            rows = score_file(run.load(), options.input, options.output)
+            rows = score_file(run.load(), options.input, options.output, options.quote_formulas)
             print(f"{rows:,} sequences, by run {run.id}; written to {options.output}")
         else:
             answer = run.load().predict(options.raw)

@@ -12,9 +12,9 @@ import pandas as pd
 from common.data import Source, Split, Splits, hold_out_tenth, split_rows
 from common.errors import UserError
 from common.files import file_sha256
-from common.inputs.tables import as_categories, check_columns, read_header, read_table
+from common.inputs.tables import as_categories, as_texts, check_columns, read_header, read_table
 from projects.text_classification.config import Config
-from projects.text_classification.encoding import describe, texts_of
+from projects.text_classification.encoding import describe
 from projects.text_classification.ngrams import normalise
 
 # Close relatives first, so that a small number of languages is not a trivial task.
@@ -117,7 +117,7 @@ def _own(config: Config, path: Path) -> Splits:
         )
     frame = read_table(path)
     labels = as_categories(frame, label, path)
-    texts = texts_of(frame, text)
+    texts = as_texts(frame, text)
     counts = labels.value_counts()
     if len(counts) < 2:
         raise UserError(
@@ -191,4 +191,4 @@ def labelled(path: Path, meta: dict) -> Split:
         raise UserError(
             f"{path}, row {row}: {meta['label']} is {labels[row - 2]!r}; this run knows {', '.join(meta['classes'])}."
         )
-    return Split(texts_of(frame, meta["text"]), labels.map(meta["classes"].index).to_numpy())
+    return Split(as_texts(frame, meta["text"]), labels.map(meta["classes"].index).to_numpy())

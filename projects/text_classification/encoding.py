@@ -165,11 +165,6 @@ def checked(raw: Any) -> str:
     return raw[:MAX_CHARACTERS]
 
 
-def texts_of(frame: pd.DataFrame, column: str) -> list[str]:
-    """A column as texts; an empty cell is an empty text."""
-    return [text if isinstance(text, str) else "" if pd.isna(text) else str(text) for text in frame[column]]
-
-
 def mixed(logits: np.ndarray, mix: float) -> np.ndarray:
     """The weighted mean of logits (networks, texts, classes): `mix` is the weight of the last network.
 

@@ -16,12 +16,11 @@ import pandas as pd
 
 from common import cli, runs
 from common.data import Split
-from common.errors import UserError
 from common.evaluation import best_temperature, softmax
 from common.inputs.sequences import Ragged
-from common.inputs.tables import check_columns, score_table_file
+from common.inputs.tables import as_texts, check_columns, score_table_file
 from common.inputs.vocabulary import UNKNOWN
-from projects.text_classification.encoding import best_mix, checked, decode, encode, mixed, texts_of
+from projects.text_classification.encoding import best_mix, checked, decode, encode, mixed
 
 BATCH = 128  # texts that are classified at once
 PADDED_SIZES = (1, 16, BATCH)  # batch sizes of a few texts: a recurrent network is compiled for each size
@@ -189,7 +188,7 @@ def score_file(
 
     def label(frame: pd.DataFrame) -> pd.DataFrame:
         check_columns(frame, [column], source)
-        return predictor.decode(predictor.score(texts_of(frame, column)))
+        return predictor.decode(predictor.score(as_texts(frame, column)))
 
     return score_table_file(source, target, label, max_rows, CHUNK_ROWS, quote_formulas=quote_formulas)
 
@@ -207,10 +206,7 @@ class Options:
     runs_dir: Path = field(default_factory=runs.runs_dir)  # where the run folders are
 
     def __post_init__(self) -> None:
-        if (self.text is None) == (self.input is None):
-            raise UserError("Give either --text or --input.")
-        if self.input and not self.output:
-            raise UserError("--input needs --output FILE.")
+        cli.check_asked(self, "text")
 
 
 def _print_answer(predictor: Predictor, text: str) -> None:

@@ -19,7 +19,7 @@ from common.data import Split
 from common.errors import UserError
 from common.files import replacing
 from common.inputs.sequences import Ragged
-from common.inputs.tables import check_columns, score_table_file
+from common.inputs.tables import as_texts, check_columns, score_table_file
 from common.inputs.text import read_text
 from common.inputs.vocabulary import Vocabulary
 from projects.translation.encoding import checked, cut, decode, encode, joined, normalise, read_limit, vocabulary_of
@@ -130,23 +130,28 @@ class Predictor:
 
 
 def translate_file(
-    predictor: Predictor, source: Path, target: Path, column: str | None = None, beam: int | None = None
+    predictor: Predictor,
+    source: Path,
+    target: Path,
+    column: str | None = None,
+    beam: int | None = None,
+    quote_formulas: bool = False,
 ) -> int:
     """Translate a file; returns the number of sentences.
 
     A table (CSV, TSV, Parquet): `column`, or the one that training had, is translated into the new column
     `translation`. Any other file: a sentence a line, its translation on the same line; empty lines stay empty. Files
     are read in pieces, so they can be of any size, and `target` exists only once all of it has been written.
+    quote_formulas: as in `score_table_file`.
     """
     if source.suffix in TABLES:
         name = column or predictor.meta["columns"][0]
 
         def translated(frame: pd.DataFrame) -> pd.DataFrame:
             check_columns(frame, [name], source)
-            texts = ["" if pd.isna(text) else str(text) for text in frame[name]]
-            return pd.DataFrame({"translation": predictor.translate(texts, beam)})
+            return pd.DataFrame({"translation": predictor.translate(as_texts(frame, name), beam)})
 
-        return score_table_file(source, target, translated, chunk_rows=CHUNK_ROWS)
+        return score_table_file(source, target, translated, chunk_rows=CHUNK_ROWS, quote_formulas=quote_formulas)
     done = 0
     lines = lines_of(source)
     with replacing(target) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
@@ -175,16 +180,14 @@ class Options:
     text: str | None = None  # one sentence
     input: Path | None = None  # a text file with a sentence in each line, or a CSV, TSV or Parquet file
     output: Path | None = None  # the translations: a text file, or .csv or .parquet for a table
+    quote_formulas: bool = False  # in tables an apostrophe before each text that a spreadsheet would compute (= + - @)
     column: str | None = None  # the table's column with the sentences; left out: as in training
     beam: int | None = None  # translations that are kept while one is written (1: greedy); left out: as in training
     run: str = "best"  # id of a run, best (by validation) or latest
     runs_dir: Path = field(default_factory=runs.runs_dir)  # where the run folders are
 
     def __post_init__(self) -> None:
-        if (self.text is None) == (self.input is None):
-            raise UserError("Give either --text or --input.")
-        if self.input and not self.output:
-            raise UserError("--input needs --output FILE.")
+        cli.check_asked(self, "text")
         if self.beam is not None and not 1 <= self.beam <= 32:
             raise UserError(f"--beam is {self.beam}; expected a number from 1 to 32.")
 
@@ -205,5 +208,6 @@ if __name__ == "__main__":
         if options.text is not None:
             _print_answer(predictor.predict({"text": options.text, "beam": options.beam}))
         else:
-            done = translate_file(predictor, options.input, options.output, options.column, options.beam)
+            asked = options.input, options.output, options.column, options.beam, options.quote_formulas
+            done = translate_file(predictor, *asked)
             print(f"{done:,} sentences, by run {run.id}; written to {options.output}", file=sys.stderr)
