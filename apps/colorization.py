@@ -35,9 +35,9 @@ def try_it(run: Run) -> None:
     with right, shared.errors_shown():
         with st.spinner(t("Colouring …", "색을 입히는 중 …")):
             answer = predictor.predict(raw)
-            answers = {_label(run): answer}
+            answers = {_label(run, run.config.model, run.data): answer}
             for other in others:
-                answers[_label(other)] = shared.predictor(other).predict(raw)
+                answers[_label(other, other.config.model, other.data)] = shared.predictor(other).predict(raw)
         _side_by_side(picture, answers)
         st.download_button(
             t("Download as PNG", "PNG로 내려받기"),
@@ -57,25 +57,25 @@ def try_it(run: Run) -> None:
 
 def _other_runs(run: Run) -> list[Run]:
     """The finished runs that the visitor compares with the chosen one."""
-    finished = [
-        entry["run"]
+    finished = {
+        entry["run"]: _label(entry["run"], entry["report"]["model"], entry["data"])  # no file of hundreds is read
         for entry in runs.list_runs(run.project, runs.runs_dir())
         if entry["status"] == "finished" and entry["run"].id != run.id
-    ]
+    }
     if not finished:
         return []
     return st.multiselect(
         t("Compare with other runs", "다른 실행과 비교"),
-        finished,
-        format_func=_label,
+        list(finished),
+        format_func=finished.__getitem__,
         max_selections=3,
         key="others",
         placeholder=t("Choose runs", "실행 고르기"),
     )
 
 
-def _label(run: Run) -> str:
-    return f"{run.config.model} · {Path(run.data).name} · {run.id}"
+def _label(run: Run, model: str, data: str) -> str:
+    return f"{model} · {Path(data).name} · {run.id}"
 
 
 def _side_by_side(picture: np.ndarray, answers: dict[str, dict]) -> None:

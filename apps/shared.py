@@ -127,7 +127,7 @@ def picture_upload(label: str, max_pixels: int, key: str | None = None) -> tuple
     return read_picture(uploaded.getvalue(), max_pixels, uploaded.name), uploaded.name.rpartition(".")[0]
 
 
-def text_input(examples: Sequence[str], label: str, max_characters: int, key: str) -> str:
+def example_text(examples: Sequence[str], label: str, max_characters: int, key: str) -> str:
     """The text that the visitor has chosen: an example, which may be edited. label: the label of the field."""
     number = st.selectbox(
         t("Start from an example", "예시로 시작하기"),

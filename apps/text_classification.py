@@ -49,7 +49,7 @@ def _predicted(_predictor, run_id: str, modified: float, text: str) -> dict:
 
 def _text(predictor, key: str) -> str:
     label = t("Text (you can edit it, in any language)", "글(어느 언어로든 고쳐 쓸 수 있습니다)")
-    return shared.text_input(predictor.examples, label, MAX_PASTED, key)
+    return shared.example_text(predictor.examples, label, MAX_PASTED, key)
 
 
 def _one_text(run: Run) -> None:

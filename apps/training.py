@@ -26,14 +26,8 @@ def _processes() -> dict[str, subprocess.Popen]:
 
 def launch(run: Run) -> None:
     """Start a run in a process of its own, or continue it."""
-    command = [
-        f"projects.{run.project.name}.train",
-        "--resume",
-        run.id,
-        "--runs-dir",
-        str(run.path.parents[1].resolve()),
-    ]
-    _start(str(run.path), command, _console(run))
+    place = ["--resume", run.id, "--runs-dir", str(run.path.parents[1].resolve())]
+    _start(str(run.path), [f"projects.{run.project.name}.train", *place], _console(run))
 
 
 ALL = "train-all"  # the key of the process that trains every default

@@ -37,7 +37,7 @@ def try_it(run: Run) -> None:
 
 def _sentence(predictor, key: str) -> str:
     label = t("Sentence (you can edit it)", "문장(고쳐 쓸 수 있습니다)")
-    return shared.text_input([example["text"] for example in predictor.examples], label, MAX_CHARACTERS, key)
+    return shared.example_text([example["text"] for example in predictor.examples], label, MAX_CHARACTERS, key)
 
 
 def _one_sentence(run: Run) -> None:

@@ -279,10 +279,8 @@ def check_asked(options: Any, one: str) -> None:
     """Raise UserError unless a predict command has either its field `one`, or `input` together with `output`."""
     if (getattr(options, one) is None) == (options.input is None):
         raise UserError(f"Give either --{one} or --input.")
-    if options.input and not options.output:
-        raise UserError("--input needs --output FILE.")
-    if options.output and not options.input:
-        raise UserError("--output needs --input FILE.")
+    if (options.input is None) != (options.output is None):
+        raise UserError("--input needs --output FILE." if options.input else "--output needs --input FILE.")
 
 
 @contextmanager

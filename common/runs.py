@@ -132,7 +132,7 @@ class Run:
         check_regular(self.path)
         if not (self.path / "meta.json").exists():
             raise UserError(f"The run {self.id} has saved no model yet.")
-        return {file.stem: speed_up(load_network(file)) for file in files_in(self.path, "*.keras")}
+        return {file.stem: load_network(file) for file in files_in(self.path, "*.keras")}
 
     def load(self) -> Any:
         """The project's Predictor with the networks of this run. Raises UserError where a file of it is damaged."""
@@ -140,7 +140,7 @@ class Run:
         meta = read_json(path, encoding.META)
         if wrong := encoding.disagreement(meta, networks):
             raise UserError(f"{path} is damaged: {wrong}.")
-        return self.project.predictor_class(networks, meta)
+        return self.project.predictor_class({name: speed_up(network) for name, network in networks.items()}, meta)
 
     def check_data(self, sha256: str) -> None:
         """Remember the checksum of the run's data. Raises UserError when it is not what the run began with.

@@ -419,3 +419,12 @@ def test_help_and_refusal_come_before_keras(command):
     for words in (["--no-such-flag"], ["no_such_project"]):
         refused = ask("projects", command, *words)
         assert refused.returncode == 2 and "Traceback" not in refused.stderr, refused.stderr
+
+
+def test_what_is_exported_is_what_keras_has_saved(copied):
+    """The networks of a run are plain. Only a Predictor's are made faster, in ways that ONNX cannot hold."""
+    import keras
+
+    run = copied("fraud_detection" if "fraud_detection" in PROJECTS else PROJECTS[0])
+    keras.Sequential([keras.Input((None, 3)), keras.layers.GRU(64)]).save(run.path / "wide.keras")
+    assert "inner_loop" not in vars(run.networks()["wide"].layers[0])

@@ -29,7 +29,7 @@ PROBED = 200  # validation sequences over which the gradient is averaged
 def evaluate(run: Run, data: str | None = None) -> Report:
     """Score the run and its baselines on the test sequences, or on a file of sequences as long as those of training."""
     config, predictor, splits = run.config, run.load(), load_splits(run.config, run)
-    scorers, source = baselines(splits), splits.source
+    scorers, source, held = baselines(splits), splits.source, splits.validation
     if data:
         test, looks = read_sequences(Path(data), splits.meta["length"]), 1
         about = f"Scored on {Path(data).name}; trained on: {source.source}"
@@ -46,11 +46,10 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     )
     reach = reaches(config, splits, predictor)
     shown = answers_table(test, answers)
-    validation = splits.validation
     return Report(
         source=source,
         sizes={**splits.sizes, "test": len(test)},
-        validation=figures(validation.targets, predictor.score(validation.inputs))(validation.weights),
+        validation=figures(held.targets, predictor.score(held.inputs))(held.weights),
         test={"unit": source.unit, "looks": looks, **table},
         directions=DIRECTIONS,
         parameters=predictor.networks["model"].count_params(),
