@@ -65,7 +65,7 @@ def _train_all() -> None:
     from apps import training
 
     process = training.all_in_progress()
-    if process is None and all(shared.best_run(p, runs.list_runs(p, runs.runs_dir())) for p in map(Project, PAGES)):
+    if process is None and all(map(shared.best_run, map(Project, PAGES))):
         return
     from common.tools.train_all import minutes, waiting
 
@@ -126,7 +126,7 @@ def _card(project: Project) -> None:
 
 def _score(project: Project) -> None:
     """METRIC of the best run on its test split, with the best baseline's beside it."""
-    entry = shared.best_run(project, runs.list_runs(project, runs.runs_dir()))
+    entry = shared.best_run(project)
     if entry is None:
         st.caption(
             t("Not trained yet. Its page can train it.", "아직 학습하지 않았습니다. 페이지에서 학습할 수 있습니다.")
@@ -142,8 +142,18 @@ def _score(project: Project) -> None:
     if baselines:
         name = (max if mode == "max" else min)(baselines, key=lambda name: baselines[name]["value"])
         verdict = test["comparison"].get(name, {}).get(metric, {}).get("verdict", "")
-        baseline = f"{plain(term(name))} {report.number(baselines[name]['value'])} {interval(baselines[name])}"
-        lines.append(f"{t('baseline', '기준 모델')} {baseline} {shared.verdict(verdict)}")
+        words = plain(term(name))
+        lines.append(
+            f"{t('baseline', '기준 모델')} {words} {report.number(baselines[name]['value'])} {interval(baselines[name])}"
+        )
+        lines.append(shared.compared(verdict, words))
+    if not entry["complete"]:
+        lines.append(
+            t(
+                "A first try: stopped early, or the smallest setting.",
+                "맛보기입니다. 중간에 멈추었거나 가장 작은 설정으로 학습했습니다.",
+            )
+        )
     st.caption("  \n".join(lines))
 
 

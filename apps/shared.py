@@ -209,14 +209,14 @@ def drawing(model: Any) -> None:
     st.dataframe(pd.DataFrame(rows, columns=columns), hide_index=True, column_config={columns[-1]: numbers})
 
 
-def best_run(project: Project, entries: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The finished entry of `runs.list_runs` that is best by validation, among those on the latest run's data; or None."""
-    finished = [entry for entry in entries if entry["status"] == "finished"]
-    return runs.best(project, [e for e in finished if e["data"] == finished[0]["data"]]) if finished else None
+def best_run(project: Project) -> dict[str, Any] | None:
+    """The finished entry of `runs.list_runs` that the gallery shows: the best one, on the default data first; or None."""
+    finished = [entry for entry in runs.list_runs(project, runs.runs_dir()) if entry["status"] == "finished"]
+    return runs.best(project, runs.default_first(finished)) if finished else None
 
 
 def verdict(word: str) -> str:
-    """A verdict of a report in the page's language, with a sign; "" for anything else."""
+    """How the network is, as a report says it, in the page's language, with a sign; "" for anything else."""
     words = {
         "better": t("▲ better", "▲ 더 좋음"),
         "not distinguishable": t("= not distinguishable", "= 차이를 구별할 수 없음"),
@@ -226,18 +226,34 @@ def verdict(word: str) -> str:
     return words.get(word, "")
 
 
+def compared(word: str, baseline: str) -> str:
+    """A verdict of a report as a sentence that says who is better; "" where there is no verdict."""
+    sentences = {
+        "better": t(f"The network is better than {baseline}.", f"신경망이 기준 모델({baseline})보다 좋습니다."),
+        "not distinguishable": t(
+            f"The network and {baseline} cannot be told apart.",
+            f"신경망과 기준 모델({baseline})의 차이를 구별할 수 없습니다.",
+        ),
+        "worse": t(f"The network is worse than {baseline}.", f"신경망이 기준 모델({baseline})보다 나쁩니다."),
+    }
+    return sentences.get(word, "")
+
+
 def _pick_run(project: Project) -> Run | None:
     finished = [entry for entry in runs.list_runs(project, runs.runs_dir()) if entry["status"] == "finished"]
-    best = best_run(project, finished)
-    if best is None:
+    if not finished:
         return None
+    best = runs.best(project, finished)
     entries = {entry["run"].id: entry for entry in finished}
     chosen = st.sidebar.selectbox(
         t("Run", "실행"),
         list(entries),
         index=list(entries).index(best["run"].id),
-        format_func=lambda name: ("★ " if entries[name] is best else "") + name,
-        help=t("★ marks the best run by validation.", "★는 검증 점수가 가장 좋은 실행입니다."),
+        format_func=lambda name: ("★ " if entries[name] is best and best["complete"] else "") + name,
+        help=t(
+            "★ marks the best run by validation among those on the same data. A stopped run or the smallest setting has none.",
+            "★는 같은 데이터로 학습한 실행 가운데 검증 점수가 가장 좋은 실행입니다. 중간에 멈춘 실행과 가장 작은 설정에는 붙지 않습니다.",
+        ),
     )
     data = entries[chosen]["data"]
     metric = project.metric(data)[0]

@@ -101,23 +101,24 @@ def load_splits(config: Any, run: Run) -> Splits:
     evaluation of a run read the data once. So do trainings that differ in other knobs alone, such as the learning rate.
     Which knobs are read is recorded and not declared, so no list of them can go out of date.
     """
-    splits = _load_once(config, run)
-    run.check_data(splits.source.sha256)
+    splits, read = _load_once(config, run)
+    run.check_data(splits.source.sha256, read)
     return splits
 
 
-def _load_once(config: Any, run: Run) -> Splits:
+def _load_once(config: Any, run: Run) -> tuple[Splits, set[str]]:
+    """The splits, and the names of the knobs on which they depend."""
     with _lock:
         place = (run.project, type(config), run.data, run.data_dir, _stamps(run))
         if _last.get("place") == place and all(
             getattr(config, name) == getattr(_last["config"], name) for name in _last["read"]
         ):
-            return _last["splits"]
+            return _last["splits"], _last["read"]
         _last.clear()
         read: set[str] = set()
         splits = run.project.load_data(run.data)(_watched(config, read), run.data, run.data_dir)
         _last.update(place=(*place[:-1], _stamps(run)), config=config, read=read, splits=splits)
-        return splits
+        return splits, read
 
 
 def _stamps(run: Run) -> tuple:

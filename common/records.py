@@ -13,7 +13,7 @@ CLOCK_TOLERANCE = 86_400  # seconds that the clock of another machine may be ahe
 FIGURE = {"value": (float, None), "low?": (float, None), "high?": (float, None), "values?": [(float, None)]}
 COMPARED = {"difference": (float, None), "low": (float, None), "high": (float, None), "verdict": str}
 SIZES = {"train": int, "validation": int, "test": int}
-REQUEST = {"data": str, "data_dir": str, "created": str, "sha256?": str}
+REQUEST = {"data": str, "data_dir": str, "created": str, "sha256?": str, "knobs?": [str]}
 REPORT = {
     "project": str,
     "run": str,

@@ -17,7 +17,7 @@ import itertools
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -142,14 +142,15 @@ class Run:
             raise UserError(f"{path} is damaged: {wrong}.")
         return self.project.predictor_class({name: speed_up(network) for name, network in networks.items()}, meta)
 
-    def check_data(self, sha256: str) -> None:
+    def check_data(self, sha256: str, knobs: Iterable[str] = ()) -> None:
         """Remember the checksum of the run's data. Raises UserError when it is not what the run began with.
 
-        On changed data other rows would be the test split, and the network may have learnt from them.
+        On changed data other rows would be the test split, and the network may have learnt from them. knobs: the names
+        of those that loading has read, which are remembered too.
         """
         request = self.request
         if "sha256" not in request:
-            write_json(self.path / "run.json", {**request, "sha256": sha256})
+            write_json(self.path / "run.json", {**request, "sha256": sha256, "knobs": sorted(knobs)})
         elif request["sha256"] != sha256:
             raise UserError(
                 f"The data of the run {self.id} ({self.data}) has changed since the run began: train a new run on it."
@@ -219,8 +220,7 @@ def checked_data(project: Project, data: str) -> str:
 def find(project: Project, which: str, runs_dir: Path) -> Run:
     """A run by its id, or the `best` or `latest` finished one. Raises UserError when there is none.
 
-    `best` is the best by validation among the runs on the same data as the latest finished run. Figures on different
-    data cannot be compared.
+    `best` is the best by validation among the complete runs on the same data as the latest one of them.
     """
     if which not in ("best", "latest"):
         if not RUN_NAME.fullmatch(which):
@@ -237,13 +237,16 @@ def find(project: Project, which: str, runs_dir: Path) -> Run:
             f"{project.name} has no finished run under {runs_dir / project.name}; "
             f"`python -m projects.{project.name}.train` makes one."
         )
-    if which == "latest":
-        return finished[0]["run"]
-    return best(project, [entry for entry in finished if entry["data"] == finished[0]["data"]])["run"]
+    return (finished[0] if which == "latest" else best(project, finished))["run"]
 
 
 def best(project: Project, entries: list[dict[str, Any]]) -> dict[str, Any]:
-    """The entry of `list_runs` with the best validation METRIC. All entries have the same data."""
+    """The finished entry of `list_runs` with the best validation METRIC among those that compete with the latest one.
+
+    Figures on other data cannot be compared. A run that was stopped, or that has the smallest setting, competes only
+    where there is no complete one.
+    """
+    entries = [entry for entry in entries if entry["complete"]] or entries
     name, mode = project.metric(entries[0]["data"])
     worst = float("-inf") if mode == "max" else float("inf")
     choose: Callable = max if mode == "max" else min
@@ -252,14 +255,21 @@ def best(project: Project, entries: list[dict[str, Any]]) -> dict[str, Any]:
         figure = entry["report"].get("validation", {}).get(name)
         return worst if figure is None else figure
 
-    return choose(entries, key=value)
+    return choose((entry for entry in entries if entry["on"] == entries[0]["on"]), key=value)
+
+
+def default_first(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The complete ones of these finished entries that are on the default data, where there are any; else all."""
+    return [entry for entry in entries if entry["complete"] and entry["on"] == ("builtin", {})] or entries
 
 
 def list_runs(project: Project, runs_dir: Path) -> list[dict[str, Any]]:
     """Every run of a project, newest first: {run, status, data, created, report, reason}.
 
     status: `finished`, `training`, `unfinished` (it was stopped or killed; `--resume` goes on) or `damaged` (a file of
-    it cannot be read; `reason` says which). report: the keys LISTED of report.json.
+    it cannot be read; `reason` says which). report: the keys LISTED of report.json. on: the data, and {knob: value}
+    of what loading has read besides the seed and what is not the default; runs with the same `on` can be compared.
+    complete: the run is finished, was not stopped, and has not the smallest setting.
     """
     entries = []
     for path in (runs_dir / project.name).glob("*/run.json"):
@@ -288,13 +298,22 @@ def _stamp(path: Path) -> tuple[int, int]:
 def _listed(run: Run, *stamps: tuple[int, int]) -> dict[str, Any]:
     """An entry of `list_runs` without its run. stamps: `_stamp` of the run's files, as the cache's key."""
     entry: dict[str, Any] = {"status": "damaged", "data": "?", "created": "", "report": {}, "reason": ""}
+    entry.update(on=("?", {}), complete=False)
     try:
         check_regular(run.path)
         request = run.request
-        entry.update(data=request["data"], created=request["created"])
+        config = read_json(run.path / "config.json", {str: object})
+        default, names = run.project.config_class, {*request.get("knobs", ())} & {*config} - {"seed"}
+        knobs = {name: config[name] for name in names if config[name] != getattr(default, name, None)}
+        entry.update(data=request["data"], created=request["created"], on=(request["data"], knobs))
         if run.finished:
             report = run.report
-            entry.update(status="finished", report={key: report[key] for key in LISTED})
+            toy = {**vars(run.project.toy), "seed": config.get("seed")} == config
+            entry.update(
+                status="finished",
+                report={key: report[key] for key in LISTED},
+                complete=not (toy or run.stop_file.exists()),
+            )
         else:
             entry["status"] = "unfinished"
     except (UserError, OSError) as error:

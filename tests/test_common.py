@@ -118,6 +118,26 @@ def test_runs_are_found(project, tmp_path):
     assert status[damaged.id] == "damaged" and status[unfinished.id] == "unfinished" and status[good.id] == "finished"
 
 
+def test_a_stopped_a_toy_or_an_easier_run_takes_no_star(project, tmp_path):
+    good, second = finished(project, tmp_path, "builtin", 0.8), finished(project, tmp_path, "builtin", 0.7)
+    second.check_data("0", ["seed", "epochs"])
+    assert runs.find(project, "best", tmp_path) == good, "a knob that has its default changes nothing"
+    finished(project, tmp_path, "builtin", 0.9).stop_file.touch()
+    toy = runs.start(project, project.toy, "builtin", tmp_path, tmp_path)
+    reports.finish(toy, 0.95 if project.metric("builtin")[1] == "max" else -0.95)
+    assert runs.find(project, "best", tmp_path) == good
+    easier = runs.start(project, project.config_class(epochs=1), "builtin", tmp_path, tmp_path)
+    reports.finish(easier, 0.99 if project.metric("builtin")[1] == "max" else -0.99)
+    easier.check_data("1", ["epochs"])  # as if loading the data had read this knob
+    assert runs.find(project, "best", tmp_path) == easier, "the latest run says which data is compared"
+    entries = [entry for entry in runs.list_runs(project, tmp_path) if entry["status"] == "finished"]
+    assert runs.best(project, runs.default_first(entries))["run"] == good, "the gallery shows the default data"
+    (tmp_path / "alone").mkdir()
+    reports.finish(runs.start(project, project.toy, "builtin", tmp_path, tmp_path / "alone"), 0.5)
+    assert not runs.list_runs(project, tmp_path / "alone")[0]["complete"]
+    assert runs.find(project, "best", tmp_path / "alone").finished, "where there is nothing else, it answers"
+
+
 @pytest.mark.parametrize("name", ["../../etc", "a/b", "..", "", ".hidden", "no-such-run", "x" * 200])
 def test_a_run_name_cannot_leave_the_folder(project, tmp_path, name):
     with pytest.raises(UserError):

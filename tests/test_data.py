@@ -32,7 +32,7 @@ class Loader:
 
 def run_on(function, data: str, data_dir: Path):
     """The part of a Run that `load_splits` uses."""
-    unchecked = {"check_data": lambda sha256: None}
+    unchecked = {"check_data": lambda sha256, knobs: None}
     return types.SimpleNamespace(project=Loader(function), data=data, data_dir=data_dir, **unchecked)
 
 

@@ -51,6 +51,24 @@ def test_card_shows_the_best_run_beside_the_best_baseline(finished):
     assert any(report.number(best) in part.value.replace("\\", "") for part in app.caption)
 
 
+def test_card_says_in_words_who_is_better(finished):
+    """A sign beside the baseline's figure reads as if it were the baseline's."""
+    content = finished.report
+    for verdict, words in (("worse", "The network is worse than"), ("better", "The network is better than")):
+        for compared in content["test"]["comparison"].values():
+            compared[finished.metric[0]]["verdict"] = verdict
+        (finished.path / "report.json").write_text(json.dumps(content))
+        captions = " ".join(part.value for part in gallery().caption)
+        assert words in captions and not {"▲", "▼"} & {*captions}
+
+
+def test_a_stopped_run_has_no_star_and_a_note(finished):
+    finished.stop_file.touch()
+    assert any("A first try" in part.value for part in gallery().caption)
+    page = AppTest.from_file(str(ROOT / "apps" / f"{finished.project.name}.py"), default_timeout=60).run()
+    assert page.sidebar.selectbox[0].options == [finished.id]
+
+
 @pytest.mark.parametrize("content", ["{", "[]", '{"validation": null}'])
 def test_a_damaged_report_is_left_out(finished, content):
     (finished.path / "report.json").write_text(content)

@@ -49,7 +49,7 @@ def overview(project: Project, runs_dir: Path) -> dict[str, Any]:
         **dict.fromkeys(("best", "score", "baseline", "minutes"), "—"),
     }
     if finished:
-        entry = runs.best(project, [entry for entry in finished if entry["data"] == finished[0]["data"]])
+        entry = runs.best(project, finished)
         row |= {"best": entry["run"].id, **_scores(project.metric(entry["data"]), entry["report"])}
     return row
 

@@ -23,7 +23,8 @@ def default_run(project: Project, runs_dir: Path) -> tuple[Run | None, str]:
     """
     found: dict[str, Run] = {}
     for entry in runs.list_runs(project, runs_dir):
-        if entry["status"] == "damaged" or entry["data"] != "builtin":
+        stopped = entry["status"] == "finished" and not entry["complete"]
+        if stopped or entry["status"] == "damaged" or entry["data"] != "builtin":
             continue
         try:
             if entry["run"].config == project.config_class():
