@@ -10,7 +10,7 @@ import streamlit as st
 from apps import shared
 from apps.i18n import language, plain, t, term
 from common import report
-from common.inputs.tables import read_table
+from common.inputs.tables import KINDS, read_table
 from common.runs import Run
 from projects.fraud_detection.encoding import checked, probability
 from projects.fraud_detection.predict import score_file
@@ -259,7 +259,8 @@ def _file(predictor) -> None:
     )
     example = pd.DataFrame(predictor.examples).to_csv(index=False)
     st.download_button(t("An example of such a file", "예시 파일"), example, "transactions.csv", "text/csv")
-    uploaded = st.file_uploader("CSV / Parquet", type=["csv", "parquet"], max_upload_size=shared.MAX_UPLOAD_MB)
+    label = " / ".join(kind.upper() for kind in KINDS)
+    uploaded = st.file_uploader(label, type=list(KINDS), max_upload_size=shared.MAX_UPLOAD_MB)
     if uploaded is None:
         return
     with tempfile.TemporaryDirectory() as folder, shared.errors_shown():

@@ -10,6 +10,7 @@ import streamlit as st
 
 from apps import shared
 from apps.i18n import language, plain, t, term
+from common.inputs.tables import KINDS
 from common.runs import Run
 from projects.text_classification.encoding import MAX_CHARACTERS
 from projects.text_classification.predict import MIN_KNOWN_SHARE, score_file
@@ -185,9 +186,8 @@ def _file(run: Run) -> None:
     )
     example = pd.DataFrame({column: predictor.examples}).to_csv(index=False)
     st.download_button(t("An example of such a file", "예시 파일"), example, "texts.csv", "text/csv")
-    uploaded = st.file_uploader(
-        "CSV / TSV / Parquet", type=["csv", "tsv", "parquet"], max_upload_size=shared.MAX_UPLOAD_MB
-    )
+    label = " / ".join(kind.upper() for kind in KINDS)
+    uploaded = st.file_uploader(label, type=list(KINDS), max_upload_size=shared.MAX_UPLOAD_MB)
     if uploaded is None:
         return
     with tempfile.TemporaryDirectory() as folder, shared.errors_shown():

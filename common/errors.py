@@ -1,6 +1,8 @@
 """The one exception that reaches a user as a sentence instead of a traceback."""
 
 import errno
+import importlib
+from typing import Any
 
 # What a user can mend about a file: a full or read-only disk, missing rights, a folder in place of a file, a long name.
 MENDABLE = {
@@ -24,3 +26,14 @@ def as_user_error(error: OSError) -> UserError | None:
         return None
     place = f"{error.filename}: " if error.filename else ""
     return UserError(f"{place}{error.strerror or error}.")
+
+
+def optional(module: str, what: str) -> Any:
+    """A module that a fork may have left out. Raises UserError, "`what` needs …", where it is missing."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
+        file = module.replace(".", "/") + ".py"
+        raise UserError(f"{what} needs {file}, which this copy leaves out.") from None

@@ -24,17 +24,6 @@ from common.errors import UserError
 PACKAGE = "projects"
 
 
-def optional(module: str, what: str) -> Any:
-    """A module of a project that a fork may have left out. Raises UserError, "`what` needs …", where it is missing."""
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name != module:
-            raise
-        file = module.replace(".", "/") + ".py"
-        raise UserError(f"{what} needs {file}, which this copy leaves out.") from None
-
-
 @dataclass(frozen=True)
 class Project:
     """One project by name. The text at the top of this file says what each attribute must be."""

@@ -246,19 +246,21 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 FIRST = re.search(r"python -m projects\.(\w+)\.train", README)[1]  # the project that the tests of tools use
 TAKEN = [(FIRST, tool) for tool in tools()] + [(FIRST, *tools())]
 TAKEN += [(name, "standard") for name in PROJECTS if (ROOT / "projects" / name / "standard.py").exists()][:1]
-TAKEN += [(FIRST, "speed")]
+TAKEN += [(FIRST, "speed"), ("fraud_detection", "large")]
 
 
 @pytest.mark.parametrize("taken", TAKEN, ids="+".join)
 def test_what_is_taken_along_is_whole(taken, forked):
     """A tool's files, its part of the page, its tests, and a `projects/__main__.py` with its command and no other."""
     name, *extras = taken
-    folder, chosen = forked(*taken), set(extras) - {"standard", "speed"}
+    folder, chosen = forked(*taken), set(extras) - {"standard", "speed", "large"}
     assert not unresolved(folder)
     assert (folder / f"projects/{name}/standard.py").exists() == ("standard" in extras)
     card = (folder / f"projects/{name}/__init__.py").read_text(encoding="utf-8")
     assert ("STANDARD =" in card) == ("standard" in extras)
     assert (folder / "common/layers/recurrent.py").exists() == ("speed" in extras)
+    for file in ("common/inputs/arrow.py", f"projects/{name}/large.py", f"tests/test_{name}_large.py"):
+        assert (folder / file).exists() == ("large" in extras), file
     assert (folder / "common/memory.py").exists() == bool({"speed", "compare", "search"} & set(extras))
     assert not (folder / "common/layers/normalization.py").exists(), f"{name} has no batch normalisation"
     assert (folder / "common/tools").exists() == (folder / "projects/__main__.py").exists() == bool(chosen)

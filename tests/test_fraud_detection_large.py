@@ -142,6 +142,16 @@ def test_batches_hold_every_training_row_once_an_epoch(small, tmp_path):
     assert len(targets) == len(expected) and 0.45 < targets.mean() < 0.55
 
 
+def test_parquet_and_csv_give_the_same(tmp_path):
+    frame = payments(300)
+    csv, parquet = (
+        load_data(Config(target="fraud"), str(write(frame, tmp_path, f"a.{kind}")), tmp_path)
+        for kind in ("csv", "parquet")
+    )
+    assert csv.meta == parquet.meta
+    pd.testing.assert_frame_equal(csv.train.inputs, parquet.train.inputs, check_dtype=False)
+
+
 class Crash(keras.callbacks.Callback):
     """Fails in the middle of the second epoch."""
 
@@ -171,7 +181,8 @@ def test_a_crashed_training_ends_with_the_figures_of_one_that_was_not(small, tmp
     assert first == second and first["data"]["sizes"]["train"] > 1000
 
     rows, _ = score_file(crashed.load(), path, tmp_path / "scored.parquet")
-    assert rows == 1500
+    scored, written = pd.read_parquet(tmp_path / "scored.parquet"), pd.read_csv(path)
+    assert rows == 1500 and scored["payment"].tolist() == written["payment"].tolist(), "the run's numbers are numbers"
     config = dataclasses.replace(config, model="gru")
     with pytest.raises(UserError, match="at most"):
         cli.train_run(runs.start(Project(NAME), config, str(path), tmp_path, tmp_path / "runs"))

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from common.errors import UserError
-from common.inputs import tables
+from common.inputs import arrow, delimited, tables
 
 WORDS = {"id": ["0742", "TRUE", "NA", "None"], "text": ["null", "nan", "n/a", "1e3"], "n": ["007.50", "-0", "", " 5"]}
 PLAIN = "id,text,n\n0742,null,007.50\nTRUE,nan,-0\nNA,n/a,\nNone,1e3, 5\n"
@@ -23,6 +23,13 @@ PLAIN = "id,text,n\n0742,null,007.50\nTRUE,nan,-0\nNA,n/a,\nNone,1e3, 5\n"
 def write(path, content):
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     return path
+
+
+@pytest.fixture(params=["arrow", "csv"])
+def reader(request, monkeypatch):
+    """Each of the two readers of text files: Arrow, and the one that a fork has without it."""
+    if request.param == "csv":
+        monkeypatch.setattr(tables, "ARROW", "common.inputs.nowhere")
 
 
 def cells(path, **options) -> dict[str, list[str]]:
@@ -56,7 +63,7 @@ SAME = {  # other files that hold the table WORDS
 
 
 @pytest.mark.parametrize("name", SAME)
-def test_cells_are_what_the_file_says(name, tmp_path):
+def test_cells_are_what_the_file_says(name, reader, tmp_path):
     assert cells(write(tmp_path / name, SAME[name])) == WORDS
 
 
@@ -94,7 +101,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("case", OTHERS)
-def test_a_file_that_is_not_read_says_why(case, tmp_path):
+def test_a_file_that_is_not_read_says_why(case, reader, tmp_path):
     content, message = OTHERS[case]
     refused(write(tmp_path / "bad.csv", content), message)
 
@@ -104,7 +111,7 @@ def test_a_missing_file_and_a_folder_are_no_tables(tmp_path):
     refused(tmp_path, "cannot be read: .*directory")
 
 
-def test_rows_are_those_of_the_file(tmp_path):
+def test_rows_are_those_of_the_file(reader, tmp_path):
     """A blank line is a row of empty cells. The hint of Excel moves all rows down."""
     frame = tables.read_table(write(tmp_path / "a.csv", "a,b\n1,x\n\n3,y\n"))
     assert frame["b"].tolist() == ["x", "", "y"]
@@ -133,7 +140,7 @@ TABLE = st.integers(2, 4).flatmap(lambda width: st.lists(st.lists(CELL, min_size
 
 @given(TABLE, st.booleans(), st.integers(1, 5))
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_what_is_written_is_read(tmp_path, rows, quoted, piece):
+def test_what_is_written_is_read(reader, tmp_path, rows, quoted, piece):
     """By either reader, in pieces of any size."""
     header = [f"c{number}" for number in range(len(rows[0]))]
     text = io.StringIO()
@@ -145,7 +152,7 @@ def test_what_is_written_is_read(tmp_path, rows, quoted, piece):
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_bytes_are_a_table_or_a_sentence(tmp_path, content):
+def test_any_bytes_are_a_table_or_a_sentence(reader, tmp_path, content):
     for head in (b"", b"a,b\n"):
         try:
             tables.read_table(write(tmp_path / "a.csv", head + content))
@@ -161,7 +168,7 @@ def numbers(rows: int = 5000) -> pd.DataFrame:
 @pytest.mark.parametrize("cell", ["7", " 5 ", "1e3", "", " ", "x", "nan", "inf", "1e999", "NULL", '"2"', "0x1", "٣"])
 def test_numbers_that_are_read_as_such_are_what_their_texts_are(cell, tmp_path, monkeypatch):
     """One cell in the middle of a file of several blocks: the same numbers, or the same sentence."""
-    monkeypatch.setattr(tables, "BLOCK", 1 << 16)
+    monkeypatch.setattr(arrow, "BLOCK", 1 << 16)
     frame = pd.concat([numbers()] * 8, ignore_index=True).astype(str)
     frame.loc[30_000, "b"] = cell
     path = tmp_path / "n.csv"
@@ -189,21 +196,19 @@ def test_the_fast_reader_and_the_careful_one_agree(name, odd, tmp_path):
     text = frame.to_csv(index=False, sep="\t" if name.endswith("tsv") else ",")
     at = text.index("\n", len(text) * 2 // 3) + 1
     path = write(tmp_path / name, text[:at] + odd + text[at:])
-    layout = tables._layout(path)
-    careful = []
+    layout = delimited.layout(path)
     try:
-        for batch in tables._careful_batches(path, layout, 0):
-            careful.append(batch.to_pandas())
+        careful = list(delimited.read_rows(path, layout))
     except UserError as error:
         refused(path, re.escape(str(error)))
         return
     pieces = list(tables.read_chunks(path, 700))
     assert {len(piece) for piece in pieces[:-1]} == {700}
-    pd.testing.assert_frame_equal(pd.concat(pieces), pd.concat(careful, ignore_index=True))
+    pd.testing.assert_frame_equal(pd.concat(pieces), pd.DataFrame(careful, columns=layout.header, dtype=str))
 
 
 def test_only_odd_files_need_the_careful_reader(tmp_path, monkeypatch):
-    monkeypatch.setattr(tables, "_careful_batches", None)
+    monkeypatch.setattr(arrow, "read_rows", None)
     assert len(tables.read_table(write(tmp_path / "a.csv", numbers().to_csv(index=False)))) == 5000
 
 
@@ -265,6 +270,18 @@ def test_reading_ahead_changes_nothing_and_passes_a_mistake_on():
 
 
 # Parquet
+
+
+def test_without_arrow_a_parquet_file_is_refused(tmp_path, monkeypatch):
+    numbers(10).to_parquet(tmp_path / "n.parquet", index=False)
+    numbers(10).to_csv(tmp_path / "n.csv", index=False)
+    monkeypatch.setattr(tables, "ARROW", "common.inputs.nowhere")
+    message = r"A Parquet file needs common/inputs/nowhere\.py, which this copy leaves out"
+    for read in (tables.read_table, tables.read_header):
+        with pytest.raises(UserError, match=message):
+            read(tmp_path / "n.parquet")
+    with pytest.raises(UserError, match=message):
+        tables.score_table_file(tmp_path / "n.csv", tmp_path / "out.parquet", answers)
 
 
 def test_a_parquet_file_is_not_kept_in_memory(tmp_path):
@@ -399,20 +416,27 @@ def parquet(rows: int, **columns):
     return make
 
 
-def test_an_upload_is_bounded(tmp_path, monkeypatch):
+def test_an_upload_of_text_is_bounded(reader, tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "UPLOAD_CELLS", 2000)
     assert "500 rows" in upload(tmp_path, "a.csv", "a,b\n" + "1,2\n" * 501)
-    assert "500 rows" in upload(tmp_path, "a.parquet", parquet(501, a="x"))
     assert "2,000 cells" in upload(tmp_path, "b.csv", ",".join("abcde") + "\n" + "1,1,1,1,1\n" * 401)
-    assert "2,000 cells" in upload(tmp_path, "b.parquet", parquet(401, **dict.fromkeys("abcde", "x")))
     assert "gzip" in upload(tmp_path, "c.csv", gzip.compress(b"a,b\n1,2\n"))
+    monkeypatch.setattr(tables, "UPLOAD_BYTES", 2000)
+    assert "MB in memory" in upload(tmp_path, "d.csv", "a,b\n" + f"{'x' * 100},2\n" * 40)
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_an_upload_of_parquet_is_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "UPLOAD_CELLS", 2000)
+    assert "500 rows" in upload(tmp_path, "a.parquet", parquet(501, a="x"))
+    assert "2,000 cells" in upload(tmp_path, "b.parquet", parquet(401, **dict.fromkeys("abcde", "x")))
     assert not (tmp_path / "out.csv").exists()
 
 
 def test_texts_of_a_parquet_file_are_measured_before_they_are_expanded(tmp_path, monkeypatch):
     """A text of a million characters, 400 times: 400 MB from a file of some kilobytes."""
     monkeypatch.setattr(tables, "UPLOAD_BYTES", 20_000_000)
-    monkeypatch.setattr(tables, "PIECE_BYTES", 5_000_000)
+    monkeypatch.setattr(arrow, "PIECE_BYTES", 5_000_000)
     before = pyarrow.default_memory_pool().max_memory()
     message = upload(tmp_path, "a.parquet", parquet(400, a="x" * 1_000_000))
     assert "19 MB" in message and (tmp_path / "a.parquet").stat().st_size < 1_000_000

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from common.data import Source, Splits, split_rows
-from common.errors import UserError
+from common.errors import UserError, optional
 from common.files import file_sha256
 from common.inputs.tables import (
     as_categories,
@@ -21,7 +21,6 @@ from common.inputs.tables import (
     read_table,
     to_numbers,
 )
-from common.project import optional
 from projects.fraud_detection.config import Config
 from projects.fraud_detection.encoding import Transactions, cards_of, checked, fit_encoding, is_day_first, times_of
 from projects.fraud_detection.simulate import FEATURES

@@ -19,6 +19,7 @@ CONTRACT = ("__init__", "config", "encoding", "data", "model", "predict", "evalu
 # What trains faster on a CPU. common/layers/speed.py finds these files by their names.
 SPEED = ("common/layers/recurrent.py", "common/layers/normalization.py", "common/memory.py")
 UPLOAD = "apps/own_data.py"  # apps/training.py finds this file by its name
+ARROW = "common/inputs/arrow.py"  # Parquet, and a faster reader of text; common/inputs/tables.py finds it by its name
 COMMANDS, CONFTEST, TERMS = "projects/__main__.py", "tests/conftest.py", "apps/i18n.py"
 
 
@@ -36,13 +37,16 @@ def tools() -> list[str]:
 def code_of_fork(name: str, extras: Iterable[str] = ()) -> dict[str, str]:
     """{path: text} of the Python files of a fork of the project, without the definitions that nothing in it names.
 
-    extras: what else to take along: tools, "speed", "upload", and files of the project that nothing imports, such as
-    "standard", the loaders of standard sets. Raises UserError for anything else.
+    extras: what else to take along: tools, "speed", "upload", "large" (Parquet, and tables that do not fit in memory),
+    and files of the project that nothing imports, such as "standard", the loaders of standard sets. Raises UserError
+    for anything else.
     """
     folder, sources = f"projects/{name}", suite()
     roots = [f"{folder}/{file}.py" for file in CONTRACT] + [f"apps/{name}.py", CONFTEST]
     unreached = {path for path in sources if path.startswith(f"{folder}/")} - reached(roots, sources)
-    optional = {"speed": SPEED, "upload": (UPLOAD,)} | {Path(path).stem: (path,) for path in sorted(unreached)}
+    optional = {"speed": SPEED, "upload": (UPLOAD,), "large": (ARROW,)}
+    for path in sorted(unreached):
+        optional[Path(path).stem] = (*optional.get(Path(path).stem, ()), path)
     if unknown := set(extras) - {*tools(), *optional}:
         known = ", ".join([*tools(), *optional])
         raise UserError(f"--with takes {known}, with commas between; not {', '.join(sorted(unknown))}.")
@@ -63,7 +67,9 @@ def code_of_fork(name: str, extras: Iterable[str] = ()) -> dict[str, str]:
     while files != sources:  # what is pruned away may have been all that reached a file
         files = {path: sources[path] for path in reached(roots, sources)}
         sources = pruned(files)
-        roots = [path for path in roots if path not in SPEED or "\ndef " in sources[path]]  # of no use to this project
+        roots = [
+            path for path in roots if path not in (*SPEED, ARROW) or "\ndef " in sources[path]
+        ]  # of no use to this project
     return {**files, TERMS: _terms(files[TERMS], [text for path, text in files.items() if path != TERMS])}
 
 
