@@ -16,7 +16,7 @@ def draw(project: Project) -> None:
         return
     name = plain(file.parent.name)
     with st.expander(t(f"The latest search: {name}", f"최근 탐색: {name}")):
-        metric, direction = project.metric(read_json(file.parent / "search.json", {str: object})["data"])
+        metric, direction = project.metric(read_json(file.parent / "search.json", {"data": str})["data"])
         trials = shared.table_file(Run(file.parent), "trials", ("state",), (metric,))
         trials = trials.sort_values(["state", metric], ascending=[True, direction == "min"])
         shared.table(trials.drop(columns=["run"], errors="ignore").dropna(axis="columns", how="all"))

@@ -9,6 +9,7 @@ The comment on the line is the help text, on the command line (tyro reads it) an
 
 import ast
 import dataclasses
+import functools
 import inspect
 import tokenize
 import types
@@ -128,6 +129,7 @@ def from_dict(config_class: Callable[..., C], values: dict[str, Any]) -> C:
     return config
 
 
+@functools.cache
 def _line_comments(config_class: Callable) -> dict[str, str]:
     """Map each field name to the comment on its line."""
     source = inspect.getsource(config_class)

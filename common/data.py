@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from common.errors import UserError
+from common.files import check_regular
 from common.runs import Run
 
 TRAIN, VALIDATION, TEST = 0.60, 0.15, 0.25  # fractions of the rows in each split
@@ -83,11 +84,18 @@ class Splits:
         text = json.dumps(content, default=lambda value: value.tolist())
         fingerprint = hashlib.sha256(text.encode()).hexdigest()[:16]
         ledger = run.path.parent / "looks.csv"
+        check_regular(ledger)
         with ledger.open("a", newline="", encoding="utf-8") as file:
             csv.writer(file).writerow([fingerprint, run.id, time.strftime("%Y-%m-%dT%H:%M:%S%z")])
-        with ledger.open(newline="", encoding="utf-8", errors="replace") as file:
-            lines = [line for line in file if "\0" not in line]  # a damaged line is not counted
-            return self.sealed_test, sum(line.partition(",")[0] == fingerprint for line in lines)
+        return self.sealed_test, sum(split == fingerprint for split, _ in looks(ledger))
+
+
+def looks(ledger: Path) -> list[tuple[str, str]]:
+    """(fingerprint of the test split, run id) for each line of looks.csv. A damaged line is left out."""
+    check_regular(ledger)
+    with ledger.open(encoding="utf-8", errors="replace") as file:
+        lines = [line.split(",") for line in file if "\0" not in line]
+    return [(split, run) for split, run, *_ in filter(lambda line: len(line) > 1, lines)]
 
 
 _last: dict[str, Any] = {}  # the splits that were loaded last, and what they depend on

@@ -27,7 +27,7 @@ from common.errors import UserError
 from common.files import check_regular, files_in, locked, new_folder, read_json, replacing, write_json
 from common.layers.speed import speed_up
 from common.project import Project
-from common.records import TIME_FORMAT, read_report, read_request
+from common.records import META, TIME_FORMAT, read_report, read_request
 
 
 def runs_dir() -> Path:
@@ -274,13 +274,14 @@ def list_runs(project: Project, runs_dir: Path) -> list[dict[str, Any]]:
     entries = []
     for path in (runs_dir / project.name).glob("*/run.json"):
         run = Run(path.parent)
-        entry = {"run": run, **_listed(run, *map(_stamp, (run.path, path, path.with_name("report.json"))))}
+        entry = {"run": run, **_listed(run, *map(_stamp, (run.path, *(path.with_name(name) for name in STAMPED))))}
         if entry["status"] == "unfinished" and run.is_training:
             entry["status"] = "training"
         entries.append(entry)
     return sorted(entries, key=lambda entry: (entry["created"], entry["run"].id), reverse=True)
 
 
+STAMPED = ("run.json", "config.json", "meta.json", "report.json")
 LISTED = ("model", "data", "validation", "test", "timing")  # the keys of report.json that lists and pages show
 
 
@@ -302,12 +303,13 @@ def _listed(run: Run, *stamps: tuple[int, int]) -> dict[str, Any]:
     try:
         check_regular(run.path)
         request = run.request
-        config = read_json(run.path / "config.json", {str: object})
+        config = vars(run.config)
         default, names = run.project.config_class, {*request.get("knobs", ())} & {*config} - {"seed"}
         knobs = {name: config[name] for name in names if config[name] != getattr(default, name, None)}
         entry.update(data=request["data"], created=request["created"], on=(request["data"], knobs))
         if run.finished:
             report = run.report
+            read_json(run.path / "meta.json", META)
             toy = {**vars(run.project.toy), "seed": config.get("seed")} == config
             entry.update(
                 status="finished",

@@ -46,6 +46,7 @@ def content(project: Project, value: float | None, **changes: Any) -> dict[str, 
 
 
 def finish(run: Run, value: float | None, **changes: Any) -> Run:
-    """Write such a report into a run folder: the run is finished."""
+    """Write such a report, and a meta.json, into a run folder: the run is finished."""
+    write_json(run.path / "meta.json", {"examples": []})
     write_json(run.path / "report.json", content(run.project, value, **changes))
     return run

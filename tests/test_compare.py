@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -159,6 +160,34 @@ def test_a_second_process_at_the_same_comparison_is_refused(compared):
     comparison, _, folder = compared
     with compare.locked(comparison.folder / "lock"), pytest.raises(UserError, match="Another process"):
         compare.compare(opened(folder))
+
+
+@needs_a_ladder
+@pytest.mark.parametrize(
+    "text", ["[]", "{}", '{"runs": {"mlp 0": 1}}', '{"runs": {"mlp 0": "../%s/x", "logistic 0": "../%s/x"}}']
+)
+def test_a_damaged_record_of_a_comparison_is_a_sentence(text, compared, monkeypatch):
+    comparison, _, folder = compared
+    record, outside = comparison.folder / "compare.json", folder / "runs" / NAME / "x"
+    outside.mkdir()
+    (outside / "run.json").write_text("{}")
+    before = record.read_text()
+    try:
+        record.write_text(text.replace("%s", NAME))
+        with pytest.raises(UserError, match=r"compare\.json is damaged|not the name of a run"):
+            compare.compare(comparison)
+    finally:
+        record.write_text(before)
+        shutil.rmtree(outside)
+
+
+@needs_a_ladder
+def test_a_comparison_in_a_linked_folder_is_refused(tmp_path):
+    place = opened(tmp_path).folder
+    shutil.rmtree(place)
+    place.symlink_to(tmp_path)
+    with pytest.raises(UserError, match="symbolic link"):
+        opened(tmp_path)
 
 
 @needs_a_ladder

@@ -76,7 +76,7 @@ def test_a_damaged_report_is_left_out(finished, content):
 
 
 def test_a_damaged_run_folder_is_left_out(finished):
-    for name in ("run.json", "config.json", "report.json"):
+    for name in ("run.json", "config.json", "meta.json", "report.json"):
         (finished.path / name).write_text("")
     shutil.rmtree(finished.path / "figures")
     assert not gallery().metric
@@ -88,7 +88,7 @@ def test_two_hundred_runs(finished):
     for number in range(200):
         copy = finished.path.with_name(f"20200101-000000-s{number}")
         copy.mkdir()
-        for name in ("run.json", "config.json", "report.json"):
+        for name in ("run.json", "config.json", "meta.json", "report.json"):
             shutil.copy(finished.path / name, copy / name)
     (copy / "report.json").write_text("{")
     content = finished.report

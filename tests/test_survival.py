@@ -23,6 +23,7 @@ from streamlit.testing.v1 import AppTest
 from common import cli, files, runs, schema
 from common.checkpoint import Checkpoint
 from common.errors import UserError, as_user_error
+from common.inputs.images import picture_text, text_pictures
 from common.project import Project
 from common.records import REPORT
 from common.saved import load_network
@@ -137,10 +138,14 @@ def test_damaged_runs_are_listed_with_a_reason_and_hurt_nobody(project, tmp_path
         json.dumps({**request, "data": 5}),
         "null",
     ]
+    config = dataclasses.asdict(good.config)
+    configs = ["{", "[]", json.dumps({**config, "seed": "0"}), json.dumps({**config, "unknown": 1})]
     bad = [damaged(text) for text in texts] + [damaged(text, "run.json") for text in requests]
+    bad += [damaged(text, "config.json") for text in configs]
+    bad += [damaged(text, "meta.json") for text in ("", "{}", "[]", '{"examples": NaN}', '{"examples": [], "a": 1e999')]
     entries = {entry["run"].id: entry for entry in runs.list_runs(project, tmp_path / "runs")}
     for run in bad:
-        assert entries[run.id]["status"] == "damaged" and "damaged" in entries[run.id]["reason"], run
+        assert entries[run.id]["status"] == "damaged" and entries[run.id]["reason"].endswith("."), run
     assert runs.find(project, "best", tmp_path / "runs") == good == runs.find(project, "latest", tmp_path / "runs")
     for command in (["list"], ["compare", NAME, "--help"]):
         done = subprocess.run(
@@ -156,6 +161,33 @@ def test_damaged_runs_are_listed_with_a_reason_and_hurt_nobody(project, tmp_path
             text=True,
         )
         assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
+
+
+def test_a_run_is_read_again_when_its_meta_changes(project, tmp_path):
+    run = reports.finish(start(project, tmp_path), 0.5)
+    for text, status in (("{", "damaged"), ('{"examples": []}', "finished")):
+        (run.path / "meta.json").write_text(text)
+        assert [entry["status"] for entry in runs.list_runs(project, tmp_path / "runs")] == [status]
+
+
+def test_a_list_of_many_runs_is_fast(project, tmp_path):
+    """200 finished runs whose meta.json has a megabyte, as pictures make it: two seconds, and no time the second time."""
+    for _ in range(200):
+        run = reports.finish(start(project, tmp_path), 0.5)
+        files.write_json(run.path / "meta.json", {"examples": ["x" * 1_000_000]})
+    began = time.process_time()
+    assert len(runs.list_runs(project, tmp_path / "runs")) == 200
+    first = time.process_time() - began
+    runs.list_runs(project, tmp_path / "runs")
+    print(f"{first:.2f} s, {time.process_time() - began - first:.3f} s")
+    assert first <= 2 and time.process_time() - began - first <= 0.2
+
+
+def test_the_pictures_of_a_meta_are_bounded_together():
+    white = picture_text(np.full((3000, 3000, 3), 255, np.uint8))
+    assert len(text_pictures([white])) == 1
+    with pytest.raises(UserError, match=r"7,000,000 are taken"):
+        text_pictures([white, white])
 
 
 def test_a_config_of_other_types_is_refused(project, tmp_path):
@@ -471,7 +503,7 @@ def test_output_of_another_encoding_and_a_pipe_that_closes():
 
 
 def test_a_damaged_ledger_of_looks_ends_no_evaluation(project, tmp_path):
-    from common.data import Source, Split, Splits
+    from common.data import Source, Split, Splits, looks
 
     run = start(project, tmp_path)
     part = Split([0, 1], [0, 1])
@@ -481,6 +513,15 @@ def test_a_damaged_ledger_of_looks_ends_no_evaluation(project, tmp_path):
         file.write(b'\xff\x00\x00,,\n"half a li')
     assert splits.open_test(run)[1] >= 1
     assert splits.open_test(run)[1] >= 2
+    ledger, secret = run.path.parent / "looks.csv", tmp_path / "secret"
+    assert looks(ledger)[0][1] == run.id, "what a comparison reads"
+    ledger.rename(secret)
+    ledger.symlink_to(secret)
+    before = secret.read_bytes()
+    for read in (lambda: splits.open_test(run), lambda: looks(ledger)):
+        with pytest.raises(UserError, match="symbolic link"):
+            read()
+    assert secret.read_bytes() == before
 
 
 def test_a_run_on_changed_data_is_refused(project, tmp_path):

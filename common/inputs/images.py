@@ -6,7 +6,7 @@ import io
 import re
 import struct
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -189,6 +189,15 @@ def text_picture(text: str, max_pixels: int = MAX_PIXELS, name: str = "The pictu
     except ValueError:
         raise UserError(f"{name} is damaged: it is not base64.") from None
     return read_picture(content, max_pixels, name)
+
+
+def text_pictures(texts: Iterable[str]) -> list[np.ndarray]:
+    """The pictures of `meta.json`. Together they may have MAX_PIXELS pixels, because all of them stay in memory."""
+    pictures, left = [], MAX_PIXELS
+    for text in texts:
+        pictures.append(text_picture(text, left))
+        left -= pictures[-1].size // 3
+    return pictures
 
 
 def write_picture(picture: np.ndarray, path: Path) -> None:

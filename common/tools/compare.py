@@ -14,7 +14,6 @@ compared on the same bootstrap resamples. The spread over seeds shows how much a
 given over all seeds only if every seed has that verdict.
 """
 
-import csv
 import dataclasses
 import hashlib
 import json
@@ -28,8 +27,9 @@ import pandas as pd
 
 from common import config as config_module
 from common import report, runs
+from common.data import looks
 from common.errors import UserError
-from common.files import locked, read_json, replacing, write_json, write_text
+from common.files import check_regular, locked, read_json, replacing, write_json, write_text
 from common.project import Project
 from common.runs import Run
 
@@ -85,6 +85,7 @@ def open_comparison(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"The folder {folder} cannot be made: {error.strerror or error}.") from None
+    check_regular(folder)
     if not (folder / "compare.json").exists():
         write_json(folder / "compare.json", {**request, "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "runs": {}})
     return Comparison(
@@ -121,11 +122,11 @@ def compare(comparison: Comparison) -> dict[str, Any]:
 
 def _finished_run(comparison: Comparison, model: str, seed: int) -> Run:
     """The run of this model and seed: an earlier one, an interrupted one that is continued, or a new one."""
-    request = read_json(comparison.folder / "compare.json")
+    request = read_json(comparison.folder / "compare.json", {"runs": {str: str}})
     key = f"{model} {seed}"
     folder = comparison.runs_dir / comparison.project.name
     if key in request["runs"] and (folder / request["runs"][key] / "run.json").exists():
-        run = Run(folder / request["runs"][key])
+        run = runs.find(comparison.project, request["runs"][key], comparison.runs_dir)
         if run.finished:
             print(f"the run {run.id} is finished")
             return run
@@ -245,9 +246,7 @@ def overall(verdicts: list[str]) -> str:
 
 def _test_splits(comparison: Comparison) -> dict[str, str]:
     """{run id: fingerprint of the test split that it was scored on}, from looks.csv."""
-    looks = comparison.runs_dir / comparison.project.name / "looks.csv"
-    with looks.open(newline="", encoding="utf-8") as file:
-        return {run: fingerprint for fingerprint, run, *_ in csv.reader(file)}
+    return {run: split for split, run in looks(comparison.runs_dir / comparison.project.name / "looks.csv")}
 
 
 # What a comparison shows.

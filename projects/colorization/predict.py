@@ -9,7 +9,7 @@ import numpy as np
 
 from common import cli, runs
 from common.errors import UserError
-from common.inputs.images import SUFFIXES, read_picture, text_picture, write_picture
+from common.inputs.images import SUFFIXES, read_picture, text_pictures, write_picture
 from projects.colorization import encoding
 
 
@@ -22,7 +22,7 @@ class Predictor:
 
     def __init__(self, networks: dict[str, Any], meta: dict[str, Any]):
         self.networks, self.meta = networks, meta
-        self._examples = [{"picture": text_picture(text)} for text in meta["examples"]]
+        self._examples = [{"picture": picture} for picture in text_pictures(meta["examples"])]
 
     @property
     def examples(self) -> list[dict[str, Any]]:

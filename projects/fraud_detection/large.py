@@ -98,7 +98,7 @@ def spooled(folder: Path, columns: dict[str, dict], pieces: Callable[[], Iterato
             cuts = [float(cut) for cut in np.quantile(every, [1 - 2 * fraction, 1 - fraction], method="higher")]
             counts = [int((part < cuts[0]).sum()) for part in keys]
             write_json(temporary / "spool.json", {"cuts": cuts, "counts": counts})
-    content = read_json(folder / "spool.json")
+    content = read_json(folder / "spool.json", {"cuts": [float], "counts": [int]})
     return Spool(folder, columns, tuple(content["cuts"]), tuple(content["counts"]))
 
 

@@ -14,7 +14,7 @@ from common.data import Split
 from common.errors import UserError
 from common.evaluation import best_temperature
 from common.files import replacing
-from common.inputs.images import find_pictures, picture_text, read_picture, text_picture
+from common.inputs.images import find_pictures, picture_text, read_picture, text_pictures
 from projects.image_classification import encoding
 from projects.image_classification.config import Config
 
@@ -31,7 +31,7 @@ class Predictor:
 
     def __init__(self, networks: dict[str, Any], meta: dict[str, Any]):
         self.networks, self.meta = networks, meta
-        self.examples = [{"picture": text_picture(text)} for text in meta.get("examples", [])]
+        self.examples = [{"picture": picture} for picture in text_pictures(meta.get("examples", []))]
 
     @property
     def classes(self) -> list[str]:

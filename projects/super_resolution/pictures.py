@@ -17,6 +17,13 @@ from projects.super_resolution.encoding import assumed_kernel
 from projects.super_resolution.metrics import scores
 from projects.super_resolution.resize import baseline
 
+# The figures of an enlarged picture, as they are kept.
+KEPT = {
+    **dict.fromkeys(("name", "sha256", "kernel"), str),
+    **dict.fromkeys(("val_psnr", "val_ssim", "bicubic_psnr", "seconds"), float),
+    "loss": (float, None),
+    "curve": [[float]],
+}
 HISTORY = ("loss", "val_psnr", "val_ssim", "bicubic_psnr", "seconds")  # columns of history.csv
 
 
@@ -37,8 +44,8 @@ def enlarge_all(
     rows: list[dict[str, Any]] = []
     for number, picture in enumerate(pictures):
         kept = folder / f"{picture.name}.json"
-        if kept.exists() and read_json(kept)["sha256"] == picture.sha256:
-            rows.append(read_json(kept))
+        if kept.exists() and (row := read_json(kept, KEPT))["sha256"] == picture.sha256:
+            rows.append(row)
             run.log(f"{picture.name}: kept from an earlier start")
             continue
         watchers.on_epoch_begin(number)

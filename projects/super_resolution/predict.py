@@ -12,7 +12,7 @@ import numpy as np
 from common import cli, runs
 from common.config import from_dict
 from common.errors import UserError
-from common.inputs.images import SUFFIXES, read_picture, text_picture, write_picture
+from common.inputs.images import SUFFIXES, read_picture, text_pictures, write_picture
 from projects.super_resolution import encoding
 from projects.super_resolution.config import Config
 from projects.super_resolution.encoding import MAX_KERNEL_BYTES, MAX_PIXELS, parse_kernel
@@ -30,8 +30,10 @@ class Predictor:
         self.networks, self.meta = networks, meta
         self.config = from_dict(Config, meta["config"])
         kept = meta.get("examples", [])
-        self._examples = [{"picture": text_picture(example["picture"])} for example in kept]
-        answers = [example["answer"] | {"picture": text_picture(example["answer"]["picture"])} for example in kept]
+        self._examples = [{"picture": picture} for picture in text_pictures(example["picture"] for example in kept)]
+        answers = [example["answer"] for example in kept]
+        enlarged = text_pictures(answer["picture"] for answer in answers)
+        answers = [answer | {"picture": picture} for answer, picture in zip(answers, enlarged, strict=True)]
         self._answers = dict(zip(map(self.key, self._examples), answers, strict=True))
 
     @property

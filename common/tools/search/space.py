@@ -17,8 +17,9 @@ from common import config as config_module
 from common import runs
 from common.config import Knob
 from common.errors import UserError
-from common.files import locked, read_json, write_json
+from common.files import check_regular, locked, read_json, write_json
 from common.project import Project
+from common.schema import Between
 
 STRATEGIES = ("coarse_to_fine", "random", "grid", "tpe")
 MAX_LEVELS = 5  # values of one knob in a grid; a larger budget goes to the other knobs
@@ -86,6 +87,7 @@ def open_search(
         request["trials"] = trials  # a grid with another number of trials has other points, so it is another search
     digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:6]
     folder = runs_dir / project.name / "searches" / f"{strategy}-s{config.seed}-{digest}"
+    check_regular(folder)
     try:
         with locked(folder / "locks" / "search"):
             if not (folder / "search.json").exists():
@@ -93,7 +95,7 @@ def open_search(
                 write_json(folder / "search.json", {**request, "trials": trials, "created": created})
     except OSError as error:
         raise UserError(f"The search folder {folder} cannot be made: {error.strerror or error}.") from None
-    budget = read_json(folder / "search.json")["trials"]
+    budget = read_json(folder / "search.json", {"trials": Between(1, 10**9)})["trials"]
     return Search(project, config, data, data_dir, folder, strategy, budget, knobs)
 
 
