@@ -64,7 +64,9 @@ def load_data(config: Config, data: str, data_dir: Path) -> Splits:
     check_columns(frame, [*roles.values(), *codes(config)], path)
     if len(frame) > MAX_ROWS_IN_MEMORY:
         large = optional("projects.fraud_detection.large", f"A table of more than {MAX_ROWS_IN_MEMORY:,} rows")
-        return large.load_data(config, path, frame, roles, data_dir)
+        meta = large.first_look(config, path, frame, roles)
+        del frame  # the texts of a million rows take a gigabyte
+        return large.load_data(config, path, meta, roles, data_dir)
     return _own(config, path, frame, roles)
 
 

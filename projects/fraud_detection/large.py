@@ -141,36 +141,42 @@ class LargeTable(Transactions):
         return Stream(plan, load, seed)
 
 
-def load_data(config: Config, path: Path, first: pd.DataFrame, roles: dict[str, str], data_dir: Path) -> Splits:
-    """Splits of a table of more than `data.MAX_ROWS_IN_MEMORY` rows. first: at least so many of its first rows.
-
-    It is split by time, where that is given; then the file must be in the order of time. Otherwise it is split by a
-    hash of the group or of the row, so that the rows of one group, and repeated rows, are in one split. `meta` is
-    fitted on training rows of `first`.
-    """
-    by_time = "time" in roles and config.split in ("auto", "time")
-    columns = list(roles.values())
-
+def first_look(config: Config, path: Path, first: pd.DataFrame, roles: dict[str, str]) -> dict[str, Any]:
+    """`meta`, fitted on training rows among the `first` ones, of which there are more than `MAX_ROWS_IN_MEMORY`."""
     known = data.dates_of(first, roles, path)
-
-    def keys(frame: pd.DataFrame, features: pd.DataFrame) -> np.ndarray:
-        if by_time:
-            return times_of(frame[roles["time"]], path, known.get("day_first"))
-        cards = "card" in roles and config.split == "auto"
-        by = as_categories(frame, roles["card"], path).to_frame() if cards else features
-        return pd.util.hash_pandas_object(by, index=False).to_numpy() / 2.0**64
-
     # The training rows are at least the first 60 %, or those with a key below 0.6.
     train = first.iloc[: int(0.6 * data.MAX_ROWS_IN_MEMORY)]
-    features = data.infer_kinds(train.drop(columns=columns), path, data.codes(config))
-    features = features if by_time else features[keys(train, features) < 0.5]
+    features = data.infer_kinds(train.drop(columns=list(roles.values())), path, data.codes(config))
+    if not _by_time(config, roles):
+        features = features[_keys(config, path, {**roles, **known}, train, features) < 0.5]
     labels = data.class_labels(first[roles["target"]], path, config.positive)
-    meta = {**roles, **known, "classes": list(labels), "streamed": True, "columns": describe(features)}
+    return {**roles, **known, "classes": list(labels), "streamed": True, "columns": describe(features)}
+
+
+def _by_time(config: Config, roles: dict[str, Any]) -> bool:
+    return "time" in roles and config.split in ("auto", "time")
+
+
+def _keys(config: Config, path: Path, meta: dict[str, Any], frame: pd.DataFrame, features: pd.DataFrame) -> np.ndarray:
+    """What decides the split of each row (rows,): its time, or a hash, 0 … 1, of its card or of its features."""
+    if _by_time(config, meta):
+        return times_of(frame[meta["time"]], path, meta.get("day_first"))
+    cards = "card" in meta and config.split == "auto"
+    by = as_categories(frame, meta["card"], path).to_frame() if cards else features
+    return pd.util.hash_pandas_object(by, index=False).to_numpy() / 2.0**64
+
+
+def load_data(config: Config, path: Path, meta: dict[str, Any], roles: dict[str, str], data_dir: Path) -> Splits:
+    """Splits of a table of more than `data.MAX_ROWS_IN_MEMORY` rows. meta: what `first_look` has found.
+
+    It is split by time, where that is given; then the file must be in the order of time. Otherwise it is split by a
+    hash of the group or of the row, so that the rows of one group, and repeated rows, are in one split.
+    """
     fingerprint = file_sha256(path)
-    made_of = (fingerprint, roles, config.split, data.codes(config), labels)
+    made_of = (fingerprint, roles, config.split, data.codes(config), tuple(meta["classes"]))
     name = hashlib.sha256(repr(made_of).encode()).hexdigest()[:16]
     folder = data_dir / "spools" / name
-    spool = spooled(folder, meta["columns"], lambda: _pieces(path, meta, keys, labels, by_time))
+    spool = spooled(folder, meta["columns"], lambda: _pieces(config, path, meta))
     train, *held_out = spool.samples()
     parts = [LargeTable(**train, spool=spool), *(Transactions(**part) for part in held_out)]
     data.check_classes(parts, path.name)
@@ -185,29 +191,23 @@ def load_data(config: Config, path: Path, first: pd.DataFrame, roles: dict[str, 
     return Splits(*parts, meta, source)
 
 
-def _pieces(
-    path: Path,
-    meta: dict[str, Any],
-    keys: Callable[[pd.DataFrame, pd.DataFrame], np.ndarray],
-    labels: tuple[str, str],
-    by_time: bool,
-) -> Iterator[dict[str, np.ndarray]]:
-    """The table, checked, as the pieces of a spool. by_time: raise UserError where a key is below an earlier one."""
+def _pieces(config: Config, path: Path, meta: dict[str, Any]) -> Iterator[dict[str, np.ndarray]]:
+    """The table, checked, as the pieces of a spool. Raises UserError where times are not in their order."""
     latest = -np.inf
     numbers = [name for name, column in meta["columns"].items() if "median" in column]
     for frame in ahead(read_chunks(path, numbers=numbers)):
         rows = checked(frame, meta, path)
-        row_keys = keys(frame, rows)
+        keys = _keys(config, path, meta, frame, rows)
         for name, column in meta["columns"].items():
             if "categories" in column:
                 rows[name] = pd.Categorical(rows[name], column["categories"]).codes
         piece = {
             "values": rows.to_numpy("float32"),
-            "targets": data.as_targets(frame[meta["target"]], labels, path).astype("int8"),
+            "targets": data.as_targets(frame[meta["target"]], meta["classes"], path).astype("int8"),
             "weights": data.row_weights(frame, meta, path),
-            "keys": row_keys,
+            "keys": keys,
         }
-        if by_time:
+        if _by_time(config, meta):
             before = np.maximum.accumulate(np.append(latest, piece["keys"]))
             if (early := np.flatnonzero(piece["keys"] < before[:-1])).size:
                 raise UserError(
