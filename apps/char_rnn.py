@@ -11,7 +11,7 @@ from apps import shared
 from apps.i18n import plain, t, term
 from common import runs
 from common.runs import Run
-from projects.char_rnn.config import HELLO
+from projects.char_rnn.config import HELLO, Config
 from projects.char_rnn.encoding import DEFAULTS
 from projects.char_rnn.unroll import unroll
 
@@ -177,18 +177,17 @@ def _hello(run: Run) -> None:
     if hello is None:
         st.info(
             t(
-                "This needs a SimpleRNN that has learnt the word. The button trains one in a few seconds.",
-                "이 단어를 학습한 SimpleRNN이 필요합니다. 버튼을 누르면 몇 초 만에 학습합니다.",
+                "This needs a SimpleRNN that has learnt the word. It is trained in a few seconds. Then open this tab again.",
+                "이 단어를 학습한 SimpleRNN이 필요합니다. 학습은 몇 초면 끝납니다. 그다음 이 탭을 다시 여세요.",
             )
         )
-        if st.button(t("Train hello", "hello 학습하기"), key="train-hello"):
-            shared.launch(runs.start(run.project, HELLO, "hello", runs.data_dir(), run.path.parents[1]))
-            st.success(
-                t(
-                    "Training has started. Open this tab again in a few seconds.",
-                    "학습을 시작했습니다. 몇 초 뒤에 이 탭을 다시 여세요.",
-                )
-            )
+        changed = {name: value for name, value in vars(HELLO).items() if value != getattr(Config(), name)}
+        knobs = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in changed.items())
+        st.code(f"python -m projects.char_rnn.train --data hello {knobs}", language="bash")
+        training = shared.part("training")
+        if training and st.button(t("Train hello", "hello 학습하기"), key="train-hello"):
+            training.launch(runs.start(run.project, HELLO, "hello", runs.data_dir(), run.path.parents[1]))
+            st.success(t("Training has started.", "학습을 시작했습니다."))
         return
     predictor = shared.predictor(hello)
     network, symbols, ids = predictor.networks["model"], predictor.vocabulary.symbols, predictor.encode("hello")

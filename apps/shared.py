@@ -1,4 +1,4 @@
-"""What every page has: its five tabs, the choice of a run, the score table, and small parts for the project's own tabs.
+"""What every page has: its tabs, the choice of a run, the score table, and small parts for the project's own tabs.
 
 A page calls `page(name, try_it, data, inside)`. The three functions draw what only this project has. TensorFlow is
 loaded when a predictor is first asked for, after the page has been painted. pandas is imported where a table is drawn,
@@ -15,9 +15,7 @@ from typing import Any
 
 import streamlit as st
 
-from apps import training
 from apps.i18n import language, language_switch, plain, t, term
-from apps.training import launch
 from common import report, runs
 from common.errors import UserError
 from common.files import check_regular, files_in
@@ -42,8 +40,9 @@ def page(name: str, try_it: Callable[[Run], None], data: Callable[[Run], None], 
         "data": t("Data", "데이터"),
         "results": t("Results", "결과"),
         "inside": t("Inside", "모델 속"),
-        "train": t("Train", "학습"),
     }
+    if training := part("training"):
+        labels["train"] = t("Train", "학습")
     # Only the open tab is drawn. The others would load and compute for nothing.
     tabs = dict(
         zip(labels, st.tabs(list(labels.values()), on_change="rerun", key=f"{name}-tab-{language()}"), strict=True)
@@ -57,9 +56,14 @@ def page(name: str, try_it: Callable[[Run], None], data: Callable[[Run], None], 
                 else:
                     check_regular(run.path)
                     draw(run)
-    if tabs["train"].open:
+    if training and tabs["train"].open:
         with tabs["train"], errors_shown():
-            _train(project)
+            training.tab(project)
+
+
+def part(name: str) -> Any:
+    """The module `apps/<name>.py`; None where a fork has left it out."""
+    return importlib.import_module(f"apps.{name}") if importlib.util.find_spec(f"apps.{name}") else None
 
 
 @contextmanager
@@ -182,8 +186,8 @@ def second_run(run: Run) -> Run | None:
     if not others:
         st.info(
             t(
-                "This needs a second finished run on the same data. Train another model in the tab Train.",
-                "같은 데이터로 학습을 마친 실행이 하나 더 필요합니다. 학습 탭에서 다른 모델을 학습해 보세요.",
+                "This needs a second finished run on the same data. Train another model.",
+                "같은 데이터로 학습을 마친 실행이 하나 더 필요합니다. 다른 모델을 학습해 보세요.",
             )
         )
         return None
@@ -269,11 +273,9 @@ def _no_run_yet(project: Project) -> None:
             "아직 학습한 모델이 없습니다. 기본 설정은 내장 데이터로 몇 분이면 학습이 끝나며, 인터넷 연결이 필요 없습니다.",
         )
     )
-    if training.in_progress(project):
-        st.write(t("A training is running: see the tab Train.", "학습이 진행 중입니다. 학습 탭을 보세요."))
-    elif st.button(t("Train the default", "기본 모델 학습하기"), type="primary", key="train-default"):
-        launch(runs.start(project, project.config_class(), "builtin", runs.data_dir(), runs.runs_dir()))
-        st.success(t("Training has started: see the tab Train.", "학습을 시작했습니다. 학습 탭을 보세요."))
+    st.code(f"python -m projects.{project.name}.train", language="bash")
+    if training := part("training"):
+        training.offer(project)
 
 
 def _results(run: Run) -> None:
@@ -311,7 +313,7 @@ def _results(run: Run) -> None:
     if content["failures"]:
         st.subheader(t("Worst errors", "가장 크게 틀린 예측"))
         table(pd.DataFrame(content["failures"]))
-    _tool_results("compare", run.project)
+    tool_results("compare", run.project)
     if (model_card := run.path / "MODEL_CARD.md").exists():
         st.download_button(
             t("Download the model card", "모델 카드 내려받기"),
@@ -339,16 +341,6 @@ def _figures(folder: Path) -> None:
             filled[shorter] += height / width + 0.05  # the picture and its caption, in widths of a column
 
 
-def _train(project: Project) -> None:
-    if run := training.in_progress(project):
-        training.follow(run)
-        return
-    training.outcome(project)
-    training.unfinished(project)
-    _tool_results("search", project)
-    training.start_form(project)
-
-
 def latest(project: Project, pattern: str) -> Path | None:
     """The file that a tool has written last for this project; pattern: below the project's runs. None where there is none."""
     files = (runs.runs_dir() / project.name).glob(pattern)
@@ -358,8 +350,7 @@ def latest(project: Project, pattern: str) -> Path | None:
     return file
 
 
-def _tool_results(tool: str, project: Project) -> None:
-    """Draw what a tool has written last for this project, by `apps/<tool>_results.py`. A fork may lack this file."""
-    module = f"apps.{tool}_results"
-    if importlib.util.find_spec(module):
-        importlib.import_module(module).draw(project)
+def tool_results(tool: str, project: Project) -> None:
+    """Draw what a tool has written last for this project, by `apps/<tool>_results.py`."""
+    if results := part(f"{tool}_results"):
+        results.draw(project)

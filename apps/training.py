@@ -1,6 +1,8 @@
-"""The tab Train. A training runs in a process of its own: a closed page does not end it, and a file stops it."""
+"""The tab Train. A training runs in a process of its own: a closed page does not end it, and a file stops it.
 
-import importlib.util
+`apps/shared.py` finds this file by its name. A fork may leave it out.
+"""
+
 import subprocess
 import sys
 from functools import partial
@@ -9,6 +11,7 @@ from typing import Any
 
 import streamlit as st
 
+from apps import shared
 from apps.i18n import t, term
 from common import config as config_module
 from common import report, runs
@@ -16,6 +19,26 @@ from common.project import Project
 from common.runs import Run
 
 ROOT = Path(__file__).parents[1]
+
+
+def tab(project: Project) -> None:
+    """Draw the tab: the training that is running, or how the last one ended, and what can be started."""
+    if run := in_progress(project):
+        follow(run)
+        return
+    outcome(project)
+    unfinished(project)
+    shared.tool_results("search", project)
+    start_form(project)
+
+
+def offer(project: Project) -> None:
+    """A button that trains the default, on the other tabs of a page that has no run yet."""
+    if in_progress(project):
+        st.write(t("A training is running: see the tab Train.", "학습이 진행 중입니다. 학습 탭을 보세요."))
+    elif st.button(t("Train the default", "기본 모델 학습하기"), type="primary", key="train-default"):
+        launch(runs.start(project, project.config_class(), "builtin", runs.data_dir(), runs.runs_dir()))
+        st.success(t("Training has started: see the tab Train.", "학습을 시작했습니다. 학습 탭을 보세요."))
 
 
 @st.cache_resource
@@ -84,8 +107,8 @@ def unfinished(project: Project) -> None:
 def start_form(project: Project) -> None:
     """The form that starts a training: data, every knob, and a button."""
     about = "\n\n".join(f"`{name}`: {text}" for name, text in project.data_names.items())
-    if importlib.util.find_spec("apps.own_data"):  # a fork may lack it
-        data = importlib.import_module("apps.own_data").choose(project, about)
+    if own_data := shared.part("own_data"):
+        data = own_data.choose(project, about)
     else:
         data = partial(str, st.selectbox(t("Data", "데이터"), list(project.data_names), help=about, key="data"))
     with st.form("knobs", border=False):

@@ -128,8 +128,8 @@ def fork(
         title: the title of the page and the README; without it, the project's own title.
         run: take a run along, so that the page works at once when deployed: an id, best (by validation) or latest.
         extras: what else to take along, separated by commas: tools such as search or export; standard for the standard
-            data sets; large for Parquet files and for very large tables; upload for the page's field for own data;
-            speed for what trains faster on a CPU.
+            data sets; large for Parquet files and very large tables; training for the page's tab Train, upload for the
+            same with a field for own data; speed for what trains faster on a CPU.
     """
     from common.tools.fork import fork
 

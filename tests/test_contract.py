@@ -262,10 +262,10 @@ def test_stream_ends_with_what_predict_answers(name, trained):
 
 
 @every_project
-def test_page_without_a_run_offers_training(name):
+def test_page_without_a_run_says_how_to_train(name):
     app = page(name).run()
     assert not app.exception and not app.error
-    assert any(button.key == "train-default" for button in app.button)
+    assert [code.value for code in app.code] == [f"python -m projects.{name}.train"]
 
 
 @every_project

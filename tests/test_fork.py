@@ -118,7 +118,16 @@ def test_a_fork_holds_its_project_and_no_more(name, forked):
     folder = forked(name)
     inside = [path.name for path in (folder / "projects").iterdir()]
     assert sorted(inside) == ["__init__.py", name]
-    for missing in ("common/tools", "benchmarks", "docs/pictures.py", ".ci", "CONTRIBUTING.md", "apps/main.py"):
+    for missing in (
+        "apps/training.py",
+        "common/inputs/arrow.py",
+        "common/tools",
+        "benchmarks",
+        "docs/pictures.py",
+        ".ci",
+        "CONTRIBUTING.md",
+        "apps/main.py",
+    ):
         assert not (folder / missing).exists(), missing
     assert not (folder / f"projects/{name}/standard.py").exists()
     assert "STANDARD =" not in (folder / f"projects/{name}/__init__.py").read_text(encoding="utf-8")
@@ -246,19 +255,22 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 FIRST = re.search(r"python -m projects\.(\w+)\.train", README)[1]  # the project that the tests of tools use
 TAKEN = [(FIRST, tool) for tool in tools()] + [(FIRST, *tools())]
 TAKEN += [(name, "standard") for name in PROJECTS if (ROOT / "projects" / name / "standard.py").exists()][:1]
-TAKEN += [(FIRST, "speed"), ("fraud_detection", "large")]
+TAKEN += [(FIRST, "speed"), (FIRST, "training"), (FIRST, "upload"), ("fraud_detection", "large")]
 
 
 @pytest.mark.parametrize("taken", TAKEN, ids="+".join)
 def test_what_is_taken_along_is_whole(taken, forked):
     """A tool's files, its part of the page, its tests, and a `projects/__main__.py` with its command and no other."""
     name, *extras = taken
-    folder, chosen = forked(*taken), set(extras) - {"standard", "speed", "large"}
+    folder, chosen = forked(*taken), set(extras) - {"standard", "speed", "large", "training", "upload"}
     assert not unresolved(folder)
     assert (folder / f"projects/{name}/standard.py").exists() == ("standard" in extras)
     card = (folder / f"projects/{name}/__init__.py").read_text(encoding="utf-8")
     assert ("STANDARD =" in card) == ("standard" in extras)
     assert (folder / "common/layers/recurrent.py").exists() == ("speed" in extras)
+    for file in ("apps/training.py", "tests/test_contract_training.py"):
+        assert (folder / file).exists() == bool({"training", "upload"} & set(extras)), file
+    assert (folder / "apps/own_data.py").exists() == ("upload" in extras)
     for file in ("common/inputs/arrow.py", f"projects/{name}/large.py", f"tests/test_{name}_large.py"):
         assert (folder / file).exists() == ("large" in extras), file
     assert (folder / "common/memory.py").exists() == bool({"speed", "compare", "search"} & set(extras))
@@ -331,7 +343,7 @@ def test_the_page_of_a_fork_works_at_once(name, trained, tmp_path):
     assert child.returncode == 0, child.stderr
     page = json.loads(child.stdout.splitlines()[-1])
     assert page["title"] == Project(name).card.TITLE["en"]
-    assert page["answers"] == 1 and "train-default" not in page["buttons"]
+    assert page["answers"] == 1 and not [button for button in page["buttons"] if button and "train" in button]
     assert all(file.startswith(str(folder)) for file in page["files"]), "a page of the fork ran the suite's code"
 
 

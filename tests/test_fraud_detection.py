@@ -2,7 +2,6 @@
 
 import runpy
 import sys
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -424,36 +423,9 @@ def test_own_file_end_to_end_and_evaluated_on_new_data(table, tmp_path, monkeypa
     assert run.report == before, "an evaluation on other data leaves the run as it is"
 
 
-def page() -> AppTest:
-    return AppTest.from_file(str(ROOT / "apps" / f"{NAME}.py"), default_timeout=60).run()
-
-
-def test_training_from_the_page_and_scoring_a_file_there(tmp_path):
-    """The button starts a process. Its run is stopped by hand; it is finished and says so, and the page shows it."""
-    app = page()
-    app.session_state[f"{NAME}-tab-en"] = app.tabs[4].label
-    app.run()
-    wanted = {"customers": 40, "epochs": 1000, "patience": 1000, "units": TOY.units, "layers": 1}
-    for widget in app.number_input:
-        if widget.label in wanted:
-            widget.set_value(wanted[widget.label])
-    start = next(button for button in app.button if "Start" in button.label)
-    start.click().run()
-    assert not app.exception
-    (entry,) = runs.list_runs(Project(NAME), runs.runs_dir())
-    from apps import training
-
-    run, process = entry["run"], training._processes()[str(entry["run"].path)]
-    while not run.history and process.poll() is None:
-        time.sleep(0.05)
-    run.stop_file.touch()
-    assert process.wait(120) == 0, training._console(run).read_text()
-    app.run()
-    assert run.finished and any(run.id in success.value for success in app.success)
-    assert len(run.history) < 1000
-    assert f"stopped by hand after {len(run.history)} epochs" in (run.path / "MODEL_CARD.md").read_text()
-
-    app = page()
+def test_scoring_a_file_on_the_page(copied):
+    run = copied(NAME)
+    app = AppTest.from_file(str(ROOT / "apps" / f"{NAME}.py"), default_timeout=60).run()
     wrong = pd.DataFrame(run.load().examples).astype(object)
     wrong.loc[1, "TX_AMOUNT"] = "five"
     app.file_uploader[0].upload("my file.csv", wrong.to_csv(index=False).encode(), "text/csv").run()

@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from apps.i18n import TERMS
 from common import report
 from common.project import Project
+from common.tools import train_all
 from tests.conftest import PROJECTS, ROOT
 
 
@@ -123,3 +124,15 @@ def test_field_terms_are_korean():
     for name, korean in TERMS.items():
         assert name == name.lower().replace(" ", "_") and re.search("[가-힣]", korean), name
     assert list(TERMS) == sorted(TERMS), "kept in alphabetical order, so that a reader finds a word"
+
+
+def test_the_gallery_offers_to_train_while_a_project_has_no_run(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_PORTFOLIO_RUNS", str(tmp_path))
+    launched = []
+    monkeypatch.setattr("apps.training.launch_all", lambda: launched.append(True))
+    app = AppTest.from_file(str(ROOT / "apps" / "main.py"), default_timeout=60).run()
+    assert not app.exception
+    total = round(train_all.minutes([Project(name) for name in PROJECTS]))
+    assert any(f"about {total} minutes" in part.value for part in app.markdown)
+    app.button(key="train-all").click().run()
+    assert launched and not app.exception

@@ -1,12 +1,11 @@
-"""`python -m projects train-all`: what it skips, resumes and survives; the gallery's button."""
+"""`python -m projects train-all`: what it skips, resumes and survives."""
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from common import runs
 from common.project import Project
 from common.tools import train_all
-from tests.conftest import PROJECTS, ROOT
+from tests.conftest import PROJECTS
 
 
 @pytest.fixture
@@ -51,17 +50,3 @@ def test_what_was_interrupted_goes_on_and_what_is_there_is_skipped(commands, cop
     commands.clear()
     train_all.train_all(folder, tmp_path)
     assert first.name not in commands
-
-
-def test_the_gallery_offers_it_while_a_project_has_no_run(tmp_path, monkeypatch):
-    monkeypatch.setenv("KERAS_PORTFOLIO_RUNS", str(tmp_path))
-    from apps import training
-
-    launched = []
-    monkeypatch.setattr(training, "launch_all", lambda: launched.append(True))
-    app = AppTest.from_file(str(ROOT / "apps" / "main.py"), default_timeout=60).run()
-    assert not app.exception
-    total = round(train_all.minutes([Project(name) for name in PROJECTS]))
-    assert any(f"about {total} minutes" in part.value for part in app.markdown)
-    app.button(key="train-all").click().run()
-    assert launched and not app.exception

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[3]
 CONTRACT = ("__init__", "config", "encoding", "data", "model", "predict", "evaluate", "train")
 # What trains faster on a CPU. common/layers/speed.py finds these files by their names.
 SPEED = ("common/layers/recurrent.py", "common/layers/normalization.py", "common/memory.py")
-UPLOAD = "apps/own_data.py"  # apps/training.py finds this file by its name
+TRAINING, UPLOAD = "apps/training.py", "apps/own_data.py"  # tabs and fields of a page, which find these by their names
 ARROW = "common/inputs/arrow.py"  # Parquet, and a faster reader of text; common/inputs/tables.py finds it by its name
 COMMANDS, CONFTEST, TERMS = "projects/__main__.py", "tests/conftest.py", "apps/i18n.py"
 
@@ -37,14 +37,14 @@ def tools() -> list[str]:
 def code_of_fork(name: str, extras: Iterable[str] = ()) -> dict[str, str]:
     """{path: text} of the Python files of a fork of the project, without the definitions that nothing in it names.
 
-    extras: what else to take along: tools, "speed", "upload", "large" (Parquet, and tables that do not fit in memory),
-    and files of the project that nothing imports, such as "standard", the loaders of standard sets. Raises UserError
-    for anything else.
+    extras: what else to take along: tools, "speed", "training" (the page's tab Train), "upload" (the same with own
+    data), "large" (Parquet, and tables that do not fit in memory), and files of the project that nothing imports, such
+    as "standard", the loaders of standard sets. Raises UserError for anything else.
     """
     folder, sources = f"projects/{name}", suite()
     roots = [f"{folder}/{file}.py" for file in CONTRACT] + [f"apps/{name}.py", CONFTEST]
     unreached = {path for path in sources if path.startswith(f"{folder}/")} - reached(roots, sources)
-    optional = {"speed": SPEED, "upload": (UPLOAD,), "large": (ARROW,)}
+    optional = {"speed": SPEED, "training": (TRAINING,), "upload": (TRAINING, UPLOAD), "large": (ARROW,)}
     for path in sorted(unreached):
         optional[Path(path).stem] = (*optional.get(Path(path).stem, ()), path)
     if unknown := set(extras) - {*tools(), *optional}:

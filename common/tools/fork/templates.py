@@ -64,8 +64,7 @@ show at once. On [Streamlit Community Cloud](https://share.streamlit.io):
 1. Push to GitHub: `git remote add origin ADDRESS && git push -u origin main`.
 2. Choose *Create app*, the repository and the branch `main`. The main file is `streamlit_app.py`. Under *Advanced
    settings* choose a Python from 3.11 to 3.13.
-3. After a push, choose *Reboot app* in its menu. A run that is trained on the page is lost when the app restarts. To
-   keep a run, train it here and commit it.
+3. After a push, choose *Reboot app* in its menu. To show another run, train it here and commit it.
 
 `.streamlit/config.toml` names no address, because visitors reach the page from outside the host. On your own machine
 `--server.address localhost` keeps the page to yourself. `.gitignore` ignores all other runs.
@@ -110,7 +109,7 @@ ARCHITECTURE = """# Architecture
 ```
 apps/            {pages}
   │              the page: python -m streamlit run apps/{name}.py
-  │              It reads the run folder, and starts a training as a process of its own.
+  │              It reads the run folder.
   ▼
 projects/{name}/
   │              {order}
