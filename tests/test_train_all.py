@@ -45,7 +45,8 @@ def test_what_was_interrupted_goes_on_and_what_is_there_is_skipped(commands, cop
     train_all.train_all(folder, tmp_path)
     assert commands[second.name] == waits.id != own.id
     default = runs.find(first, commands[first.name], folder)
-    (default.path / "report.json").write_bytes((toy.path / "report.json").read_bytes())
+    for file in ("meta.json", "report.json"):
+        (default.path / file).write_bytes((toy.path / file).read_bytes())
     assert train_all.default_run(first, folder) == (default, "finished")
     commands.clear()
     train_all.train_all(folder, tmp_path)
