@@ -6,6 +6,7 @@ own data sets alone.
 """
 
 import hashlib
+import importlib
 import os
 import re
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from common.project import Project
 FOLDERS = "KERAS_PORTFOLIO_PAGE_DATA"  # separated as in PATH
 MAX_MB = 50  # of an upload; Streamlit's server refuses more than .streamlit/config.toml says
 MAX_UNPACKED_BYTES, MAX_FILES = 500_000_000, 20_000  # of an uploaded .zip
+MAX_ROWS, TABLES = 1_000_000, (".csv", ".tsv", ".parquet")  # of an uploaded table
 MAX_KEPT_BYTES = 5_000_000_000  # of all uploads together
 
 
@@ -72,13 +74,15 @@ def kept(uploaded: Any) -> str:
             raise UserError(f"{uploads} is full: the owner of this server has to remove old uploads.")
         with new_folder(folder) as new:
             (new / name).write_bytes(content)
-            if (archive := new / name).suffix == ".zip":
-                archive.with_suffix("").mkdir()
-                try:
-                    unpack(archive, archive.with_suffix(""), MAX_UNPACKED_BYTES, MAX_FILES)
-                except UserError as error:
-                    raise UserError(str(error).replace(str(archive), uploaded.name)) from None
-                archive.unlink()
+            try:
+                if (file := new / name).suffix == ".zip":
+                    file.with_suffix("").mkdir()
+                    unpack(file, file.with_suffix(""), MAX_UNPACKED_BYTES, MAX_FILES)
+                    file.unlink()
+                elif file.suffix.lower() in TABLES:  # a project that takes tables has the code that reads them
+                    importlib.import_module("common.inputs.tables").check_upload(file, MAX_ROWS)
+            except UserError as error:
+                raise UserError(str(error).replace(str(new / name), uploaded.name)) from None
     (place,) = folder.iterdir()
     inside = list(place.iterdir()) if place.is_dir() else []
     return str(inside[0] if len(inside) == 1 and inside[0].is_dir() else place)  # a folder that was packed as a whole

@@ -10,6 +10,7 @@ MENDABLE = {
     for name in ("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EISDIR", "ENOTDIR", "ENAMETOOLONG", "EFBIG", "ENOENT")
     if hasattr(errno, name)
 }
+MAX_MESSAGE = 2000  # characters
 
 
 class UserError(Exception):
@@ -18,6 +19,11 @@ class UserError(Exception):
     The message is one sentence. It names the file, column and row, or the flag, and says what was expected. The
     command line prints the message and exits with status 2. A page shows it in a red box.
     """
+
+    def __init__(self, message: str) -> None:
+        # It may quote a cell of a file, which may have a million characters.
+        long = len(message) > MAX_MESSAGE
+        super().__init__(f"{message[: MAX_MESSAGE - 300]} … {message[-300:]}" if long else message)
 
 
 def as_user_error(error: OSError) -> UserError | None:

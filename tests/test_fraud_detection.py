@@ -434,3 +434,11 @@ def test_scoring_a_file_on_the_page(copied):
     right = pd.DataFrame(run.load().examples)
     app.file_uploader[0].upload("my file.csv", right.to_csv(index=False).encode(), "text/csv").run()
     assert not app.error and "6" in app.success[0].value
+
+
+@pytest.mark.parametrize("text", ["2021 " + "1 " * 100_000, "2021-" + " " * 200_000 + "x", "2021" + "/" * 200_000])
+def test_a_long_text_is_no_date_and_takes_no_time(text):
+    began = time.process_time()
+    with pytest.raises(UserError, match="expected a date") as raised:
+        times_of(pd.Series([text] * 100, name="when"), "a.csv")
+    assert time.process_time() - began < 1 and len(str(raised.value)) < 3000

@@ -1,17 +1,21 @@
 """What refusing an upload may cost: at most 1 GB of memory and 5 seconds, for whatever expands when it is read."""
 
 import gzip
+import importlib.util
 import io
 import json
 import struct
 import subprocess
 import sys
 import tarfile
+import time
 import zipfile
 import zlib
 from collections.abc import Callable
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -132,6 +136,48 @@ def test_what_expands_is_refused_cheaply(name, tmp_path):
     print(f"{name}: {seconds:.2f} s, {memory / 1e6:,.0f} MB: {said}")
     assert said and seconds <= MAX_SECONDS and memory <= MAX_BYTES
     assert [path.name for path in tmp_path.iterdir()] == [name], "nothing is unpacked"
+
+
+def parquet(text: str, rows: int) -> bytes:
+    target = io.BytesIO()
+    column = pyarrow.DictionaryArray.from_arrays(np.zeros(rows, "int32"), [text])
+    pyarrow.parquet.write_table(pyarrow.table({"text": column, "label": column}), target)
+    return target.getvalue()
+
+
+TABLES: dict[str, Callable[[], bytes]] = {
+    "columns.csv": lambda: b"," * 40_000 + b"a\n" + b"," * 40_000 + b"1\n",
+    "cells.csv": lambda: b",".join(b"c%d" % i for i in range(10_000)) + (b"\n" + b"," * 9_999) * 5_000,
+    "rows.csv": lambda: b"text,label\n" + b"1,2\n" * 12_000_000,
+    "blanks.csv": lambda: b"text,label\n" + (b" " * 100_000 + b"1x,2\n") * 400,
+    "packed.csv": lambda: gzip.compress(b"text,label\n" + b"1,2\n" * 20_000_000, 1),
+    "texts.parquet": lambda: parquet("x" * 1_000_000, 10_000),
+    "rows.parquet": lambda: parquet("x", 50_000_000),
+}
+
+
+class Upload(io.BytesIO):
+    name: str
+
+
+@pytest.mark.skipif(importlib.util.find_spec("apps.own_data") is None, reason="a fork without uploads")
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_to_train_on_is_bounded_as_one_to_score(name, tmp_path, monkeypatch):
+    """In a process's own seconds, because this computer may be busy with other tests. `blanks.csv` is taken."""
+    from apps import own_data
+
+    monkeypatch.setenv("KERAS_PORTFOLIO_DATA", str(tmp_path))
+    upload = Upload(TABLES[name]())
+    upload.name = f"../{name}"
+    began, before = time.process_time(), pyarrow.default_memory_pool().max_memory()
+    if name == "blanks.csv":
+        assert own_data.kept(upload).endswith(name)
+    else:
+        with pytest.raises(UserError, match=name.replace(".", r"\.")) as raised:
+            own_data.kept(upload)
+        assert str(tmp_path) not in str(raised.value) and not list((tmp_path / "uploads").iterdir())
+    assert time.process_time() - began <= MAX_SECONDS
+    assert pyarrow.default_memory_pool().max_memory() <= max(before, MAX_BYTES)
 
 
 def whole(kind: str) -> bytes:

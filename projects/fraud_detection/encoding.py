@@ -16,6 +16,7 @@ from common.schema import Between, check_input, mismatch, shown
 from projects.fraud_detection.cards import SECONDS_PER_HOUR, has_relations, histories, relations
 
 MAX_CATEGORIES = 50  # values of a categorical column that are told apart; rarer ones are encoded as zeros
+MAX_DATE = 60  # characters
 LIMIT = 5.0  # a scaled number is clipped at this distance from the median; its logarithm is not
 MAX_STEPS = 1000  # of a raw transaction's history
 TINY = 1e-30  # a scale below it is that of a column without spread
@@ -261,6 +262,7 @@ def times_of(values: pd.Series, path: Path | str, day_first: bool | None = None)
         text = text.str.replace(DATE, r"\3-\2-\1" if first else r"\3-\1-\2", regex=True)
         # pandas would take the time of today for a missing date, and the other order for a month of 13.
         wrong = text.str.match(r"\d{4}-(?:1[3-9]|[2-9]\d)-") | ~text.str.contains(r"\d{4}", regex=True)
+        wrong |= text.str.len() > MAX_DATE  # pandas would take seconds for a long text
         times = pd.to_datetime(text.mask(wrong), errors="coerce", format="mixed", utc=True)
     if times.isna().any():
         row = times.index[np.argmax(times.isna())]
