@@ -22,7 +22,8 @@ from common.layers.speed import keep_freed_memory
 from common.project import Project
 from common.runs import Run, Terminated, data_dir, runs_dir
 
-STYLE = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)  # --epochs, not --model.epochs; --x without --no-x
+# --epochs, not --model.epochs; --x without --no-x; STR, not {None}|STR
+STYLE = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff, tyro.conf.DisallowNone)
 INTERRUPTED, TERMINATED = 130, 143  # the shell's exit statuses for Ctrl-C and for SIGTERM
 
 

@@ -13,6 +13,7 @@ from common import cli, runs
 from common.project import Project
 
 app = SubcommandApp()
+Name = Positional[Annotated[str, arg(metavar="PROJECT")]]
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class CompareOptions:
     """What to compare."""
 
     models: str = ""  # the models, separated by commas; without it, every choice of --model
-    seeds: int = 3  # the number of seeds, counted from --seed
+    seeds: int = 3  # the number of seeds, counted from the project's knob --seed
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class SearchOptions:
 
 @dataclass(frozen=True)
 class NoProjectYet:
-    """`python -m projects COMMAND NAME --help` also lists the knobs of the project NAME."""
+    """Stands for the knobs where the command line names no project."""
 
 
 def named_config() -> type:
@@ -86,7 +87,7 @@ def train_all(where: Where) -> None:
 
 @app.command
 def export(
-    name: Positional[str],
+    name: Name,
     where: Where,
     format: Literal["savedmodel", "litert", "onnx"],
     run: str = "best",
@@ -113,8 +114,8 @@ def export(
 
 @app.command
 def fork(
-    name: Positional[str],
-    directory: Positional[Path],
+    name: Name,
+    directory: Positional[Annotated[Path, arg(metavar="FOLDER")]],
     where: Where,
     title: str | None = None,
     run: str | None = None,
@@ -143,7 +144,7 @@ def fork(
 
 
 @app.command
-def notebook(name: Positional[str], output: Path | None = None) -> None:
+def notebook(name: Name, output: Path | None = None) -> None:
     """Write a notebook for Colab or Jupyter about a project: data, model, training, figures, your own input.
 
     Args:
@@ -159,14 +160,14 @@ def notebook(name: Positional[str], output: Path | None = None) -> None:
 
 @app.command
 def compare(
-    name: Positional[str],
+    name: Name,
     comparison: CompareOptions,
     data: DataOptions,
     config: Annotated[Any, arg(constructor_factory=named_config)],
 ) -> None:
     """Train the models of a project on the same data over several seeds: a table, a picture, paired verdicts.
 
-    Ctrl-C stops it; the same command continues.
+    Ctrl-C stops it; the same command continues. `compare PROJECT --help` also lists the knobs of that project.
 
     Args:
         name: the project.
@@ -186,7 +187,7 @@ def compare(
 
 @app.command
 def search(
-    name: Positional[str],
+    name: Name,
     strategy: SearchOptions,
     data: DataOptions,
     config: Annotated[Any, arg(constructor_factory=named_config)],
@@ -194,6 +195,7 @@ def search(
     """Search for good values of a project's knobs; only the validation split is used.
 
     Ctrl-C stops it; the same command continues. Several processes may run the same search at once.
+    `search PROJECT --help` also lists the knobs of that project.
 
     Args:
         name: the project.

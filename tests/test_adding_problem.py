@@ -168,9 +168,11 @@ def test_predict_answers_a_sequence_and_a_file(trained, tmp_path, capsys):
     whole.assign(note="=1+1").to_csv(tmp_path / "own.csv", index=False)
     assert run_here("projects.adding_problem.predict", *files, "--quote-formulas", *place).returncode == 0
     assert set(pd.read_csv(tmp_path / "sums.csv")["note"]) == {"'=1+1"}
-    for wrong in (["--numbers", "0.5 x"], ["--numbers", "0.5 0.2", "--second", "9"], []):
-        refused = run_here("projects.adding_problem.predict", *wrong, *place)
-        assert refused.returncode == 2 and "Traceback" not in refused.stderr
+    wrong = {"0.5 x": "'x' is no number", "0,5 0,25": "'0,5' is no number", "0.5 0.2 0.1": "marks", "": "0 numbers"}
+    for numbers, words in wrong.items():
+        refused = run_here("projects.adding_problem.predict", "--numbers", numbers, "--second", "9", *place)
+        assert refused.returncode == 2 and words in refused.stderr and "could not" not in refused.stderr
+    assert run_here("projects.adding_problem.predict", *place).returncode == 2
 
 
 @pytest.mark.slow

@@ -20,6 +20,7 @@ from common.tools import compare
 from common.tools import list as overview
 from projects.fraud_detection.metrics import ranking_figures
 from tests import reports
+from tests.commands import ask
 from tests.conftest import PROJECTS, ROOT, refused
 
 NAME = "fraud_detection"
@@ -265,6 +266,26 @@ def test_list_is_readable_at_any_width(finished, width):
     assert (run.id in text) == (width >= overview.WIDE)
     figure = run.report["test"]["model"][run.metric[0]]
     assert f"{figure['value']:.3f}"[:5] in text
+
+
+def test_list_says_that_there_is_no_such_folder(tmp_path, capsys):
+    overview.print_projects(tmp_path / "nowhere")
+    assert "There is no folder" in capsys.readouterr().out
+    overview.print_projects(tmp_path)
+    assert "There is no folder" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["list", "compare", "search", "export", "fork", "notebook", "train-all"])
+def test_help_of_the_tools_names_what_is_needed(command):
+    helped = ask("projects", command, "--help")
+    assert helped.returncode == 0 and "{None}" not in helped.stdout and "options options" not in helped.stdout
+    assert ("PROJECT" in helped.stdout) == (command not in ("list", "train-all"))
+    if command in ("compare", "search"):
+        assert f"{command} PROJECT --help" in helped.stdout and "--seed " not in helped.stdout.replace(
+            "knob --seed", ""
+        )
+        known = ask("projects", command, PROJECTS[0], "--help")
+        assert "--seed INT" in known.stdout and "{None}" not in known.stdout
 
 
 def test_list_survives_what_lies_in_the_folder(tmp_path):

@@ -69,6 +69,7 @@ def test_help_and_refusal_come_before_tensorflow(name, command):
     """`ask` fails when TensorFlow, Keras or scikit-learn has been imported."""
     helped, refused = (ask(f"projects.{name}.{command}", flag) for flag in ("--help", "--no-such-flag"))
     assert helped.returncode == 0 and "--runs-dir" in helped.stdout, helped.stderr
+    assert "{None}" not in helped.stdout and "options options" not in helped.stdout
     assert refused.returncode == 2 and "Traceback" not in refused.stderr, refused.stderr
 
 

@@ -2,6 +2,7 @@
 
 import runpy
 import sys
+import time
 from dataclasses import replace
 
 import numpy as np

@@ -22,7 +22,7 @@ def print_projects(runs_dir: Path, console: Console | None = None) -> None:
     for column in (*columns, "test score", "best baseline", "min"):
         numeric, unbroken = column in ("runs", "min"), column == "project"
         table.add_column(column, justify="right" if numeric else "left", overflow="fold", no_wrap=unbroken)
-    notes = []
+    notes = [] if runs_dir.is_dir() else [f"There is no folder {runs_dir}."]
     for name in project_names():
         project = Project(name)
         row = overview(project, runs_dir)

@@ -66,8 +66,8 @@ def encoded_rows(frame: Any, path: Path) -> np.ndarray:
     check_columns(frame, [*names, "first", "second"], path)
     if length > MAX_LENGTH:
         raise UserError(f"{path} has sequences of {length:,} numbers; expected at most {MAX_LENGTH:,}.")
-    check_numbers(frame, [*names, "first", "second"], path)
-    numbers, marks = frame[names].to_numpy(float), frame[["first", "second"]].to_numpy(float)
+    values = check_numbers(frame, [*names, "first", "second"], path)
+    numbers, marks = values[names].to_numpy(), values[["first", "second"]].to_numpy()
     for right, reason in (
         (((numbers >= 0) & (numbers <= 1)).all(axis=1), "a number is not between 0 and 1"),
         (np.isin(marks, np.arange(1, length + 1)).all(axis=1), f"a mark is no place from 1 to {length}"),

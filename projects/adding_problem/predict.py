@@ -91,13 +91,18 @@ class Options:
 
     def __post_init__(self) -> None:
         cli.check_asked(self, "numbers")
+        _ = self.raw  # it is read to be checked
 
     @property
     def raw(self) -> dict[str, Any]:
-        try:
-            numbers = [float(part) for part in str(self.numbers).replace(",", " ").split()]
-        except ValueError as error:
-            raise UserError(f"--numbers: {error}.") from None
+        numbers = []
+        for part in (self.numbers or "").split():
+            try:
+                numbers.append(float(part.strip(",;")))
+            except ValueError:
+                raise UserError(
+                    f"--numbers: {part[:40]!r} is no number; expected numbers such as 0.25, with spaces between them."
+                ) from None
         return {"numbers": numbers, "first": self.first, "second": self.second}
 
 
