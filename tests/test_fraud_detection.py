@@ -16,7 +16,7 @@ from common.evaluation import score_table
 from common.inputs.tables import KINDS, read_table
 from common.project import Project
 from projects.fraud_detection.config import TOY, Config
-from projects.fraud_detection.data import labelled, load_data, two_classes
+from projects.fraud_detection.data import infer_kinds, labelled, load_data, two_classes
 from projects.fraud_detection.encoding import MAX_CATEGORIES, encode, encoded_width, times_of
 from projects.fraud_detection.evaluate import spending_rule
 from projects.fraud_detection.predict import score_file
@@ -443,3 +443,34 @@ def test_a_long_text_is_no_date_and_takes_no_time(text):
     with pytest.raises(UserError, match="expected a date") as raised:
         times_of(pd.Series([text] * 100, name="when"), "a.csv")
     assert time.process_time() - began < 1 and len(str(raised.value)) < 3000
+
+
+AMOUNTS = [
+    "1 063,70",
+    "1\u00a0063.70",
+    "６３．７",
+    "\u221263.7",
+    "63.7-",
+    "(63.7)",
+    "“63.7”",
+    "'63.7'",
+    ' "63.7"',
+    "$1",
+    "5 %",
+]
+
+
+@pytest.mark.parametrize("cell", AMOUNTS)
+def test_no_column_of_amounts_becomes_categories_in_silence(cell, tmp_path):
+    """All cells of a column are written in a way that no number is."""
+    with pytest.raises(UserError, match=r"row 2: payment is .*; expected a number without"):
+        infer_kinds(payments().assign(payment=cell).drop(columns="fraud"), tmp_path)
+
+
+@pytest.mark.parametrize("word", ["NA", "n/a", "-", "없음", "None", "#N/A"])
+def test_words_for_missing_do_not_make_categories_of_numbers(word, tmp_path):
+    frame = payments().drop(columns="fraud")
+    frame["payment"] = frame["payment"].astype(str).where(np.arange(len(frame)) % 10 > 7, word)
+    with pytest.raises(UserError, match=r"row 2: payment is .*; expected a number, or --categories payment"):
+        infer_kinds(frame, tmp_path)
+    assert infer_kinds(frame.assign(payment=word), tmp_path)["payment"].iloc[0] == word, "it may be a country"

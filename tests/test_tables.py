@@ -59,6 +59,13 @@ SAME = {  # other files that hold the table WORDS
     "blanks in the header.csv": PLAIN.replace("id,text,n", " id , text, n", 1),
     "blank lines at the end.csv": PLAIN + "\n  \n\n",
     "no end.csv": PLAIN.rstrip("\n"),
+    "utf16 without a mark.csv": PLAIN.encode("utf-16-le"),
+    "utf16 big end first.csv": PLAIN.encode("utf-16-be"),
+    "two marks.csv": "\ufeff\ufeff" + PLAIN,
+    "quoted hint.csv": '"sep=;"\n' + PLAIN.replace(",", ";"),
+    "lone carriage returns.csv": PLAIN.replace("\n", "\r", 2),
+    "carriage returns alone.csv": PLAIN.replace("\n", "\r"),
+    "line feeds last.csv": PLAIN.replace("\n", "\r\n", 2),
 }
 
 
@@ -88,6 +95,11 @@ OTHERS = {
     "binary": (b"\x00\x01\x02\xff\xfe", "UTF-8"),
     "open quotation": (b'a,b\n1,2\n"x,3\n4,5\n', "line 3: unexpected end.* doubled"),
     "quotation inside": (b'a,b\n1,"x" y\n4,5\n', "line 2: .* doubled"),
+    "shift-jis": ("金額,Class\n1,0\n".encode("shift-jis"), "not UTF-8"),
+    "JSON": (b'[{"a": 1}]', "is JSON"),
+    "JSON lines": (b'{"a": 1}\n{"a": 2}\n', "is JSON"),
+    "web page": (b"<!DOCTYPE html><table>", "is a web page"),
+    "title": (b"Report\na,b\n1,2\n", "line 2: 2 cells"),
     "Excel": (b"PK\x03\x04" + bytes(40), "Excel workbook .*save the table as CSV"),
     "old Excel": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(40), "old Excel workbook"),
     "damaged gzip": (gzip.compress(b"a,b\n1,2\n" * 9999)[:50], "cannot be read"),
@@ -120,6 +132,9 @@ def test_rows_are_those_of_the_file(reader, tmp_path):
     frame = tables.read_table(write(tmp_path / "b.csv", "sep=;\na;b\n1;x\nz;y\n"))
     with pytest.raises(UserError, match=r"row 4: a is 'z'"):
         tables.check_numbers(frame, ["a"], "b.csv")
+    frame = tables.read_table(write(tmp_path / "c.csv", "\n \na,b\n1,x\nz,y\n"))
+    with pytest.raises(UserError, match=r"row 5: a is 'z'"):
+        tables.check_numbers(frame, ["a"], "c.csv")
     frame = tables.read_table(write(tmp_path / "one.csv", "text\nx\n\ny\n\n"))
     assert frame["text"].tolist() == ["x", "", "y"]
 

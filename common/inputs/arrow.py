@@ -104,7 +104,7 @@ def _plain_batches(path: Path, text: Layout, numbers: Collection[str]) -> Iterat
 
     with text_errors(path), binary(path, text.packed) as file:
         head = [file.readline(MAX_LINE) for _ in range(text.above + 1)]
-        if text.encoding != "utf-8-sig" or len(text.header) == 1 or not head[-1].endswith(b"\n"):
+        if text.encoding != "utf-8-sig" or len(text.header) == 1 or b"\r" in head[-1][:-2] or head[-1][-1:] != b"\n":
             raise _Odd
         last, rest = head[-1], b""
         while block := file.read(BLOCK):

@@ -32,6 +32,8 @@ OTHER_KINDS = {
     b"\x28\xb5\x2f\xfd": "a file compressed by Zstandard",
     b"%PDF": "a PDF document",
     b"SQLite format 3": "an SQLite database",
+    **dict.fromkeys((b"<html", b"<HTML", b"<!DOCTYPE", b"<!doctype", b"<table", b"<?xml"), "a web page or XML"),
+    **dict.fromkeys((b'{"', b'[{"', b"[{", b"{\n"), "JSON"),
 }
 
 
@@ -60,11 +62,13 @@ def layout(path: Path) -> Layout:
         with binary(path, packed) as file:
             lines = _lines(path, file, encoding)
             first, above = next(lines, ""), 0
-            if named := re.fullmatch(r"sep=(.)\s*", first):  # Excel's own hint
-                first, above = next(lines, ""), 1
+            while first and not first.strip() and above < MAX_BLANK:
+                first, above = next(lines, ""), above + 1
+            if named := re.fullmatch(r'"?sep=(.)"?\s*', first):  # Excel's own hint
+                first, above = next(lines, ""), above + 1
             separator = named[1] if named else _separator(first, path)
             header: list[str] = next(_reader(itertools.chain([first], lines), separator), [])
-    names = [unicodedata.normalize("NFC", name).strip() for name in header]
+    names = [unicodedata.normalize("NFC", name).strip().strip("\ufeff") for name in header]
     while names and not names[-1]:
         names.pop()  # commas at the end of each line
     if not names:
@@ -74,14 +78,21 @@ def layout(path: Path) -> Layout:
 
 
 def _encoding(head: bytes) -> str:
-    """UTF-8, UTF-16 with its mark, or CP949, where nearly all of what is not ASCII would be Hangul."""
+    """UTF-8, UTF-16, or CP949, where nearly all of what is not ASCII would be Hangul.
+
+    The 2,350 syllables of KS X 1001 count, because other encodings of Asia give the rarer ones of CP949.
+    """
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
+    for first, name in ((1, "utf-16-le"), (0, "utf-16-be")):  # without a mark: half of the bytes of ASCII are zero
+        zeros = [head[place::2].count(0) for place in (first, 1 - first)]
+        if zeros[0] > 0.2 * len(head) / 2 and not zeros[1]:
+            return name
     try:
         head[: len(head) - 3 if len(head) == HEAD else None].decode()  # the last character may be cut
     except UnicodeDecodeError as error:
         if error.end < len(head) - 3 or len(head) < HEAD:
-            korean = re.sub(r"[\x00-\x7f]", "", head.decode("cp949", "replace"))
+            korean = re.sub(r"[\x00-\x7f]", "", head.decode("euc_kr", "replace"))
             if len(re.findall("[가-힣]", korean)) > 0.9 * len(korean):
                 return "cp949"
     return "utf-8-sig"

@@ -1,6 +1,8 @@
 """The generated transactions, or a file of the user's own, as train, validation and test."""
 
 import hashlib
+import re
+import unicodedata
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,7 @@ PAIRS = {"1": "0", "true": "false", "yes": "no", "y": "n"}  # positive values, a
 SIGN = r"(?:[$€£¥₩₹원%]|USD|EUR|GBP|JPY|KRW|CNY|CHF|INR)"
 # € 12.50, 12,50 EUR, 1,234.50, 1 234,50: texts that are meant as numbers
 AMOUNT = rf"-?(?:{SIGN} ?)?-?(?:\d+(?:[.,]\d+)?|\d{{1,3}}(?:[., ']\d{{3}})+(?:[.,]\d+)?)(?: ?{SIGN})?"
+MISSING = {"na", "n/a", "#n/a", "nan", "null", "none", "nil", "-", "--", ".", "?", "missing", "unknown", "없음"}
 MAX_AMOUNT = 40  # characters of such a text
 CODE = r"0\d+"  # 0742: a number would lose the zero, so it is a code
 
@@ -192,22 +195,34 @@ def infer_kinds(features: pd.DataFrame, path: Path, categories: Collection[str] 
         numbers = to_numbers(values)
         typed = pd.api.types.is_numeric_dtype(values)
         text = values[np.isnan(numbers) & ~is_empty(values)].astype(str).str.strip()
-        amounts = text[(text.str.len() <= MAX_AMOUNT) & text.str.fullmatch(AMOUNT)]
+        amounts = text[text.isin([value for value in text.unique() if _is_amount(value)])]
         filled = max(1, (~is_empty(values)).sum())
+        meant = (~np.isnan(numbers)).sum() + len(amounts)
+        if meant and text.drop(amounts.index).str.lower().isin(MISSING).all():
+            meant = filled
         code = name in categories or pd.api.types.is_bool_dtype(values)
         code = code or (not typed and values.astype(str).str.fullmatch(CODE).any())
-        if code or not (typed or (~np.isnan(numbers)).sum() + len(amounts) >= MIN_NUMBERS * filled):
+        if code or not (typed or meant >= MIN_NUMBERS * filled):
             columns[name] = as_categories(features, name, path)
         elif len(amounts):
             row = amounts.index[0]
             raise UserError(
                 f"{path}, row {row + 2}: {name} is {values[row]!r}; expected a number without a currency sign, a per "
-                "cent sign and commas, such as 1234.5."
+                "cent sign, commas, brackets and quotation marks, such as -1234.5."
             )
         else:
             hint = ", or --categories {column} where its values are codes"
             columns[name] = check_numbers(features, [name], path, hint)[name]
     return pd.DataFrame(columns, index=features.index)
+
+
+def _is_amount(text: str) -> bool:
+    """Whether a text that is no number is meant as one: 1 234,50 or $12 or (5.00) or “7” or 12- or １２."""
+    if len(text) > MAX_AMOUNT:
+        return False
+    text = re.sub("[\u2010-\u2015\u2212]", "-", unicodedata.normalize("NFKC", text))
+    text = text.strip(" '\"\u2018\u2019\u201c\u201d").replace("(", "").replace(")", "").removesuffix("-").strip()
+    return bool(re.fullmatch(AMOUNT, text))
 
 
 def two_classes(values: pd.Series, path: Path) -> np.ndarray:
