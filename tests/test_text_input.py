@@ -38,3 +38,26 @@ def test_the_byte_that_is_not_utf8_is_named(tmp_path, monkeypatch, before):
     path.write_bytes(b"a" * before + "é".encode()[:1])  # cut off in the middle of a character
     with pytest.raises(UserError, match=rf"byte {before} "):
         list(text.read_text(path))
+
+
+@pytest.mark.parametrize("encoding", ["cp949", "utf-16", "utf-16-le", "utf-16-be", "utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("piece", [5, 1 << 22])
+def test_korean_text_in_the_encodings_of_windows(encoding, piece, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(text, "PIECE", piece)
+    content = "나랏말싸미 듕귁에 달아\n문자와로 서르 사맛디 아니할쎄 abc\r\n" * 30
+    path = tmp_path / f"{encoding}-{piece}.txt"
+    path.write_bytes(content.encode(encoding))
+    assert "".join(text.read_text(path)) == content.replace("\r", "")
+    list(text.read_text(path))
+    assert capsys.readouterr().err.count("is read as") == (not encoding.startswith("utf-8")), "it is said once"
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "shift-jis", "koi8-r", "big5", "gbk"])
+def test_an_encoding_that_is_not_certain_is_refused(encoding, tmp_path):
+    words = {"latin-1": "Größe café naïve", "koi8-r": "Москва, Россия", "shift-jis": "こんにちは世界、日本語の文章です"}
+    content = words.get(
+        encoding, "你好世界，我們在這裡學習神經網路" if encoding == "big5" else "你好世界，我们在这里学习神经网络的知识"
+    )
+    (tmp_path / "t.txt").write_bytes(content.encode(encoding))
+    with pytest.raises(UserError, match="save the file as UTF-8"):
+        list(text.read_text(tmp_path / "t.txt"))

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import IO, Any
 
 from common.errors import UserError
+from common.inputs.encodings import HEAD, encoding_of
 
 # Bounds, which hold before anything is expanded
 MAX_LINE = 1 << 20  # characters of a line, and of a quoted cell of several lines
 MAX_BLANK = 10_000  # blank lines one after the other
 
-HEAD = 1 << 16  # the first bytes, which tell the kind of a file
 GZIP = b"\x1f\x8b"
 OTHER_KINDS = {
     b"PK\x03\x04": "an Excel workbook or another ZIP archive",
@@ -58,7 +58,7 @@ def layout(path: Path) -> Layout:
         for mark, kind in OTHER_KINDS.items():
             if head.startswith(mark):
                 raise UserError(f"{path} is {kind}; save the table as CSV (UTF-8).")
-        encoding = _encoding(head)
+        encoding = encoding_of(path, head)
         with binary(path, packed) as file:
             lines = _lines(path, file, encoding)
             first, above = next(lines, ""), 0
@@ -75,27 +75,6 @@ def layout(path: Path) -> Layout:
         raise UserError(f"{path} is empty; expected a header row and data rows.")
     names = [name or f"Unnamed: {number}" for number, name in enumerate(names)]
     return Layout(packed, encoding, separator, above, names)
-
-
-def _encoding(head: bytes) -> str:
-    """UTF-8, UTF-16, or CP949, where nearly all of what is not ASCII would be Hangul.
-
-    The 2,350 syllables of KS X 1001 count, because other encodings of Asia give the rarer ones of CP949.
-    """
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "utf-16"
-    for first, name in ((1, "utf-16-le"), (0, "utf-16-be")):  # without a mark: half of the bytes of ASCII are zero
-        zeros = [head[place::2].count(0) for place in (first, 1 - first)]
-        if zeros[0] > 0.2 * len(head) / 2 and not zeros[1]:
-            return name
-    try:
-        head[: len(head) - 3 if len(head) == HEAD else None].decode()  # the last character may be cut
-    except UnicodeDecodeError as error:
-        if error.end < len(head) - 3 or len(head) < HEAD:
-            korean = re.sub(r"[\x00-\x7f]", "", head.decode("euc_kr", "replace"))
-            if len(re.findall("[가-힣]", korean)) > 0.9 * len(korean):
-                return "cp949"
-    return "utf-8-sig"
 
 
 def _separator(header: str, path: Path) -> str:

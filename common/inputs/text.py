@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from common.errors import UserError
+from common.inputs.encodings import HEAD, encoding_of
 
 PIECE = 1 << 22  # bytes read at a time
 # Hangul syllables. The conjoining jamo that they consist of: leading consonant, vowel and, mostly, trailing consonant.
@@ -15,16 +16,18 @@ JAMO = re.compile("[\u1100-\u1112][\u1161-\u1175][\u11a8-\u11c2]?")
 
 
 def read_text(path: Path) -> Iterator[str]:
-    """The text of a UTF-8 file in pieces of about 4 MB, so that the whole file need not fit in memory.
+    """The text of a file in pieces of about 4 MB, so that the whole file need not fit in memory.
 
-    A byte-order mark is left out. Line ends become "\\n". Raises UserError for a file that cannot be read. For a byte
-    that is not UTF-8 it names position and line.
+    It is UTF-8, or what `encoding_of` finds. A byte-order mark is left out. Line ends become "\\n". Raises UserError
+    for a file that cannot be read. For a byte that is not UTF-8 it names position and line.
     """
-    decoder = codecs.getincrementaldecoder("utf-8")()
     done = lines = 0
     pending = ""  # a carriage return at the end of a piece; its line feed may come with the next one
     try:
         with path.open("rb") as file:
+            encoding = encoding_of(path, file.read(HEAD)).removesuffix("-sig")
+            file.seek(0)
+            decoder = codecs.getincrementaldecoder(encoding)()
             while True:
                 raw = file.read(PIECE)
                 waiting = len(decoder.getstate()[0])  # bytes of a character that the end of the last piece cut in two
@@ -33,7 +36,7 @@ def read_text(path: Path) -> Iterator[str]:
                 except UnicodeDecodeError as error:
                     line = lines + error.object[: error.start].count(b"\n") + 1
                     raise UserError(
-                        f"{path} is not UTF-8: byte {done - waiting + error.start:,} (line {line:,}) is "
+                        f"{path} is not {encoding.upper()}: byte {done - waiting + error.start:,} (line {line:,}) is "
                         f"0x{error.object[error.start]:02x}; save the file as UTF-8."
                     ) from None
                 if not done:
