@@ -60,6 +60,7 @@ def gallery() -> None:
 
 
 @st.fragment(run_every=5)
+@shared.errors_shown()
 def _train_all() -> None:
     """While a project has no finished run: a button that trains every default, or how far that has come."""
     from apps import training

@@ -159,6 +159,7 @@ def _curve(losses: list[dict]) -> alt.Chart:
 
 
 @st.fragment
+@shared.errors_shown()
 def _compare(low: np.ndarray, large: np.ndarray) -> None:
     """Before and after in one picture. The visitor moves the line between them."""
     scale = large.shape[0] // low.shape[0]

@@ -156,6 +156,7 @@ def _knob_inputs(config_class: type) -> dict[str, Any]:
 
 
 @st.fragment(run_every=1.5)
+@shared.errors_shown()  # a fragment is drawn again without the page around it
 def follow(run: Run) -> None:
     """A running training: its curves so far, its last lines, and a button that stops it."""
     name = run.path.parent.name

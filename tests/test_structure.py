@@ -183,3 +183,17 @@ def test_readme_commands_are_the_ones_that_are_tested():
     trained = re.search(r"python -m pip install -e \. && python -m projects\.(\w+)\.train", first_screen)
     assert trained and trained[1] in PROJECTS
     assert 'python -m pip install -e ".[test]" && python -m pytest -m "not slow"' in first_screen
+
+
+def test_every_fragment_of_a_page_shows_errors_itself():
+    """Streamlit draws a fragment again without the page around it, so what the page catches is not caught then.
+
+    A lesson reads no file of a run.
+    """
+    for path in (ROOT / "apps").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef):
+                texts = [ast.unparse(decorator) for decorator in node.decorator_list]
+                if any(text.startswith("st.fragment") for text in texts):
+                    code = "\n".join([*texts, *(ast.unparse(part) for part in node.body[:2])])
+                    assert "errors_shown()" in code, f"{path}: {node.name}"

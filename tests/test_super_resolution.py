@@ -425,6 +425,7 @@ def test_page_says_what_it_refuses(trained, page):
     for content, words in [
         (images.picture_bytes(flat(1, 1)), "1 × 1 pixels"),
         (images.picture_bytes(flat(9000, 8)), "8 × 9000 pixels"),
+        (images.picture_bytes(flat(1, 3000)), "3000 × 1 pixels"),
         (images.picture_bytes(flat(1500, 1500)), "at most 2,000,000 are taken"),
         (b"hello", "mine.png is not a picture"),
     ]:
