@@ -17,7 +17,6 @@ import streamlit as st
 
 from apps import lessons, shared
 from apps.i18n import language, language_switch, t
-from common.project import Project
 
 FOLDER = shared.ROOT / "apps" / "lessons"
 
@@ -43,7 +42,7 @@ def page() -> None:
     st.markdown(lesson.QUESTION[language()])
     with st.expander(t("Answer", "답")):
         st.markdown(lesson.ANSWER[language()])
-    _project(lesson.PROJECT)
+    lessons.project_link(lesson.PROJECT)
     st.caption(
         t(
             "The address of this page holds every number above: copy it to show them to others.",
@@ -104,26 +103,15 @@ def code_to_copy(lesson: ModuleType, values: dict[str, Any]) -> str:
     statements, lines = ast.parse(source).body[0].body, source.splitlines()
     first = next(place for place, part in enumerate(statements) if not isinstance(part, (ast.Import, ast.ImportFrom)))
     imports = {line.strip() for line in lines[statements[0].lineno - 1 : statements[first].lineno - 1]} - {""}
-    if any(isinstance(value, np.ndarray) for value in values.values()):
+    arrays = [name for name, value in values.items() if isinstance(value, np.ndarray)]
+    given = [f"{name} = np.array({values[name].tolist()})" for name in arrays]
+    if numbers := {name: repr(value) for name, value in values.items() if name not in arrays}:
+        given.append(f"{', '.join(numbers)} = {', '.join(numbers.values())}")
+    if arrays:
         imports |= {"import numpy as np"}
-    given = [f"{name} = {_literal(value)}" for name, value in values.items()]
     body = textwrap.dedent("\n".join(lines[statements[first].lineno - 1 : statements[-1].lineno - 1]))
     result = textwrap.dedent("\n".join(lines[statements[-1].lineno - 1 :])).removeprefix("return ")
     return "\n".join([*sorted(imports), "", *given, body, f"print({result})"])
-
-
-def _literal(value: Any) -> str:
-    return f"np.array({value.tolist()})" if isinstance(value, np.ndarray) else repr(value)
-
-
-def _project(name: str | None) -> None:
-    if name is None:
-        return
-    label = t("The project that uses it: ", "이 내용을 쓰는 프로젝트: ") + Project(name).card.TITLE[language()]
-    if own_page := st.session_state.get("pages", {}).get(name):  # in the gallery
-        st.page_link(own_page, label=label, icon=":material/arrow_forward:")
-    else:
-        st.markdown(f"{label} · `python -m streamlit run apps/{name}.py`")
 
 
 if __name__ == "__main__":  # also as a page of the gallery

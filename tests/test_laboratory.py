@@ -36,14 +36,77 @@ def test_a_lesson_is_complete(name):
     module = LESSONS[name]
     for text in (module.TITLE, module.QUESTION, module.ANSWER):
         assert list(text) == ["en", "ko"] and re.search("[가-힣]", text["ko"]) and not re.search("[가-힣]", text["en"])
-    assert module.PROJECT is None or module.PROJECT in PROJECTS
+    assert module.PROJECT in PROJECTS
+
+
+@pytest.mark.parametrize("name", LESSONS)
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_a_lesson_ends_with_a_question_a_folded_answer_and_a_link(name, language):
+    app, module = lesson(name, language), LESSONS[name]
+    question, answer = {"en": ("A question", "Answer"), "ko": ("질문", "답")}[language]
+    assert app.subheader[-1].value == question and module.QUESTION[language] in [part.value for part in app.markdown]
+    folded = app.expander[-1]
+    assert folded.label == answer and folded.markdown[0].value == module.ANSWER[language] and not folded.proto.expanded
+    assert f"`python -m streamlit run apps/{module.PROJECT}.py`" in app.markdown[-1].value
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_the_code_to_copy_is_about_ten_lines(name):
+    """Imports and the numbers that are given come before it."""
+    code = laboratory.code_to_copy(LESSONS[name], LESSONS[name].EXAMPLE).partition("\n\n")[2]
+    values = LESSONS[name].EXAMPLE.values()
+    arrays = sum(isinstance(value, np.ndarray) for value in values)
+    assert len(code.splitlines()) - arrays - (arrays < len(values)) <= 12
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_the_address_holds_every_number_and_choice_of_a_lesson(name):
+    """Every field is changed. The address that follows opens the same page in a new session."""
+    kinds = ("number_input", "slider", "text_input", "toggle", "button_group", "selectbox")
+    app = lesson(name)
+    fields = [(kind, key) for kind in kinds for key in keys_of(app, kind) if not key.endswith(".keras")]
+    for kind, key in fields:
+        field = getattr(app, kind)(key=key)
+        field.set_value(another(kind, field))
+    app.run()
+    again = AppTest.from_file(str(ROOT / "apps" / "laboratory.py"), default_timeout=60)
+    again.query_params.update(app.query_params)
+    again.run()
+    assert fields and not app.exception and not again.exception
+    first = lesson(name)
+    for kind, key in fields:
+        if key in keys_of(app, kind):  # another choice may have hidden it
+            # A row that a smaller result does not have goes back to the first.
+            same = getattr(app, kind)(key=key).value == getattr(first, kind)(key=key).value
+            assert (key.removesuffix("-en") in app.query_params) != same and (
+                not same or key.startswith("pooling.result")
+            )
+            assert getattr(again, kind)(key=key).value == getattr(app, kind)(key=key).value
+
+
+def another(kind, field):
+    """A legal value of a field that it does not have."""
+    if kind == "toggle":
+        return not field.value
+    if kind == "text_input":
+        return f"{field.value} "
+    if kind in ("button_group", "selectbox"):
+        return next(option for option in field.options if option not in (field.value, field.format_func(field.value)))
+    step = field.step or (1 if isinstance(field.value, int) else 0.01)
+    return field.value + step if field.value + step <= field.max else field.value - step
 
 
 @pytest.mark.parametrize("document", ["lectures.md", "lectures.ko.md"])
 def test_every_link_from_the_lectures_exists(document):
     path = ROOT / "docs" / document
-    links = re.findall(r"\]\(([^)]+)\)", path.read_text(encoding="utf-8"))
+    text = path.read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)]+)\)", text)
     assert len(links) > 40 and not [link for link in links if not (path.parent / link).is_file()]
+    language = "ko" if document.endswith(".ko.md") else "en"
+    for number, module in enumerate(LESSONS.values(), start=1):  # the row of each lesson, with its title and project
+        assert re.search(
+            rf"\| \[{number}\. {re.escape(module.TITLE[language])}\]\([^)]+\) \| \[{module.PROJECT}\]", text
+        )
 
 
 @pytest.mark.parametrize("name", LESSONS)

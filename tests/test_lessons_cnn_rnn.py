@@ -209,7 +209,12 @@ def test_the_curves_are_those_of_scikit_learn():
 )
 def test_gradients_by_layer_are_those_of_keras(activation, start, normalise, shortcuts):
     norms = same_as_keras(
-        vanishing, depth=5, activation=activation, start=start, normalise=normalise, shortcuts=shortcuts
+        vanishing,
+        depth=5,
+        activation=activation,
+        start=vanishing.STARTS[start],
+        normalise=normalise,
+        shortcuts=shortcuts,
     )["norms"]
     assert len(norms) == 5 and (norms > 0).all()
 
@@ -222,7 +227,11 @@ def test_sigmoids_lose_the_gradient_and_relu_normalisation_and_shortcuts_keep_it
     assert kept() < 1e-9
     assert all(
         kept(**changes) > 1e-2
-        for changes in ({"activation": "relu", "start": "he"}, {"normalise": True}, {"shortcuts": True})
+        for changes in (
+            {"activation": "relu", "start": vanishing.STARTS["he"]},
+            {"normalise": True},
+            {"shortcuts": True},
+        )
     )
     assert 9.5e-7 < 0.25**10 < 9.6e-7
 
@@ -257,7 +266,7 @@ def test_the_parameters_of_vgg_and_resnet_are_those_of_keras():
     assert model.count_params() - 3 * sum(sizes) == resnet.resnet50()[0]
 
 
-@pytest.mark.parametrize("cell", ["simple_rnn", "gru", "lstm"])
+@pytest.mark.parametrize("cell", dependencies.GATES)
 @pytest.mark.parametrize("scale", [0.5, 1.5])
 def test_gradients_by_distance_are_those_of_keras(cell, scale):
     norms = same_as_keras(dependencies, cell=cell, scale=scale, keep=2.0, steps=12)["norms"]
@@ -271,11 +280,43 @@ def test_a_gate_that_keeps_carries_the_gradient_forty_words():
         ]
         return norms[0] / norms[-1]
 
-    assert kept("simple_rnn") < 1e-4
-    assert kept("lstm", keep=6.0) > 0.1 and kept("gru", keep=6.0) > 0.1
-    assert kept("lstm", keep=6.0) > 100 * kept("lstm", keep=0.0)
+    assert kept("SimpleRNN") < 1e-4
+    assert kept("LSTM", keep=6.0) > 0.1 and kept("GRU", keep=6.0) > 0.1
+    assert kept("LSTM", keep=6.0) > 100 * kept("LSTM", keep=0.0)
     words = dependencies.FAR.split()
     assert len(words) - 1 - words.index("Korea") == 40
+
+
+def test_a_network_that_has_no_run_is_trained_from_the_page(monkeypatch):
+    started = []
+    monkeypatch.setattr("apps.training.launch", started.append)
+    app = lesson("long_dependencies")
+    for name, (model, rate) in dependencies.MODELS.items():
+        app.button(key=f"long_dependencies-train-{name}").click().run()
+        config = started[-1].config
+        assert not app.exception and (config.model, config.length, config.learning_rate) == (model, 100, rate)
+    assert len(started) == len(dependencies.MODELS) and not app.dataframe
+
+
+def test_runs_of_the_adding_problem_are_shown(trained, monkeypatch):
+    """The toy run is that of a GRU: its figures are in the table, and only the two other networks are offered."""
+    run = trained("adding_problem")
+    monkeypatch.setenv("KERAS_PORTFOLIO_RUNS", str(run.path.parents[1]))
+    app = lesson("long_dependencies")
+    shown = app.dataframe[0].value
+    error = run.report["test"]["model"]["mean_squared_error"]["value"]
+    assert shown.to_numpy().tolist() == [["GRU", run.config.length, pytest.approx(error)]]
+    offered = [button.key for button in app.button if "-train-" in button.key]
+    assert offered == ["long_dependencies-train-SimpleRNN", "long_dependencies-train-LSTM"] and not app.error
+
+
+@pytest.mark.parametrize("topology", topologies.FORMS)
+def test_every_project_of_a_topology_is_linked(topology):
+    expected = {"many-to-many": ["char_rnn"], "deep": ["char_rnn"], "delayed": ["translation"], "one-to-many": []}
+    names = topologies.projects_of(topology)
+    assert names == expected.get(topology, names) and ("one-to" in topology or "text_classification" in names or names)
+    text = " ".join(part.value for part in lesson("topologies", topology=topology).markdown)
+    assert all(f"apps/{name}.py" in text for name in names)
 
 
 def test_a_grid_tries_three_values_of_the_knob_that_matters_and_random_search_nine():

@@ -2,11 +2,11 @@
 
 A lesson is a file `l<nn>_<name>.py` in this folder; the laboratory finds it there. It holds
 
-- `TITLE`, `QUESTION`, `ANSWER`: `{"en": …, "ko": …}`, and `PROJECT`, the project that uses it, or None;
+- `TITLE`, `QUESTION`, `ANSWER`: `{"en": …, "ko": …}`, and `PROJECT`, the project that uses it;
 - `EXAMPLE`: the lecture's numbers, as keyword arguments of the two functions that follow;
 - `compute(**values) -> {name: numbers}` in NumPy, which imports no TensorFlow;
 - `keras(**values) -> {name: numbers}`: the same names, some or all, computed by Keras. It imports what it needs, and its
-  last line is `return {…}`: its body is the code that the page offers to copy, and a test runs that text;
+  last line returns them: its body is the code that the page offers to copy, about ten lines, and a test runs that text;
 - `draw(state) -> values`: draws with Streamlit and returns the keyword arguments that the visitor has chosen.
 """
 
@@ -21,6 +21,7 @@ import streamlit as st
 
 from apps.i18n import language, t
 from common.errors import UserError
+from common.project import Project
 
 BLUE, ORANGE, GREEN, PINK, SKY, RED = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"
 COLOURS = (BLUE, ORANGE, GREEN, PINK, SKY, RED)
@@ -202,7 +203,16 @@ def weighted_sum(x: Any, weights: Any) -> str:
 
 def paper(*lines: str) -> None:
     """Lines of LaTeX below each other, aligned at `&`."""
-    st.latex(r"\begin{aligned}" + r" \\[4pt] ".join(lines) + r"\end{aligned}")
+    st.latex(r"\begin{aligned}" + r" \\[7pt] ".join(lines) + r"\end{aligned}")
+
+
+def project_link(name: str) -> None:
+    """A link to the page of a project; alone, without the gallery, the command that opens it."""
+    label = t("The project that uses it: ", "이 내용을 쓰는 프로젝트: ") + Project(name).card.TITLE[language()]
+    if own_page := st.session_state.get("pages", {}).get(name):
+        st.page_link(own_page, label=label, icon=":material/arrow_forward:")
+    else:
+        st.markdown(f"{label} · `python -m streamlit run apps/{name}.py`")
 
 
 def ink() -> str:
@@ -290,8 +300,13 @@ def network(
     return (edge + label + node + name).properties(height=height)
 
 
-def surface(x: np.ndarray, y: np.ndarray, z: np.ndarray, colour: alt.Color) -> alt.Chart:
-    """A function of two variables as coloured squares. x (columns,) and y (rows,): equal steps; z (rows, columns): `z` in `colour`."""
+def surface(
+    x: np.ndarray, y: np.ndarray, z: np.ndarray, colour: alt.Color, names: tuple[str, str] = ("x", "y")
+) -> alt.Chart:
+    """A function of two variables as coloured squares. x (columns,) and y (rows,): equal steps; z (rows, columns): `z` in `colour`.
+
+    names: the titles of both axes. A layer upon it must not have others: Vega-Lite would write both.
+    """
     a, b = np.meshgrid(x, y)
     half = (x[1] - x[0]) / 2, (y[1] - y[0]) / 2
     edges = {"x": a - half[0], "x2": a + half[0], "y": b - half[1], "y2": b + half[1]}
@@ -299,7 +314,7 @@ def surface(x: np.ndarray, y: np.ndarray, z: np.ndarray, colour: alt.Color) -> a
     return (
         alt.Chart(squares)
         .mark_rect()
-        .encode(x=alt.X("x:Q", title="x"), x2="x2", y=alt.Y("y:Q", title="y"), y2="y2", color=colour)
+        .encode(x=alt.X("x:Q", title=names[0]), x2="x2", y=alt.Y("y:Q", title=names[1]), y2="y2", color=colour)
     )
 
 
@@ -313,9 +328,9 @@ def diagram(
     rows = []
     for (a, b), text in edges.items():
         (x, y), (x2, y2) = places[a], places[b]
-        # An arrow ends a little before its box; its head points along it.
-        ends = {"x": x, "y": y, "x2": x + 0.72 * (x2 - x), "y2": y + 0.72 * (y2 - y)}
-        rows.append(ends | {"tx": x + 0.45 * (x2 - x), "ty": y + 0.45 * (y2 - y), "text": text, "turn": float(np.degrees(np.arctan2(x2 - x, y2 - y)))})  # fmt: skip
+        # The head of an arrow stands on its way, because how far the box reaches depends on the width of the page.
+        ends = {"x": x, "y": y, "x2": x2, "y2": y2, "hx": x + 0.6 * (x2 - x), "hy": y + 0.6 * (y2 - y)}
+        rows.append(ends | {"tx": x + 0.4 * (x2 - x), "ty": y + 0.4 * (y2 - y), "text": text, "turn": float(np.degrees(np.arctan2(x2 - x, y2 - y)))})  # fmt: skip
     units = pd.DataFrame([(*place, name, (colours or {}).get(name, SKY)) for name, place in places.items()], columns=["x", "y", "name", "colour"])  # fmt: skip
     x, y = (
         alt.X("x:Q", axis=None, scale=alt.Scale(padding=34, zero=False)),
@@ -326,7 +341,7 @@ def diagram(
     lines = alt.Chart(pd.DataFrame(rows), height=height)
     arrow = lines.mark_rule(color=GREY, strokeWidth=2).encode(x=x, y=y, x2="x2", y2="y2")
     head = lines.mark_point(shape="triangle-up", filled=True, size=90, color=GREY, opacity=1)
-    head = head.encode(**at(("x2", "y2")), angle=alt.Angle("turn", scale=None))
+    head = head.encode(**at(("hx", "hy")), angle=alt.Angle("turn", scale=None))
     text = lines.mark_text(fontSize=12, dy=-10, color=ink()).encode(**at(("tx", "ty")), text="text")
     box = alt.Chart(units).mark_square(size=1300, opacity=1).encode(x=x, y=y, color=alt.Color("colour:N", scale=None))
     name = alt.Chart(units).mark_text(fontSize=12, fontWeight="bold", color="#12181F").encode(x=x, y=y, text="name")

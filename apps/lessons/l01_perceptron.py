@@ -11,7 +11,7 @@ from apps import lessons
 from apps.i18n import t
 
 TITLE = {"en": "Perceptron", "ko": "퍼셉트론"}
-PROJECT = None
+PROJECT = "fraud_detection"  # its `logistic` is one unit
 QUESTION = {
     "en": "A unit has the weights 1 and 1. Which thresholds make it AND, and which make it OR?",
     "ko": "어떤 유닛의 두 가중치가 모두 1입니다. 임곗값이 얼마이면 AND가 되고, 얼마이면 OR가 됩니까?",
@@ -99,14 +99,14 @@ def draw(state: lessons.State) -> dict[str, Any]:
 
 def _plane(targets: list[int], last: dict[str, Any]) -> alt.LayerChart:
     """The four corners, O and X, and where the weighted sum is above the threshold."""
-    line = np.linspace(-0.5, 1.5, 41)
+    line = np.linspace(-0.5, 1.5, 81)
     above = line * last["w₁"] + line[:, None] * last["w₂"] > last["θ"] + 1e-9
     colour = alt.Color("z:N", scale=alt.Scale(domain=[True, False], range=[lessons.GREEN, "transparent"]), legend=None)
     signs = ["O" if target else "X" for target in targets]
     corners = pd.DataFrame({"x": CORNERS[:, 0], "y": CORNERS[:, 1], "t": signs})
-    scale = alt.Scale(domain=[-0.55, 1.55], nice=False)
-    axis = alt.Axis(values=[0, 1])
+    scale, axis = alt.Scale(domain=[-0.52, 1.52], nice=False), alt.Axis(values=[0, 1], format="d")
     x, y = alt.X("x:Q", scale=scale, axis=axis, title="x₁"), alt.Y("y:Q", scale=scale, axis=axis, title="x₂")
     ink = alt.condition("datum.t == 'O'", alt.value(lessons.BLUE), alt.value(lessons.RED))
     marks = alt.Chart(corners).mark_text(fontSize=26, fontWeight="bold").encode(x=x, y=y, text="t", color=ink)
-    return (lessons.surface(line, line, above, colour).encode(opacity=alt.value(0.3)) + marks).properties(height=300)
+    ground = lessons.surface(line, line, above, colour, ("x₁", "x₂")).encode(opacity=alt.value(0.3))
+    return (ground + marks).properties(height=360)

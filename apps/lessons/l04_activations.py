@@ -70,13 +70,13 @@ def keras(function: str, x: np.ndarray, z: np.ndarray) -> dict[str, Any]:
     import tensorflow as tf
 
     x, z = tf.constant(x), tf.constant(z)
+    # Keras has no step: its derivative is 0, so nothing could learn through it.
+    f = (lambda x: keras.ops.cast(x > 0, x.dtype)) if function == "step" else keras.activations.get(function)
     with tf.GradientTape(persistent=True) as tape:
         tape.watch([x, z])
-        # Keras has no step: its derivative is 0, so nothing could learn through it.
-        y = keras.ops.cast(x > 0, x.dtype) if function == "step" else keras.activations.get(function)(x)
-        p = keras.activations.softmax(z[None])[0]
-    dy = tape.gradient(y, x, unconnected_gradients="zero")
-    return {"y": y.numpy(), "dy": dy.numpy(), "p": p.numpy(), "dp": tape.jacobian(p, z).numpy()}
+        y, p = f(x), keras.activations.softmax(z[None])[0]
+    dy, dp = tape.gradient(y, x, unconnected_gradients="zero"), tape.jacobian(p, z)
+    return {"y": y.numpy(), "dy": dy.numpy(), "p": p.numpy(), "dp": dp.numpy()}
 
 
 def stack(function: str, x: np.ndarray, weight: float, depth: int = 10) -> tuple[np.ndarray, np.ndarray]:
@@ -112,7 +112,7 @@ def draw(state: lessons.State) -> dict[str, Any]:
     shade = alt.Chart(flat).mark_rule(color=lessons.GREY, opacity=0.15, strokeWidth=3).encode(x="x:Q")
     drawn = alt.Chart(curves).mark_line().encode(x="x:Q", y=alt.Y("y:Q", title=None), color=colour)
     dots = alt.Chart(points).mark_circle(size=80, opacity=1).encode(x="x:Q", y="y:Q", color=colour, tooltip=["x", "y"])
-    st.altair_chart((shade + drawn + dots).properties(height=300))
+    st.altair_chart((shade + drawn + dots).properties(height=360))
     st.caption(
         t(
             "Grey: the function is saturated there. Its derivative is below 0.01, so a weight hardly learns.",
@@ -151,7 +151,7 @@ def _stack(state: lessons.State, function: str) -> None:
         {"x": np.tile(line, 4), "y": values[list(depths)].ravel(), "depth": np.repeat(depths, len(line))}
     )
     colour = alt.Color("depth:N", title=t("layers", "층 수"), legend=alt.Legend(orient="top"))
-    st.altair_chart(alt.Chart(curves, height=260).mark_line().encode(x="x", y=alt.Y("y", title=None), color=colour))
+    st.altair_chart(alt.Chart(curves, height=340).mark_line().encode(x="x", y=alt.Y("y", title=None), color=colour))
     largest = np.abs(slopes[list(depths)]).max(axis=1)
     lessons.paper(
         *(

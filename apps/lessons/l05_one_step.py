@@ -12,7 +12,7 @@ from apps.i18n import t
 from apps.lessons.l04_activations import sigmoid
 
 TITLE = {"en": "One step of learning", "ko": "학습의 한 단계"}
-PROJECT = None
+PROJECT = "fraud_detection"
 QUESTION = {
     "en": "All weights start at zero. Why do the two hidden units stay equal for ever?",
     "ko": "모든 가중치를 0으로 시작하면, 왜 두 은닉 유닛은 영원히 같은 값을 가집니까?",
@@ -55,17 +55,14 @@ def keras(x, target, rate, w, b, v, c) -> dict[str, Any]:
     model = keras.Sequential([keras.Input((2,)), hidden, output])
     model.set_weights([w, b, v[:, None], np.array([c])])
     with tf.GradientTape() as tape:
-        h = hidden(x[None])
-        y = output(h)
-        error = 0.5 * (y[0, 0] - target) ** 2
-    g = [gradient.numpy() for gradient in tape.gradient(error, model.trainable_variables)]
-    keras.optimizers.SGD(rate).apply(g, model.trainable_variables)
-    new = model.get_weights()
-    return {
-        **{"h": h[0].numpy(), "y": float(y[0, 0]), "E": float(error)},
-        **{"dE/dw": g[0], "dE/db": g[1], "dE/dv": g[2][:, 0], "dE/dc": g[3][0]},
-        **{"new w": new[0], "new b": new[1], "new v": new[2][:, 0], "new c": new[3][0]},
-    }
+        y = model(x[None])[0, 0]
+        error = 0.5 * (y - target) ** 2
+    gradients = tape.gradient(error, model.trainable_variables)
+    keras.optimizers.SGD(rate).apply(gradients, model.trainable_variables)
+    result = {"y": float(y), "E": float(error)}
+    for name, gradient, new in zip("wbvc", gradients, model.get_weights(), strict=True):
+        result |= {f"dE/d{name}": np.squeeze(gradient), f"new {name}": np.squeeze(new)}
+    return result
 
 
 def start(kind: str, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
@@ -147,7 +144,7 @@ def draw(state: lessons.State) -> dict[str, Any]:
     if errors:
         curve = pd.DataFrame({"step": range(len(errors)), "E": errors}).iloc[:: len(errors) // 400 + 1]
         st.altair_chart(
-            alt.Chart(curve, height=200).mark_line().encode(x=alt.X("step", title=t("step", "단계")), y="E")
+            alt.Chart(curve, height=280).mark_line().encode(x=alt.X("step", title=t("step", "단계")), y="E")
         )
     _starts(seed, {name: text for name, text in kinds.items() if name != "given"})
     return values
@@ -213,7 +210,7 @@ def _starts(seed: int, kinds: dict[str, str]) -> None:
         parts.append(pd.DataFrame({"step": range(0, 1500, 10), "E": errors, "start": text}))
     colour = alt.Color("start:N", title=None, legend=alt.Legend(orient="top"))
     st.altair_chart(
-        alt.Chart(pd.concat(parts), height=240)
+        alt.Chart(pd.concat(parts), height=320)
         .mark_line()
         .encode(x=alt.X("step", title=t("step", "단계")), y="E", color=colour)
     )

@@ -77,7 +77,7 @@ def draw(state: lessons.State) -> dict[str, Any]:
     ground = alt.Chart(hill).mark_line(color=lessons.GREY).encode(x=alt.X("w:Q", scale=scale), y="E:Q")
     trace = base.mark_line(color=lessons.ORANGE, strokeWidth=1.5)
     dots = base.mark_circle(color=lessons.RED, size=70, opacity=1).encode(tooltip=["step", "w", "E"])
-    st.altair_chart((ground + trace + dots).properties(height=300))
+    st.altair_chart((ground + trace + dots).properties(height=340))
     lines = []
     for old, new in pairwise(path[:5]):
         slope = lessons.signed(error(curve, old)[1])
@@ -115,5 +115,5 @@ def _network(state: lessons.State) -> None:
         errors = train_once(start("glorot", seed), CORNERS, XOR, rate, 600)[1][::5]
         parts.append(pd.DataFrame({"step": range(0, 600, 5), "E": errors, "α": lessons.plain(rate)}))
     colour = alt.Color("α:N", sort=None, legend=alt.Legend(orient="top"))
-    chart = alt.Chart(pd.concat(parts), height=260).mark_line()
+    chart = alt.Chart(pd.concat(parts), height=340).mark_line()
     st.altair_chart(chart.encode(x=alt.X("step:Q", title=t("step", "단계")), y="E:Q", color=colour))

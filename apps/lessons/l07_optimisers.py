@@ -92,16 +92,14 @@ def keras(
     import tensorflow as tf
 
     kinds = {"gradient descent": ("SGD", {}), "momentum": ("SGD", {"momentum": 0.9})}
-    name, extra = kinds.get(optimiser, (optimiser, {}))
-    rule, w = getattr(keras.optimizers, name)(rate, **extra), keras.Variable(start, dtype="float64")
-    scale = 0 if optimiser == "gradient descent" else noise
-    path = [w.numpy()]
+    name, options = kinds.get(optimiser, (optimiser, {}))
+    rule, w = getattr(keras.optimizers, name)(rate, **options), keras.Variable(start, dtype="float64")
+    scale, path = 0 if optimiser == "gradient descent" else noise, [start]
     for added in scale * np.random.default_rng(seed).standard_normal((steps, 2)):
         with tf.GradientTape() as tape:
             x, y = w[0], w[1]
-            ravine, bowl = x**2 / 20 + y**2, x**2 / 2 + y**2 / 2
-            f = {"ravine": ravine, "bowl": bowl, "saddle": x**2 / 2 - y**2 / 2 + y**4 / 8}[surface]
-        rule.apply([tape.gradient(f, w.value) + added], [w])
+            f = {"ravine": x**2 / 20 + y**2, "saddle": x**2 / 2 - y**2 / 2 + y**4 / 8, "bowl": (x**2 + y**2) / 2}
+        rule.apply([tape.gradient(f[surface], w.value) + added], [w])
         path.append(w.numpy())
     return {"path": np.array(path)}
 
@@ -183,4 +181,4 @@ def _map(surface: str, paths: dict[str, np.ndarray], chosen: str, names: dict[st
             tooltip=["name", "n", "x", "y"],
         )
     )
-    return alt.layer(ground, lines).resolve_scale(color="independent").properties(height=380)
+    return alt.layer(ground, lines).resolve_scale(color="independent").properties(height=420)

@@ -131,7 +131,7 @@ def _against_time(values: dict[str, Any]) -> None:
     colour = alt.Color("batch:N", sort=None, title=t("batch size", "배치 크기"), legend=alt.Legend(orient="top"))
     titles = {"iterations": t("iterations", "반복"), "epochs": t("epochs: the time of computing", "에포크: 계산 시간")}
     for column, (name, title) in zip(st.columns(2), titles.items(), strict=True):
-        chart = alt.Chart(table, height=240).mark_line()
+        chart = alt.Chart(table, height=320).mark_line()
         column.altair_chart(
             chart.encode(
                 x=alt.X(f"{name}:Q", title=title),
@@ -153,7 +153,7 @@ def _noise(state: lessons.State, batch: int, seed: int) -> None:
     sizes = sorted({1, 10, 100, min(batch, 2000)})
     parts = [pd.DataFrame(gradients(size, 200, seed), columns=["w", "b"]).assign(batch=str(size)) for size in sizes]
     colour = alt.Color("batch:N", sort=None, title=t("batch size", "배치 크기"), legend=alt.Legend(orient="top"))
-    dots = alt.Chart(pd.concat(parts), height=300).mark_circle(size=30, opacity=0.6)
+    dots = alt.Chart(pd.concat(parts), height=360).mark_circle(size=30, opacity=0.6)
     st.altair_chart(dots.encode(x=alt.X("w:Q", title="∂E/∂w"), y=alt.Y("b:Q", title="∂E/∂b"), color=colour))
     spread = [float(np.hypot(*part[["w", "b"]].std())) for part in parts]
     lessons.paper(

@@ -26,20 +26,8 @@ ANSWER = {
 }
 EPOCHS, CHUNK = 2000, 0.15  # epochs at most; seconds of training between two drawings
 LONGEST = 2000  # characters of the visitor's points
-OVERFIT = {
-    "data": "moons",
-    "points": 30,
-    "noise": 0.35,
-    "layers": 3,
-    "units": 32,
-    "activation": "relu",
-    "dropout": 0.0,
-    "l2": 0.0,
-    "optimiser": "Adam",
-    "rate": 0.01,
-    "batch": 10,
-}
-SPIRAL = {**OVERFIT, "data": "spiral", "points": 300, "noise": 0.05, "activation": "tanh", "batch": 30}
+OVERFIT = {"data": "moons", "points": 30, "noise": 0.35, "layers": 3, "units": 32, "activation": "relu", "dropout": 0.0, "l2": 0.0, "optimiser": "Adam", "rate": 0.01, "batch": 10}  # fmt: skip
+SPIRAL = OVERFIT | {"data": "spiral", "points": 300, "noise": 0.05, "activation": "tanh", "batch": 30}
 
 
 def points(data: str, count: int, noise: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -67,14 +55,11 @@ def first_weights(layers: int, units: int, seed: int) -> list[np.ndarray]:
     """Kernel and bias of each layer in turn, as Glorot and Bengio start them: uniform within ±√(6 / (in + out)); biases 0."""
     random, weights = np.random.default_rng(seed), []
     for a, b in pairwise([2, *[units] * layers, 1]):
-        limit = np.sqrt(6 / (a + b))
-        weights += [random.uniform(-limit, limit, (a, b)), np.zeros(b)]
+        weights += [random.uniform(-1, 1, (a, b)) * np.sqrt(6 / (a + b)), np.zeros(b)]
     return weights
 
 
-def forward(
-    weights: list[np.ndarray], x: np.ndarray, activation: str, dropout: float = 0.0, random: Any = None
-) -> tuple[np.ndarray, list]:
+def forward(weights: list, x: np.ndarray, activation: str, dropout: float = 0.0, random: Any = None) -> tuple:
     """Logits (n,) and, for each hidden layer, what the backward pass needs: input, derivative, mask of dropout."""
     kept = []
     for w, b in zip(weights[:-2:2], weights[1:-2:2], strict=True):
@@ -90,9 +75,7 @@ def loss(logits: np.ndarray, y: np.ndarray) -> float:
     return float((np.logaddexp(0, logits) - y * logits).mean())
 
 
-def gradients(
-    weights: list, x: np.ndarray, y: np.ndarray, activation: str, l2: float, dropout: float, random: Any
-) -> list:
+def gradients(weights: list, x: np.ndarray, y: np.ndarray, activation: str, l2: float, dropout: float, random: Any) -> list:  # fmt: skip
     """Of the loss plus l2 times the sum of the squared kernels, in the order of `weights`."""
     logits, kept = forward(weights, x, activation, dropout, random)
     delta = ((sigmoid(logits) - y) / len(y))[:, None]
@@ -119,9 +102,8 @@ def train_epoch(learner: dict[str, Any], x: np.ndarray, y: np.ndarray, setting: 
     order = random.permutation(len(x)) if batch < len(x) else np.arange(len(x))
     for first in range(0, len(x), batch):
         part = order[first : first + batch]
-        slopes = gradients(
-            learner["weights"], x[part], y[part], setting["activation"], setting["l2"], setting["dropout"], random
-        )
+        how = (setting["activation"], setting["l2"], setting["dropout"], random)
+        slopes = gradients(learner["weights"], x[part], y[part], *how)
         rate, learner["step"] = setting["rate"], learner["step"] + 1
         if setting["optimiser"] == "Adam":
             learner["m"] = [0.9 * m + 0.1 * g for m, g in zip(learner["m"], slopes, strict=True)]
@@ -131,29 +113,9 @@ def train_epoch(learner: dict[str, Any], x: np.ndarray, y: np.ndarray, setting: 
         learner["weights"] = [np.clip(w - rate * g, -1e6, 1e6) for w, g in zip(learner["weights"], slopes, strict=True)]
 
 
-def compute(
-    x: np.ndarray,
-    y: np.ndarray,
-    layers: int,
-    units: int,
-    activation: str,
-    l2: float,
-    optimiser: str,
-    rate: float,
-    seed: int,
-) -> dict[str, Any]:
+def compute(x, y, layers, units, activation, l2, optimiser, rate, seed) -> dict[str, Any]:
     """losses: of 20 epochs, each one step on all points without dropout, with the penalty; before each step."""
-    setting = {
-        "layers": layers,
-        "units": units,
-        "activation": activation,
-        "l2": l2,
-        "optimiser": optimiser,
-        "rate": rate,
-        "seed": seed,
-        "batch": len(x),
-        "dropout": 0.0,
-    }
+    setting = {"layers": layers, "units": units, "activation": activation, "dropout": 0.0, "l2": l2, "optimiser": optimiser, "rate": rate, "batch": len(x), "seed": seed}  # fmt: skip
     learner, losses = new_learner(setting), []
     for _ in range(20):
         penalty = l2 * sum(float((w**2).sum()) for w in learner["weights"][::2])
@@ -162,58 +124,28 @@ def compute(
     return {"losses": np.array(losses)}
 
 
-def keras(
-    x: np.ndarray,
-    y: np.ndarray,
-    layers: int,
-    units: int,
-    activation: str,
-    l2: float,
-    optimiser: str,
-    rate: float,
-    seed: int,
-) -> dict[str, Any]:
-    from itertools import pairwise
-
+def keras(x, y, layers, units, activation, l2, optimiser, rate, seed) -> dict[str, Any]:
     import keras
     import numpy as np
 
-    random, weights = np.random.default_rng(seed), []
-    for a, b in pairwise([2, *[units] * layers, 1]):
-        limit = np.sqrt(6 / (a + b))
-        weights += [random.uniform(-limit, limit, (a, b)), np.zeros(b)]
-    penalty = keras.regularizers.L2(l2)
-    hidden = [keras.layers.Dense(units, activation, kernel_regularizer=penalty) for _ in range(layers)]
-    output = keras.layers.Dense(1, kernel_regularizer=penalty)
-    model = keras.Sequential([keras.Input((2,)), *hidden, output])
-    model.set_weights(weights)
+    random, model = np.random.default_rng(seed), keras.Sequential([keras.Input((2,))])
+    for size, function in [(units, activation)] * layers + [(1, None)]:
+        model.add(keras.layers.Dense(size, function, kernel_regularizer=keras.regularizers.L2(l2)))
+    for layer in model.layers:
+        a, b = layer.kernel.shape
+        layer.set_weights([random.uniform(-1, 1, (a, b)) * np.sqrt(6 / (a + b)), np.zeros(b)])
     rule = getattr(keras.optimizers, optimiser)(rate)
     model.compile(rule, keras.losses.BinaryCrossentropy(from_logits=True))
     history = model.fit(x, y[:, None], batch_size=len(x), epochs=20, shuffle=False, verbose=0)
     return {"losses": history.history["loss"]}
 
 
-EXAMPLE = {
-    **dict(zip("xy", points("moons", 40, 0.1, 0), strict=True)),
-    "layers": 2,
-    "units": 8,
-    "activation": "tanh",
-    "l2": 0.001,
-    "optimiser": "Adam",
-    "rate": 0.03,
-    "seed": 0,
-}
+EXAMPLE = {**dict(zip("xy", points("moons", 40, 0.1, 0), strict=True)), "layers": 2, "units": 8, "activation": "tanh", "l2": 0.001, "optimiser": "Adam", "rate": 0.03, "seed": 0}  # fmt: skip
 
 
 def draw(state: lessons.State) -> dict[str, Any]:
     _experiments(state)
-    names = {
-        "moons": t("two moons", "두 반달"),
-        "circles": t("circles", "원"),
-        "xor": "XOR",
-        "spiral": t("spiral", "나선"),
-        "own": t("my own points", "내 점"),
-    }
+    names = {"moons": t("two moons", "두 반달"), "circles": t("circles", "원"), "xor": "XOR", "spiral": t("spiral", "나선"), "own": t("my own points", "내 점")}  # fmt: skip
     data = state.choice(t("Points", "점"), "data", names)
     seed = state.number(t("Seed", "난수 시드"), "seed", 0, 0, 9999)
     if data == "own":
@@ -221,12 +153,7 @@ def draw(state: lessons.State) -> dict[str, Any]:
         test = np.zeros(len(x), bool)
         test[np.random.default_rng(seed).permutation(len(x))[: len(x) * 3 // 10]] = True
         if len(set(y[~test])) < 2 or not test.any():
-            raise UserError(
-                t(
-                    "At least 4 points of both classes are needed: click some more.",
-                    "두 클래스의 점이 모두 4개 이상 필요합니다. 점을 더 찍어 주세요.",
-                )
-            )
+            raise UserError(t("At least 4 points of both classes are needed: click some more.", "두 클래스의 점이 모두 4개 이상 필요합니다. 점을 더 찍어 주세요."))  # fmt: skip
         (x, y), (x_test, y_test) = (x[~test], y[~test]), (x[test], y[test])
     else:
         left, right = st.columns(2)
@@ -261,9 +188,8 @@ def _network(state: lessons.State) -> dict[str, Any]:
     """The knobs of the network and of its training."""
     columns = st.columns(3)
     with columns[0]:
-        activation = state.choice(
-            t("Activation", "활성화 함수"), "activation", {name: name for name in ("tanh", "relu", "sigmoid")}
-        )
+        names = {"tanh": "tanh", "relu": "ReLU", "sigmoid": "sigmoid"}
+        activation = state.choice(t("Activation", "활성화 함수"), "activation", names)
         layers = state.number(t("Hidden layers", "은닉층 수"), "layers", 2, 0, 5)
         units = state.number(t("Units in each", "층마다 유닛 수"), "units", 8, 1, 64)
     with columns[1]:
@@ -273,44 +199,28 @@ def _network(state: lessons.State) -> dict[str, Any]:
     with columns[2]:
         dropout = state.slider(t("Dropout", "드롭아웃"), "dropout", 0.0, 0.0, 0.9, 0.05)
         l2 = state.number("L2", "l2", 0.0, 0.0, 1.0, 0.001)
-    return {
-        "layers": layers,
-        "units": units,
-        "activation": activation,
-        "dropout": dropout,
-        "l2": l2,
-        "optimiser": optimiser,
-        "rate": rate,
-        "batch": batch,
-    }
+    return {"layers": layers, "units": units, "activation": activation, "dropout": dropout, "l2": l2, "optimiser": optimiser, "rate": rate, "batch": batch}  # fmt: skip
 
 
 def _own(state: lessons.State) -> tuple[np.ndarray, np.ndarray]:
     """Points that the visitor has clicked or uploaded; the latter are moved and scaled to −1 to 1."""
     label = t("Points: x y class; …", "점: x y 클래스; …")
-    uploaded = st.file_uploader(
-        t("A CSV with the columns x, y, class (0 or 1)", "x, y, 클래스(0 또는 1) 열이 있는 CSV"),
-        type=["csv", "txt"],
-        max_upload_size=1,
-    )
-    if uploaded is not None:
+    csv = t("A CSV with the columns x, y, class (0 or 1)", "x, y, 클래스(0 또는 1) 열이 있는 CSV")
+    if (uploaded := st.file_uploader(csv, type=["csv", "txt"], max_upload_size=1)) is not None:
         return read_points(uploaded.getvalue().decode("utf-8", errors="replace"), uploaded.name)
-    kind = int(
-        state.choice(t("A click adds a point of class", "클릭하면 추가되는 점의 클래스"), "class", {"0": "0", "1": "1"})
+    kind = state.choice(
+        t("A click adds a point of class", "클릭하면 추가되는 점의 클래스"), "class", {"0": "0", "1": "1"}
     )
     written = st.session_state.get(state.key("own"), st.query_params.get(state.key("own"), ""))
     with st.columns(2)[0]:
-        place = canvas.clicked(
-            _picture(written), t("Click to add points.", "눌러서 점을 추가하세요."), state.key("canvas")
-        )
+        prompt = t("Click to add points.", "눌러서 점을 추가하세요.")
+        place = canvas.clicked(_picture(written), prompt, state.key("canvas"))
     if place and place != st.session_state.get(state.key("last")):
         st.session_state[state.key("last")] = place
         added = f"{2 * place[0] - 1:.2f} {1 - 2 * place[1]:.2f} {kind}"
         more = f"{written}; {added}" if written.strip() else added
         if len(more) > LONGEST:
-            raise UserError(
-                t("There is no room for more points: use a CSV.", "점을 더 추가할 수 없습니다. CSV를 사용해 주세요.")
-            )
+            raise UserError(t("There is no room for more points: use a CSV.", "점을 더 추가할 수 없습니다. CSV를 사용해 주세요."))  # fmt: skip
         state.put(own=more)
         st.rerun()
     matrix = lessons.matrix_of(state.text(label, "own", "", LONGEST), label, columns=3)
@@ -358,24 +268,12 @@ def _train(state: lessons.State, setting: dict[str, Any], train: tuple, test: tu
     if kept not in st.session_state or st.session_state[kept][0] != asked:
         st.session_state[kept] = (asked, new_learner(setting))
 
-    def begin() -> None:
-        st.session_state[running] = True
-
-    def stop() -> None:
-        st.session_state[running] = False
-
-    def again() -> None:
-        st.session_state[kept] = (asked, new_learner(setting))
-
     on = st.session_state.get(running, False)
     with st.container(horizontal=True):
-        st.button(
-            t("Stop", "멈추기") if on else t("Train", "학습"),
-            type="primary",
-            on_click=stop if on else begin,
-            key=state.key("train"),
-        )
-        st.button(t("Start again", "처음부터"), on_click=again, key=state.key("again"))
+        label, change = t("Stop", "멈추기") if on else t("Train", "학습"), {running: not on}
+        st.button(label, type="primary", on_click=st.session_state.update, args=(change,), key=state.key("train"))
+        again = {kept: (asked, new_learner(setting))}
+        st.button(t("Start again", "처음부터"), on_click=st.session_state.update, args=(again,), key=state.key("again"))
 
     @st.fragment(run_every=0.2 if on else None)
     def live() -> None:
@@ -411,40 +309,24 @@ def _drawing(learner: dict[str, Any], setting: dict[str, Any], train: tuple, tes
     grid = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
     probability = sigmoid(forward(learner["weights"], grid, setting["activation"])[0]).reshape(36, 36)
     shades = alt.Scale(domain=[0, 0.5, 1], range=[lessons.BLUE, "#FFFFFF00", lessons.ORANGE])
-    ground = lessons.surface(line, line, probability, alt.Color("z:Q", scale=shades, legend=None)).encode(
-        opacity=alt.value(0.55)
-    )
+    colour = alt.Color("z:Q", scale=shades, legend=None)
+    ground = lessons.surface(line, line, probability, colour).encode(opacity=alt.value(0.55))
     kinds = {"train": train, "test": (test[0][:150], test[1][:150])}
-    dots = pd.concat(
-        [
-            pd.DataFrame({"x": x[:, 0], "y": x[:, 1], "class": y.astype(str), "split": name})
-            for name, (x, y) in kinds.items()
-        ]
-    )
+    dots = pd.concat([pd.DataFrame({"x": x[:, 0], "y": x[:, 1], "class": y.astype(str), "split": name}) for name, (x, y) in kinds.items()])  # fmt: skip
     dots = dots[(dots["x"].abs() < 1.3) & (dots["y"].abs() < 1.3)]
     colour = alt.Color("class:N", scale=alt.Scale(domain=["0", "1"], range=[lessons.BLUE, lessons.RED]), legend=None)
-    marks = (
-        alt.Chart(dots)
-        .mark_circle(stroke="#FFFFFF", strokeWidth=0.6)
-        .encode(
-            x=alt.X("x:Q", title=None),
-            y=alt.Y("y:Q", title=None),
-            color=colour,
-            tooltip=["x", "y", "class", "split"],
-            opacity=alt.condition("datum.split == 'train'", alt.value(1), alt.value(0.35)),
-            size=alt.condition("datum.split == 'train'", alt.value(70), alt.value(30)),
-        )
-    )
-    st.altair_chart(alt.layer(ground, marks).resolve_scale(color="independent").properties(height=380))
+    big = alt.condition("datum.split == 'train'", alt.value(70), alt.value(30))
+    strong = alt.condition("datum.split == 'train'", alt.value(1), alt.value(0.35))
+    marks = alt.Chart(dots).mark_circle(stroke="#FFFFFF", strokeWidth=0.6)
+    marks = marks.encode(x="x:Q", y="y:Q", color=colour, size=big, opacity=strong, tooltip=["x", "y", "class", "split"])
+    st.altair_chart(alt.layer(ground, marks).resolve_scale(color="independent").properties(height=420))
     if epoch:
         at = np.unique(np.linspace(0, epoch, 150).astype(int))
         names = (t("training", "학습"), t("test", "테스트"))
-        curve = pd.DataFrame(
-            {"epoch": np.tile(at, 2), "loss": losses[at].T.ravel(), "split": np.repeat(names, len(at))}
-        )
+        curve = pd.DataFrame({"epoch": np.tile(at, 2), "loss": losses[at].T.ravel(), "split": np.repeat(names, len(at))})  # fmt: skip
         split = alt.Color("split:N", title=None, sort=names, legend=alt.Legend(orient="top"))
         x, y = alt.X("epoch:Q", title=t("epoch", "에포크")), alt.Y("loss:Q", title=t("loss", "손실"))
-        st.altair_chart(alt.Chart(curve, height=200).mark_line().encode(x=x, y=y, color=split))
+        st.altair_chart(alt.Chart(curve, height=280).mark_line().encode(x=x, y=y, color=split))
     st.caption(
         t(
             f"Large points train, small ones test. The test loss was lowest in epoch {best}: {losses[best, 1]:.3f}.",

@@ -118,7 +118,7 @@ def _mean(h: np.ndarray, rate: float, drawn: np.ndarray) -> None:
     goal = (
         alt.Chart(pd.DataFrame({"mean": [h.sum()]})).mark_rule(strokeDash=[6, 4], color=lessons.GREY).encode(y="mean:Q")
     )
-    st.altair_chart((lines + goal).properties(height=260))
+    st.altair_chart((lines + goal).properties(height=320))
     st.caption(
         t(
             "Dashed: the sum at inference. The next layer meets the same mean in training only with the division.",

@@ -20,18 +20,16 @@ ANSWER = {
     "en": "By 0.25 to the power of 10, which is 9.5 · 10⁻⁷: less than a millionth is left. ReLU has the derivative 1 wherever it is not 0, so it does not shrink the gradient by itself.",
     "ko": "0.25를 열 번 곱하면 9.5 · 10⁻⁷이므로 백만분의 일도 남지 않습니다. ReLU의 도함수는 0이 아닌 곳에서 1이므로, ReLU 자체는 기울기를 줄이지 않습니다.",
 }
-EXAMPLE = {"depth": 10, "activation": "sigmoid", "start": "glorot", "normalise": False, "shortcuts": False, "seed": 0}
 UNITS, ROWS, EPSILON = 32, 64, 1e-3
+# Uniform weights, each between two numbers. Glorot & Bengio 2010: √(6 / (in + out)). He et al. 2015: √(6 / in).
+STARTS = {"glorot": (-0.306, 0.306), "he": (-0.433, 0.433), "small": (-0.01, 0.01), "uniform": (0.0, 1.0)}
+EXAMPLE = {"depth": 10, "activation": "sigmoid", "start": STARTS["glorot"], "normalise": False, "shortcuts": False, "seed": 0}  # fmt: skip
 
 
-def weights_of(depth: int, start: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """A batch (ROWS, UNITS) and weights (depth, UNITS, UNITS), float32. Biases are zero."""
+def weights_of(depth: int, start: tuple[float, float], seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """A batch (ROWS, UNITS) and weights (depth, UNITS, UNITS). Biases are zero."""
     random = np.random.default_rng(seed)
-    x = random.normal(size=(ROWS, UNITS))
-    draw = {"small": 0.01, "uniform": None, "glorot": (1 / UNITS) ** 0.5, "he": (2 / UNITS) ** 0.5}[start]
-    shape = (depth, UNITS, UNITS)
-    weights = random.uniform(0, 1, shape) if draw is None else random.normal(0, draw, shape)
-    return x.astype("float32"), weights.astype("float32")
+    return random.normal(size=(ROWS, UNITS)), random.uniform(*start, (depth, UNITS, UNITS))
 
 
 def compute(depth, activation, start, normalise, shortcuts, seed) -> dict[str, np.ndarray]:
@@ -40,8 +38,8 @@ def compute(depth, activation, start, normalise, shortcuts, seed) -> dict[str, n
     A layer: z = x W, normalised over the batch where asked, then the activation, plus x where there are shortcuts.
     """
     x, weights = weights_of(depth, start, seed)
-    x, kept = x.astype(float), []
-    for w in weights.astype(float):
+    kept = []
+    for w in weights:
         z = x @ w
         deviation = np.sqrt(z.var(axis=0) + EPSILON) if normalise else 1.0
         a = (z - z.mean(axis=0)) / deviation if normalise else z
@@ -70,23 +68,17 @@ def keras(depth, activation, start, normalise, shortcuts, seed) -> dict[str, np.
     import tensorflow as tf
     from keras import layers
 
-    random = np.random.default_rng(seed)
-    rows, shape = random.normal(size=(64, 32)), (depth, 32, 32)
-    scale = {"small": 0.01, "glorot": (1 / 32) ** 0.5, "he": (2 / 32) ** 0.5}
-    weights = random.uniform(0, 1, shape) if start == "uniform" else random.normal(0, scale[start], shape)
-    inputs = x = keras.Input([32])
-    for _ in range(depth):
-        y = layers.Dense(32, use_bias=False)(x)
+    random, inputs = np.random.default_rng(seed), keras.Input([32])
+    rows, x = random.normal(size=(64, 32)), inputs
+    for w in random.uniform(*start, (depth, 32, 32)):
+        y = layers.Dense(32, use_bias=False, kernel_initializer=keras.initializers.Constant(w))(x)
         y = layers.BatchNormalization()(y) if normalise else y
         y = layers.Activation(activation)(y)
         x = layers.add([x, y]) if shortcuts else y
     model = keras.Model(inputs, x)
-    dense = [layer for layer in model.layers if isinstance(layer, layers.Dense)]
-    for layer, w in zip(dense, weights, strict=True):
-        layer.set_weights([w])
     with tf.GradientTape() as tape:
         error = keras.ops.mean(model(rows, training=True) ** 2)
-    gradients = tape.gradient(error, [layer.kernel.value for layer in dense])
+    gradients = tape.gradient(error, [w.value for w in model.trainable_variables if w.name == "kernel"])
     return {"norms": np.array([float(keras.ops.norm(g)) for g in gradients])}
 
 
@@ -101,7 +93,7 @@ def draw(state: lessons.State) -> dict[str, Any]:
         shortcuts = state.toggle(t("Shortcuts", "지름길 연결"), "shortcuts")
     with right:
         seed = state.number(t("Seed", "시드"), "seed", 0, 0, 1000)
-    values = {"depth": depth, "activation": activation, "start": start, "normalise": normalise, "shortcuts": shortcuts, "seed": seed}  # fmt: skip
+    values = {"depth": depth, "activation": activation, "start": STARTS[start], "normalise": normalise, "shortcuts": shortcuts, "seed": seed}  # fmt: skip
     norms = compute(**values)["norms"]
     f = {"sigmoid": r"\sigma", "tanh": r"\tanh", "relu": r"\mathrm{ReLU}"}[activation]
     z = r"\mathrm{BN}(x_{l-1} W_l)" if normalise else "x_{l-1} W_l"
@@ -109,7 +101,7 @@ def draw(state: lessons.State) -> dict[str, Any]:
     # Zero has no logarithm; what is smaller than the smallest float32 is zero for Keras.
     shown = pd.DataFrame({"layer": np.arange(1, depth + 1), "norm": np.maximum(norms, 1e-38)})
     st.altair_chart(
-        alt.Chart(shown, height=300)
+        alt.Chart(shown, height=340)
         .mark_line(point=True, color=lessons.BLUE)
         .encode(
             x=alt.X("layer:Q", title=t("layer, the input's first", "층, 입력 쪽부터"), axis=alt.Axis(tickMinStep=1)),

@@ -56,11 +56,11 @@ def draw(state: lessons.State) -> dict[str, Any]:
     for turns, (name, colour) in enumerate(colours.items()):
         left, right = st.columns([3, 2])
         with left:
-            label = t(f"Picture, {colour}", f"사진({colour})")
+            label = t(f"Picture, {colour}", f"사진({colour})") if name else t("Picture", "사진")
             size = pictures[0].shape if pictures else (None, None)
             pictures.append(state.numbers(label, f"picture{name}", np.rot90(PICTURE, turns), *size))
         with right:
-            label = t(f"Filter, {colour}", f"필터({colour})")
+            label = t(f"Filter, {colour}", f"필터({colour})") if name else t("Filter", "필터")
             size = slices[0].shape if slices else (None, None)
             slices.append(state.numbers(label, f"filter{name}", FILTER, *size))
     left, middle, right = st.columns(3)

@@ -126,7 +126,7 @@ def _shifted(state: lessons.State) -> None:
     st.image((255 * (1 - shown)).astype(np.uint8).repeat(6, 0).repeat(6, 1), width="stretch", caption=t("before and after", "옮기기 전과 후"))  # fmt: skip
     rows = [{"window": str(w), "kind": label, "changed": changed(picture, shift, w, kind)[1]} for w in (1, 2, 4, 8) for kind, label in (("max", t("largest", "최댓값")), ("mean", t("mean", "평균")))]  # fmt: skip
     st.altair_chart(
-        alt.Chart(pd.DataFrame(rows), height=260)
+        alt.Chart(pd.DataFrame(rows), height=320)
         .mark_bar()
         .encode(
             x=alt.X("window", title=t("window and stride (1: no pooling)", "창과 스트라이드 (1: 풀링 없음)"), axis=alt.Axis(labelAngle=0)),

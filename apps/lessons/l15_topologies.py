@@ -7,12 +7,13 @@ import pandas as pd
 import streamlit as st
 
 from apps import lessons
-from apps.i18n import language, t
+from apps.i18n import t
 from common.errors import UserError
 from common.project import Project, project_names
 
 TITLE = {"en": "Topologies, and how they are trained", "ko": "순환 신경망의 형태와 학습"}
-PROJECT = None  # the lesson links every project of the chosen topology
+PROJECT = "char_rnn"
+DELAYED = ("translation",)  # many-to-many as well, but these read the whole sequence before they write
 QUESTION = {
     "en": "There are 1,000 sequences of 20 steps, the batch size is 50, and training runs for 10 epochs. Each step has a target. How often do the weights change?",
     "ko": "20단계짜리 시퀀스가 1,000개이고 배치 크기는 50이며 10에포크 동안 학습합니다. 모든 단계에 정답이 있습니다. 가중치는 몇 번 바뀝니까?",
@@ -115,11 +116,20 @@ def draw(state: lessons.State) -> dict[str, Any]:
     )  # fmt: skip
     st.write(t("The same mean over the steps, on sequences that training has not seen, is how a recurrent network is evaluated.", "순환 신경망을 평가할 때도 학습에 쓰지 않은 시퀀스에서 단계별 손실의 평균을 구합니다."))  # fmt: skip
     _training(state, result, steps, len(outputs))
-    ours = {"delayed": "many-to-many", "deep": "many-to-many"}.get(topology, topology)
-    titles = [Project(name).card.TITLE[language()] for name in project_names() if ours == Project(name).card.TOPOLOGY]
-    if titles:
-        st.write(t("Projects of this suite with this topology: ", "이 형태를 쓰는 프로젝트: ") + ", ".join(titles))
+    st.subheader(t("Projects with this topology", "이 형태의 프로젝트"))
+    names = projects_of(topology)
+    if not names:
+        st.write(t("This suite has none yet.", "아직 이 형태의 프로젝트는 없습니다."))
+    for name in names:
+        lessons.project_link(name)
     return values
+
+
+def projects_of(topology: str) -> list[str]:
+    """The projects of the suite that have a topology of FORMS."""
+    kind = {"delayed": "many-to-many", "deep": "many-to-many"}.get(topology, topology)
+    same = [name for name in project_names() if kind == Project(name).card.TOPOLOGY]
+    return [name for name in same if (name in DELAYED) == (topology == "delayed")]
 
 
 def _training(state: lessons.State, result: dict[str, Any], steps: int, outputs: int) -> None:

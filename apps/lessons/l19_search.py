@@ -13,7 +13,7 @@ from common import config, runs
 from common.project import Project, project_names
 
 TITLE = {"en": "Grid, random, refine", "ko": "격자 탐색, 무작위 탐색, 좁혀 가는 탐색"}
-PROJECT = None
+PROJECT = "fraud_detection"
 QUESTION = {
     "en": "There are four knobs and money for 81 trials. How many values of each knob does a grid try, and how many does a random search try?",
     "ko": "하이퍼파라미터가 네 개이고 81번 시험할 수 있습니다. 격자 탐색과 무작위 탐색은 하이퍼파라미터마다 몇 개의 값을 시험합니까?",
@@ -84,7 +84,7 @@ def draw(state: lessons.State) -> dict[str, Any]:
     tried = pd.DataFrame({"rate": 10 ** points[:, 0], "decay": 10 ** points[:, 1], "loss": loss, "trial": range(1, 10), "best": loss == loss.min()})  # fmt: skip
     x = alt.X("rate", title=t("learning rate: it matters", "학습률: 중요함"), scale=alt.Scale(type="log", domain=[10 ** RATES[0], 10 ** RATES[1]], nice=False), axis=alt.Axis(format="~g", tickCount=4))  # fmt: skip
     y = alt.Y("decay", title=t("L2: it hardly matters", "L2: 거의 중요하지 않음"), scale=alt.Scale(type="log", domain=[10 ** DECAYS[0], 10 ** DECAYS[1]], nice=False), axis=alt.Axis(format=".0e", tickCount=4))  # fmt: skip
-    back = alt.Chart(surface, height=280).mark_square(size=130, opacity=0.45).encode(x=x, y=y, color=alt.Color("loss", scale=alt.Scale(scheme="blues", reverse=True), legend=alt.Legend(title=t("loss", "손실"), orient="top", gradientLength=150)))  # fmt: skip
+    back = alt.Chart(surface, height=360).mark_square(size=130, opacity=0.45).encode(x=x, y=y, color=alt.Color("loss", scale=alt.Scale(scheme="blues", reverse=True), legend=alt.Legend(title=t("loss", "손실"), orient="top", gradientLength=150)))  # fmt: skip
     marks = alt.Chart(tried).mark_circle(size=130, opacity=1, stroke="white").encode(x=x, y=y, color=alt.condition("datum.best", alt.value(lessons.GREEN), alt.value(lessons.RED)), tooltip=["trial", "rate", "decay", "loss"])  # fmt: skip
     st.altair_chart(back + marks)
     st.caption(t("Each point is a real training of 20 steps. Green is the best of the nine.", "점마다 실제로 20단계를 학습했습니다. 초록이 아홉 번 중 가장 좋은 결과입니다."))  # fmt: skip

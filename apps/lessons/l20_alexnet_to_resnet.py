@@ -99,7 +99,7 @@ def resnet50() -> tuple[int, int]:
     return total, dense(inputs, 1000)
 
 
-# Name, year, count, layers with weights, top-5 error in percent on the ILSVRC test set, of the paper's best ensemble.
+# Name, year, count, layers with weights, and the top-5 error in percent with which the team took part in ILSVRC that year.
 NETWORKS = (
     ("AlexNet", 2012, alexnet, 8, 15.3),
     ("VGG-16", 2014, vgg16, 16, 7.3),
@@ -128,12 +128,14 @@ def draw(state: lessons.State) -> dict[str, Any]:
     counts = [(name, kind, count) for name, _, f, _, _ in NETWORKS for kind, count in zip(kinds, f(), strict=True)]
     frame = pd.DataFrame(counts, columns=["network", "kind", "parameters"])
     frame["millions"] = frame["parameters"] / 1e6
+    frame["order"] = [kinds.index(kind) for kind in frame["kind"]]  # of the parts of a bar: as in the legend
     st.altair_chart(
-        alt.Chart(frame, height=220)
+        alt.Chart(frame, height=280)
         .mark_bar()
         .encode(
             y=alt.Y("network", title=None, sort=None, axis=alt.Axis(labelOverlap=False)),
             x=alt.X("millions", title=t("parameters, millions", "파라미터, 백만 개")),
+            order=alt.Order("order"),
             color=alt.Color("kind", title=None, sort=None, legend=alt.Legend(orient="top")),
             tooltip=["network", "kind", alt.Tooltip("parameters", format=",")],
         )
@@ -142,8 +144,8 @@ def draw(state: lessons.State) -> dict[str, Any]:
     st.dataframe(pd.DataFrame(table), hide_index=True)
     st.caption(
         t(
-            "The parameters are counted from the papers' layers. The errors are the papers' own, on the ImageNet challenge's test set, of ensembles: AlexNet's with more training pictures, ResNet's with networks of up to 152 layers.",
-            "파라미터는 논문에 나온 층의 크기로 셌습니다. 오류율은 논문의 값이며 ImageNet 대회 테스트 데이터에서 앙상블로 측정한 것입니다. AlexNet은 학습 사진을 더 썼고, ResNet은 최대 152층 신경망을 썼습니다.",
+            "The parameters are counted from the papers' layers. The errors are those of each team in the ImageNet challenge of the year, on its test set, and each is that of an ensemble. AlexNet's had seen more training pictures, and ResNet's had networks of up to 152 layers.",
+            "파라미터는 논문에 나온 층의 크기로 셌습니다. 오류율은 각 팀이 그해 ImageNet 대회의 테스트 데이터에서 앙상블로 얻은 값입니다. AlexNet 팀은 학습 사진을 더 썼고, ResNet 팀은 최대 152층 신경망을 썼습니다.",
         )
     )
     st.write(

@@ -111,7 +111,7 @@ def _heaps(values: dict[str, Any]) -> alt.LayerChart:
     bell = lambda centre: np.exp(-((x - centre) ** 2) / 2)  # noqa: E731
     names = (t("no fraud", "정상"), t("fraud", "사기"))
     frame = pd.concat([pd.DataFrame({"score": x, "height": bell(centre), "heap": name}) for name, centre in zip(names, (0, values["distance"]), strict=True)])  # fmt: skip
-    area = alt.Chart(frame, height=200).mark_area(opacity=0.5).encode(
+    area = alt.Chart(frame, height=260).mark_area(opacity=0.5).encode(
         x=alt.X("score", title=t("score", "점수")), y=alt.Y("height", stack=None, axis=None),
         color=alt.Color("heap", title=None, sort=None, legend=alt.Legend(orient="top")),
     )  # fmt: skip
@@ -122,5 +122,5 @@ def _heaps(values: dict[str, Any]) -> alt.LayerChart:
 def _curve(line: pd.DataFrame, here: pd.DataFrame, x: str, x_title: str, y: str, y_title: str) -> alt.LayerChart:
     scale = alt.Scale(domain=[0, 1])
     base = {"x": alt.X(x, title=x_title, scale=scale), "y": alt.Y(y, title=y_title, scale=scale)}
-    curve = alt.Chart(line, height=240).mark_line(color=lessons.BLUE).encode(**base, order=alt.Order("threshold", sort="descending"), tooltip=["threshold", x, y])  # fmt: skip
+    curve = alt.Chart(line, height=340).mark_line(color=lessons.BLUE).encode(**base, order=alt.Order("threshold", sort="descending"), tooltip=["threshold", x, y])  # fmt: skip
     return curve + alt.Chart(here).mark_circle(size=140, color=lessons.RED, opacity=1).encode(**base)
