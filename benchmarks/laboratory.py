@@ -23,13 +23,21 @@ st.query_params["number"] = str(st.number_input("Number", value=1))
 
 
 def seconds_of_a_change(page) -> float:
-    """Seconds until the page stands again. The address tells that its script has seen the change."""
+    """Seconds until the page stands again. The address tells that its script has seen the change.
+
+    A number becomes larger by 1 and at the next call smaller again, a text gets a space and loses it.
+    """
     before = page.url
     field = page.locator('[data-testid="stTextInput"] input, [data-testid="stNumberInput"] input').first
     text = field.input_value()
-    number = field.get_attribute("type") == "number"
+    if field.get_attribute("type") == "number":
+        first = field.get_attribute("data-first") or text
+        field.evaluate("(field, text) => field.setAttribute('data-first', text)", first)
+        changed = first if text != first else str(float(text) + 1).removesuffix(".0")
+    else:
+        changed = text.strip() if text.endswith(" ") else f"{text} "
     begin = time.perf_counter()
-    field.fill(str(float(text) + 1 if "." in text else int(text) + 1) if number else f"{text} ")
+    field.fill(changed)
     field.press("Enter")
     page.wait_for_url(lambda url: url != before)
     page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')

@@ -233,8 +233,8 @@ def opened():
         pytest.skip("no Chromium: install one, or run `python -m playwright install chromium`")
     with browser() as chromium, served("apps/laboratory.py", ROOT / "no-runs") as address:
 
-        def open_page(query: str, width: int = 1000):
-            page = chromium.new_page(viewport={"width": width, "height": 900})
+        def open_page(query: str, width: int = 1000, scheme: str = "light"):
+            page = chromium.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
             page.set_default_timeout(120_000)
             page.goto(f"{address}/?{query}")
             settle(page)
@@ -247,20 +247,54 @@ def has_no_error(page) -> bool:
     return not page.get_by_test_id("stException").count() and not page.get_by_test_id("stAlertContentError").count()
 
 
+# What a visitor can change or open: the part of each of Streamlit's elements that the keyboard reaches.
+PARTS = (
+    "stTextInput",
+    "stNumberInput",
+    "stSlider",
+    "stCheckbox",
+    "stButtonGroup",
+    "stSelectbox",
+    "stButton",
+    "stExpander",
+)
+NUMBER_THEM = """() => {
+    const parts = PARTS.map(id => `[data-testid=stMain] [data-testid=${id}] :is(input, button, summary, [role=slider])`);
+    const all = [...document.querySelectorAll(parts.join())].filter(part => part.tabIndex >= 0 && !part.disabled);
+    // The arrow keys move inside a group of buttons. The tools of a chart are no part of the lesson.
+    const own = all.filter(part => !part.previousElementSibling?.closest("[role=radio]") && part.checkVisibility());
+    own.filter(part => !part.closest("[data-testid=stElementToolbar]")).forEach((part, n) => part.dataset.number = n);
+    return document.querySelectorAll("[data-number]").length;
+}""".replace("PARTS", str(list(PARTS)))
+
+
+def reached_by_tab(page) -> tuple[int, int]:
+    """How many fields and buttons of the lesson the Tab key reaches, and how many there are."""
+    count, reached = page.evaluate(NUMBER_THEM), set()
+    for _ in range(3 * count + 40):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.dataset.number"))
+    return len(reached - {None}), count
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LESSONS)
-@pytest.mark.parametrize("language", ["en", "ko"])
-def test_a_lesson_in_a_browser(opened, name, language):
-    """Every chart is drawn (Vega draws nothing where it meets a fault), and nothing is wider than a phone."""
-    page = opened(f"lesson={name}&language={language}", width=390)
+@pytest.mark.parametrize("language, scheme", [("en", "dark"), ("ko", "light")])
+def test_a_lesson_in_a_browser(opened, name, language, scheme):
+    """Every chart is drawn (Vega draws nothing where it meets a fault), on a phone nothing is wider, keys reach all."""
+    page = opened(f"lesson={name}&language={language}", 390, scheme)
     charts = page.get_by_test_id("stVegaLiteChart")
     for place in range(charts.count()):
-        charts.nth(place).locator("canvas, svg").first.wait_for()
+        charts.nth(place).locator("canvas, svg").first.wait_for(state="attached")  # some are folded away
     assert has_no_error(page)
     inner, outer = (
         page.get_by_test_id("stMain").evaluate(f"part => part.{side}Width") for side in ("scroll", "client")
     )
     assert inner <= outer <= 390
+    ground = page.get_by_test_id("stApp").evaluate("part => getComputedStyle(part).backgroundColor")
+    assert (sum(map(int, re.findall(r"\d+", ground)[:3])) < 150) == (scheme == "dark"), ground
+    reached, count = reached_by_tab(page)
+    assert reached == count > 2
     page.close()
 
 

@@ -300,13 +300,8 @@ def network(
     return (edge + label + node + name).properties(height=height)
 
 
-def surface(
-    x: np.ndarray, y: np.ndarray, z: np.ndarray, colour: alt.Color, names: tuple[str, str] = ("x", "y")
-) -> alt.Chart:
-    """A function of two variables as coloured squares. x (columns,) and y (rows,): equal steps; z (rows, columns): `z` in `colour`.
-
-    names: the titles of both axes. A layer upon it must not have others: Vega-Lite would write both.
-    """
+def surface(x: np.ndarray, y: np.ndarray, z: np.ndarray, colour: alt.Color) -> alt.Chart:
+    """A function of two variables as coloured squares. x (columns,) and y (rows,): equal steps; z (rows, columns): `z` in `colour`."""
     a, b = np.meshgrid(x, y)
     half = (x[1] - x[0]) / 2, (y[1] - y[0]) / 2
     edges = {"x": a - half[0], "x2": a + half[0], "y": b - half[1], "y2": b + half[1]}
@@ -314,7 +309,7 @@ def surface(
     return (
         alt.Chart(squares)
         .mark_rect()
-        .encode(x=alt.X("x:Q", title=names[0]), x2="x2", y=alt.Y("y:Q", title=names[1]), y2="y2", color=colour)
+        .encode(x=alt.X("x:Q", title="x"), x2="x2", y=alt.Y("y:Q", title="y"), y2="y2", color=colour)
     )
 
 

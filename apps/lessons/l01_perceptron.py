@@ -99,14 +99,15 @@ def draw(state: lessons.State) -> dict[str, Any]:
 
 def _plane(targets: list[int], last: dict[str, Any]) -> alt.LayerChart:
     """The four corners, O and X, and where the weighted sum is above the threshold."""
-    line = np.linspace(-0.5, 1.5, 81)
-    above = line * last["w₁"] + line[:, None] * last["w₂"] > last["θ"] + 1e-9
-    colour = alt.Color("z:N", scale=alt.Scale(domain=[True, False], range=[lessons.GREEN, "transparent"]), legend=None)
+    line, w, threshold = np.linspace(-0.5, 1.5, 201), last["w₂"], last["θ"] - last["w₁"] * np.linspace(-0.5, 1.5, 201)
+    edge = np.clip(threshold / w, -0.5, 1.5) if w else np.where(threshold < 0, 1.5, -0.5)
+    low, high = (edge, 1.5) if w > 0 else (-0.5, edge)
+    above = pd.DataFrame({"x": line, "y": low, "y2": high})
     signs = ["O" if target else "X" for target in targets]
     corners = pd.DataFrame({"x": CORNERS[:, 0], "y": CORNERS[:, 1], "t": signs})
     scale, axis = alt.Scale(domain=[-0.52, 1.52], nice=False), alt.Axis(values=[0, 1], format="d")
     x, y = alt.X("x:Q", scale=scale, axis=axis, title="x₁"), alt.Y("y:Q", scale=scale, axis=axis, title="x₂")
     ink = alt.condition("datum.t == 'O'", alt.value(lessons.BLUE), alt.value(lessons.RED))
     marks = alt.Chart(corners).mark_text(fontSize=26, fontWeight="bold").encode(x=x, y=y, text="t", color=ink)
-    ground = lessons.surface(line, line, above, colour, ("x₁", "x₂")).encode(opacity=alt.value(0.3))
+    ground = alt.Chart(above).mark_area(color=lessons.GREEN, opacity=0.3).encode(x=x, y=y, y2="y2")
     return (ground + marks).properties(height=360)
