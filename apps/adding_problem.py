@@ -98,7 +98,7 @@ def data(run: Run) -> None:
     st.write(
         t(
             "Each sequence has random numbers between 0 and 1, and two of them are marked. The answer is their sum. "
-            "Somebody who has forgotten everything answers 1, the mean. The squared error is then 1/6 on average.",
+            "Whoever remembers nothing does best by answering 1, the mean. The squared error is then 1/6 on average.",
             "수열은 0과 1 사이의 난수로 이루어지며, 그중 두 수에 표시가 있습니다. 정답은 두 수의 합입니다. 아무것도 기억하지 "
             "못하면 평균인 1이라고 답하는 것이 최선이며, 이때 제곱 오차의 평균은 1/6입니다.",
         )

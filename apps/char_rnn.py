@@ -70,15 +70,15 @@ def _settings(example: dict[str, Any], number: int) -> dict[str, Any]:
             0.05,
             key=f"temperature-{number}",
             help=t(
-                "The logits are divided by it. Near 0 the network always writes the most probable character. Above 1 it writes more boldly than it has learnt.",
-                "로짓을 이 값으로 나눕니다. 0에 가까우면 항상 확률이 가장 높은 글자를 쓰고, 1보다 크면 학습한 것보다 과감하게 씁니다.",
+                "The logits are divided by it. Near 0 the network always writes the most probable character. Above 1 it writes improbable characters more often.",
+                "로짓을 이 값으로 나눕니다. 0에 가까우면 항상 확률이 가장 높은 글자를 쓰고, 1보다 크면 확률이 낮은 글자도 더 자주 씁니다.",
             ),
         ),
         "top_k": third.number_input(
             "top-k", 0, 1000, start["top_k"], key=f"top-k-{number}", help=t("0: all characters", "0: 모든 글자")
         ),
         "top_p": fourth.slider("top-p", 0.05, 1.0, float(start["top_p"]), 0.05, key=f"top-p-{number}"),
-        "seed": fifth.number_input(t("Seed", "시드"), 0, 10**6, start["seed"], key=f"seed-{number}"),
+        "seed": fifth.number_input(t("Seed", "난수 시드"), 0, 10**6, start["seed"], key=f"seed-{number}"),
     }
     # A setting that is as in the example is not passed on. Then the answer shown is exactly the example's.
     return {name: value for name, value in raw.items() if name in example or value != DEFAULTS[name]}

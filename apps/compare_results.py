@@ -40,7 +40,7 @@ def draw(project: Project) -> None:
         t("± seeds", "± 시드"),
         t("parameters", "파라미터"),
         t("training s", "학습(초)"),
-        t(f"{first} is", f"{first}이(가)"),
+        t(f"{first} is", f"{first}: 판정"),
     ]
     _, *body = content["rows"]
     models = [term(row["model"]) for row in content["table"]]

@@ -37,7 +37,7 @@ def _kind_colour() -> alt.Color:
 def try_it(run: Run) -> None:
     predictor = shared.predictor(run)
     titles = [t("One transaction", "거래 하나"), t("A card's history", "카드 한 장의 이력"), t("A file", "파일")]
-    titles += [t("The threshold", "임계값"), t("Two runs", "두 실행 비교")]
+    titles += [t("The threshold", "임곗값"), t("Two runs", "두 실행 비교")]
     by_hand, card, by_file, threshold, two = st.tabs(titles, on_change="rerun", key=f"fraud-part-{language()}")
     with by_hand:
         _one_transaction(predictor)
@@ -83,7 +83,7 @@ def _one_transaction(predictor) -> None:
         verdict = t("Fraud", "부정 거래") if answer["is_fraud"] else t("Normal", "정상 거래")
         first.metric(t("Verdict", "판정"), verdict, border=True)
         second.metric(t("Probability of fraud", "부정 거래일 확률"), f"{answer['fraud_probability']:.2%}", border=True)
-        third.metric(t("Threshold", "임계값"), f"{answer['threshold']:.2%}", border=True)
+        third.metric(t("Threshold", "임곗값"), f"{answer['threshold']:.2%}", border=True)
         with right:
             _contributions(answer["moved_by"])
             shared.show_answer(answer)
@@ -155,7 +155,7 @@ def _card(run: Run, predictor) -> None:
         t(
             "The test transactions of this card in the order of time. The dashed line is the threshold. "
             + (f"The network reads the last {reads} of them." if reads else "The network reads each one alone."),
-            "이 카드의 테스트 데이터 거래를 시간순으로 나타냅니다. 점선은 임계값입니다. "
+            "이 카드의 테스트 데이터 거래를 시간순으로 나타냅니다. 점선은 임곗값입니다. "
             + (f"신경망은 최근 거래 {reads}건을 함께 읽습니다." if reads else "신경망은 거래를 하나씩 따로 읽습니다."),
         )
     )
@@ -201,7 +201,7 @@ def _scenario_chart(run: Run) -> None:
     st.caption(
         t(
             "Recall on the test split. Each model has its own threshold, chosen on validation. The number of frauds is in brackets.",
-            "테스트 데이터의 재현율입니다. 임계값은 모델마다 검증 데이터에서 정했습니다. 괄호 안은 부정 거래의 수입니다.",
+            "테스트 데이터의 재현율입니다. 임곗값은 모델마다 검증 데이터에서 정했습니다. 괄호 안은 부정 거래의 수입니다.",
         )
     )
 
@@ -222,7 +222,7 @@ def _two_runs(run: Run, predictor) -> None:
     left, right = st.columns(2)
     left.metric(t("Average precision, first minus second", "평균 정밀도의 차이 (첫째 − 둘째)"), difference, border=True)
     unpaired = t("not paired: other test rows", "비교할 수 없음: 테스트 데이터가 다름")
-    right.metric(t("The first is", "첫째 실행이"), shared.verdict(result["verdict"]) or unpaired, border=True)
+    right.metric(t("The first is", "첫째 실행의 판정"), shared.verdict(result["verdict"]) or unpaired, border=True)
     if result["low"] is None:
         return
     rows, others = _scores(run), _scores(second)
@@ -245,7 +245,7 @@ def _two_runs(run: Run, predictor) -> None:
     st.caption(
         t(
             "The probabilities that both runs give to the same test transactions: to the frauds, and to the normal ones that the first run suspects most. Far from the diagonal the two runs disagree.",
-            "같은 테스트 데이터 거래에 두 실행이 매긴 확률입니다. 부정 거래, 그리고 정상 거래 가운데 첫째 실행이 가장 의심하는 것을 보여 줍니다. 대각선에서 멀수록 두 실행의 판단이 다릅니다.",
+            "같은 테스트 데이터의 거래에 두 실행이 매긴 확률입니다. 부정 거래와, 첫째 실행이 가장 의심하는 정상 거래를 보여 줍니다. 대각선에서 멀수록 두 실행의 판단이 다릅니다.",
         )
     )
 
@@ -285,7 +285,7 @@ def _threshold(run: Run, predictor) -> None:
     table, config = shared.table_file(run, "thresholds", (), figures), run.config
     chosen = float(probability(predictor.meta["threshold"]))
     position = st.select_slider(
-        t("Threshold: an alarm from this probability on", "임계값: 확률이 이 값 이상이면 경보"),
+        t("Threshold: an alarm from this probability on", "임곗값: 확률이 이 값 이상이면 경보"),
         list(range(len(table))),
         value=int((table["threshold"] - chosen).abs().argmin()),
         format_func=lambda i: f"{table['threshold'][i]:.3%}",
@@ -301,7 +301,7 @@ def _threshold(run: Run, predictor) -> None:
     table = table.reset_index().rename(columns=names)
     lines = table.melt("index", list(names.values()), "figure", "value")
     rule = alt.Chart(pd.DataFrame({"index": [position]})).mark_rule(**DASHED).encode(x="index")
-    x = alt.X("index", title=t("threshold, low → high", "임계값, 낮음 → 높음"), axis=alt.Axis(labels=False))
+    x = alt.X("index", title=t("threshold, low → high", "임곗값, 낮음 → 높음"), axis=alt.Axis(labels=False))
     scale = alt.Scale(domain=list(names.values()), range=[NORMAL, FRAUD])
     colour = alt.Color("figure", title=None, scale=scale, legend=alt.Legend(orient="top"))
     y = alt.Y("value", title=None, axis=PERCENT)
@@ -311,7 +311,7 @@ def _threshold(run: Run, predictor) -> None:
     st.caption(
         t(
             f"On the test split. A missed fraud costs {config.cost_miss:g}, a false alarm {config.cost_alarm:g}. The slider starts at the threshold that was chosen on validation. Move it to look, not to choose: a threshold that is chosen on the test split looks better than it is.",
-            f"테스트 데이터 기준입니다. 놓친 부정 거래 한 건의 비용은 {config.cost_miss:g}, 오경보 한 건의 비용은 {config.cost_alarm:g}입니다. 슬라이더는 검증 데이터에서 정한 임계값에서 시작합니다. 테스트 데이터를 보고 고른 임계값은 실제보다 좋아 보이므로, 여기서는 살펴보기만 합니다.",
+            f"테스트 데이터 기준입니다. 놓친 부정 거래 한 건의 비용은 {config.cost_miss:g}, 오경보 한 건의 비용은 {config.cost_alarm:g}입니다. 슬라이더는 검증 데이터에서 정한 임곗값에서 시작합니다. 테스트 데이터를 보고 고른 임곗값은 실제보다 좋아 보입니다. 그러므로 여기서는 살펴보기만 하고 고르지는 않습니다.",
         )
     )
     _scenario_chart(run)

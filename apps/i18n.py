@@ -161,7 +161,7 @@ TERMS = {
     "width": "너비",
     "window": "창 크기",
     "within_0.04": "오차 0.04 이내 비율",
-    "word_by_word": "단어 대 단어 번역",
+    "word_by_word": "단어별 번역",
 }
 
 

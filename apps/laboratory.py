@@ -42,11 +42,11 @@ def page() -> None:
     st.markdown(lesson.QUESTION[language()])
     with st.expander(t("Answer", "답")):
         st.markdown(lesson.ANSWER[language()])
-    lessons.project_link(lesson.PROJECT)
+    lessons.project_link(lesson.PROJECT, t("The project that uses it: ", "이 내용을 쓰는 프로젝트: "))
     st.caption(
         t(
-            "The address of this page holds every number above: copy it to show them to others.",
-            "이 페이지의 주소에는 위의 모든 숫자가 담겨 있습니다. 주소를 복사하면 같은 화면을 다른 사람에게 보여 줄 수 있습니다.",
+            "The address of this page holds every number above. Copy it to show them to others.",
+            "이 페이지의 주소에는 위의 모든 값이 담겨 있습니다. 주소를 복사하여 보내면 다른 사람도 같은 화면을 볼 수 있습니다.",
         )
     )
 
@@ -65,7 +65,7 @@ def _choose_lesson(titles: dict[str, str]) -> str:
 
 def _keras(lesson: ModuleType, values: dict[str, Any], state: lessons.State) -> None:
     """What Keras gives for the same numbers, on demand, and the code that does it."""
-    st.subheader(t("In Keras", "케라스로"))
+    st.subheader(t("In Keras", "케라스 코드"))
     if st.toggle(t("Show what Keras gives", "케라스의 결과 보기"), key=state.key("keras")):
         with st.spinner(t("Keras computes …", "케라스가 계산하는 중 …")):
             _start_keras()

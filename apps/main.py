@@ -80,7 +80,7 @@ def _train_all() -> None:
                 t(
                     f"{len(todo)} projects have not been trained yet. All of them take about {about} minutes on two idle "
                     "cores.",
-                    f"아직 학습하지 않은 프로젝트가 {len(todo)}개 있습니다. 모두 학습하는 데 쉬고 있는 코어 두 개로 약 {about}분이 걸립니다.",
+                    f"아직 학습하지 않은 프로젝트가 {len(todo)}개 있습니다. 다른 작업이 없는 코어 두 개로 모두 학습하는 데 약 {about}분이 걸립니다.",
                 ),
                 width="stretch",
             )

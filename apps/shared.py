@@ -299,7 +299,7 @@ def _results(run: Run) -> None:
     signs = {"max": "↑", "min": "↓"}
     scores = pd.DataFrame({t("model", "모델"): [term(name) for name in (content["model"], *test["baselines"])]})
     if test["comparison"]:
-        scores[t("the network is", "신경망이")] = [verdict(row[-1]) for row in body]
+        scores[t("the network is", "신경망 판정")] = [verdict(row[-1]) for row in body]
     for column, (metric, direction) in enumerate(content["directions"].items(), start=1):
         scores[f"{term(metric)} {signs[direction]}"] = [row[column] for row in body]
     st.dataframe(scores, hide_index=True)

@@ -168,7 +168,7 @@ def follow(run: Run) -> None:
     history, epochs = run.history, getattr(run.config, "epochs", None) if run.path.exists() else None
     done = len(history)
     if epochs:
-        st.progress(done / epochs, t(f"epoch {done} of at most {epochs}", f"에포크 {done} / 최대 {epochs}"))
+        st.progress(done / epochs, t(f"epoch {done} of at most {epochs}", f"에포크 {done}/{epochs}(최대)"))
     else:
         st.write(t(f"{done} done", f"{done}개 완료"))
     _curves(run, history)

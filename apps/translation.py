@@ -125,7 +125,7 @@ def _shown(pieces: list[str]) -> list[str]:
 def _attention(answer: dict) -> None:
     """Where the network looked while it wrote each piece: a row for each piece of the translation."""
     source, target = _shown(answer["source"]), _shown(answer["target"])
-    st.subheader(t("Where it looked", "어디를 보았는지"))
+    st.subheader(t("Where it looked", "어텐션이 본 곳"))
     if "attention" not in answer:
         st.write(
             t(
@@ -241,10 +241,10 @@ def data(run: Run) -> None:
             "- **What is an epoch here?** One pass over all training pairs, in batches of similar length, in a new order each time.\n"
             "- **How is such a network evaluated?** It writes its own translations of sentences that it has never seen. They are "
             "compared with the reference as raw text: exact matches, chrF and BLEU.",
-            "- **손실은 언제 계산하고 가중치는 언제 바꿉니까?** 배치마다 계산합니다. 디코더가 정답 번역을 읽고, 다음 기호마다 구한 "
-            "교차 엔트로피의 평균이 손실이며, Adam이 한 번 모든 가중치를 고칩니다.\n"
+            "- **손실은 언제 계산하고 가중치는 언제 갱신합니까?** 배치마다 계산합니다. 디코더가 정답 번역을 읽고, 다음 기호마다 구한 "
+            "교차 엔트로피의 평균이 손실이며, Adam이 모든 가중치를 한 번 갱신합니다.\n"
             "- **여기서 에포크란 무엇입니까?** 길이가 비슷한 배치로 나눈 학습 문장 쌍을 매번 새로운 순서로 모두 한 번씩 읽는 것입니다.\n"
-            "- **이런 신경망은 어떻게 평가합니까?** 본 적이 없는 문장의 번역을 스스로 쓰게 하고, 원래 글자 그대로 정답과 비교하여 완전 "
+            "- **이런 신경망은 어떻게 평가합니까?** 학습하지 않은 문장을 번역하게 하고, 그 결과를 참조 번역과 글자 그대로 비교하여 완전 "
             "일치율, chrF, BLEU를 구합니다.",
         )
     )

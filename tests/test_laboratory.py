@@ -283,6 +283,7 @@ def reached_by_tab(page) -> tuple[int, int]:
 def test_a_lesson_in_a_browser(opened, name, language, scheme):
     """Every chart is drawn (Vega draws nothing where it meets a fault), on a phone nothing is wider, keys reach all."""
     page = opened(f"lesson={name}&language={language}", 390, scheme)
+    page.get_by_text({"en": "Answer", "ko": "답"}[language], exact=True).wait_for()  # the end of the page
     charts = page.get_by_test_id("stVegaLiteChart")
     for place in range(charts.count()):
         charts.nth(place).locator("canvas, svg").first.wait_for(state="attached")  # some are folded away

@@ -157,7 +157,9 @@ def matrix_of(
     for word in words:
         if not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,2})?", word, re.ASCII | re.IGNORECASE):
             shown = re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", word[:20])  # signs of Markdown are shown as they are
-            raise UserError(t(f"{label}: “{shown}” is not a number.", f"{label}: “{shown}”은(는) 숫자가 아닙니다."))
+            raise UserError(
+                t(f"{label}: “{shown}” is not a number.", f"{label}: 숫자가 아닌 값이 있습니다(“{shown}”).")
+            )
     values = np.array(words, float)
     if np.abs(values).max() > LARGEST:
         most = f"{LARGEST:,.0f}"
@@ -203,12 +205,14 @@ def weighted_sum(x: Any, weights: Any) -> str:
 
 def paper(*lines: str) -> None:
     """Lines of LaTeX below each other, aligned at `&`."""
-    st.latex(r"\begin{aligned}" + r" \\[7pt] ".join(lines) + r"\end{aligned}")
+    # Beside Hangul, KaTeX reckons the first line too low: without this strut the top of a fraction would be cut off.
+    strut = r"\rule{0pt}{2em}" if r"\frac" in lines[0] else ""
+    st.latex(r"\begin{aligned}" + strut + r" \\[7pt] ".join(lines) + r"\end{aligned}")
 
 
-def project_link(name: str) -> None:
-    """A link to the page of a project; alone, without the gallery, the command that opens it."""
-    label = t("The project that uses it: ", "이 내용을 쓰는 프로젝트: ") + Project(name).card.TITLE[language()]
+def project_link(name: str, before: str = "") -> None:
+    """A link to the page of a project, with a text before its title. Without the gallery: the command that opens it."""
+    label = before + Project(name).card.TITLE[language()]
     if own_page := st.session_state.get("pages", {}).get(name):
         st.page_link(own_page, label=label, icon=":material/arrow_forward:")
     else:

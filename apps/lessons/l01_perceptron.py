@@ -80,7 +80,7 @@ def draw(state: lessons.State) -> dict[str, Any]:
     lessons.paper(f"z &= {lessons.weighted_sum(x, w)}", f"&= {lessons.tex(z)} {verdict.format(lessons.tex(threshold))}")
     st.subheader(t("Learning a gate", "논리 게이트 학습하기"))
     gate = state.choice(t("Gate", "게이트"), "gate", {name: name for name in GATES})
-    steps = state.slider(t("Steps", "단계"), "steps", 24, 1, 40)
+    steps = state.slider(t("Steps", "단계 수"), "steps", 24, 1, 40)
     rows = learn(GATES[gate], steps)
     lessons.paper(r"w &\leftarrow w + (t - y)\,x", r"\theta &\leftarrow \theta - (t - y)")
     st.altair_chart(_plane(GATES[gate], rows[-1]))
@@ -88,8 +88,8 @@ def draw(state: lessons.State) -> dict[str, Any]:
     if gate == "XOR":
         st.write(
             t(
-                "One line cannot part the corners (0, 1) and (1, 0) from the other two, so the rule never comes to rest. Two units draw two lines, OR and NAND. A third unit says AND of them:",
-                "직선 하나로는 (0, 1)과 (1, 0)을 나머지 두 점에서 나눌 수 없어서 학습이 끝나지 않습니다. 두 유닛이 직선 두 개(OR, NAND)를 긋고, 셋째 유닛이 둘의 AND를 구하면 됩니다.",
+                "One line cannot separate the corners (0, 1) and (1, 0) from the other two, so the rule never converges. Two units draw two lines, OR and NAND. A third unit computes the AND of both:",
+                "직선 하나로는 (0, 1)과 (1, 0)을 나머지 두 점과 나눌 수 없어서 학습이 끝나지 않습니다. 두 유닛이 직선 두 개(OR, NAND)를 긋고, 셋째 유닛이 둘의 AND를 구하면 됩니다.",
             )
         )
         table = pd.DataFrame(np.hstack([CORNERS, two_layers(CORNERS)]), columns=["x₁", "x₂", "OR", "NAND", "XOR"])

@@ -11,7 +11,7 @@ from apps.i18n import t
 TITLE = {"en": "Weighted sums are a matrix product", "ko": "가중합은 행렬의 곱"}
 PROJECT = "fraud_detection"
 QUESTION = {
-    "en": "A table has 1,000 rows of 30 columns, and a layer has 16 units. Which shape has the weight matrix, and which shape has the result?",
+    "en": "A table has 1,000 rows of 30 columns, and a layer has 16 units. What is the shape of the weight matrix, and what is the shape of the result?",
     "ko": "표에 30개 열로 된 행이 1,000개 있고, 층에는 유닛이 16개 있습니다. 가중치 행렬과 결과의 모양은 각각 무엇입니까?",
 }
 ANSWER = {
@@ -51,10 +51,10 @@ def draw(state: lessons.State) -> dict[str, Any]:
     st.write(
         t(
             "Each row of the table is a sample. Each column of the weights is a unit. Each cell of the result is one weighted sum: click it.",
-            "표의 행 하나가 샘플 하나이고, 가중치의 열 하나가 유닛 하나입니다. 결과의 칸 하나가 가중합 하나입니다. 칸을 눌러 보세요.",
+            "표의 행 하나가 샘플 하나이고, 가중치의 열 하나가 유닛 하나입니다. 결과의 칸 하나가 가중합 하나입니다. 칸을 클릭해 보세요.",
         )
     )
-    x = state.numbers(t("The table, columns a b c", "표 (열 a b c)"), "x", EXAMPLE["x"])
+    x = state.numbers(t("The table, columns a b c", "표(열 a b c)"), "x", EXAMPLE["x"])
     w = state.numbers(t("Weights", "가중치"), "w", EXAMPLE["w"], x.shape[1])
     y, y_columns = compute(x, w).values()
     columns = state.toggle(t("Samples as columns", "샘플을 열로 놓기"), "columns")
@@ -86,7 +86,7 @@ def _taps(state: lessons.State) -> None:
     st.subheader(t("A weight is a tap", "가중치는 수도꼭지입니다"))
     st.write(
         t(
-            "Each weight lets one colour flow. The mixture is the weighted sum. Turn the taps until the mixture has the colour that is wanted: training does the same.",
+            "Each weight lets one colour flow. The mixture is the weighted sum. Turn the taps until the mixture has the wanted colour. Training does the same.",
             "가중치 하나가 물감 하나의 양을 정하고, 섞인 색이 가중합입니다. 원하는 색이 될 때까지 꼭지를 돌려 보세요. 학습도 이와 같은 일을 합니다.",
         )
     )

@@ -12,8 +12,8 @@ from apps.i18n import t
 TITLE = {"en": "Tensors", "ko": "텐서"}
 PROJECT = "image_classification"
 QUESTION = {
-    "en": "A batch holds 32 colour films of 10 pictures of 64 × 64. Which rank and which shape has it?",
-    "ko": "64 × 64 컬러 그림 10장으로 된 영상 32개를 한 배치로 묶었습니다. 랭크와 모양은 무엇입니까?",
+    "en": "A batch holds 32 colour films of 10 pictures of 64 × 64. What are its rank and its shape?",
+    "ko": "64 × 64 컬러 이미지 10장으로 된 영상 32개를 한 배치로 묶었습니다. 랭크와 모양은 각각 무엇입니까?",
 }
 ANSWER = {
     "en": "Rank 5: (32, 10, 64, 64, 3). The axes are film, time, row, column, colour.",
@@ -66,12 +66,12 @@ def draw(state: lessons.State) -> dict[str, Any]:
         "row": t("a row of a table", "표의 한 행"),
         "number": t("a number", "숫자"),
         "sentence": t("a sentence", "문장"),
-        "grey": t("a grey picture", "흑백 그림"),
-        "colour": t("a colour picture", "컬러 그림"),
+        "grey": t("a grey picture", "흑백 이미지"),
+        "colour": t("a colour picture", "컬러 이미지"),
         "film": t("a film", "영상"),
         "own": t("my own numbers", "직접 입력한 숫자"),
     }
-    kind = state.choice(t("What is it?", "무엇입니까?"), "kind", kinds)
+    kind = state.choice(t("Kind", "종류"), "kind", kinds)
     if kind == "own":
         x = state.numbers(t("Numbers", "숫자"), "x", EXAMPLE["x"])
         x = x[0] if len(x) == 1 else x
@@ -98,7 +98,7 @@ def draw(state: lessons.State) -> dict[str, Any]:
             ("s", t("shape", "모양")),
             ("t", t("type", "자료형")),
             ("n", t("values", "값의 개수")),
-            ("b", t("a batch of 32", "32개 묶음")),
+            ("b", t("a batch of 32", "배치(32개)")),
         )
     }
     lessons.paper(
@@ -118,16 +118,16 @@ def draw(state: lessons.State) -> dict[str, Any]:
 def _batching(kind: str) -> str:
     if kind == "sentence":
         return t(
-            "Sentences have different lengths. A batch fills the shorter ones with 0, and a mask tells the layers to skip it.",
+            "Sentences have different lengths. A batch fills the shorter ones with 0, and a mask tells the layers to skip these places.",
             "문장은 길이가 서로 다릅니다. 배치에서는 짧은 문장의 뒤를 0으로 채우고, 마스크로 그 부분을 건너뛰게 합니다.",
         )
     if kind in ("grey", "colour", "film"):
         return t(
             "All pictures of a batch need one size. Keras puts the channels last. Values from 0 to 255 are usually divided by 255.",
-            "한 배치의 그림은 크기가 모두 같아야 합니다. 케라스는 채널을 마지막 축에 둡니다. 0–255의 값은 보통 255로 나눕니다.",
+            "한 배치의 이미지는 크기가 모두 같아야 합니다. 케라스는 채널을 마지막 축에 둡니다. 0–255의 값은 보통 255로 나눕니다.",
         )
     return t(
-        "A batch puts samples of one shape below each other: one axis more, in front.",
+        "A batch stacks samples of one shape. This adds one axis in front.",
         "배치는 모양이 같은 샘플을 쌓은 것이며, 맨 앞에 축이 하나 늘어납니다.",
     )
 

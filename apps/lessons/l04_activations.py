@@ -17,8 +17,8 @@ QUESTION = {
     "ko": "시그모이드의 도함수는 최댓값이 0.25입니다. 가중치가 1인 시그모이드 층 열 개를 지나면 기울기는 최대 얼마나 남습니까?",
 }
 ANSWER = {
-    "en": "0.25 to the power of 10, about 0.00000095. This is the vanishing gradient. ReLU has the derivative 1 where it is on.",
-    "ko": "0.25의 10제곱, 약 0.00000095입니다. 이것이 기울기 소실입니다. ReLU는 켜져 있는 곳에서 도함수가 1입니다.",
+    "en": "0.25 to the power of 10, about 0.00000095. This is the vanishing gradient. The derivative of ReLU is 1 where its input is positive.",
+    "ko": "0.25의 10제곱, 약 0.00000095입니다. 이것이 기울기 소실입니다. ReLU는 입력이 양수이면 도함수가 1입니다.",
 }
 EXAMPLE = {"function": "sigmoid", "x": np.array([-2.0, -0.5, 1.0, 3.0]), "z": np.array([2.0, 1.0, 0.1])}
 FORMULAS = {
@@ -126,7 +126,7 @@ def draw(state: lessons.State) -> dict[str, Any]:
         )
     )
     _stack(state, function)
-    st.subheader(t("Softmax: many sums become probabilities", "소프트맥스: 여러 합을 확률로 바꿉니다"))
+    st.subheader(t("Softmax: several numbers become probabilities", "소프트맥스: 여러 값을 확률로 바꿉니다"))
     z = state.numbers("z", "z", EXAMPLE["z"], 1)[0]
     p = softmax(z)
     lessons.paper(
@@ -142,7 +142,7 @@ def draw(state: lessons.State) -> dict[str, Any]:
 
 def _stack(state: lessons.State, function: str) -> None:
     """What up to ten layers of one unit each do to a signal, and to its gradient."""
-    st.subheader(t("Ten layers, one after the other", "열 개의 층을 차례로 지나면"))
+    st.subheader(t("Ten layers, one after the other", "층 열 개를 차례로 지나면"))
     weight = state.slider(t("The weight of each layer", "각 층의 가중치"), "weight", 1.0, -3.0, 3.0, 0.1)
     line = np.linspace(-3, 3, 61)
     values, slopes = stack(function, line, weight)
@@ -155,7 +155,7 @@ def _stack(state: lessons.State, function: str) -> None:
     largest = np.abs(slopes[list(depths)]).max(axis=1)
     lessons.paper(
         *(
-            rf"\text{{{t('layers', '층')}}}\ {depth}: && \max |\partial y / \partial x| &= {lessons.tex(slope)}"
+            rf"\text{{{t('layers:', '층 수:')}}}\ {depth} && \max |\partial y / \partial x| &= {lessons.tex(slope)}"
             for depth, slope in zip(depths, largest, strict=True)
         )
     )

@@ -14,12 +14,12 @@ from apps.lessons.l04_activations import sigmoid
 TITLE = {"en": "One step of learning", "ko": "학습의 한 단계"}
 PROJECT = "fraud_detection"
 QUESTION = {
-    "en": "All weights start at zero. Why do the two hidden units stay equal for ever?",
-    "ko": "모든 가중치를 0으로 시작하면, 왜 두 은닉 유닛은 영원히 같은 값을 가집니까?",
+    "en": "All weights start at zero. Why do the two hidden units stay equal forever?",
+    "ko": "모든 가중치를 0으로 시작하면, 왜 두 은닉 유닛은 계속 같은 값을 가집니까?",
 }
 ANSWER = {
     "en": "Both get the same inputs and send to the output by the same weight. So both get the same gradient, and the step keeps them equal. Random starts break this symmetry.",
-    "ko": "두 유닛은 같은 입력을 받고 같은 가중치로 출력에 연결됩니다. 그래서 기울기가 같고, 한 단계 뒤에도 같습니다. 무작위로 시작하면 이 대칭이 깨집니다.",
+    "ko": "두 유닛은 같은 입력을 받고 같은 가중치로 출력에 연결됩니다. 그래서 기울기가 같고, 한 단계 뒤에도 같습니다. 무작위로 초기화하면 이 대칭이 깨집니다.",
 }
 EXAMPLE = {
     "x": np.array([1.0, 0.5]),
@@ -111,7 +111,7 @@ def draw(state: lessons.State) -> dict[str, Any]:
         "zeros": t("zeros", "모두 0"),
         "glorot": "Glorot",
     }
-    kind = state.choice(t("The weights start as", "가중치의 시작값"), "start", kinds)
+    kind = state.choice(t("The weights start as", "가중치 초깃값"), "start", kinds)
     columns = st.columns(4)
     with columns[0]:
         x = state.numbers(t("Inputs", "입력"), "x", EXAMPLE["x"], 1, 2)[0]
@@ -121,7 +121,7 @@ def draw(state: lessons.State) -> dict[str, Any]:
         rate = state.number(t("Learning rate α", "학습률 α"), "rate", 0.5, 0.0, 100.0, 0.1)
     with columns[3]:
         seed = state.number(t("Seed", "난수 시드"), "seed", 0, 0, 9999)
-    steps = state.number(t("Steps done", "진행한 단계"), "steps", 0, 0, MOST_STEPS)
+    steps = state.number(t("Steps done", "진행한 단계 수"), "steps", 0, 0, MOST_STEPS)
     with st.container(horizontal=True):
         for label, more in (
             (t("1 step", "1단계"), 1),
@@ -203,7 +203,7 @@ def _line(name: str, how: str, gradient: float, old: float, new: float) -> tuple
 
 def _starts(seed: int, kinds: dict[str, str]) -> None:
     """The error of XOR over 1,500 steps for each way to start."""
-    st.subheader(t("Where the weights start: XOR", "가중치의 시작값 비교: XOR"))
+    st.subheader(t("Where the weights start: XOR", "가중치 초깃값 비교: XOR"))
     parts = []
     for kind, text in kinds.items():
         errors = train_once(start(kind, seed), CORNERS, XOR, 4.0, 1500)[1][::10]
@@ -217,6 +217,6 @@ def _starts(seed: int, kinds: dict[str, str]) -> None:
     st.caption(
         t(
             "Learning rate 4. Other seeds give other starts; zeros never get below 0.125.",
-            "학습률 4입니다. 시드를 바꾸면 시작값이 달라집니다. 모두 0이면 0.125 아래로 내려가지 못합니다.",
+            "학습률 4입니다. 난수 시드를 바꾸면 초깃값이 달라집니다. 모두 0이면 오차가 0.125 아래로 내려가지 못합니다.",
         )
     )

@@ -15,11 +15,11 @@ from apps.lessons.l05_one_step import CORNERS, XOR, start, train_once
 TITLE = {"en": "Learning rate", "ko": "학습률"}
 PROJECT = "image_classification"
 QUESTION = {
-    "en": "On the parabola E = w², which learning rate reaches the minimum in one step, and from which one on does w never come to rest?",
-    "ko": "포물선 E = w²에서 한 단계 만에 최솟값에 도달하는 학습률은 얼마이고, 얼마부터 w가 멈추지 못합니까?",
+    "en": "On the parabola E = w², which learning rate reaches the minimum in one step? From which learning rate on does w never converge?",
+    "ko": "포물선 E = w²에서 한 단계 만에 최솟값에 도달하는 학습률은 얼마입니까? 학습률이 얼마 이상이면 w가 수렴하지 않습니까?",
 }
 ANSWER = {
-    "en": "The step is w − α · 2w = (1 − 2α) w. With α = 0.5 it is 0. With α = 1 it is −w, so w jumps to and fro; above 1 it grows.",
+    "en": "The step is w − α · 2w = (1 − 2α) w. With α = 0.5 it is 0. With α = 1 it is −w, so w jumps back and forth. Above 1 it grows.",
     "ko": "한 단계는 w − α · 2w = (1 − 2α) w입니다. α = 0.5이면 0이 됩니다. α = 1이면 −w가 되어 양쪽을 오가고, 1보다 크면 점점 커집니다.",
 }
 EXAMPLE = {"curve": "valleys", "w": 2.0, "rate": 0.05, "steps": 20}
@@ -62,11 +62,11 @@ def draw(state: lessons.State) -> dict[str, Any]:
     st.latex(FORMULAS[curve])
     columns = st.columns(3)
     with columns[0]:
-        w = state.number(t("Start w", "시작값 w"), "w", 2.0, -3.0, 3.0, 0.1)
+        w = state.number(t("Start w", "w의 초깃값"), "w", 2.0, -3.0, 3.0, 0.1)
     with columns[1]:
         rate = state.number(t("Learning rate α", "학습률 α"), "rate", 0.1, 0.0, 10.0, 0.05)
     with columns[2]:
-        steps = state.number(t("Steps", "단계"), "steps", 10, 1, 100)
+        steps = state.number(t("Steps", "단계 수"), "steps", 10, 1, 100)
     path = compute(curve, w, rate, steps)["w"]
     line = np.linspace(-3, 3, 121)
     hill = pd.DataFrame({"w": line, "E": error(curve, line)[0]})
@@ -91,18 +91,18 @@ def draw(state: lessons.State) -> dict[str, Any]:
 def _verdict(curve: str, path: np.ndarray, steps: int) -> None:
     slope = abs(error(curve, path[-1])[1])
     if len(path) <= steps or abs(path[-1]) > max(3, abs(path[0])):
-        st.error(t("Too large: w runs away.", "너무 큽니다. w가 발산합니다."))
+        st.error(t("Too large: w diverges.", "너무 큽니다. w가 발산합니다."))
     elif slope < 0.01:
-        st.success(t("w has come to rest: the slope is almost 0.", "w가 멈추었습니다. 기울기가 거의 0입니다."))
+        st.success(t("w has converged: the slope is almost 0.", "w가 수렴했습니다. 기울기가 거의 0입니다."))
     elif np.all(np.diff(np.sign(np.diff(path))) == 0):
         st.info(
             t(
-                "w is still on its way: small steps need more of them.",
-                "w가 아직 가는 중입니다. 보폭이 작으면 더 많은 단계가 필요합니다.",
+                "w has not arrived yet. A small learning rate needs more steps.",
+                "w가 아직 최솟값에 도달하지 않았습니다. 학습률이 작으면 더 많은 단계가 필요합니다.",
             )
         )
     else:
-        st.warning(t("w jumps to and fro over the minimum.", "w가 최솟값의 양쪽을 오갑니다."))
+        st.warning(t("w jumps back and forth over the minimum.", "w가 최솟값의 양쪽을 오갑니다."))
 
 
 def _network(state: lessons.State) -> None:

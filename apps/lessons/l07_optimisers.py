@@ -14,11 +14,11 @@ TITLE = {"en": "Optimisers", "ko": "옵티마이저"}
 PROJECT = "char_rnn"
 QUESTION = {
     "en": "In the ravine, gradient descent jumps between the walls and hardly moves along the floor. Why does Adam move along both at the same speed?",
-    "ko": "협곡에서 경사하강법은 양쪽 벽 사이를 오가고 바닥을 따라서는 거의 나아가지 못합니다. Adam은 왜 두 방향으로 같은 속도로 나아갑니까?",
+    "ko": "협곡에서 경사 하강법은 양쪽 벽 사이를 오갈 뿐, 바닥을 따라서는 거의 나아가지 못합니다. Adam은 왜 두 방향으로 같은 속도로 나아갑니까?",
 }
 ANSWER = {
     "en": "Adam divides each component of the step by the root of the mean square of that component's gradients. So the size of the gradient cancels, and its sign is what is left.",
-    "ko": "Adam은 걸음의 각 성분을 그 성분의 기울기 제곱 평균의 제곱근으로 나눕니다. 그래서 기울기의 크기는 상쇄되고 부호만 남습니다.",
+    "ko": "Adam은 이동량의 각 성분을, 그 성분의 기울기를 제곱하여 평균한 값의 제곱근으로 나눕니다. 그래서 기울기의 크기는 상쇄되고 부호만 남습니다.",
 }
 EXAMPLE = {
     "surface": "ravine",
@@ -105,17 +105,17 @@ def keras(
 
 
 def draw(state: lessons.State) -> dict[str, Any]:
-    surfaces = {"ravine": t("ravine", "협곡"), "saddle": t("saddle", "안장"), "bowl": t("bowl", "그릇")}
+    surfaces = {"ravine": t("ravine", "협곡"), "saddle": t("saddle", "안장점"), "bowl": t("bowl", "그릇")}
     surface = state.choice(t("Surface", "곡면"), "surface", surfaces)
     names = {name: name for name in reversed(RULES)}
-    names["gradient descent"] = t("gradient descent", "경사하강법")
+    names["gradient descent"] = t("gradient descent", "경사 하강법")
     names["momentum"] = t("momentum", "모멘텀")
     optimiser = state.choice(t("Optimiser", "옵티마이저"), "optimiser", names)
     columns = st.columns(4)
     with columns[0]:
         rate = state.number(t("Learning rate α", "학습률 α"), "rate", 0.1, 0.0, 10.0, 0.05)
     with columns[1]:
-        steps = state.number(t("Steps", "단계"), "steps", 40, 1, 200)
+        steps = state.number(t("Steps", "단계 수"), "steps", 40, 1, 200)
     with columns[2]:
         noise = state.number(t("Noise of the gradient", "기울기의 잡음"), "noise", 0.3, 0.0, 10.0, 0.1)
     with columns[3]:
@@ -125,7 +125,7 @@ def draw(state: lessons.State) -> dict[str, Any]:
     st.caption(
         t(
             "g: the gradient of all data; g̃: that of a random mini-batch, which has noise. n: the number of the step.",
-            "g는 전체 데이터의 기울기이고, g̃는 무작위 미니배치의 기울기라 잡음이 있습니다. n은 단계 번호입니다.",
+            "g는 전체 데이터의 기울기이고, g̃는 잡음이 있는 무작위 미니배치의 기울기입니다. n은 단계 번호입니다.",
         )
     )
     start = np.array(STARTS[surface])
@@ -133,7 +133,7 @@ def draw(state: lessons.State) -> dict[str, Any]:
     st.altair_chart(_map(surface, paths, optimiser, names))
     ends = {names[name]: height(surface, *path[-1]) for name, path in paths.items()}
     table = pd.DataFrame(
-        {t("optimiser", "옵티마이저"): ends.keys(), t("f at the end", "마지막 f"): map(lessons.plain, ends.values())}
+        {t("optimiser", "옵티마이저"): ends.keys(), t("f at the end", "마지막 f 값"): map(lessons.plain, ends.values())}
     )
     st.dataframe(table, hide_index=True)
     return {

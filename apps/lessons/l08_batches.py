@@ -14,8 +14,8 @@ from apps.i18n import t
 TITLE = {"en": "Batch, mini-batch, iteration, epoch", "ko": "배치, 미니배치, 반복, 에포크"}
 PROJECT = "text_classification"
 QUESTION = {
-    "en": "50,000 pictures, batches of 128: how many iterations has an epoch, and how many pictures has the last batch?",
-    "ko": "사진 50,000장을 128장씩 묶으면 한 에포크는 몇 번의 반복이고, 마지막 배치에는 사진이 몇 장 있습니까?",
+    "en": "There are 50,000 pictures, and the batch size is 128. How many iterations does an epoch have, and how many pictures are in the last batch?",
+    "ko": "이미지가 50,000장이고 배치 크기는 128입니다. 한 에포크는 몇 번의 반복이고, 마지막 배치에는 이미지가 몇 장 있습니까?",
 }
 ANSWER = {
     "en": "50,000 / 128 = 390.6, so 391 iterations. The last batch has 50,000 − 390 · 128 = 80 pictures.",
@@ -78,7 +78,7 @@ def draw(state: lessons.State) -> dict[str, Any]:
         batch = state.number(t("Batch size", "배치 크기"), "batch", 500, 1, MOST)
         seed = state.number(t("Seed", "난수 시드"), "seed", 0, 0, 9999)
     with columns[2]:
-        epochs = state.number(t("Epochs", "에포크"), "epochs", 2, 1, 20)
+        epochs = state.number(t("Epochs", "에포크 수"), "epochs", 2, 1, 20)
     steps = math.ceil(samples / batch)
     last = samples - (steps - 1) * batch
     text = {
@@ -97,8 +97,8 @@ def draw(state: lessons.State) -> dict[str, Any]:
     if samples * epochs / batch > 4000:
         st.info(
             t(
-                "The drawings take at most 4,000 iterations: fewer epochs here.",
-                "그림은 반복 4,000번까지만 계산하므로 에포크 수를 줄였습니다.",
+                "The drawings show at most 4,000 iterations, so they have fewer epochs.",
+                "그림에서는 반복을 4,000번까지만 계산하므로 에포크 수를 줄였습니다.",
             )
         )
         epochs = max(1, 4000 // steps)
@@ -129,7 +129,7 @@ def _against_time(values: dict[str, Any]) -> None:
             )
     table = pd.concat(parts)
     colour = alt.Color("batch:N", sort=None, title=t("batch size", "배치 크기"), legend=alt.Legend(orient="top"))
-    titles = {"iterations": t("iterations", "반복"), "epochs": t("epochs: the time of computing", "에포크: 계산 시간")}
+    titles = {"iterations": t("iterations", "반복"), "epochs": t("epochs (time of computing)", "에포크(계산 시간)")}
     for column, (name, title) in zip(st.columns(2), titles.items(), strict=True):
         chart = alt.Chart(table, height=320).mark_line()
         column.altair_chart(
@@ -141,8 +141,8 @@ def _against_time(values: dict[str, Any]) -> None:
         )
     st.caption(
         t(
-            "A large batch makes the better step. A small one makes many steps in the same time.",
-            "큰 배치는 한 걸음이 더 정확하고, 작은 배치는 같은 시간에 더 많이 걷습니다.",
+            "A large batch makes a better step. A small batch makes more steps in the same time.",
+            "큰 배치는 한 번의 갱신이 더 정확하고, 작은 배치는 같은 시간에 더 여러 번 갱신합니다.",
         )
     )
 
@@ -158,7 +158,7 @@ def _noise(state: lessons.State, batch: int, seed: int) -> None:
     spread = [float(np.hypot(*part[["w", "b"]].std())) for part in parts]
     lessons.paper(
         *(
-            rf"\text{{{t('batch of', '배치')}}}\ {size}: &&\ \text{{{t('spread', '흩어진 정도')}}} &= {lessons.tex(far)}"
+            rf"\text{{{t('batch size', '배치 크기')}}}\ {size}: &&\ \text{{{t('spread', '흩어진 정도')}}} &= {lessons.tex(far)}"
             for size, far in zip(sizes, spread, strict=True)
         )
     )

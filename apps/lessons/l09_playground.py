@@ -22,7 +22,7 @@ QUESTION = {
 }
 ANSWER = {
     "en": "The network learns the noise of the training points: over-fitting. More points, L2 on the weights, and dropout each help. So does stopping where the test loss is lowest.",
-    "ko": "신경망이 학습 점의 잡음까지 외우는 과적합입니다. 점을 늘리거나, 가중치에 L2를 주거나, 드롭아웃을 쓰면 나아집니다. 테스트 손실이 가장 낮을 때 멈추는 방법도 있습니다.",
+    "ko": "신경망이 학습 데이터의 잡음까지 외우는 과적합입니다. 점을 늘리거나, 가중치에 L2 규제를 주거나, 드롭아웃을 쓰면 나아집니다. 테스트 손실이 가장 낮을 때 멈추는 방법도 있습니다.",
 }
 EPOCHS, CHUNK = 2000, 0.15  # epochs at most; seconds of training between two drawings
 LONGEST = 2000  # characters of the visitor's points
@@ -153,12 +153,12 @@ def draw(state: lessons.State) -> dict[str, Any]:
         test = np.zeros(len(x), bool)
         test[np.random.default_rng(seed).permutation(len(x))[: len(x) * 3 // 10]] = True
         if len(set(y[~test])) < 2 or not test.any():
-            raise UserError(t("At least 4 points of both classes are needed: click some more.", "두 클래스의 점이 모두 4개 이상 필요합니다. 점을 더 찍어 주세요."))  # fmt: skip
+            raise UserError(t("At least 4 points of both classes are needed: click some more.", "두 클래스의 점을 합하여 4개 이상 필요합니다. 점을 더 찍어 주세요."))  # fmt: skip
         (x, y), (x_test, y_test) = (x[~test], y[~test]), (x[test], y[test])
     else:
         left, right = st.columns(2)
         with left:
-            count = state.number(t("Training points", "학습 점의 수"), "points", 100, 4, 500)
+            count = state.number(t("Training points", "학습 데이터의 점 수"), "points", 100, 4, 500)
         with right:
             noise = state.number(t("Noise", "잡음"), "noise", 0.15, 0.0, 1.0, 0.05)
         x, y = points(data, count, noise, seed)
@@ -170,12 +170,12 @@ def draw(state: lessons.State) -> dict[str, Any]:
 
 def _experiments(state: lessons.State) -> None:
     """Buttons that set every knob for an experiment of the lecture."""
-    st.caption(t("Experiments: each button sets the knobs.", "실험: 단추를 누르면 값이 정해집니다."))
+    st.caption(t("Experiments: each button sets the knobs.", "실험: 버튼을 누르면 설정값이 바뀝니다."))
     experiments = {
         t("over-fitting", "과적합"): OVERFIT,
-        t("… with more points", "… 점을 늘리면"): OVERFIT | {"points": 400, "batch": 40},
-        t("… with L2", "… L2를 주면"): OVERFIT | {"l2": 0.01},
-        t("… with dropout", "… 드롭아웃을 쓰면"): OVERFIT | {"dropout": 0.5},
+        t("… with more points", "… 점 늘리기"): OVERFIT | {"points": 400, "batch": 40},
+        t("… with L2", "… L2 규제"): OVERFIT | {"l2": 0.01},
+        t("… with dropout", "… 드롭아웃"): OVERFIT | {"dropout": 0.5},
         t("shallow and wide", "얕고 넓게"): SPIRAL | {"layers": 1, "units": 24},
         t("deep and narrow", "깊고 좁게"): SPIRAL | {"layers": 3, "units": 6},
     }
@@ -213,7 +213,7 @@ def _own(state: lessons.State) -> tuple[np.ndarray, np.ndarray]:
     )
     written = st.session_state.get(state.key("own"), st.query_params.get(state.key("own"), ""))
     with st.columns(2)[0]:
-        prompt = t("Click to add points.", "눌러서 점을 추가하세요.")
+        prompt = t("Click to add points.", "클릭하여 점을 추가하세요.")
         place = canvas.clicked(_picture(written), prompt, state.key("canvas"))
     if place and place != st.session_state.get(state.key("last")):
         st.session_state[state.key("last")] = place
@@ -270,7 +270,7 @@ def _train(state: lessons.State, setting: dict[str, Any], train: tuple, test: tu
 
     on = st.session_state.get(running, False)
     with st.container(horizontal=True):
-        label, change = t("Stop", "멈추기") if on else t("Train", "학습"), {running: not on}
+        label, change = t("Stop", "학습 멈추기") if on else t("Train", "학습"), {running: not on}
         st.button(label, type="primary", on_click=st.session_state.update, args=(change,), key=state.key("train"))
         again = {kept: (asked, new_learner(setting))}
         st.button(t("Start again", "처음부터"), on_click=st.session_state.update, args=(again,), key=state.key("again"))
@@ -330,6 +330,6 @@ def _drawing(learner: dict[str, Any], setting: dict[str, Any], train: tuple, tes
     st.caption(
         t(
             f"Large points train, small ones test. The test loss was lowest in epoch {best}: {losses[best, 1]:.3f}.",
-            f"큰 점은 학습용, 작은 점은 테스트용입니다. 테스트 손실은 에포크 {best}에서 {losses[best, 1]:.3f}로 가장 낮았습니다.",
+            f"큰 점은 학습용, 작은 점은 테스트용입니다. 테스트 손실의 최솟값: {losses[best, 1]:.3f}(에포크 {best}).",
         )
     )

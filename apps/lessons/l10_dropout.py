@@ -50,7 +50,7 @@ def draw(state: lessons.State) -> dict[str, Any]:
     h = state.numbers(t("Outputs of the layer", "층의 출력"), "h", EXAMPLE["h"], 1)[0]
     columns = st.columns(3)
     with columns[0]:
-        rate = state.slider(t("Rate", "비율"), "rate", 0.7, 0.0, 0.95, 0.05)
+        rate = state.slider(t("Rate", "드롭아웃 비율"), "rate", 0.7, 0.0, 0.95, 0.05)
     with columns[1]:
         step = state.number(t("Training step", "학습 단계"), "step", 1, 1, DRAWS)
     with columns[2]:
@@ -82,8 +82,8 @@ def draw(state: lessons.State) -> dict[str, Any]:
         st.write(t("Inference uses every unit and changes nothing.", "추론할 때는 모든 유닛을 그대로 사용합니다."))
     st.info(
         t(
-            "The rate is the part of the outputs that become 0, not of the weights. Every step draws anew, for each sample.",
-            "비율은 0이 되는 출력의 비율이며, 가중치의 비율이 아닙니다. 단계와 샘플마다 새로 뽑습니다.",
+            "The rate is the fraction of the outputs that become 0, not of the weights. Each step draws again, for each sample.",
+            "드롭아웃 비율은 0이 되는 출력의 비율이며, 가중치의 비율이 아닙니다. 단계마다, 샘플마다 새로 뽑습니다.",
         )
     )
     _mean(h, rate, drawn)
@@ -122,7 +122,7 @@ def _mean(h: np.ndarray, rate: float, drawn: np.ndarray) -> None:
     st.caption(
         t(
             "Dashed: the sum at inference. The next layer meets the same mean in training only with the division.",
-            "점선은 추론할 때의 합입니다. 나누어야 다음 층이 학습할 때도 같은 평균을 받습니다.",
+            "점선은 추론할 때의 합입니다. 1 − 비율로 나누어야 학습할 때에도 다음 층이 받는 평균이 같습니다.",
         )
     )
 

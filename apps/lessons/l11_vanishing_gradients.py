@@ -13,12 +13,12 @@ from apps.i18n import t
 TITLE = {"en": "Vanishing gradients", "ko": "기울기 소실"}
 PROJECT = "image_classification"
 QUESTION = {
-    "en": "The derivative of the sigmoid is 0.25 at most. By what factor do ten sigmoids in a row shrink a gradient at least, when the weights are 1?",
-    "ko": "시그모이드의 도함수는 최대 0.25입니다. 가중치가 모두 1일 때, 시그모이드 열 개를 지나면 기울기는 적어도 몇 배로 줄어듭니까?",
+    "en": "Each layer computes y = f(x) + x. The derivative of f is 0.01 everywhere. By which factor does the gradient change through 50 layers, and by which factor without the shortcut?",
+    "ko": "모든 층이 y = f(x) + x를 계산하고, f의 도함수는 어디에서나 0.01입니다. 층 50개를 지나면 기울기는 몇 배가 됩니까? 스킵 연결이 없으면 몇 배가 됩니까?",
 }
 ANSWER = {
-    "en": "By 0.25 to the power of 10, which is 9.5 · 10⁻⁷: less than a millionth is left. ReLU has the derivative 1 wherever it is not 0, so it does not shrink the gradient by itself.",
-    "ko": "0.25를 열 번 곱하면 9.5 · 10⁻⁷이므로 백만분의 일도 남지 않습니다. ReLU의 도함수는 0이 아닌 곳에서 1이므로, ReLU 자체는 기울기를 줄이지 않습니다.",
+    "en": "The derivative of a layer is 0.01 + 1 = 1.01. To the power of 50 this is 1.64, so the gradient hardly changes. Without the shortcut it is 0.01 to the power of 50, which is 10⁻¹⁰⁰: nothing is left.",
+    "ko": "한 층의 도함수는 0.01 + 1 = 1.01이고, 50제곱하면 1.64이므로 기울기가 거의 그대로입니다. 스킵 연결이 없으면 0.01의 50제곱, 곧 10⁻¹⁰⁰이므로 아무것도 남지 않습니다.",
 }
 UNITS, ROWS, EPSILON = 32, 64, 1e-3
 # Uniform weights, each between two numbers. Glorot & Bengio 2010: √(6 / (in + out)). He et al. 2015: √(6 / in).
@@ -85,14 +85,14 @@ def keras(depth, activation, start, normalise, shortcuts, seed) -> dict[str, np.
 def draw(state: lessons.State) -> dict[str, Any]:
     depth = state.slider(t("Layers", "층 수"), "depth", 10, 2, 50)
     activation = state.choice(t("Activation", "활성화 함수"), "activation", {"sigmoid": "sigmoid", "tanh": "tanh", "relu": "ReLU"})  # fmt: skip
-    start = state.choice(t("Weights at the start", "처음 가중치"), "start", {"glorot": "Glorot", "he": "He", "small": t("small: 0.01", "작은 값: 0.01"), "uniform": t("random in 0–1", "0–1 난수")})  # fmt: skip
+    start = state.choice(t("Weights start as", "가중치 초깃값"), "start", {"glorot": "Glorot", "he": "He", "small": t("small: 0.01", "작은 값: 0.01"), "uniform": t("random in 0–1", "0–1 난수")})  # fmt: skip
     left, middle, right = st.columns(3)
     with left:
         normalise = state.toggle(t("Batch normalisation", "배치 정규화"), "normalise")
     with middle:
-        shortcuts = state.toggle(t("Shortcuts", "지름길 연결"), "shortcuts")
+        shortcuts = state.toggle(t("Shortcuts", "스킵 연결"), "shortcuts")
     with right:
-        seed = state.number(t("Seed", "시드"), "seed", 0, 0, 1000)
+        seed = state.number(t("Seed", "난수 시드"), "seed", 0, 0, 1000)
     values = {"depth": depth, "activation": activation, "start": STARTS[start], "normalise": normalise, "shortcuts": shortcuts, "seed": seed}  # fmt: skip
     norms = compute(**values)["norms"]
     f = {"sigmoid": r"\sigma", "tanh": r"\tanh", "relu": r"\mathrm{ReLU}"}[activation]
@@ -112,9 +112,9 @@ def draw(state: lessons.State) -> dict[str, Any]:
     ratio = norms[0] / norms[-1] if norms[-1] else 0.0
     lessons.paper(rf"\frac{{\lVert \partial E/\partial W_1 \rVert}}{{\lVert \partial E/\partial W_{{{depth}}} \rVert}} &= \frac{{{lessons.tex(norms[0])}}}{{{lessons.tex(norms[-1])}}} = {lessons.tex(ratio)}")  # fmt: skip
     if norms[0] < 1e-5 or ratio <= 1e-3:
-        st.warning(t("The gradient vanishes: the first layer hardly learns. Try ReLU with He's start, batch normalisation, or shortcuts.", "기울기가 사라져서 첫 층은 거의 학습하지 못합니다. He 초기화와 ReLU, 배치 정규화, 지름길 연결을 써 보세요."))  # fmt: skip
+        st.warning(t("The gradient vanishes: the first layer hardly learns. Try ReLU with He's start, batch normalisation, or shortcuts.", "기울기가 소실되어 첫 층은 거의 학습하지 못합니다. He 초기화를 쓴 ReLU, 배치 정규화, 스킵 연결을 시도해 보세요."))  # fmt: skip
     elif norms.max() < 1e3 and ratio < 1e3:
         st.success(t("The first layer learns about as fast as the last one.", "첫 층이 마지막 층과 비슷한 속도로 학습합니다."))  # fmt: skip
     else:
-        st.warning(t("The gradient explodes: any usual learning rate makes steps that are far too large. Try batch normalisation.", "기울기가 폭발합니다. 보통의 학습률로는 걸음이 지나치게 커집니다. 배치 정규화를 써 보세요."))  # fmt: skip
+        st.warning(t("The gradient explodes: any usual learning rate makes steps that are far too large. Try batch normalisation.", "기울기가 폭발합니다. 보통의 학습률로는 갱신량이 지나치게 커집니다. 배치 정규화를 써 보세요."))  # fmt: skip
     return values

@@ -13,7 +13,7 @@ TITLE = {"en": "Convolution", "ko": "합성곱"}
 PROJECT = "image_classification"
 QUESTION = {
     "en": "A layer has 32 filters of 3 × 3. It reads a colour picture of 224 × 224 without padding. How many feature maps come out, how large are they, and how many weights does the layer have?",
-    "ko": "어떤 층에 3 × 3 필터가 32개 있습니다. 이 층이 224 × 224 컬러 사진을 패딩 없이 읽습니다. 특징 맵은 몇 장이고, 크기는 얼마이며, 가중치는 몇 개입니까?",
+    "ko": "어떤 층에 3 × 3 필터가 32개 있습니다. 이 층이 224 × 224 컬러 이미지를 패딩 없이 읽습니다. 특징 맵은 몇 장이고, 크기는 얼마이며, 가중치는 몇 개입니까?",
 }
 ANSWER = {
     "en": "32 feature maps, one for each filter, of 222 × 222. A filter has 3 · 3 · 3 = 27 weights, nine for each colour. With a bias for each filter these are 32 · 27 + 32 = 896.",
@@ -51,12 +51,12 @@ def keras(x: np.ndarray, filters: np.ndarray, stride: int, padding: str) -> dict
 
 
 def draw(state: lessons.State) -> dict[str, Any]:
-    colours = {"": t("grey", "흑백")} if not state.toggle(t("A colour picture: three channels", "컬러 사진: 채널 3개"), "colour") else {"red": t("red", "빨강"), "green": t("green", "초록"), "blue": t("blue", "파랑")}  # fmt: skip
+    colours = {"": t("grey", "흑백")} if not state.toggle(t("A colour picture: three channels", "컬러 이미지: 채널 3개"), "colour") else {"red": t("red", "빨강"), "green": t("green", "초록"), "blue": t("blue", "파랑")}  # fmt: skip
     pictures, slices = [], []
     for turns, (name, colour) in enumerate(colours.items()):
         left, right = st.columns([3, 2])
         with left:
-            label = t(f"Picture, {colour}", f"사진({colour})") if name else t("Picture", "사진")
+            label = t(f"Picture, {colour}", f"이미지({colour})") if name else t("Picture", "이미지")
             size = pictures[0].shape if pictures else (None, None)
             pictures.append(state.numbers(label, f"picture{name}", np.rot90(PICTURE, turns), *size))
         with right:
@@ -73,22 +73,22 @@ def draw(state: lessons.State) -> dict[str, Any]:
     x, first = np.stack(pictures, -1), np.stack(slices, -1)
     k, wide = first.shape[:2]
     if padding == "valid" and (k > x.shape[0] or wide > x.shape[1]):
-        raise UserError(t("The filter is larger than the picture.", "필터가 사진보다 큽니다."))
+        raise UserError(t("The filter is larger than the picture.", "필터가 이미지보다 큽니다."))
     if number > 1 and (k, wide) != (3, 3):
         raise UserError(t("The other filters are 3 × 3, so yours must be 3 × 3 too.", "나머지 필터가 3 × 3이므로 첫째 필터도 3 × 3이어야 합니다."))  # fmt: skip
     more = [np.repeat(other[:, :, None], len(colours), axis=2) for other in OTHERS[: number - 1]]
     values = {"x": x, "filters": np.stack([first, *more], -1), "stride": stride, "padding": padding}
     result = compute(**values)["result"]
     _sizes(x.shape, values["filters"].shape, result.shape, stride, padding)
-    st.subheader(t("From a result to its products", "결과 하나와 그 곱들"))
-    st.write(t("Choose a cell of the feature map, by a click or with the two fields.", "특징 맵의 칸을 눌러서 고르거나 두 입력란에 행과 열을 적으세요."))  # fmt: skip
+    st.subheader(t("From a result to its products", "결과 하나와 그 곱셈"))
+    st.write(t("Choose a cell of the feature map, by a click or with the two fields.", "특징 맵의 칸을 클릭하거나, 행과 열을 입력하세요."))  # fmt: skip
     row, column = state.cell(result[:, :, 0], "result")
     padded = pad(x, (k, wide), stride, padding)
     marked = np.zeros(padded.shape[:2], bool)
     marked[row * stride : row * stride + k, column * stride : column * stride + wide] = True
     total, lines = [], []
     for channel, colour in enumerate(colours.values()):
-        st.caption(t(f"Picture, {colour}: the marked numbers are multiplied by the filter", f"사진({colour}): 표시한 숫자에 필터를 곱합니다"))  # fmt: skip
+        st.caption(t(f"Picture, {colour}: the marked numbers are multiplied by the filter", f"이미지({colour}): 표시한 숫자에 필터를 곱합니다"))  # fmt: skip
         st.altair_chart(lessons.heat(padded[:, :, channel], marked))
         window = padded[:, :, channel][marked].reshape(k, wide)
         name = r"\text{" + colour + "}: &" if len(colours) > 1 else "&"
@@ -118,6 +118,6 @@ def _sizes(x: tuple[int, ...], filters: tuple[int, ...], result: tuple[int, ...]
     st.write(
         t(
             f"Picture {shape(map(str, x))} → feature maps {shape(map(str, result))}. There are as many feature maps as filters: {result[2]}. A colour picture does not give three times as many, because each filter has its own numbers for each channel and adds the channels up.",
-            f"사진 {shape(map(str, x))} → 특징 맵 {shape(map(str, result))}. 특징 맵의 수는 필터의 수와 같은 {result[2]}장입니다. 컬러 사진이라고 세 배가 되지는 않습니다. 필터가 채널마다 다른 숫자를 가지고 있고, 채널별 결과를 모두 더하기 때문입니다.",
+            f"이미지 {shape(map(str, x))} → 특징 맵 {shape(map(str, result))}. 특징 맵의 수는 필터의 수와 같은 {result[2]}장입니다. 컬러 이미지라고 세 배가 되지는 않습니다. 필터가 채널마다 다른 숫자를 가지고 있고, 채널별 결과를 모두 더하기 때문입니다.",
         )
     )

@@ -24,7 +24,7 @@ QUESTION = {
 }
 ANSWER = {
     "en": "No. The window, the stride and the kind (largest or mean) are hyper-parameters: somebody chooses them. What pooling does not have is parameters: training learns nothing in it.",
-    "ko": "아닙니다. 창의 크기, 스트라이드, 종류(최댓값 또는 평균)는 사람이 정하는 하이퍼파라미터입니다. 풀링에 없는 것은 파라미터입니다. 학습으로 바뀌는 값이 하나도 없습니다.",
+    "ko": "아닙니다. 창 크기, 스트라이드, 종류(최댓값 또는 평균)는 사람이 정하는 하이퍼파라미터입니다. 풀링에 없는 것은 파라미터입니다. 학습으로 바뀌는 값이 하나도 없습니다.",
 }
 EXAMPLE = {"x": np.array([[1.0, 2, 3], [0, 2, 1], [2, 0, 3]]), "window": 2, "stride": 1, "kind": "max"}
 FILTERS = np.stack([FILTER, OTHERS[0]], -1)  # of the whole chain: the lecture's and one for upright edges
@@ -77,7 +77,7 @@ def draw(state: lessons.State) -> dict[str, Any]:
     x = state.numbers(t("Feature map", "특징 맵"), "x", EXAMPLE["x"])
     left, middle, right = st.columns(3)
     with left:
-        window = state.number(t("Window", "창의 크기"), "window", 2, 1, 10)
+        window = state.number(t("Window", "창 크기"), "window", 2, 1, 10)
     with middle:
         stride = state.number(t("Stride", "스트라이드"), "stride", 1, 1, 10)
     with right:
@@ -86,7 +86,7 @@ def draw(state: lessons.State) -> dict[str, Any]:
         raise UserError(t("The window is larger than the feature map.", "창이 특징 맵보다 큽니다."))
     values = {"x": x, "window": window, "stride": stride, "kind": kind}
     result = compute(**values)["result"]
-    st.write(t("Choose a cell of the result, by a click or with the two fields.", "결과의 칸을 눌러서 고르거나 두 입력란에 행과 열을 적으세요."))  # fmt: skip
+    st.write(t("Choose a cell of the result, by a click or with the two fields.", "결과의 칸을 클릭하거나, 행과 열을 입력하세요."))  # fmt: skip
     row, column = state.cell(result, "result")
     marked = np.zeros(x.shape, bool)
     marked[row * stride : row * stride + window, column * stride : column * stride + window] = True
@@ -108,17 +108,17 @@ def _chain() -> None:
     st.subheader(t("The whole chain", "전체 과정"))
     steps = chain(PICTURE, FILTERS, DENSE)
     shapes = {"picture": PICTURE[:, :, None], **steps}
-    names = {"picture": t("picture", "사진"), "convolution": t("convolution, 2 filters of 3 × 3, ReLU", "합성곱, 3 × 3 필터 2개, ReLU"), "pooling": t("largest of the whole map", "특징 맵 전체의 최댓값"), "dense": t("dense, 3 classes", "완전 연결, 클래스 3개"), "softmax": t("softmax", "소프트맥스")}  # fmt: skip
+    names = {"picture": t("picture", "이미지"), "convolution": t("convolution, 2 filters of 3 × 3, ReLU", "합성곱, 3 × 3 필터 2개, ReLU"), "pooling": t("largest of the whole map", "특징 맵 전체의 최댓값"), "dense": t("dense, 3 classes", "완전 연결층, 클래스 3개"), "softmax": t("softmax", "소프트맥스")}  # fmt: skip
     parameters = {"convolution": FILTERS.size, "dense": DENSE.size}
     table = [{t("step", "단계"): names[k], t("shape", "모양"): " × ".join(map(str, v.shape)), t("weights", "가중치"): parameters.get(k, 0), t("numbers", "값"): " ".join(map(lessons.plain, v.ravel()[:9])) + (" …" if v.size > 9 else "")} for k, v in shapes.items()]  # fmt: skip
     st.dataframe(pd.DataFrame(table), hide_index=True)
 
 
 def _shifted(state: lessons.State) -> None:
-    st.subheader(t("A digit that is moved", "숫자 그림을 옮기면"))
+    st.subheader(t("A digit that is moved", "숫자 이미지를 옮기면"))
     left, right = st.columns(2)
     with left:
-        number = state.number(t("Digit of MNIST, 0 to 4999", "MNIST 숫자 그림, 0–4999"), "digit", 1500, 0, 4999)
+        number = state.number(t("Digit of MNIST, 0 to 4999", "MNIST 숫자 이미지, 0–4999"), "digit", 1500, 0, 4999)
     with right:
         shift = state.slider(t("Moved to the right, pixels", "오른쪽으로 옮긴 픽셀 수"), "shift", 1, 0, 4)
     picture = digit(number)
@@ -136,4 +136,4 @@ def _shifted(state: lessons.State) -> None:
             tooltip=["window", "kind", alt.Tooltip("changed", format=".1%")],
         )
     )  # fmt: skip
-    st.caption(t("The sum of the differences, as a part of the sum of the feature map. The wider the window, the less a shift of one pixel matters.", "차이의 합을 특징 맵의 합으로 나눈 값입니다. 창이 넓을수록 한 픽셀의 이동은 덜 중요해집니다."))  # fmt: skip
+    st.caption(t("The sum of the differences, as a part of the sum of the feature map. The wider the window, the less a shift of one pixel matters.", "차이의 합을 특징 맵의 합으로 나눈 값입니다. 창이 넓을수록 한 픽셀 이동의 영향이 작아집니다."))  # fmt: skip

@@ -15,12 +15,12 @@ TITLE = {"en": "Topologies, and how they are trained", "ko": "순환 신경망�
 PROJECT = "char_rnn"
 DELAYED = ("translation",)  # many-to-many as well, but these read the whole sequence before they write
 QUESTION = {
-    "en": "There are 1,000 sequences of 20 steps, the batch size is 50, and training runs for 10 epochs. Each step has a target. How often do the weights change?",
+    "en": "There are 1,000 sequences of 20 steps, the batch size is 50, and training runs for 10 epochs. Each step has a target. How many times do the weights change?",
     "ko": "20단계짜리 시퀀스가 1,000개이고 배치 크기는 50이며 10에포크 동안 학습합니다. 모든 단계에 정답이 있습니다. 가중치는 몇 번 바뀝니까?",
 }
 ANSWER = {
     "en": "200 times. An epoch has 1,000 / 50 = 20 batches, and the weights change once after each. The 20 steps of a sequence change nothing: their losses are averaged first.",
-    "ko": "200번입니다. 한 에포크는 1,000 / 50 = 20개의 배치이고, 가중치는 배치마다 한 번 바뀝니다. 한 시퀀스의 20단계는 가중치를 바꾸지 않으며, 단계별 손실을 먼저 평균합니다.",
+    "ko": "200번입니다. 한 에포크는 1,000 / 50 = 20개의 배치이고, 가중치는 배치마다 한 번 바뀝니다. 한 시퀀스의 20단계 안에서는 가중치가 바뀌지 않으며, 단계별 손실을 먼저 평균합니다.",
 }
 # Each topology: steps with an input, steps in all, steps with an output, recurrent layers.
 FORMS = {
@@ -75,13 +75,13 @@ def keras(topology, units, features, probabilities, targets) -> dict[str, Any]:
 
 
 def draw(state: lessons.State) -> dict[str, Any]:
-    names = {"many-to-many": t("many to many", "다대다"), "many-to-one": t("many to one", "다대일"), "one-to-many": t("one to many", "일대다"), "one-to-one": t("one to one", "일대일"), "delayed": t("many to many, delayed", "지연된 다대다"), "deep": t("deep", "깊은 순환")}  # fmt: skip
+    names = {"many-to-many": t("many to many", "다대다"), "many-to-one": t("many to one", "다대일"), "one-to-many": t("one to many", "일대다"), "one-to-one": t("one to one", "일대일"), "delayed": t("many to many, delayed", "지연된 다대다"), "deep": t("deep", "심층")}  # fmt: skip
     topology = state.choice(t("Topology", "형태"), "topology", names)
     left, right = st.columns(2)
     with left:
-        features = state.number(t("Numbers in an input", "입력 하나의 숫자 개수"), "features", 4, 1, 1000)
+        features = state.number(t("Numbers in an input", "입력의 차원"), "features", 4, 1, 1000)
     with right:
-        units = state.number(t("Numbers in the state", "상태의 숫자 개수"), "units", 8, 1, 1000)
+        units = state.number(t("Numbers in the state", "상태의 차원"), "units", 8, 1, 1000)
     inputs, steps, outputs, depth = FORMS[topology]
     places, edges, colours = {}, {}, {}
     for layer in range(1, depth + 1):
@@ -142,12 +142,12 @@ def _training(state: lessons.State, result: dict[str, Any], steps: int, outputs:
         batch = state.number(t("Batch size", "배치 크기"), "batch", 4, 1, 10_000)
     shape = lambda name: " × ".join(map(str, (batch, *result[name])))  # noqa: E731
     rows = [
-        (t("tensor that goes in: batch, steps, numbers", "들어가는 텐서: 배치, 단계, 숫자"), shape("input shape")),
-        (t("tensor that comes out: batch, steps, classes", "나오는 텐서: 배치, 단계, 클래스"), shape("output shape")),
-        (t("weights, the same at every step", "가중치, 모든 단계에서 같음"), f"{result['weights']:,}"),
+        (t("input tensor: batch, steps, numbers", "입력 텐서: 배치, 단계, 성분"), shape("input shape")),
+        (t("output tensor: batch, steps, classes", "출력 텐서: 배치, 단계, 클래스"), shape("output shape")),
+        (t("weights, the same at every step", "가중치의 수(모든 단계에서 같은 가중치)"), f"{result['weights']:,}"),
         (t("states computed in an epoch", "한 에포크에 계산하는 상태"), f"{sequences * steps:,}"),
         (t("losses computed in an epoch", "한 에포크에 계산하는 손실"), f"{sequences * outputs:,}"),
-        (t("changes of the weights in an epoch, one after each batch", "한 에포크에 가중치가 바뀌는 횟수, 배치마다 한 번"), f"{-(-sequences // batch):,}"),
+        (t("changes of the weights in an epoch, one after each batch", "한 에포크에 가중치가 바뀌는 횟수(배치마다 한 번)"), f"{-(-sequences // batch):,}"),
     ]  # fmt: skip
     st.dataframe(pd.DataFrame(rows, columns=["", t("number", "수")]), hide_index=True)
     st.caption(t("An epoch is over when every sequence has been read once.", "모든 시퀀스를 한 번씩 읽으면 한 에포크가 끝납니다."))  # fmt: skip

@@ -80,24 +80,24 @@ def padded_part(lengths: np.ndarray, batches: list[np.ndarray]) -> float:
 
 
 def draw(state: lessons.State) -> dict[str, Any]:
-    text = state.text(t("Sentences, with ; between", "문장, ;으로 구분"), "sentences", SENTENCES)
+    text = state.text(t("Sentences, with ; between", "문장(;으로 구분)"), "sentences", SENTENCES)
     eos = state.toggle(t("An <eos> at the end of each", "문장 끝마다 <eos>"), "eos")
     ids, symbols = read(text, eos)
     left, middle, right = st.columns(3)
     with left:
-        w = state.number(t("w, from the input", "w, 입력에서"), "w", 0.9, -5.0, 5.0, 0.1)
+        w = state.number(t("w, from the input", "w(입력의 가중치)"), "w", 0.9, -5.0, 5.0, 0.1)
     with middle:
-        u = state.number(t("u, from the state", "u, 상태에서"), "u", 0.5, -5.0, 5.0, 0.1)
+        u = state.number(t("u, from the state", "u(상태의 가중치)"), "u", 0.5, -5.0, 5.0, 0.1)
     with right:
         b = state.number("b", "b", 0.2, -5.0, 5.0, 0.1)
     # The numbers of the first words are the example's; other words get theirs from a fixed seed.
     more = np.random.default_rng(0).uniform(-1, 1, len(symbols)).round(2)
     embedding = np.concatenate([EXAMPLE["embedding"], more])[: len(symbols)]
     values = {"ids": ids, "embedding": embedding, "w": w, "u": u, "b": b}
-    st.caption(t("The batch as the network gets it: a row for each sentence, a number for each word, 0 is padding", "신경망이 받는 배치: 문장마다 한 행, 단어마다 번호 하나, 0은 패딩"))  # fmt: skip
+    st.caption(t("The batch as the network gets it. Each sentence is a row, each word a number, and 0 is padding.", "신경망이 받는 배치입니다. 문장마다 한 행, 단어마다 번호 하나이고, 0은 패딩입니다."))  # fmt: skip
     st.altair_chart(lessons.heat(ids))
     words = pd.DataFrame({t("id", "번호"): range(len(symbols)), t("word", "단어"): symbols, "x": embedding})
-    with st.expander(t("The vocabulary and the number x of each word", "어휘와 단어마다의 숫자 x")):
+    with st.expander(t("The vocabulary and the number x of each word", "어휘와 각 단어의 값 x")):
         st.dataframe(words, hide_index=True)
     result = compute(**values)
     lessons.paper(r"h_t &= \tanh(w\,x_t + u\,h_{t-1} + b)", r"h_t &= h_{t-1} \quad \text{" + t("where the mask is 0", "마스크가 0인 곳") + "}")  # fmt: skip

@@ -120,14 +120,14 @@ def draw(state: lessons.State) -> dict[str, Any]:
         scale = state.slider(t("Scale of the weights", "가중치의 크기"), "scale", 1.0, 0.1, 2.0, 0.1)
         cell = state.choice(t("Network", "신경망"), "cell", {name: name for name in GATES})
     with right:
-        keep = state.slider(t("Bias of the gate that keeps: f, z", "유지하는 게이트 f, z의 편향"), "keep", 1.0, -2.0, 8.0, 0.5)  # fmt: skip
-        seed = state.number(t("Seed", "시드"), "seed", 0, 0, 1000)
+        keep = state.slider(t("Bias of the gate that keeps: f, z", "상태를 유지하는 게이트(f, z)의 편향"), "keep", 1.0, -2.0, 8.0, 0.5)  # fmt: skip
+        seed = state.number(t("Seed", "난수 시드"), "seed", 0, 0, 1000)
     values = {"cell": cell, "steps": steps, "scale": scale, "keep": keep, "seed": seed}
     norms = compute(**values)["norms"]
     share = norms / max(norms[-1], 1e-38)
-    st.write(t(f"The network has read “… {' '.join(words[-6:-1])}” and writes the last word, “{words[-1]}”. The hint is “{words[hint]}”, {steps - hint} words before it.", f"신경망이 “… {' '.join(words[-6:-1])}”까지 읽고 마지막 단어 “{words[-1]}”를 씁니다. 단서는 {steps - hint}단어 앞의 “{words[hint]}”입니다."))  # fmt: skip
+    st.write(t(f"The network has read “… {' '.join(words[-6:-1])}” and writes the last word, “{words[-1]}”. The hint is “{words[hint]}”, {steps - hint} words before it.", f"신경망이 “… {' '.join(words[-6:-1])}”까지 읽고 다음 단어를 예측합니다(정답: “{words[-1]}”). 단서는 {steps - hint}단어 앞의 “{words[hint]}”입니다."))  # fmt: skip
     st.altair_chart(_words(words, np.minimum(share, 1), hint))
-    st.caption(t("Blue: how much of the gradient reaches the word, beside the last word that was read. The frame marks the hint. The weights are untrained.", "파랑: 마지막으로 읽은 단어에 견주어 그 단어까지 도달하는 기울기의 크기입니다. 테두리는 단서입니다. 가중치는 학습 전입니다."))  # fmt: skip
+    st.caption(t("Blue: how much of the gradient reaches the word, compared with the last word that was read. The frame marks the hint. The weights are untrained.", "파란색이 진할수록 그 단어까지 도달하는 기울기가 큽니다(마지막으로 읽은 단어 기준). 테두리는 단서이고, 가중치는 학습하기 전의 값입니다."))  # fmt: skip
     lessons.paper(rf"\frac{{\lVert \partial y/\partial x_{{{hint + 1}}} \rVert}}{{\lVert \partial y/\partial x_{{{steps}}} \rVert}} &= \frac{{{lessons.tex(norms[hint])}}}{{{lessons.tex(norms[-1])}}} = {lessons.tex(share[hint])}")  # fmt: skip
     st.subheader(t("The gradient by distance", "거리에 따른 기울기"))
     rows = []
@@ -139,12 +139,12 @@ def draw(state: lessons.State) -> dict[str, Any]:
         .mark_line()
         .encode(
             x=alt.X("distance", title=t("steps back", "거슬러 간 단계")),
-            y=alt.Y("gradient", title=t("gradient, last step = 1", "기울기, 마지막 단계 = 1"), scale=alt.Scale(type="log"), axis=alt.Axis(format=".0e", tickCount=6)),
+            y=alt.Y("gradient", title=t("gradient, last step = 1", "기울기(마지막 단계 = 1)"), scale=alt.Scale(type="log"), axis=alt.Axis(format=".0e", tickCount=6)),
             color=alt.Color("network", title=None, sort=None, legend=alt.Legend(orient="top")),
             tooltip=["network", "distance", alt.Tooltip("gradient", format=".3e")],
         )
     )  # fmt: skip
-    st.caption(t("All three have 16 units and weights of the same scale. Raise the gates' bias and see which curves become flat.", "셋 모두 유닛이 16개이고 가중치의 크기가 같습니다. 게이트의 편향을 올리며 어떤 곡선이 평평해지는지 보세요."))  # fmt: skip
+    st.caption(t("All three have 16 units and weights of the same scale. Raise the gates' bias and see which curves become flat.", "셋 모두 유닛이 16개이고 가중치의 크기가 같습니다. 게이트의 편향을 올리면서 어떤 곡선이 평평해지는지 살펴보세요."))  # fmt: skip
     _trained()
     return values
 
@@ -152,7 +152,7 @@ def draw(state: lessons.State) -> dict[str, Any]:
 def _trained() -> None:
     """What trained networks reach on the adding problem, and buttons that train those which are missing."""
     st.subheader(t("After training: the adding problem", "학습한 뒤: 덧셈 문제"))
-    st.write(t("The task: 100 random numbers, two of them marked; the answer is the sum of the two. Whoever has forgotten the first one has a squared error of about 1/6 = 0.167.", "난수 100개 중 두 수에 표시가 있고, 정답은 두 수의 합입니다. 아무것도 기억하지 못하면 제곱 오차가 약 1/6 = 0.167입니다."))  # fmt: skip
+    st.write(t("The task: 100 random numbers, two of them marked; the answer is the sum of the two. A network that has forgotten the first one has a squared error of about 1/6 = 0.167.", "난수 100개 중 두 수에 표시가 있고, 정답은 두 수의 합입니다. 첫째 수를 잊은 신경망의 제곱 오차는 약 1/6 = 0.167입니다."))  # fmt: skip
     project = Project(PROJECT)
     if run := training.in_progress(project):
         training.follow(run)

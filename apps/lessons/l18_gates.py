@@ -70,17 +70,17 @@ def keras(x: np.ndarray, weights: np.ndarray, cell: str) -> dict[str, np.ndarray
 def draw(state: lessons.State) -> dict[str, Any]:
     cell = state.choice(t("Cell", "셀"), "cell", {"lstm": "LSTM", "gru": "GRU"})
     left, right = st.columns(2)
-    for column, label, matrix in ((left, t("A cell that forgets", "잊는 셀"), FORGETS), (right, t("A cell that remembers", "기억하는 셀"), REMEMBERS)):  # fmt: skip
+    for column, label, matrix in ((left, t("A cell that forgets", "망각하는 셀"), FORGETS), (right, t("A cell that remembers", "기억하는 셀"), REMEMBERS)):  # fmt: skip
         text = "; ".join(" ".join(map(lessons.plain, row)) for row in matrix[cell])
         column.button(label, on_click=state.put, kwargs={f"weights-{cell}": text}, width="stretch")
-    x = state.numbers(t("Inputs, one a step", "입력, 단계마다 하나"), "x", EXAMPLE["x"], 1)[0][:60]
-    label = t(f"Weights: from x; from h; bias. Columns {' '.join(COLUMNS[cell])}", f"가중치: x에서; h에서; 편향. 열은 {' '.join(COLUMNS[cell])}")  # fmt: skip
+    x = state.numbers(t("Inputs, one a step", "입력(단계마다 하나)"), "x", EXAMPLE["x"], 1)[0][:60]
+    label = t(f"Weights (rows: x, h, bias; columns: {' '.join(COLUMNS[cell])})", f"가중치(행: x, h, 편향. 열: {' '.join(COLUMNS[cell])})")  # fmt: skip
     weights = state.numbers(label, f"weights-{cell}", FORGETS[cell], 3, len(COLUMNS[cell]))
     values = {"x": x, "weights": weights, "cell": cell}
     result = compute(**values)
     names = {"x": t("input x", "입력 x"), "i": t("input gate i", "입력 게이트 i"), "f": t("forget gate f", "망각 게이트 f"), "o": t("output gate o", "출력 게이트 o"), "z": t("update gate z", "갱신 게이트 z"), "r": t("reset gate r", "리셋 게이트 r"), "g": t("candidate g", "후보 g"), "c": t("cell c", "셀 c"), "h": t("hidden state h", "은닉 상태 h")}  # fmt: skip
     st.altair_chart(_bars({names[name]: {"x": x, **result}[name] for name in names if name == "x" or name in result}))
-    step = state.slider(t("Step on paper", "손으로 계산할 단계"), "step", 1, 1, len(x)) if len(x) > 1 else 1
+    step = state.slider(t("Step on paper", "식으로 보일 단계"), "step", 1, 1, len(x)) if len(x) > 1 else 1
     now = {name: lessons.tex(value[step - 1]) for name, value in result.items()}
     before = {name: lessons.tex(value[step - 2]) if step > 1 else "0" for name, value in result.items()}
     signed = {name: f"({text})" if text.startswith("-") else text for name, text in (now | {"h0": before["h"], "c0": before.get("c", "0")}).items()}  # fmt: skip
@@ -103,7 +103,7 @@ def draw(state: lessons.State) -> dict[str, Any]:
     st.write(
         t(
             "The cell that forgets has a forget gate of 0.731 (a GRU: an update gate of 0.622): at each step without input the state shrinks by this factor. The cell that remembers has a gate near 1, so the first input is still there at the end.",
-            "잊는 셀의 망각 게이트는 0.731(GRU에서는 갱신 게이트 0.622)이어서, 입력이 없는 단계마다 상태가 이 비율로 줄어듭니다. 기억하는 셀은 게이트가 1에 가까워서 처음 입력이 끝까지 남아 있습니다.",
+            "망각하는 셀의 망각 게이트는 0.731(GRU에서는 갱신 게이트 0.622)이어서, 입력이 없는 단계마다 상태가 이 비율로 줄어듭니다. 기억하는 셀은 게이트가 1에 가까워서 처음 입력이 끝까지 남아 있습니다.",
         )
     )
     return values

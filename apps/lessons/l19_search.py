@@ -15,12 +15,12 @@ from common.project import Project, project_names
 TITLE = {"en": "Grid, random, refine", "ko": "격자 탐색, 무작위 탐색, 좁혀 가는 탐색"}
 PROJECT = "fraud_detection"
 QUESTION = {
-    "en": "There are four knobs and money for 81 trials. How many values of each knob does a grid try, and how many does a random search try?",
-    "ko": "하이퍼파라미터가 네 개이고 81번 시험할 수 있습니다. 격자 탐색과 무작위 탐색은 하이퍼파라미터마다 몇 개의 값을 시험합니까?",
+    "en": "There are four knobs, and 81 trials can be paid for. How many values of each knob does a grid try, and how many does a random search try?",
+    "ko": "하이퍼파라미터가 네 개이고 81번 시도할 수 있습니다. 격자 탐색과 무작위 탐색은 하이퍼파라미터마다 값을 몇 개씩 시도합니까?",
 }
 ANSWER = {
     "en": "A grid tries 3 values of each knob, because 3 · 3 · 3 · 3 = 81. A random search tries 81 values of each. Which knob matters is not known before, so random search wastes less (Bergstra & Bengio 2012).",
-    "ko": "3 · 3 · 3 · 3 = 81이므로 격자 탐색은 값을 3개씩만 시험합니다. 무작위 탐색은 81개씩 시험합니다. 어떤 하이퍼파라미터가 중요한지 미리 알 수 없으므로 무작위 탐색이 시험을 덜 낭비합니다(Bergstra & Bengio 2012).",
+    "ko": "3 · 3 · 3 · 3 = 81이므로 격자 탐색은 값을 3개씩만 시도하고, 무작위 탐색은 81개씩 시도합니다. 어떤 하이퍼파라미터가 중요한지 미리 알 수 없으므로 무작위 탐색이 시도를 덜 낭비합니다(Bergstra & Bengio 2012).",
 }
 RATES, DECAYS = (-3.0, 0.3), (-6.0, -3.0)  # powers of ten: learning rate, and L2, which hardly matters here
 X, Y, STEPS = np.array([[1.0, 0.2], [0.3, -0.5], [-0.8, 0.4]]), np.array([1.0, -0.4, -0.2]), 20
@@ -76,26 +76,26 @@ def keras(points: np.ndarray) -> dict[str, np.ndarray]:
 def draw(state: lessons.State) -> dict[str, Any]:
     names = {"grid": t("grid", "격자"), "random": t("random", "무작위"), "refine": t("refine", "좁혀 가기")}
     kind = state.choice(t("Search", "탐색 방법"), "kind", names)
-    seed = state.number(t("Seed", "시드"), "seed", 0, 0, 1000)
+    seed = state.number(t("Seed", "난수 시드"), "seed", 0, 0, 1000)
     points = trials(kind, seed)
     loss = compute(points)["loss"]
     a, b = np.meshgrid(np.linspace(*RATES, 56), np.linspace(*DECAYS, 25))
     surface = pd.DataFrame({"rate": 10 ** a.ravel(), "decay": 10 ** b.ravel(), "loss": np.clip(losses(np.column_stack([a.ravel(), b.ravel()])), 0, 0.5)})  # fmt: skip
     tried = pd.DataFrame({"rate": 10 ** points[:, 0], "decay": 10 ** points[:, 1], "loss": loss, "trial": range(1, 10), "best": loss == loss.min()})  # fmt: skip
-    x = alt.X("rate", title=t("learning rate: it matters", "학습률: 중요함"), scale=alt.Scale(type="log", domain=[10 ** RATES[0], 10 ** RATES[1]], nice=False), axis=alt.Axis(format="~g", tickCount=4))  # fmt: skip
-    y = alt.Y("decay", title=t("L2: it hardly matters", "L2: 거의 중요하지 않음"), scale=alt.Scale(type="log", domain=[10 ** DECAYS[0], 10 ** DECAYS[1]], nice=False), axis=alt.Axis(format=".0e", tickCount=4))  # fmt: skip
+    x = alt.X("rate", title=t("learning rate: it matters", "학습률(중요함)"), scale=alt.Scale(type="log", domain=[10 ** RATES[0], 10 ** RATES[1]], nice=False), axis=alt.Axis(format="~g", tickCount=4))  # fmt: skip
+    y = alt.Y("decay", title=t("L2: it hardly matters", "L2(거의 중요하지 않음)"), scale=alt.Scale(type="log", domain=[10 ** DECAYS[0], 10 ** DECAYS[1]], nice=False), axis=alt.Axis(format=".0e", tickCount=4))  # fmt: skip
     back = alt.Chart(surface, height=360).mark_square(size=130, opacity=0.45).encode(x=x, y=y, color=alt.Color("loss", scale=alt.Scale(scheme="blues", reverse=True), legend=alt.Legend(title=t("loss", "손실"), orient="top", gradientLength=150)))  # fmt: skip
     marks = alt.Chart(tried).mark_circle(size=130, opacity=1, stroke="white").encode(x=x, y=y, color=alt.condition("datum.best", alt.value(lessons.GREEN), alt.value(lessons.RED)), tooltip=["trial", "rate", "decay", "loss"])  # fmt: skip
     st.altair_chart(back + marks)
-    st.caption(t("Each point is a real training of 20 steps. Green is the best of the nine.", "점마다 실제로 20단계를 학습했습니다. 초록이 아홉 번 중 가장 좋은 결과입니다."))  # fmt: skip
+    st.caption(t("Each point is a real training of 20 steps. Green is the best of the nine.", "점마다 실제로 20단계를 학습했습니다. 초록색 점이 아홉 번 가운데 가장 좋은 결과입니다."))  # fmt: skip
     rows = []
     for other, name in names.items():
         places = trials(other, seed)
-        rows.append({t("search", "탐색"): name, t("learning rates tried", "시험한 학습률의 수"): len(np.unique(places[:, 0].round(9))), t("values of L2 tried", "시험한 L2 값의 수"): len(np.unique(places[:, 1].round(9))), t("best loss", "가장 좋은 손실"): lessons.plain(losses(places).min())})  # fmt: skip
+        rows.append({t("search", "탐색"): name, t("learning rates tried", "시도한 학습률의 수"): len(np.unique(places[:, 0].round(9))), t("values of L2 tried", "시도한 L2 값의 수"): len(np.unique(places[:, 1].round(9))), t("lowest loss", "가장 낮은 손실"): lessons.plain(losses(places).min())})  # fmt: skip
     st.dataframe(pd.DataFrame(rows), hide_index=True)
     best = np.argmin(loss)
     rate, decay = 10 ** points[best]
-    st.caption(t("The best trial: learning rate α, L2 λ, loss E", "가장 좋은 시험: 학습률 α, L2 λ, 손실 E"))
+    st.caption(t("The best trial: learning rate α, L2 λ, loss E", "가장 좋은 시도: 학습률 α, L2 λ, 손실 E"))
     lessons.paper(
         rf"\alpha &= {lessons.tex(rate)}", rf"\lambda &= {lessons.tex(decay)}", f"E &= {lessons.tex(loss[best])}"
     )

@@ -13,12 +13,12 @@ from apps.i18n import t
 TITLE = {"en": "From AlexNet to ResNet in parameters", "ko": "파라미터로 보는 AlexNet부터 ResNet까지"}
 PROJECT = "image_classification"
 QUESTION = {
-    "en": "VGG-16 uses small filters only. Why has it 138 million parameters all the same?",
-    "ko": "VGG-16은 작은 필터만 씁니다. 그런데도 파라미터가 1억 3,800만 개인 까닭은 무엇입니까?",
+    "en": "VGG-16 uses small filters only. Why does it still have 138 million parameters?",
+    "ko": "VGG-16은 작은 필터만 씁니다. 그런데도 파라미터가 1억 3,800만 개나 되는 까닭은 무엇입니까?",
 }
 ANSWER = {
     "en": "Because of its dense layers. The first of them alone joins 7 · 7 · 512 = 25,088 numbers with 4,096 units: 102.8 million parameters. All its convolutions together have 14.7 million. GoogLeNet and ResNet take the mean of each feature map instead, and need one small dense layer.",
-    "ko": "완전 연결 층 때문입니다. 첫 번째 완전 연결 층만 해도 7 · 7 · 512 = 25,088개의 숫자를 유닛 4,096개와 이어서 1억 280만 개입니다. 합성곱 층은 모두 합해도 1,470만 개입니다. GoogLeNet과 ResNet은 특징 맵마다 평균을 구하므로 작은 완전 연결 층 하나면 됩니다.",
+    "ko": "완전 연결층 때문입니다. 첫 번째 완전 연결층만 해도 7 · 7 · 512 = 25,088개의 숫자를 유닛 4,096개와 이어서 1억 280만 개입니다. 합성곱층은 모두 합해도 1,470만 개입니다. GoogLeNet과 ResNet은 특징 맵마다 평균을 구하므로 작은 완전 연결층 하나면 됩니다.",
 }
 EXAMPLE = {"channels": 64, "layers_of_three": 3}
 
@@ -122,9 +122,9 @@ def draw(state: lessons.State) -> dict[str, Any]:
         rf"{number} \cdot 3 \cdot 3 \cdot C^2 &= {9 * number}\,C^2 = {result['stack']}",
         rf"{field} \cdot {field} \cdot C^2 &= {field**2}\,C^2 = {result['single']}",
     )
-    st.write(t(f"Both see {field} × {field} pixels. The small filters also have {number} activations where the large one has one.", f"둘 다 {field} × {field}픽셀을 봅니다. 작은 필터 쪽은 활성화 함수도 {number}번 지나고, 큰 필터는 한 번 지납니다."))  # fmt: skip
+    st.write(t(f"Both see {field} × {field} pixels. The small filters also have {number} activations where the large one has one.", f"둘 다 {field} × {field}픽셀을 봅니다. 작은 필터 쪽은 활성화 함수를 {number}번 지나고, 큰 필터는 한 번만 지납니다."))  # fmt: skip
     st.subheader(t("Where the parameters are", "파라미터가 있는 곳"))
-    kinds = (t("convolutions", "합성곱"), t("dense layers", "완전 연결"))
+    kinds = (t("convolutions", "합성곱층"), t("dense layers", "완전 연결층"))
     counts = [(name, kind, count) for name, _, f, _, _ in NETWORKS for kind, count in zip(kinds, f(), strict=True)]
     frame = pd.DataFrame(counts, columns=["network", "kind", "parameters"])
     frame["millions"] = frame["parameters"] / 1e6
@@ -140,28 +140,28 @@ def draw(state: lessons.State) -> dict[str, Any]:
             tooltip=["network", "kind", alt.Tooltip("parameters", format=",")],
         )
     )
-    table = [{t("network", "신경망"): f"{name} ({year})", t("layers", "층 수"): depth, t("parameters", "파라미터"): f"{sum(f()):,}", t("in dense layers", "완전 연결"): f"{f()[1] / sum(f()):.0%}", t("top-5 error, %", "상위 5개 오류율, %"): error} for name, year, f, depth, error in NETWORKS]  # fmt: skip
+    table = [{t("network", "신경망"): f"{name} ({year})", t("layers", "층 수"): depth, t("parameters", "파라미터"): f"{sum(f()):,}", t("in dense layers", "완전 연결층"): f"{f()[1] / sum(f()):.0%}", t("top-5 error, %", "상위 5개 오류율, %"): error} for name, year, f, depth, error in NETWORKS]  # fmt: skip
     st.dataframe(pd.DataFrame(table), hide_index=True)
     st.caption(
         t(
             "The parameters are counted from the papers' layers. The errors are those of each team in the ImageNet challenge of the year, on its test set, and each is that of an ensemble. AlexNet's had seen more training pictures, and ResNet's had networks of up to 152 layers.",
-            "파라미터는 논문에 나온 층의 크기로 셌습니다. 오류율은 각 팀이 그해 ImageNet 대회의 테스트 데이터에서 앙상블로 얻은 값입니다. AlexNet 팀은 학습 사진을 더 썼고, ResNet 팀은 최대 152층 신경망을 썼습니다.",
+            "파라미터는 논문에 나온 층의 크기로 셌습니다. 오류율은 각 팀이 그해 ImageNet 대회의 테스트 데이터에서 앙상블로 얻은 값입니다. AlexNet 팀은 학습 이미지을 더 썼고, ResNet 팀은 최대 152층 신경망을 썼습니다.",
         )
     )
     st.write(
         t(
             "GoogLeNet's paper gives it 12 times fewer parameters than AlexNet, hence the five million of many lectures. Counted from its table there are 7.0 million, 1.0 of them in its only dense layer. The two large dense layers of AlexNet and VGG are gone, because the mean of each feature map takes their place.",
-            "GoogLeNet 논문은 파라미터가 AlexNet의 12분의 1이라고 하므로 많은 강의가 500만 개라고 합니다. 논문의 표로 세면 700만 개이고, 그중 100만 개가 하나뿐인 완전 연결 층에 있습니다. AlexNet과 VGG의 큰 완전 연결 층 두 개는 사라졌고, 특징 맵의 평균이 그 자리를 대신합니다.",
+            "GoogLeNet 논문은 파라미터가 AlexNet의 12분의 1이라고 하므로 많은 강의가 500만 개라고 합니다. 논문의 표로 세면 700만 개이고, 그중 100만 개가 하나뿐인 완전 연결층에 있습니다. AlexNet과 VGG의 큰 완전 연결층 두 개는 사라졌고, 특징 맵의 평균이 그 자리를 대신합니다.",
         )
     )
-    st.subheader(t("When gradients stopped vanishing", "기울기 소실이 풀린 과정"))
+    st.subheader(t("When gradients stopped vanishing", "기울기 소실을 해결한 과정"))
     years = [
         ("1991, 1994", t("Hochreiter, then Bengio et al.: gradients vanish", "Hochreiter와 Bengio 등: 기울기가 사라지는 현상을 밝힘")),
         ("2006", t("Hinton et al.: pretraining layer by layer, without ReLU", "Hinton 등: 층별 사전 학습. ReLU는 아직 쓰지 않음")),
         ("2010", t("Nair & Hinton: ReLU; Glorot & Bengio: initialisation", "Nair와 Hinton: ReLU. Glorot와 Bengio: 가중치 초기화")),
         ("2011", t("Glorot et al.: deep ReLU networks without pretraining", "Glorot 등: 사전 학습 없는 깊은 ReLU 신경망")),
         ("2012", t("Krizhevsky et al.: AlexNet, with ReLU and dropout", "Krizhevsky 등: ReLU와 드롭아웃을 쓴 AlexNet")),
-        ("2015", t("Batch normalisation; He's initialisation; ResNet's shortcuts", "배치 정규화, He 초기화, ResNet의 지름길 연결")),
+        ("2015", t("Batch normalisation; He's initialisation; ResNet's shortcuts", "배치 정규화, He 초기화, ResNet의 스킵 연결")),
     ]  # fmt: skip
     st.table(pd.DataFrame(years, columns=[t("year", "연도"), t("what", "내용")]).set_index(t("year", "연도")))
     return values

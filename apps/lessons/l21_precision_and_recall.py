@@ -13,12 +13,12 @@ from apps.i18n import t
 TITLE = {"en": "Precision and recall", "ko": "정밀도와 재현율"}
 PROJECT = "fraud_detection"
 QUESTION = {
-    "en": "One payment in 600 is a fraud. A program says “no fraud” to every payment. What are its accuracy, its recall and its precision?",
-    "ko": "결제 600건 중 1건이 사기입니다. 어떤 프로그램은 모든 결제에 “사기 아님”이라고 답합니다. 정확도, 재현율, 정밀도는 각각 얼마입니까?",
+    "en": "One payment in 600 is a fraud. A program answers “no fraud” to every payment. What are its accuracy, its recall and its precision?",
+    "ko": "거래 600건 중 1건이 부정 거래입니다. 어떤 프로그램은 모든 거래에 “정상”이라고 답합니다. 정확도, 재현율, 정밀도는 각각 얼마입니까?",
 }
 ANSWER = {
-    "en": "Its accuracy is 599 / 600 = 99.83 %. Its recall is 0, because it finds none of the frauds. Its precision is 0 / 0 and so undefined. Move the threshold to its right end to see it.",
-    "ko": "정확도는 599 / 600 = 99.83 %입니다. 사기를 하나도 찾지 못하므로 재현율은 0이고, 정밀도는 0 / 0이라 정의되지 않습니다. 임곗값을 오른쪽 끝으로 옮겨 보세요.",
+    "en": "Its accuracy is 599 / 600 = 99.83%. Its recall is 0, because it finds none of the frauds. Its precision is 0 / 0 and so undefined. Move the threshold to its right end to see it.",
+    "ko": "정확도는 599 / 600 = 99.83%입니다. 부정 거래를 하나도 찾지 못하므로 재현율은 0이고, 정밀도는 0 / 0이라 정의되지 않습니다. 임곗값을 오른쪽 끝으로 옮겨 보세요.",
 }
 EXAMPLE = {"frauds": 100, "others": 59_900, "distance": 3.0, "threshold": 2.0}
 
@@ -68,17 +68,19 @@ def curves(frauds: int, others: int, distance: float) -> pd.DataFrame:
 def draw(state: lessons.State) -> dict[str, Any]:
     left, right = st.columns(2)
     with left:
-        one_in = state.number(t("One fraud in … payments", "결제 몇 건 중 사기 1건"), "one-in", 600, 2, 6000)
+        one_in = state.number(t("One fraud in … payments", "거래 몇 건 중 부정 거래 1건"), "one-in", 600, 2, 6000)
     with right:
-        distance = state.slider(t("Distance of the heaps", "두 더미의 거리"), "distance", 3.0, 0.0, 6.0, 0.1)
+        distance = state.slider(
+            t("Distance between the distributions", "두 분포의 거리"), "distance", 3.0, 0.0, 6.0, 0.1
+        )
     threshold = state.slider(t("Threshold", "임곗값"), "threshold", 2.0, -4.0, 10.0, 0.1)
     frauds = 60_000 // one_in
     values = {"frauds": frauds, "others": 60_000 - frauds, "distance": distance, "threshold": threshold}
     result = compute(**values)
     st.altair_chart(_heaps(values))
-    st.caption(t("Each heap is drawn to the same height. In numbers, the frauds are far fewer.", "두 더미는 같은 높이로 그렸습니다. 실제 건수는 사기가 훨씬 적습니다."))  # fmt: skip
+    st.caption(t("Both distributions are drawn to the same height. In fact there are far fewer frauds.", "두 분포를 같은 높이로 그렸습니다. 실제로는 부정 거래가 훨씬 적습니다."))  # fmt: skip
     alarm, quiet = t("alarm", "경보"), t("no alarm", "경보 없음")
-    table = pd.DataFrame({"": [t("fraud", "사기"), t("no fraud", "정상")], alarm: [f"{result['tp']:,} (TP)", f"{result['fp']:,} (FP)"], quiet: [f"{result['fn']:,} (FN)", f"{result['tn']:,} (TN)"]})  # fmt: skip
+    table = pd.DataFrame({"": [t("fraud", "부정 거래"), t("no fraud", "정상")], alarm: [f"{result['tp']:,} (TP)", f"{result['fp']:,} (FP)"], quiet: [f"{result['fn']:,} (FN)", f"{result['tn']:,} (TN)"]})  # fmt: skip
     st.dataframe(table, hide_index=True)
     tp, fp, tn = (result[name] for name in ("tp", "fp", "tn"))
     precision = f"{result['precision']:.4f}" if tp + fp else r"\text{" + t("undefined", "정의되지 않음") + "}"
@@ -91,17 +93,17 @@ def draw(state: lessons.State) -> dict[str, Any]:
     never = values["others"] / 60_000
     st.write(
         t(
-            f"Who never raises an alarm has an accuracy of {never:.2%} and finds nothing. Your threshold has {result['accuracy']:.2%}. Where frauds are rare, accuracy says nothing; precision and recall do.",
-            f"경보를 한 번도 울리지 않으면 정확도가 {never:.2%}이지만 사기는 하나도 찾지 못합니다. 지금 임곗값의 정확도는 {result['accuracy']:.2%}입니다. 사기가 드물 때는 정확도가 아니라 정밀도와 재현율을 보아야 합니다.",
+            f"A program that never raises an alarm has an accuracy of {never:.2%} and finds nothing. Your threshold has {result['accuracy']:.2%}. Where frauds are rare, accuracy says nothing; precision and recall do.",
+            f"경보를 한 번도 울리지 않으면 정확도는 {never:.2%}이지만 부정 거래를 하나도 찾지 못합니다. 지금 임곗값의 정확도는 {result['accuracy']:.2%}입니다. 부정 거래가 드물 때는 정확도가 아니라 정밀도와 재현율을 보아야 합니다.",
         )
     )
     line = curves(frauds, values["others"], distance)
     here = pd.DataFrame(
         [{"false": fp / values["others"], "recall": result["recall"], "precision": result["precision"]}]
     )
-    st.caption(t("ROC curve: its false alarms are a part of the payments that are no fraud", "ROC 곡선: 가로축은 정상 결제 중 잘못 울린 경보의 비율"))  # fmt: skip
+    st.caption(t("ROC curve: the false-alarm rate is the fraction of the normal payments that raise an alarm", "ROC 곡선: 거짓 양성률은 정상 거래 가운데 경보가 울린 비율"))  # fmt: skip
     st.altair_chart(_curve(line, here, "false", t("false-alarm rate", "거짓 양성률"), "recall", t("recall", "재현율")))
-    st.caption(t("Precision–recall curve: its false alarms are a part of all alarms", "정밀도–재현율 곡선: 정밀도는 모든 경보 중 맞은 경보의 비율"))  # fmt: skip
+    st.caption(t("Precision–recall curve: precision is the fraction of all alarms that are frauds", "정밀도–재현율 곡선: 정밀도는 모든 경보 가운데 부정 거래의 비율"))  # fmt: skip
     st.altair_chart(_curve(line, here, "recall", t("recall", "재현율"), "precision", t("precision", "정밀도")))
     return values
 
@@ -109,7 +111,7 @@ def draw(state: lessons.State) -> dict[str, Any]:
 def _heaps(values: dict[str, Any]) -> alt.LayerChart:
     x = np.linspace(-4, 10, 211)
     bell = lambda centre: np.exp(-((x - centre) ** 2) / 2)  # noqa: E731
-    names = (t("no fraud", "정상"), t("fraud", "사기"))
+    names = (t("no fraud", "정상"), t("fraud", "부정 거래"))
     frame = pd.concat([pd.DataFrame({"score": x, "height": bell(centre), "heap": name}) for name, centre in zip(names, (0, values["distance"]), strict=True)])  # fmt: skip
     area = alt.Chart(frame, height=260).mark_area(opacity=0.5).encode(
         x=alt.X("score", title=t("score", "점수")), y=alt.Y("height", stack=None, axis=None),
