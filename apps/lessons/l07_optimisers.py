@@ -166,7 +166,7 @@ def _map(surface: str, paths: dict[str, np.ndarray], chosen: str, names: dict[st
         title=None,
         sort=order,
         scale=alt.Scale(domain=order, range=list(lessons.COLOURS)),
-        legend=alt.Legend(orient="top", columns=3),
+        legend=alt.Legend(orient="top", columns=2),
     )
     width = alt.condition("datum.chosen", alt.value(4), alt.value(1.3))
     lines = (

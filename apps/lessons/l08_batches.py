@@ -91,7 +91,7 @@ def draw(state: lessons.State) -> dict[str, Any]:
     }
     lessons.paper(
         rf"{text['i']} &= \lceil {samples} / {batch} \rceil = {steps}",
-        rf"{text['l']} &= {samples} - {steps - 1} \cdot {batch} = {last}",
+        rf"{text['l']} &= {samples} - {steps - 1} \cdot {batch} \\ &= {last}",
         rf"{text['a']} &= {epochs} \cdot {steps} = {epochs * steps}",
     )
     if samples * epochs / batch > 4000:

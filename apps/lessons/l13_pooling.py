@@ -111,7 +111,7 @@ def _chain() -> None:
     names = {"picture": t("picture", "이미지"), "convolution": t("convolution, 2 filters of 3 × 3, ReLU", "합성곱, 3 × 3 필터 2개, ReLU"), "pooling": t("largest of the whole map", "특징 맵 전체의 최댓값"), "dense": t("dense, 3 classes", "완전 연결층, 클래스 3개"), "softmax": t("softmax", "소프트맥스")}  # fmt: skip
     parameters = {"convolution": FILTERS.size, "dense": DENSE.size}
     table = [{t("step", "단계"): names[k], t("shape", "모양"): " × ".join(map(str, v.shape)), t("weights", "가중치"): parameters.get(k, 0), t("numbers", "값"): " ".join(map(lessons.plain, v.ravel()[:9])) + (" …" if v.size > 9 else "")} for k, v in shapes.items()]  # fmt: skip
-    st.dataframe(pd.DataFrame(table), hide_index=True)
+    st.table(pd.DataFrame(table).set_index(t("step", "단계")))
 
 
 def _shifted(state: lessons.State) -> None:

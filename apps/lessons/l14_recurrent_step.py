@@ -122,5 +122,5 @@ def _questions(values: dict[str, Any], s: str, i: str) -> None:
         st.write(t("No. The loop carries the state, and every step uses the same W. Training changes W after a batch; the loop itself never does, not from epoch to epoch either.", "아닙니다. 순환하면서 전달되는 것은 상태이고, 모든 단계가 같은 W를 씁니다. W는 배치가 끝난 뒤에 옵티마이저가 갱신합니다. 순환 자체는 에포크가 바뀌어도 W를 바꾸지 않습니다."))  # fmt: skip
         steps = range(1, 4)
         places = {f"{i}{n}": (n, 0.0) for n in steps} | {f"{s}{n}": (n, 1.0) for n in range(4)}
-        one, two = f"W = {lessons.plain(w[0, 0])}", f"W = {lessons.plain(w_s[0, 0])}"
+        one, two = lessons.plain(w[0, 0]), lessons.plain(w_s[0, 0])
         st.altair_chart(lessons.diagram(places, {(f"{i}{n}", f"{s}{n}"): one for n in steps} | {(f"{s}{n - 1}", f"{s}{n}"): two for n in steps}))  # fmt: skip

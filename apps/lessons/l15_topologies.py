@@ -149,5 +149,5 @@ def _training(state: lessons.State, result: dict[str, Any], steps: int, outputs:
         (t("losses computed in an epoch", "한 에포크에 계산하는 손실"), f"{sequences * outputs:,}"),
         (t("changes of the weights in an epoch, one after each batch", "한 에포크에 가중치가 바뀌는 횟수(배치마다 한 번)"), f"{-(-sequences // batch):,}"),
     ]  # fmt: skip
-    st.dataframe(pd.DataFrame(rows, columns=["", t("number", "수")]), hide_index=True)
+    st.table(pd.DataFrame(rows, columns=["", t("number", "수")]).set_index(""))
     st.caption(t("An epoch is over when every sequence has been read once.", "모든 시퀀스를 한 번씩 읽으면 한 에포크가 끝납니다."))  # fmt: skip

@@ -79,12 +79,14 @@ def draw(state: lessons.State) -> dict[str, Any]:
     seed = state.number(t("Seed", "난수 시드"), "seed", 0, 0, 1000)
     points = trials(kind, seed)
     loss = compute(points)["loss"]
-    a, b = np.meshgrid(np.linspace(*RATES, 56), np.linspace(*DECAYS, 25))
-    surface = pd.DataFrame({"rate": 10 ** a.ravel(), "decay": 10 ** b.ravel(), "loss": np.clip(losses(np.column_stack([a.ravel(), b.ravel()])), 0, 0.5)})  # fmt: skip
+    a, b = (part.ravel() for part in np.meshgrid(np.linspace(*RATES, 57)[:-1], np.linspace(*DECAYS, 26)[:-1]))
+    c, d = a + (RATES[1] - RATES[0]) / 56, b + (DECAYS[1] - DECAYS[0]) / 25  # a cell from (a, b) to (c, d)
+    middle = np.column_stack([(a + c) / 2, (b + d) / 2])
+    surface = pd.DataFrame({"rate": 10**a, "rate2": 10**c, "decay": 10**b, "decay2": 10**d, "loss": np.clip(losses(middle), 0, 0.5)})  # fmt: skip
     tried = pd.DataFrame({"rate": 10 ** points[:, 0], "decay": 10 ** points[:, 1], "loss": loss, "trial": range(1, 10), "best": loss == loss.min()})  # fmt: skip
     x = alt.X("rate", title=t("learning rate: it matters", "학습률(중요함)"), scale=alt.Scale(type="log", domain=[10 ** RATES[0], 10 ** RATES[1]], nice=False), axis=alt.Axis(format="~g", tickCount=4))  # fmt: skip
     y = alt.Y("decay", title=t("L2: it hardly matters", "L2(거의 중요하지 않음)"), scale=alt.Scale(type="log", domain=[10 ** DECAYS[0], 10 ** DECAYS[1]], nice=False), axis=alt.Axis(format=".0e", tickCount=4))  # fmt: skip
-    back = alt.Chart(surface, height=360).mark_square(size=130, opacity=0.45).encode(x=x, y=y, color=alt.Color("loss", scale=alt.Scale(scheme="blues", reverse=True), legend=alt.Legend(title=t("loss", "손실"), orient="top", gradientLength=150)))  # fmt: skip
+    back = alt.Chart(surface, height=360).mark_rect(opacity=0.45).encode(x=x, x2="rate2", y=y, y2="decay2", color=alt.Color("loss", scale=alt.Scale(scheme="blues", reverse=True), legend=alt.Legend(title=t("loss", "손실"), orient="top", gradientLength=150)))  # fmt: skip
     marks = alt.Chart(tried).mark_circle(size=130, opacity=1, stroke="white").encode(x=x, y=y, color=alt.condition("datum.best", alt.value(lessons.GREEN), alt.value(lessons.RED)), tooltip=["trial", "rate", "decay", "loss"])  # fmt: skip
     st.altair_chart(back + marks)
     st.caption(t("Each point is a real training of 20 steps. Green is the best of the nine.", "점마다 실제로 20단계를 학습했습니다. 초록색 점이 아홉 번 가운데 가장 좋은 결과입니다."))  # fmt: skip
