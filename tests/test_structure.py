@@ -188,7 +188,7 @@ def test_readme_commands_are_the_ones_that_are_tested():
 def test_every_fragment_of_a_page_shows_errors_itself():
     """Streamlit draws a fragment again without the page around it, so what the page catches is not caught then.
 
-    A lesson reads no file of a run.
+    The fragment of a lesson reads no file of a run.
     """
     for path in (ROOT / "apps").glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
