@@ -1,10 +1,12 @@
 """Two parts of a page that Streamlit lacks: a canvas to draw on, and a picture that reports where it was clicked.
 
-Both are custom components of Streamlit itself (`st.components.v2`), a few lines of plain JavaScript each. They are
-registered once, when this module is imported. Their HTML, CSS and JavaScript hold no data.
+Both are custom components of Streamlit itself (`st.components.v2`), a few lines of plain JavaScript each, in the files
+`canvas.draw.js` and `canvas.click.js` beside this one. They are registered once, when this module is imported. Their
+HTML, CSS and JavaScript hold no data.
 """
 
 import base64
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,78 +19,20 @@ from common.schema import mismatch
 SIDE = 280  # pixels of the drawing
 MAX_CHARACTERS = 400_000  # of a drawing as text; a canvas of 280 × 280 needs a few thousand
 
-CSS = """
-.board { display: flex; flex-direction: column; gap: 0.5rem; }
-canvas { width: 100%; aspect-ratio: 1; touch-action: none; cursor: crosshair; image-rendering: pixelated;
-         border: 1px solid var(--st-border-color); border-radius: var(--st-base-radius); background: #000; }
-button { align-self: flex-start; font: inherit; padding: 0.3rem 0.9rem; cursor: pointer; color: var(--st-text-color);
-         background: var(--st-secondary-background-color); border: 1px solid var(--st-border-color);
-         border-radius: var(--st-base-radius); }
-button:hover, button:focus-visible { border-color: var(--st-primary-color); color: var(--st-primary-color); }
-"""
 
-# The drawing is sent while the pen moves, at most every 150 ms, and once more when the pen is lifted.
-DRAW = """
-export default function (component) {
-  const { data, parentElement, setStateValue } = component;
-  const canvas = parentElement.querySelector("canvas");
-  const button = parentElement.querySelector("button");
-  const pen = canvas.getContext("2d");
-  button.textContent = data.clear;
-  canvas.setAttribute("aria-label", data.label);
-  if (canvas.ready) return;
-  canvas.ready = true;
-  const wipe = () => { pen.fillStyle = "#000"; pen.fillRect(0, 0, canvas.width, canvas.height); };
-  let last = null, timer = null, sent = 0;
-  const send = () => { timer = null; sent = Date.now(); setStateValue("drawing", canvas.toDataURL("image/png")); };
-  const soon = () => { if (timer === null) timer = setTimeout(send, Math.max(0, 150 - (Date.now() - sent))); };
-  const place = (event) => {
-    const box = canvas.getBoundingClientRect(), scale = canvas.width / box.width;
-    return [(event.clientX - box.left) * scale, (event.clientY - box.top) * canvas.height / box.height];
-  };
-  const line = (from, to) => {
-    pen.strokeStyle = "#fff"; pen.lineWidth = 22; pen.lineCap = "round"; pen.lineJoin = "round";
-    pen.beginPath(); pen.moveTo(...from); pen.lineTo(...to); pen.stroke();
-  };
-  canvas.onpointerdown = (event) => {
-    canvas.setPointerCapture(event.pointerId);
-    last = place(event); line(last, last); soon(); event.preventDefault();
-  };
-  canvas.onpointermove = (event) => {
-    if (last === null) return;
-    const next = place(event); line(last, next); last = next; soon();
-  };
-  canvas.onpointerup = canvas.onpointercancel = () => { if (last !== null) { last = null; soon(); } };
-  button.onclick = () => { wipe(); clearTimeout(timer); timer = null; setStateValue("drawing", null); };
-  wipe();
-}
-"""
+def _file(ending: str) -> str:
+    return Path(__file__).with_suffix(ending).read_text(encoding="utf-8")
 
-CLICK = """
-export default function (component) {
-  const { data, parentElement, setStateValue } = component;
-  const canvas = parentElement.querySelector("canvas");
-  const pen = canvas.getContext("2d");
-  canvas.setAttribute("aria-label", data.label);
-  const picture = new Image();
-  picture.onload = () => {
-    canvas.width = picture.width; canvas.height = picture.height;
-    canvas.style.aspectRatio = picture.width + " / " + picture.height;
-    pen.drawImage(picture, 0, 0);
-  };
-  picture.src = data.picture;
-  canvas.onclick = (event) => {
-    const box = canvas.getBoundingClientRect();
-    const part = (at, length) => Math.min(0.999999, Math.max(0, at / length));
-    setStateValue("place", [part(event.clientX - box.left, box.width), part(event.clientY - box.top, box.height)]);
-  };
-}
-"""
 
 BOARD = f'<canvas width="{SIDE}" height="{SIDE}" tabindex="0" role="img"></canvas><button type="button"></button>'
-_board = st.components.v2.component("drawing_board", html=f'<div class="board">{BOARD}</div>', css=CSS, js=DRAW)
+_board = st.components.v2.component(
+    "drawing_board", html=f'<div class="board">{BOARD}</div>', css=_file(".css"), js=_file(".draw.js")
+)
 _clickable = st.components.v2.component(
-    "clickable_picture", html='<div class="board"><canvas role="img"></canvas></div>', css=CSS, js=CLICK
+    "clickable_picture",
+    html='<div class="board"><canvas role="img"></canvas></div>',
+    css=_file(".css"),
+    js=_file(".click.js"),
 )
 
 

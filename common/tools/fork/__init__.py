@@ -45,7 +45,8 @@ def fork(
     _check(directory, title)
     if run:
         check_run(run)
-    sources, copied = code_of_fork(project.name, extras), _copied(project.name)
+    sources = code_of_fork(project.name, extras)
+    copied = _copied(project.name, sources)
     texts = _texts(project, directory.name, title, run, sources, copied, extras)
     with new_folder(directory) as folder:
         for path in copied:
@@ -78,13 +79,18 @@ def _check(directory: Path, title: str | None) -> None:
         raise UserError("--title must be one line of 1 to 80 characters.")
 
 
-def _copied(name: str) -> set[str]:
-    """The files that go along as they are: the licence, fonts and the like, the theme, the README's pictures."""
+def _copied(name: str, sources: Iterable[str]) -> set[str]:
+    """The files that go along as they are: the licence, fonts and the like, the theme, the README's pictures.
+
+    A file that begins as a Python file does, such as `canvas.css` beside `canvas.py`, goes along with that one.
+    """
     paths = [
         path for folder in ("common", "apps", ".streamlit") for path in (ROOT / folder).rglob("*") if path.is_file()
     ]
-    files = {path.relative_to(ROOT).as_posix() for path in paths if path.suffix not in (".py", ".pyc")}
-    return files | {"LICENSE"} | documents.linked_files(name)
+    files = {path.relative_to(ROOT).as_posix(): path for path in paths if path.suffix not in (".py", ".pyc")}
+    code = {file: f"{file.rpartition('/')[0]}/{path.name.partition('.')[0]}.py" for file, path in files.items()}
+    left = {file for file in files if (ROOT / code[file]).exists() and code[file] not in sources}
+    return (set(files) - left) | {"LICENSE"} | documents.linked_files(name)
 
 
 def _texts(

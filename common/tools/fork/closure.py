@@ -20,7 +20,7 @@ CONTRACT = ("__init__", "config", "encoding", "data", "model", "predict", "evalu
 SPEED = ("common/layers/recurrent.py", "common/layers/normalization.py", "common/memory.py")
 TRAINING, UPLOAD = "apps/training.py", "apps/own_data.py"  # tabs and fields of a page, which find these by their names
 ARROW = "common/inputs/arrow.py"  # Parquet, and a faster reader of text; common/inputs/tables.py finds it by its name
-COMMANDS, CONFTEST, TERMS = "projects/__main__.py", "tests/conftest.py", "apps/i18n.py"
+COMMANDS, CONFTEST = "projects/__main__.py", "tests/conftest.py"
 
 
 def suite() -> dict[str, str]:
@@ -70,7 +70,7 @@ def code_of_fork(name: str, extras: Iterable[str] = ()) -> dict[str, str]:
         roots = [
             path for path in roots if path not in (*SPEED, ARROW) or "\ndef " in sources[path]
         ]  # of no use to this project
-    return {**files, TERMS: _terms(files[TERMS], [text for path, text in files.items() if path != TERMS])}
+    return files
 
 
 def reached(roots: Iterable[str], sources: dict[str, str]) -> set[str]:
@@ -109,13 +109,6 @@ def commands(text: str, chosen: set[str]) -> str:
     functions = [node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)]
     gone = {node.name for node in functions if _tools_in(ast.unparse(node)) - chosen}
     return without(text, gone)
-
-
-def _terms(text: str, others: list[str]) -> str:
-    """apps/i18n.py without the terms whose words no other file has. Each term is a line of its own."""
-    words = {word.strip("_") for other in others for word in re.findall(r"\w+", other)}
-    known = {key for key in re.findall(r'(?m)^    "(\w+)": ".*",$', text) if words.issuperset(key.split("_"))}
-    return re.sub(r'(?m)^    "(\w+)": ".*",\n', lambda line: line[0] if {line[1]} & (known | words) else "", text)
 
 
 def _tools_in(text: str) -> set[str]:
