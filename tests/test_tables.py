@@ -85,8 +85,14 @@ def test_korean_windows_text_and_two_forms_of_hangul(tmp_path):
 OTHERS = {
     "empty file": (b"", "is empty"),
     "no data": (b"a,b\n", "a header but no rows"),
-    "latin-1 far down": (b"a,Class\n" + b"1,0\n" * 90_000 + "é,1\n".encode("latin-1"), "UTF-8"),
-    "latin-1": ("größe,Class\nü,1\nÄÖ,2\n".encode("latin-1"), "UTF-8"),
+    "latin-1 far down": (
+        b"a,Class\n" + b"1,0\n" * 90_000 + "é,1\n".encode("latin-1"),
+        "line 90002: the byte 0xe9 is not UTF-8",
+    ),
+    "latin-1": ("size,Class\n1,1\né,2\n".encode("latin-1"), "line 3: the byte 0xe9 is not UTF-8"),
+    "latin-1 in the header": ("größe,Class\nü,1\nÄÖ,2\n".encode("latin-1"), "line 1: the byte 0xf6 is not UTF-8"),
+    "not CP949": ("금액,지역\n1,서울\n".encode("cp949") * 9 + b"2,\xff\n", "line 19: the byte 0xff is not cp949"),
+    "not UTF-16": ("a,b\n1,2\n".encode("utf-16") + b"\x00\xdc,\x00", "line 3: the byte 0x00 is not utf-16"),
     "repeated column": (b"a,a,Class\n1,2,0\n", "'a' more than once"),
     "too many cells": (b"a,Class\n1,0\n1,2,3,4\n", "line 3: 4 cells, the last of them '4', but the header has 2"),
     "too few cells": (b"a,Class\n1,0\n\n1\n", "line 4: 1 cell"),

@@ -181,12 +181,18 @@ def test_no_sentence_is_in_two_parts_whatever_the_direction(tmp_path):
 @pytest.mark.parametrize(
     "rows, message",
     [
-        ([("en", "de"), *numbered(5), ("only one",)], "line 7: 1 column; expected 2"),
-        ([("en", "de"), *numbered(5), ("one", "two", "three")], "line 7: 3 columns; expected 2"),
+        (
+            [("en", "de"), *numbered(5), ("only one",)],
+            "line 7: 1 cells, the last of them 'only one', but the header has 2",
+        ),
+        (
+            [("en", "de"), *numbered(5), ("one", "two", "three")],
+            "line 7: 3 cells, the last of them 'three', but the header has 2",
+        ),
         ([("en", "de"), *numbered(5)], "5 different sentences with a translation; at least 30"),
         ([("en", "de", "fr"), ("a", "b", "c")], "Say --source COLUMN and --target COLUMN; it has: en, de, fr"),
-        ([("en", "de")], "has no pairs of sentences"),
-        ([], "it has: "),
+        ([("en", "de")], "has a header but no rows"),
+        ([], "is empty; expected a header row"),
     ],
 )
 def test_a_table_that_is_wrong_is_named(tmp_path, rows, message):
@@ -205,8 +211,15 @@ def test_files_that_are_wrong_are_named(tmp_path):
         load(folder)
     with pytest.raises(UserError, match="no second column"):
         load(write(tmp_path / "a.txt", [("one",), ("two",)]))
-    (tmp_path / "b.csv").write_bytes("en,de\nÄpfel,apples\n".encode("latin-1"))
-    with pytest.raises(UserError, match="is not UTF-8: byte 6"):
+    with pytest.raises(UserError, match=r"a\.txt, line 7: 3 cells; expected 2"):
+        load(write(tmp_path / "a.txt", [*numbered(6), ("one", "two", "three")]))
+    with pytest.raises(UserError, match=r"a\.txt has no pairs"):
+        load(write(tmp_path / "a.txt", []))
+    (tmp_path / "a.csv").write_text('en,de\none,eins\n"two,zwei\nthree,drei\n')
+    with pytest.raises(UserError, match=r"a\.csv, line 3: unexpected end of data.* quotation mark"):
+        load(tmp_path / "a.csv")
+    (tmp_path / "b.csv").write_bytes("en,de\nsize,größe\n".encode("latin-1"))
+    with pytest.raises(UserError, match="line 2: the byte 0xf6 is not UTF-8 text"):
         load(tmp_path / "b.csv")
     with pytest.raises(UserError, match="it has: de, en"):
         load(folder, source="fr", target="de")

@@ -104,7 +104,15 @@ def _lines(path: Path, file: IO[bytes], encoding: str) -> Iterator[str]:
     """The lines of a file. Raises UserError for one that is too long, and for a NUL byte."""
     text = io.TextIOWrapper(file, encoding, newline="")
     for number in itertools.count(1):
-        line = text.readline(MAX_LINE + 1)
+        try:
+            line = text.readline(MAX_LINE + 1)
+        except UnicodeDecodeError as error:
+            before, byte = error.object[: error.start], error.object[error.start]
+            place = number + before.decode(error.encoding, "replace").count("\n")
+            wanted = "UTF-8" if encoding == "utf-8-sig" else f"{encoding}, as its beginning is,"
+            raise UserError(
+                f"{path}, line {place}: the byte 0x{byte:02x} is not {wanted} text. Save it as UTF-8."
+            ) from None
         if len(line) > MAX_LINE:
             raise UserError(f"{path}, line {number}: the line has more than {MAX_LINE:,} characters.")
         if "\0" in line:
@@ -119,9 +127,6 @@ def text_errors(path: Path) -> Iterator[None]:
     """What reading a text file raises, as a UserError."""
     try:
         yield
-    except UnicodeDecodeError as error:
-        wanted = "UTF-8" if error.encoding.startswith("utf-8") else f"{error.encoding}, as its beginning is,"
-        raise UserError(f"{path} is not {wanted} text ({error.reason}). Save it as UTF-8.") from None
     except UnicodeError as error:
         raise UserError(f"{path} is not UTF-8 text ({error}). Save it as UTF-8.") from None
     except csv.Error as error:

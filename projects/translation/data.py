@@ -1,11 +1,10 @@
 """From generated dates, times and amounts, or pairs of sentences of your own, to train, validation and test."""
 
-import csv
 import datetime
 import hashlib
 import re
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 from common.data import Source, Split, Splits
 from common.errors import UserError
 from common.files import file_sha256, files_in
+from common.inputs.tables import as_texts, read_header, read_table
 from common.inputs.text import read_text
 from projects.translation import spoken
 from projects.translation.config import Config
@@ -123,54 +123,43 @@ def files_of(path: Path) -> list[Path]:
 def read_pairs(path: Path, source: str | None, target: str | None) -> tuple[Pairs, list[str]]:
     """(texts, translations) and the names of the two languages, as far as the data has names.
 
-    A .csv or .tsv file has a header; source and target name its columns. A .txt file has no header: its first two
+    A table has a header; source and target name its columns. A .txt file has no header: its first two
     columns, separated by tabs, are taken, as in the files of Tatoeba. A folder has parallel text files: train.en and
     train.de; source and target are the endings. Names may be left out where there are two only. Raises UserError.
     """
     if path.is_dir():
         return read_folder(path, source, target)
-    rows = list(table_rows(path))
     if path.suffix == ".txt":
-        if not rows or len(rows[0][1]) < 2:
-            raise UserError(f"{path} has no second column; expected two sentences a line, separated by a tab.")
-        names, places = ["first", "second"], [0, 1]
-    else:
-        header = rows[0][1] if rows else []
-        if source is None and target is None and len(header) == 2:
-            source, target = header
-        missing = [flag for flag, name in (("--source", source), ("--target", target)) if name not in header]
-        if missing:
-            raise UserError(
-                f"Which columns of {path} hold the two languages? Say {' and '.join(f'{m} COLUMN' for m in missing)}; "
-                f"it has: {', '.join(header[:40])}."
-            )
-        names, rows = [str(source), str(target)], rows[1:]
-        places = [header.index(name) for name in names]
-    if not rows:
-        raise UserError(f"{path} has no pairs of sentences.")
-    texts = ([row[places[0]] for _, row in rows], [row[places[1]] for _, row in rows])
-    return texts, names
+        return read_lines(path), ["first", "second"]
+    header = read_header(path)
+    if source is None and target is None and len(header) == 2:
+        source, target = header
+    missing = [flag for flag, name in (("--source", source), ("--target", target)) if name not in header]
+    if missing:
+        raise UserError(
+            f"Which columns of {path} hold the two languages? Say {' and '.join(f'{m} COLUMN' for m in missing)}; "
+            f"it has: {', '.join(header[:40])}."
+        )
+    frame, names = read_table(path), [str(source), str(target)]
+    return (as_texts(frame, names[0]), as_texts(frame, names[1])), names
 
 
-def table_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """(line, cells) of a file, the same number of cells in each row: commas in a .csv, else tabs. No empty lines."""
-    quoting = csv.QUOTE_MINIMAL if path.suffix == ".csv" else csv.QUOTE_NONE  # a quote in a .tsv is part of the text
-    lines = "".join(read_text(path)).split("\n")
-    reader = csv.reader((line + "\n" for line in lines), delimiter="," if path.suffix == ".csv" else "\t", quoting=quoting)  # fmt: skip # noqa: E501
+def read_lines(path: Path) -> Pairs:
+    """The first two cells of each line of a file without a header. Tabs separate them. Empty lines are left out."""
+    pairs: Pairs = ([], [])
     width = 0
-    try:
-        for row in reader:
-            if not row:
-                continue
-            width = width or len(row)
-            if len(row) != width:
-                raise UserError(
-                    f"{path}, line {reader.line_num}: {len(row)} column{'s' if len(row) > 1 else ''}; expected {width} "
-                    "as in the first line."
-                )
-            yield reader.line_num, [cell.rstrip("\n") for cell in row]
-    except csv.Error as error:
-        raise UserError(f"{path}, line {reader.line_num} cannot be read: {error}.") from None
+    for number, line in enumerate("".join(read_text(path)).split("\n"), start=1):
+        cells = line.split("\t")
+        width = width or (len(cells) if line else 0)
+        if line and len(cells) != width:
+            raise UserError(f"{path}, line {number}: {len(cells)} cells; expected {width} as in the first line.")
+        if width == 1:
+            raise UserError(f"{path} has no second column; expected two sentences a line, separated by a tab.")
+        for part, cell in zip(pairs, cells if line else (), strict=False):
+            part.append(cell)
+    if not width:
+        raise UserError(f"{path} has no pairs of sentences.")
+    return pairs
 
 
 def read_folder(folder: Path, source: str | None, target: str | None) -> tuple[Pairs, list[str]]:
