@@ -81,12 +81,8 @@ def asked_run(project: Project, options: TrainOptions, config: Any) -> Run:
 def evaluate_command(package: str) -> None:
     """`python -m projects.<name>.evaluate`: score a finished run again, or on new labelled data."""
     project = Project(package.rpartition(".")[2])
-
-    def main(run: EvaluateOptions) -> EvaluateOptions:
-        return run
-
     with user_errors():
-        options = _parse(main, project, "evaluate")
+        options = _parse(EvaluateOptions, project, "evaluate")
         if options.data is not None and not Path(options.data).exists():
             raise UserError(f"--data {options.data} does not exist.")
         run = runs.find(project, options.run, options.runs_dir)

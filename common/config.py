@@ -16,7 +16,7 @@ import types
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, TypeVar
 
 from common.errors import UserError
 from common.schema import mismatch
@@ -51,19 +51,6 @@ class Knob:
     optional: bool
     search: Search | None
     bounds: Bounds
-
-
-class TrainingKnobs(Protocol):
-    """What `common.training.fit` reads from any project's Config."""
-
-    @property
-    def epochs(self) -> int: ...
-    @property
-    def batch_size(self) -> int: ...
-    @property
-    def patience(self) -> int: ...
-    @property
-    def seed(self) -> int: ...
 
 
 def knobs(config_class: Callable) -> tuple[Knob, ...]:

@@ -2,15 +2,14 @@
 
 import csv
 import dataclasses
-import functools
 import hashlib
 import json
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +18,6 @@ from common.files import check_regular
 from common.runs import Run
 
 TRAIN, VALIDATION, TEST = 0.60, 0.15, 0.25  # fractions of the rows in each split
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ class Source:
     weighted: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Splits:
     """The three splits, `meta` (fitted on the training split alone) and the origin of the data.
 
@@ -136,19 +134,6 @@ def _stamps(run: Run) -> tuple:
         path, files = run.data_dir / run.data, list(run.data_dir.glob("*"))
     files += [path, *path.rglob("*")] if path.is_dir() else [path]
     return tuple((str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in sorted(files) if file.is_file())
-
-
-def once_per_splits(function: Callable[[Splits], T]) -> Callable[[Splits], T]:
-    """Decorator: keep the result for the last splits. Several models are evaluated beside the same baselines."""
-    last: list[Any] = []
-
-    @functools.wraps(function)
-    def kept(splits: Splits) -> T:
-        if not (last and last[0] is splits):
-            last[:] = splits, function(splits)
-        return last[1]
-
-    return kept
 
 
 def _watched(config: Any, read: set[str]) -> Any:

@@ -89,7 +89,7 @@ def as_dict(run: Run, report: Report, timing: dict[str, float]) -> dict[str, Any
                 "keras": keras.version(),
                 "backend": keras.backend.backend(),
                 "python": platform.python_version(),
-                "devices": [device["name"] for device in _devices()],
+                "devices": keras.distribution.list_devices(),
             },
         }
     )
@@ -347,12 +347,6 @@ def confusion_figure(targets: np.ndarray, answers: np.ndarray, classes: Sequence
 
 def _short(value: Any) -> str:
     return number(value) if isinstance(value, float) else str(value)
-
-
-def _devices() -> list[dict[str, str]]:
-    import keras
-
-    return [{"name": name} for name in keras.distribution.list_devices()]
 
 
 def plain(value: Any) -> Any:

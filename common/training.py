@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from common.checkpoint import Checkpoint
-from common.config import TrainingKnobs
 from common.layers.speed import speed_up
 from common.runs import Run, Terminated
 from common.stream import Stream, array_stream, reraise_stream_errors
@@ -25,7 +24,7 @@ def fit(
     model: keras.Model,
     train: Any,
     validation: Any,
-    config: TrainingKnobs,
+    config: Any,
     run: Run,
     callbacks: Iterable[keras.callbacks.Callback] = (),
     score: Callable[[np.ndarray], dict[str, float]] | None = None,
@@ -35,6 +34,7 @@ def fit(
 
     train, validation: `(inputs, targets)` or `(inputs, targets, weights)`, or a `common.stream.Stream`. Arrays are
     shuffled anew in each epoch.
+    config: any project's Config with the knobs epochs, batch_size, patience and seed.
     score: validation predictions -> figures. They are computed after every epoch and kept as `val_<name>`. Without it
     the project's METRIC must be one that Keras itself reports. `val_<METRIC>` decides which epoch is the best, when to
     stop early (`config.patience` epochs without a better value) and when to halve the learning rate (after half of
@@ -58,10 +58,15 @@ def fit(
     else:
         stream = train if isinstance(train, Stream) else array_stream(*_parts(train), config.batch_size, config.seed)
         stream.epoch = checkpoint.state["epoch"]  # Keras reads two batches before the first epoch, for their shapes
+
+        def set_epoch(epoch: int, logs: Any) -> None:
+            if stream.epoch != epoch:
+                stream.epoch = epoch
+
         # The order matters. First comes what adds to the epoch's figures, then what decides by them. The checkpoint
         # comes last, so that it saves what the others have decided.
         ordered = [
-            SetEpoch(stream),
+            keras.callbacks.LambdaCallback(on_epoch_begin=set_epoch),
             *([Score(validation, score, config.batch_size)] if score else []),
             *callbacks,
             stopping,
@@ -96,18 +101,6 @@ def fit(
 def _parts(data: Any) -> tuple[Any, Any, Any]:
     """(inputs, targets, weights) of what `fit` takes; a stream holds its targets itself."""
     return (*data, None, None)[:3] if isinstance(data, tuple) else (data, None, None)
-
-
-class SetEpoch(keras.callbacks.Callback):
-    """Tells the stream which epoch begins."""
-
-    def __init__(self, stream: Stream):
-        super().__init__()
-        self.stream = stream
-
-    def on_epoch_begin(self, epoch, logs=None):
-        if self.stream.epoch != epoch:
-            self.stream.epoch = epoch
 
 
 class Score(keras.callbacks.Callback):

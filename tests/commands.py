@@ -12,9 +12,9 @@ import subprocess
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
+from unittest import mock
 
 HEAVY = {"tensorflow", "keras", "sklearn"}
 
@@ -23,7 +23,7 @@ def run_here(module: str, *arguments: object) -> subprocess.CompletedProcess:
     """What `python -m <module> <arguments>` does, in this process: exit status, stdout, stderr."""
     out, err = io.StringIO(), io.StringIO()
     words, status = [module, *map(str, arguments)], 0
-    with _argv(words), redirect_stdout(out), redirect_stderr(err), warnings.catch_warnings():
+    with mock.patch.object(sys, "argv", words), redirect_stdout(out), redirect_stderr(err), warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*found in sys.modules")  # a test may have imported the module before
         try:
             runpy.run_module(module, run_name="__main__", alter_sys=True)
@@ -33,15 +33,6 @@ def run_here(module: str, *arguments: object) -> subprocess.CompletedProcess:
             traceback.print_exc(file=err)
             status = 1
     return subprocess.CompletedProcess(words, status, out.getvalue(), err.getvalue())
-
-
-@contextmanager
-def _argv(words: list[str]) -> Iterator[None]:
-    before, sys.argv = sys.argv, list(words)
-    try:
-        yield
-    finally:
-        sys.argv = before
 
 
 _child: list[ProcessPoolExecutor] = []  # the process that answers `ask`, once it is there

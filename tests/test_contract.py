@@ -96,12 +96,7 @@ def _rows(inputs):
 
 
 def _key(row):
-    return repr(
-        [
-            value.tobytes() if isinstance(value, np.ndarray) else value
-            for value in (row if isinstance(row, tuple) else [row])
-        ]
-    )
+    return json.dumps(plain(row), default=repr)
 
 
 @every_project

@@ -5,6 +5,7 @@ python -m projects.adding_problem.evaluate --run best --data sequences.csv
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pandas as pd
 
 from common import report
 from common.cli import evaluate_command
-from common.data import Source, Split, Splits, load_splits, once_per_splits
+from common.data import Source, Split, Splits, load_splits
 from common.evaluation import score_table
 from common.files import file_sha256
 from common.report import Report
@@ -61,7 +62,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     )
 
 
-@once_per_splits
+@lru_cache(maxsize=1)  # `compare` evaluates several models on the same splits
 def baselines(splits: Splits) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
     """{name: sequences (n, length, 2) -> answers (n, 1)}: the mean of the training sums, and a linear regression.
 

@@ -6,7 +6,7 @@ python -m projects.char_rnn.evaluate --run best --data another.txt
 
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import pandas as pd
 
 from common import report
 from common.cli import evaluate_command
-from common.data import Source, Splits, load_splits, once_per_splits
+from common.data import Source, Splits, load_splits
 from common.evaluation import score_table
 from common.report import Report
 from common.runs import Run
@@ -89,7 +89,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     )
 
 
-@once_per_splits
+@lru_cache(maxsize=1)  # `compare` evaluates several models on the same splits
 def baselines(splits: Splits) -> tuple[dict[str, Callable[[TextPart, int | None], Sums]], int]:
     """Uniform, unigram and the Kneser-Ney n-gram; and the n-gram's longest context, which validation chooses."""
     train, symbols = splits.train.inputs, len(splits.meta["vocabulary"]["symbols"])

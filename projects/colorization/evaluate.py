@@ -5,6 +5,7 @@ python -m projects.colorization.evaluate --run best --data FOLDER
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pandas as pd
 
 from common import report
 from common.cli import evaluate_command
-from common.data import Split, Splits, load_splits, once_per_splits
+from common.data import Split, Splits, load_splits
 from common.errors import UserError
 from common.evaluation import score_table
 from common.report import Report
@@ -84,7 +85,7 @@ def texture(lightness: np.ndarray) -> np.ndarray:
     return np.stack(features, axis=-1).astype("float32")
 
 
-@once_per_splits
+@lru_cache(maxsize=1)  # `compare` evaluates several models on the same splits
 def baselines(splits: Splits) -> dict[str, Method]:
     """Grey, mean colour per lightness, and nearest neighbour, fitted on pixels of the training photographs.
 

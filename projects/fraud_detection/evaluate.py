@@ -5,6 +5,7 @@ python -m projects.fraud_detection.evaluate --run best --data new_labelled.csv
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pandas as pd
 
 from common import report
 from common.cli import evaluate_command
-from common.data import Source, Splits, load_splits, once_per_splits
+from common.data import Source, Splits, load_splits
 from common.errors import UserError
 from common.evaluation import score_table
 from common.files import file_sha256
@@ -96,7 +97,7 @@ def _new_data(path: Path, predictor: Any, trained_on: Source) -> tuple[Transacti
 # The baselines
 
 
-@once_per_splits
+@lru_cache(maxsize=1)  # `compare` evaluates several models on the same splits
 def baselines(splits: Splits) -> dict[str, Scorer]:
     """The naive rule, and the strongest cheap models, each the best of a few settings by validation."""
     from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier

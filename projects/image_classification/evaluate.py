@@ -6,6 +6,7 @@ python -m projects.image_classification.evaluate --run best --data FOLDER
 
 import warnings
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pandas as pd
 
 from common import report
 from common.cli import evaluate_command
-from common.data import Source, Split, Splits, load_splits, once_per_splits
+from common.data import Source, Split, Splits, load_splits
 from common.evaluation import best_temperature, classification_figures, score_table, softmax
 from common.inputs.images import picture_text, text_picture
 from common.report import Report
@@ -103,7 +104,7 @@ def features(inputs: Inputs, shape: list[int], rows: np.ndarray | None = None) -
     return np.concatenate(parts)
 
 
-@once_per_splits
+@lru_cache(maxsize=1)  # `compare` evaluates several models on the same splits
 def baselines(splits: Splits) -> dict[str, Scorer]:
     """The naive rule and the strongest cheap classical models, tuned on validation: two settings, three and three.
 

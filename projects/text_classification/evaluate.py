@@ -6,6 +6,7 @@ python -m projects.text_classification.evaluate --run best --data new_labelled.c
 
 import warnings
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import pandas as pd
 
 from common import report
 from common.cli import evaluate_command
-from common.data import Source, Split, Splits, load_splits, once_per_splits
+from common.data import Source, Split, Splits, load_splits
 from common.evaluation import best_temperature, classification_figures, score_table, softmax
 from common.files import file_sha256
 from common.report import Report
@@ -80,7 +81,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     )
 
 
-@once_per_splits
+@lru_cache(maxsize=1)  # `compare` evaluates several models on the same splits
 def baselines(splits: Splits) -> dict[str, Scorer]:
     """The majority class, and the strongest cheap models over hashed n-grams, tuned on validation: 4 and 3 settings."""
     from scipy.sparse import csr_matrix

@@ -5,6 +5,7 @@ python -m projects.translation.evaluate --run best --data new_pairs.tsv
 """
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pandas as pd
 
 from common import report
 from common.cli import evaluate_command
-from common.data import Source, Split, Splits, load_splits, once_per_splits
+from common.data import Source, Split, Splits, load_splits
 from common.evaluation import score_table
 from common.files import file_sha256
 from common.report import Report
@@ -77,7 +78,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     )
 
 
-@once_per_splits
+@lru_cache(maxsize=1)  # `compare` evaluates several models on the same splits
 def baselines(splits: Splits) -> dict[str, Translator]:
     """The translation of the nearest training sentence, and word by word."""
     from sklearn.feature_extraction.text import TfidfVectorizer
