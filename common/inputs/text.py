@@ -1,6 +1,6 @@
 """Text files that are read in pieces, and Hangul that is taken apart into jamo."""
 
-import codecs
+import io
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -9,43 +9,36 @@ from pathlib import Path
 from common.errors import UserError
 from common.inputs.encodings import HEAD, encoding_of
 
-PIECE = 1 << 22  # bytes read at a time
+PIECE = 1 << 22  # characters read at a time
 # Hangul syllables. The conjoining jamo that they consist of: leading consonant, vowel and, mostly, trailing consonant.
 SYLLABLES = re.compile("[\uac00-\ud7a3]+")
 JAMO = re.compile("[\u1100-\u1112][\u1161-\u1175][\u11a8-\u11c2]?")
 
 
 def read_text(path: Path) -> Iterator[str]:
-    """The text of a file in pieces of about 4 MB, so that the whole file need not fit in memory.
+    """The text of a file in pieces of about 4 million characters, so that the whole file need not fit in memory.
 
-    It is UTF-8, or what `encoding_of` finds. A byte-order mark is left out. Line ends become "\\n". Raises UserError
-    for a file that cannot be read. For a byte that is not UTF-8 it names position and line.
+    It is UTF-8, or what `encoding_of` finds. A byte-order mark is left out. Line ends become "\\n". The last piece is
+    empty. Raises UserError for a file that cannot be read. For a byte that is not UTF-8 it names position and line.
     """
-    done = lines = 0
-    pending = ""  # a carriage return at the end of a piece; its line feed may come with the next one
     try:
         with path.open("rb") as file:
-            encoding = encoding_of(path, file.read(HEAD)).removesuffix("-sig")
+            encoding = encoding_of(path, file.read(HEAD))
             file.seek(0)
-            decoder = codecs.getincrementaldecoder(encoding)()
-            while True:
-                raw = file.read(PIECE)
-                waiting = len(decoder.getstate()[0])  # bytes of a character that the end of the last piece cut in two
-                try:
-                    text = pending + decoder.decode(raw, final=not raw)
-                except UnicodeDecodeError as error:
-                    line = lines + error.object[: error.start].count(b"\n") + 1
-                    raise UserError(
-                        f"{path} is not {encoding.upper()}: byte {done - waiting + error.start:,} (line {line:,}) is "
-                        f"0x{error.object[error.start]:02x}; save the file as UTF-8."
-                    ) from None
-                if not done:
-                    text = text.removeprefix("\ufeff")
-                done, lines = done + len(raw), lines + raw.count(b"\n")
-                pending = "\r" if raw and text.endswith("\r") else ""
-                yield text.removesuffix("\r" if pending else "").replace("\r\n", "\n").replace("\r", "\n")
-                if not raw:
-                    return
+            text = io.TextIOWrapper(file, encoding)
+            try:
+                while piece := text.read(PIECE):
+                    yield piece
+            except UnicodeDecodeError as error:
+                byte = file.tell() - len(error.object) + error.start
+                file.seek(0)
+                blocks = (file.read(min(PIECE, byte - start)) for start in range(0, byte, PIECE))
+                line = 1 + sum(block.count(b"\n") for block in blocks)
+                raise UserError(
+                    f"{path} is not {encoding.removesuffix('-sig').upper()}: byte {byte:,} (line {line:,}) is "
+                    f"0x{error.object[error.start]:02x}; save the file as UTF-8."
+                ) from None
+            yield ""
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}.") from None
 
