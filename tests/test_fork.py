@@ -28,12 +28,12 @@ AUTHOR = {f"GIT_{who}_{what}": "someone@example.org" for who in ("AUTHOR", "COMM
 # Lines of Python in a fork, tests included. The goals are 6,000 for fraud_detection and 5,000 for the others; these are
 # the sizes that have been reached, so that no fork grows unseen.
 LINES = {
-    "char_rnn": 5830,
-    "colorization": 5420,
-    "fraud_detection": 7000,
-    "image_classification": 6080,
-    "text_classification": 6170,
-    "translation": 6830,
+    "char_rnn": 5760,
+    "colorization": 5310,
+    "fraud_detection": 6990,
+    "image_classification": 5910,
+    "text_classification": 6120,
+    "translation": 6800,
 }
 CODE = ("common", "projects", "apps", "tests", "benchmarks")
 
