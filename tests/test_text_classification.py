@@ -382,3 +382,24 @@ def test_every_rung_trains_resumes_exactly_and_answers_alone_as_among_others(kin
     for name, network in crashed.load().networks.items():
         for resumed, uninterrupted in zip(network.get_weights(), predictor.networks[name].get_weights(), strict=True):
             np.testing.assert_array_equal(resumed, uninterrupted)
+
+
+@pytest.mark.parametrize("other", ["DE", "De"])
+def test_one_class_written_in_two_ways_is_refused(other, tmp_path):
+    rows = [f"ein text {i},{'en' if i % 2 else other if i % 3 else 'de'}" for i in range(200)]
+    (tmp_path / "a.csv").write_text("text,label\n" + "\n".join(rows))
+    with pytest.raises(UserError, match="would be two classes"):
+        data.load_data(Config(), str(tmp_path / "a.csv"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("other", "refused"), [("1.0", True), ("01", True), ("1\u200b", False), ("\ufeff1\u00a0", False)]
+)
+def test_a_class_that_is_a_number_is_one_class(other, refused, tmp_path):
+    rows = [f"ein text {i},{0 if i % 2 else other if i % 3 else 1}" for i in range(200)]
+    (tmp_path / "a.csv").write_text("text,label\n" + "\n".join(rows))
+    if refused:
+        with pytest.raises(UserError, match="would be two classes"):
+            data.load_data(Config(), str(tmp_path / "a.csv"), tmp_path)
+    else:
+        assert data.load_data(Config(), str(tmp_path / "a.csv"), tmp_path).meta["classes"] == ["0", "1"]

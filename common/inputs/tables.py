@@ -32,6 +32,7 @@ KINDS = ("csv", "tsv", "parquet") if importlib.util.find_spec(ARROW) else ("csv"
 CHUNK_ROWS = 200_000
 LARGEST = 1e30  # a number beyond it is taken for a mistake; products of such numbers would overflow
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+BLANK = "[\\s\u200b\u2060\ufeff]"  # what cannot be seen at the ends of a category
 FORMULA = r"^[=+\-@\t\r]"  # a spreadsheet computes a cell that begins with one of these
 
 # Bounds, which hold before anything is expanded
@@ -206,7 +207,7 @@ def cell_text(value: Any) -> str:
     """A value as the text of a category: without blanks around it, in one form of Unicode (NFC); 742.0 is 742."""
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         return f"{value:.0f}"
-    return unicodedata.normalize("NFC", str(value)).strip()
+    return re.sub(rf"^{BLANK}+|{BLANK}+$", "", unicodedata.normalize("NFC", str(value)))
 
 
 def as_texts(frame: pd.DataFrame, column: str) -> list[str]:

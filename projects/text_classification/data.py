@@ -2,6 +2,8 @@
 
 import dataclasses
 import hashlib
+import itertools
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
@@ -125,10 +127,18 @@ def _own(config: Config, path: Path) -> Splits:
         )
     if len(counts) > min(MAX_CLASSES, len(frame) // 4):
         raise UserError(f"{path}: the column {label!r} has {len(counts):,} different values; that is not a class.")
+    for one, other in itertools.combinations(counts.index, 2):
+        if _plain(one) == _plain(other):
+            raise UserError(f"{path}: {one!r} and {other!r} of {label!r} would be two classes; write it in one way.")
     about = f"{path.name}, column {text!r} by {label!r}."
     source = Source(path.name, about, file_sha256(path), "text")
     splits = split_texts(config, texts, labels.tolist(), source)
     return dataclasses.replace(splits, meta={**splits.meta, "text": text, "label": label})
+
+
+def _plain(label: str) -> str:
+    """A label without what people write in different ways: capitals, and 1.0 or 01 for 1."""
+    return f"{float(label):g}" if re.fullmatch(r"\d+(\.\d+)?", label) else label.casefold()
 
 
 def distinct(
