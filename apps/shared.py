@@ -126,9 +126,24 @@ def picture_upload(label: str, max_pixels: int, key: str | None = None) -> tuple
     )
     if uploaded is None:
         return None, ""
-    from common.inputs.images import read_picture
+    return _fitting(uploaded.getvalue(), uploaded.name, max_pixels), uploaded.name.rpartition(".")[0]
 
-    return read_picture(uploaded.getvalue(), max_pixels, uploaded.name), uploaded.name.rpartition(".")[0]
+
+def _fitting(content: bytes, name: str, max_pixels: int) -> Any:
+    """The picture. One with too many pixels is shrunk if the visitor wants it; None before that."""
+    from common.inputs.images import MAX_SHRUNK, picture_header, shrunk_picture
+
+    width, height, _ = picture_header(content, MAX_SHRUNK, name)
+    if width * height > max_pixels:
+        st.warning(
+            t(
+                f"The picture has {width * height:,} pixels ({width} × {height}); at most {max_pixels:,} are taken.",
+                f"사진이 {width * height:,}픽셀({width} × {height})입니다. 최대 {max_pixels:,}픽셀까지 쓸 수 있습니다.",
+            )
+        )
+        if not st.toggle(t("Shrink it until it fits", "맞는 크기로 줄이기"), key="shrink"):
+            return None
+    return shrunk_picture(content, max_pixels, name)
 
 
 def example_text(examples: Sequence[str], label: str, max_characters: int, key: str) -> str:

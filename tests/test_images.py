@@ -8,6 +8,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from common.errors import UserError
+from common.inputs import images
 from common.inputs.images import check_picture, read_picture
 
 
@@ -109,3 +110,15 @@ def test_a_picture_is_upright(orientation):
     odd = b"Exif\0\0II*\0\x08\0\0\0\x02\0" + entries + bytes(4) + struct.pack("<iI", -1, 0)
     picture.save(file := io.BytesIO(), "PNG", exif=odd)
     np.testing.assert_array_equal(read_picture(file.getvalue()), expected)
+
+
+def test_a_photograph_of_a_phone_is_shrunk_to_what_fits():
+    photo = images.picture_bytes(np.random.default_rng(0).integers(0, 256, (2720, 4000, 3), dtype=np.uint8), "JPEG")
+    with pytest.raises(UserError, match="10,880,000 pixels"):
+        images.read_picture(photo, 2_000_000)
+    picture = images.shrunk_picture(photo, 2_000_000, "phone.jpg")
+    assert picture.shape == (1166, 1714, 3) and 1_990_000 < picture.shape[0] * picture.shape[1] <= 2_000_000
+    small = np.full((4, 5, 3), 7, np.uint8)
+    np.testing.assert_array_equal(images.shrunk_picture(images.picture_bytes(small), 2_000_000, "a"), small)
+    line = images.picture_bytes(np.zeros((1, 3000, 3), np.uint8))
+    assert images.shrunk_picture(line, 100, "a").shape[0] == 1

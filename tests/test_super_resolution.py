@@ -426,11 +426,15 @@ def test_page_says_what_it_refuses(trained, page):
         (images.picture_bytes(flat(1, 1)), "1 × 1 pixels"),
         (images.picture_bytes(flat(9000, 8)), "8 × 9000 pixels"),
         (images.picture_bytes(flat(1, 3000)), "3000 × 1 pixels"),
-        (images.picture_bytes(flat(1500, 1500)), "at most 2,000,000 are taken"),
         (b"hello", "mine.png is not a picture"),
     ]:
         app.file_uploader[0].upload("mine.png", content, "image/png").run()
         assert not app.exception and words in app.error[0].value
+    app.file_uploader[0].upload("phone.jpg", images.picture_bytes(flat(2720, 4000), "JPEG"), "image/jpeg").run()
+    assert not app.exception and not app.error and "at most 2,000,000" in app.warning[0].value
+    assert not [button for button in app.button if button.key == "enlarge"]
+    app.toggle(key="shrink").set_value(True).run()
+    assert not app.exception and not app.error and app.button(key="enlarge")
     app.file_uploader[0].upload("mine.png", images.picture_bytes(flat(24, 30)), "image/png").run()
     assert not app.exception and not app.error and app.button(key="enlarge")
     app.selectbox(key="kernel").set_value("file").run()

@@ -19,6 +19,7 @@ from common.files import replacing
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
 MAX_PIXELS = 16_000_000  # of a picture, unless the caller allows more
+MAX_SHRUNK = 50_000_000  # of a photograph that is shrunk when it is read
 MAX_SCANS = 100  # of a JPEG; each is decoded over the whole picture, and a progressive file has about ten
 # The start of a binary PPM, PGM or PBM: its kind, then two or three numbers, with comments between.
 NUMBER = rb"(?:\s|#[^\n]*\n)+\d+"
@@ -55,9 +56,21 @@ def read_picture(source: Path | bytes, max_pixels: int = MAX_PIXELS, name: str |
         return _rgb(_upright(picture), name)
 
 
-def picture_header(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[int, int, bool]:
+def shrunk_picture(content: bytes, max_pixels: int, name: str) -> np.ndarray:
+    """As `read_picture`, for at most MAX_SHRUNK pixels; a picture of more than `max_pixels` is shrunk to that many."""
+    from PIL import Image
+
+    picture = Image.fromarray(read_picture(content, MAX_SHRUNK, name))
+    factor = min(1.0, (max_pixels / (picture.width * picture.height)) ** 0.5)
+    size = (max(1, int(factor * picture.width)), max(1, int(factor * picture.height)))
+    return np.array(picture.resize(size, Image.Resampling.LANCZOS))
+
+
+def picture_header(
+    source: Path | bytes, max_pixels: int = MAX_PIXELS, name: str | None = None
+) -> tuple[int, int, bool]:
     """(width, height, whether it is in colour) from the header alone. Raises the same UserError as `read_picture`."""
-    with _opened(path, max_pixels, str(path)) as picture:
+    with _opened(source, max_pixels, name or str(source)) as picture:
         return *picture.size, picture.mode not in ("1", "L", "LA", "F") and not picture.mode.startswith("I")
 
 
