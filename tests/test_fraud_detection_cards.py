@@ -10,6 +10,7 @@ import pytest
 from common import cli, report, runs
 from common.errors import UserError
 from common.evaluation import score_table
+from common.layers.answers import answers
 from common.project import Project
 from projects.fraud_detection import evaluate
 from projects.fraud_detection.cards import histories
@@ -17,7 +18,7 @@ from projects.fraud_detection.config import TOY, Config
 from projects.fraud_detection.data import labelled, load_data
 from projects.fraud_detection.encoding import Transactions
 from projects.fraud_detection.model import balanced, build_models
-from projects.fraud_detection.predict import Predictor, outputs, score_file
+from projects.fraud_detection.predict import Predictor, score_file
 
 NAME = "fraud_detection"
 
@@ -178,7 +179,7 @@ def test_the_ensemble_is_the_mean_of_its_members(quick_report, ensemble):
     assert set(predictor.networks) == {"mlp_1", "gru_2"}
     split = labelled(Path(ensemble.data), predictor.meta)
     alone = [Predictor({name: network}, predictor.meta) for name, network in predictor.networks.items()]
-    members = [outputs(one.networks[name], one.inputs(split, name)) for one in alone for name in one.networks]
+    members = [answers(one.networks[name], one.inputs(split, name))[:, 0] for one in alone for name in one.networks]
     np.testing.assert_allclose(predictor.score(split), (members[0] + members[1]) / 2, atol=1e-5)
     assert (ensemble.path / "scores.csv").exists() and ensemble.report["test"]["model"]["card_precision_at_100"]
 

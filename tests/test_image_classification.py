@@ -446,6 +446,7 @@ def test_page_compares_two_models_and_shows_errors(trained, monkeypatch, tmp_pat
     worse = {**first.report["validation"], "accuracy": 0.1}
     report = first.report | {"run": second.id, "model": "mlp", "validation": worse}
     (second.path / "report.json").write_text(json.dumps(report))
+    second.stop_file.touch()  # it was stopped, so it is not the one that is shown first
     monkeypatch.setenv("KERAS_PORTFOLIO_RUNS", str(tmp_path / "runs"))
     app = AppTest.from_file(str(ROOT / "apps" / "image_classification.py"), default_timeout=120)
     pictures = []

@@ -10,6 +10,7 @@ import numpy as np
 
 from common import cli, runs
 from common.errors import UserError
+from common.layers.answers import answers
 from projects.adding_problem import encoding
 
 
@@ -57,9 +58,7 @@ class Predictor:
 
     def score(self, x: np.ndarray) -> np.ndarray:
         """The answers (n, 1) for encoded sequences (n, length, 2)."""
-        if len(x) == 1:
-            return np.asarray(self.networks["model"](x, training=False))
-        return self.networks["model"].predict(x, batch_size=500, verbose=0)
+        return answers(self.networks["model"], x, sizes=(1, 500))
 
 
 def score_file(predictor: Predictor, source: Path, target: Path, quote_formulas: bool = False) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 from common import cli, runs
 from common.errors import UserError
 from common.inputs.images import SUFFIXES, read_picture, text_pictures, write_picture
+from common.layers.answers import answers
 from projects.colorization import encoding
 
 
@@ -39,13 +40,12 @@ class Predictor:
 
     def colours(self, x: np.ndarray) -> np.ndarray:
         """Network inputs (n, h, w, 1) of any h and w -> ab (n, h, w, 2)."""
-        output = self.networks["model"](encoding.padded(x, self.meta["depth"]), training=False)
-        return encoding.AB_SCALE * np.asarray(output)[:, : x.shape[1], : x.shape[2]]
+        output = answers(self.networks["model"], encoding.padded(x, self.meta["depth"]))
+        return encoding.AB_SCALE * output[:, : x.shape[1], : x.shape[2]]
 
     def predict(self, raw: dict[str, Any]) -> dict[str, Any]:
         """{"picture": (h, w, 3) uint8} -> {"picture": the coloured one, "colourfulness": see `lab.colourfulness`}."""
-        output = self.networks["model"](self.encode(raw), training=False)
-        return self.decode(np.asarray(output)[0], raw)
+        return self.decode(answers(self.networks["model"], self.encode(raw))[0], raw)
 
     def stream(self, raw: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """The answer of `predict`; there is nothing to show before it."""

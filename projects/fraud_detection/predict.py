@@ -11,6 +11,7 @@ import pandas as pd
 from common import cli, runs
 from common.errors import UserError
 from common.inputs.tables import score_table_file
+from common.layers.answers import answers
 from projects.fraud_detection.encoding import (
     Transactions,
     as_raw,
@@ -24,8 +25,7 @@ from projects.fraud_detection.encoding import (
 )
 from projects.fraud_detection.metrics import best_f1_threshold
 
-ROWS_A_CALL = 8192  # rows that a network is given in one call
-RECURRENT_SIZES = (1, 64, ROWS_A_CALL)  # a recurrent network is compiled for each number of rows: for these only
+SIZES = (1, 64, 1024, 8192)  # rows that a network is given in one call
 
 
 class Predictor:
@@ -79,7 +79,7 @@ class Predictor:
             rank = len(network.input.shape)
             if rank not in encoded:
                 encoded[rank] = self.inputs(split, name)
-            total += outputs(network, encoded[rank])
+            total += answers(network, encoded[rank], SIZES)[:, 0]
         return self.calibrated(total / len(self.networks))
 
     def calibrated(self, raw: np.ndarray) -> np.ndarray:
@@ -127,7 +127,7 @@ class Predictor:
             if len(network.input.shape) == 3:
                 inputs = np.tile(self.inputs(split, name), (len(variants), 1, 1))
                 inputs[:, -1, : encoded.shape[1]] = encoded  # the last step is the transaction itself
-            total += outputs(network, inputs)
+            total += answers(network, inputs, SIZES)[:, 0]
         scores = self.calibrated(total / len(self.networks)).reshape(len(variants), len(split.inputs))
         return pd.DataFrame((scores[0] - scores[1:]).T, columns=split.inputs.columns)
 
@@ -160,25 +160,6 @@ class Predictor:
                 rows = np.flatnonzero(validation.targets == label)
                 row = rows[np.argsort(scores[rows])[int(rank * (len(rows) - 1))]]
                 self.meta["examples"].append(as_raw(validation, row, self.history))
-
-
-def outputs(network: Any, encoded: np.ndarray) -> np.ndarray:
-    """The outputs of a network for encoded rows: (rows,) float32.
-
-    The network is called directly: `network.predict` sets up a pipeline and copies, which costs more than so small a
-    network computes. The rows of a recurrent network are filled up to one of RECURRENT_SIZES.
-    """
-    from keras import ops
-
-    result = np.empty(len(encoded), "float32")
-    for begin in range(0, len(encoded), ROWS_A_CALL):
-        rows = encoded[begin : begin + ROWS_A_CALL]
-        count = len(rows)
-        if encoded.ndim == 3:
-            size = next(size for size in RECURRENT_SIZES if size >= count)
-            rows = np.concatenate([rows, np.zeros((size - count, *rows.shape[1:]), "float32")])
-        result[begin : begin + count] = ops.convert_to_numpy(network(rows, training=False))[:count, 0]
-    return result
 
 
 def score_file(

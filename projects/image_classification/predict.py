@@ -15,6 +15,7 @@ from common.errors import UserError
 from common.evaluation import best_temperature
 from common.files import replacing
 from common.inputs.images import find_pictures, picture_text, read_picture, text_pictures
+from common.layers.answers import answers
 from projects.image_classification import encoding
 from projects.image_classification.config import Config
 
@@ -47,7 +48,7 @@ class Predictor:
 
     def predict(self, raw: dict[str, Any]) -> dict[str, Any]:
         """One picture -> {"label", "probability", "classes": {label: probability}, the most probable first}."""
-        return self.decode(np.asarray(self.networks["model"](self.encode(raw), training=False)))[0]
+        return self.decode(answers(self.networks["model"], self.encode(raw)))[0]
 
     def stream(self, raw: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """The answer of `predict`. There is nothing to show before it."""
@@ -74,7 +75,7 @@ class Predictor:
 
         stream = encoding.picture_stream(inputs, None, self.meta["shape"], BATCH)
         with reraise_stream_errors(stream):
-            logits = self.networks["model"].predict(stream, verbose=0)
+            logits = np.concatenate([answers(self.networks["model"], stream[i][0]) for i in range(len(stream))])
         return logits.astype(float) / self.meta.get("temperature", 1.0)
 
     def calibrate(self, validation: Split) -> None:
@@ -113,9 +114,8 @@ def classify_folder(predictor: Predictor, folder: Path, target: Path) -> tuple[i
                     print(f"\nleft out: {error}", file=sys.stderr)
                     left_out += 1
             if inputs:
-                logits = np.asarray(predictor.networks["model"](np.concatenate(inputs), training=False))
-                answers = predictor.decode(logits)
-                table.writerows([n, a["label"], f"{a['probability']:.6f}"] for n, a in zip(names, answers, strict=True))
+                decoded = predictor.decode(answers(predictor.networks["model"], np.concatenate(inputs)))
+                table.writerows([n, a["label"], f"{a['probability']:.6f}"] for n, a in zip(names, decoded, strict=True))
                 rows += len(names)
             print(f"\r{rows:,} pictures", end="", file=sys.stderr, flush=True)
         print(file=sys.stderr)

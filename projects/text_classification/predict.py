@@ -20,10 +20,10 @@ from common.evaluation import best_temperature, softmax
 from common.inputs.sequences import Ragged
 from common.inputs.tables import as_texts, check_columns, score_table_file
 from common.inputs.vocabulary import UNKNOWN
+from common.layers.answers import answers
 from projects.text_classification.encoding import best_mix, checked, decode, encode, mixed
 
 BATCH = 128  # texts that are classified at once
-PADDED_SIZES = (1, 16, BATCH)  # batch sizes of a few texts: a recurrent network is compiled for each size
 CHUNK_ROWS = 10_000  # of a file that is scored in pieces
 MIN_KNOWN_SHARE = 0.2  # of a text's words, characters or n-grams; where fewer are known, the answer is a guess
 
@@ -67,19 +67,11 @@ class Predictor:
 
     def logits(self, texts: Sequence[str]) -> np.ndarray:
         """The logits of each network: (networks, texts, classes), in the order of their names, the bag first."""
-        from projects.text_classification.batches import row_order
-
         result = np.empty((len(self.networks), len(texts), len(self.meta["classes"])), "float32")
         for logits, name in zip(result, sorted(self.networks), strict=True):
             network, stream = self.networks[name], self._batches(texts, name)
-            if len(texts) > 2 * BATCH:
-                logits[row_order(stream)] = network.predict(stream, verbose=0)
-                continue
-            for index, rows in enumerate(stream.batches):  # for few texts a call is faster than `predict`
-                (inputs,) = stream[index]
-                size = next(size for size in PADDED_SIZES if size >= len(rows))
-                inputs = np.resize(inputs, (size, inputs.shape[1]))  # repeats the rows
-                logits[rows] = np.asarray(network(inputs, training=False))[: len(rows)]
+            for index, rows in enumerate(stream.batches):
+                logits[rows] = answers(network, stream[index][0])
         return result
 
     def decode(self, logits: np.ndarray) -> pd.DataFrame:
