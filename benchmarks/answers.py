@@ -5,7 +5,7 @@
 - one: `Predictor.predict` of an example
 - its network: the same calls of its networks on ready arrays, in ONNX Runtime
 - a thousand: a thousand examples to their answers, encoded and decoded
-- plain Keras: `model.predict` on the ready arrays of that thousand
+- plain Keras: `model.predict` on the ready arrays of that thousand, once for each length of text
 
 What writes step by step (char_rnn, translation) and what trains (super_resolution) is measured by `benchmarks.decoding`
 and `benchmarks.super_resolution`. ONNX Runtime comes with the extra `export`.
@@ -129,7 +129,13 @@ def measure(project: Project, runs_dir: Path, rounds: int) -> str:
         many = MANY[project.name](predictor)
         batches = [(plain_of[id(network)], x) for network, x in recorded(predictor, lambda: many(raws))]
         ours = median(lambda: many(raws), max(3, rounds // 6))
-        keras = median(lambda: [plain[name].predict(x, len(x), verbose=0) for name, x in batches], max(3, rounds // 6))
+        ready: dict[tuple, list[np.ndarray]] = {}  # one array for each network and shape, and the size of its batches
+        for name, x in batches:
+            ready.setdefault((name, x.shape[1:]), []).append(x)
+        arrays = [(name, np.concatenate(parts), len(parts[0])) for (name, _), parts in ready.items()]
+        keras = median(
+            lambda: [plain[name].predict(x, size, verbose=0) for name, x, size in arrays], max(3, rounds // 6)
+        )
         cells += [f"{ours:.0f}", f"{keras:.0f}", "yes" if GOAL_KERAS * ours <= keras else "no"]
     return f"| {project.name} | " + " | ".join([*cells, *["", "", ""]][:6]) + " |"
 

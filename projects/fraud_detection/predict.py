@@ -95,11 +95,11 @@ class Predictor:
         first.
         """
         split = transaction(raw, self.meta, with_history=bool(self.history))
-        answer = self.decode(self.score(split)).iloc[0]
-        moved = self.contributions(split).iloc[0].to_dict()
+        scores = self._without_each(split)[:, 0]
+        moved = dict(zip(split.inputs.columns, (scores[0] - scores[1:]).tolist(), strict=True))
         return {
-            "fraud_probability": float(answer["fraud_probability"]),
-            "is_fraud": bool(answer["is_fraud"]),
+            "fraud_probability": float(probability(scores[0])),
+            "is_fraud": bool(scores[0] >= self.meta["threshold"]),
             "threshold": float(probability(self.meta["threshold"])),
             "moved_by": dict(sorted(moved.items(), key=lambda item: -abs(item[1]))),
         }
@@ -116,20 +116,26 @@ class Predictor:
         card's earlier transactions stay as they are.
         """
         split = rows if isinstance(rows, Transactions) else Transactions.unlabelled(rows)
-        variants = [split.inputs]
-        for name, column in self.meta["columns"].items():
+        scores = self._without_each(split)
+        return pd.DataFrame((scores[0] - scores[1:]).T, columns=split.inputs.columns)
+
+    def _without_each(self, split: Transactions) -> np.ndarray:
+        """Logits (1 + columns, rows): as the rows are, then with each column in turn set to its typical value."""
+        count, times = len(split.inputs), 1 + len(self.meta["columns"])
+        variants = {}
+        for place, (name, column) in enumerate(self.meta["columns"].items(), start=1):
+            variants[name] = np.tile(split.inputs[name].to_numpy(), times)
             typical = column.get("median", (column.get("categories") or [None])[0])
-            variants.append(split.inputs.assign(**{name: typical}))
-        encoded = self.encode(pd.concat(variants, ignore_index=True))
+            variants[name][place * count : (place + 1) * count] = typical
+        encoded = self.encode(pd.DataFrame(variants))
         total = np.zeros(len(encoded))
         for name, network in self.networks.items():
             inputs = encoded
             if len(network.input.shape) == 3:
-                inputs = np.tile(self.inputs(split, name), (len(variants), 1, 1))
+                inputs = np.tile(self.inputs(split, name), (times, 1, 1))
                 inputs[:, -1, : encoded.shape[1]] = encoded  # the last step is the transaction itself
             total += answers(network, inputs, SIZES)[:, 0]
-        scores = self.calibrated(total / len(self.networks)).reshape(len(variants), len(split.inputs))
-        return pd.DataFrame((scores[0] - scores[1:]).T, columns=split.inputs.columns)
+        return self.calibrated(total / len(self.networks)).reshape(times, count)
 
     def calibrate(self, validation: Transactions) -> None:
         """Fit what maps scores that are no logits (reconstruction errors, or scores after `balanced`) to logits.
