@@ -33,8 +33,7 @@ def fit(
     """Train a compiled model and leave it with the weights of its best epoch.
 
     train, validation: `(inputs, targets)` or `(inputs, targets, weights)`, or a `common.stream.Stream`. Arrays are
-    shuffled anew in each epoch.
-    config: any project's Config with the knobs epochs, batch_size, patience and seed.
+    shuffled anew in each epoch. config: a Config with the knobs epochs, batch_size, patience and seed.
     score: validation predictions -> figures. They are computed after every epoch and kept as `val_<name>`. Without it
     the project's METRIC must be one that Keras itself reports. `val_<METRIC>` decides which epoch is the best, when to
     stop early (`config.patience` epochs without a better value) and when to halve the learning rate (after half of
@@ -58,15 +57,10 @@ def fit(
     else:
         stream = train if isinstance(train, Stream) else array_stream(*_parts(train), config.batch_size, config.seed)
         stream.epoch = checkpoint.state["epoch"]  # Keras reads two batches before the first epoch, for their shapes
-
-        def set_epoch(epoch: int, logs: Any) -> None:
-            if stream.epoch != epoch:
-                stream.epoch = epoch
-
         # The order matters. First comes what adds to the epoch's figures, then what decides by them. The checkpoint
         # comes last, so that it saves what the others have decided.
         ordered = [
-            keras.callbacks.LambdaCallback(on_epoch_begin=set_epoch),
+            keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: setattr(stream, "epoch", epoch)),
             *([Score(validation, score, config.batch_size)] if score else []),
             *callbacks,
             stopping,

@@ -101,8 +101,8 @@ YOUR_OWN = """## Make it your own
 
 ORIGIN = """## Where it comes from
 
-Forked from the project `{name}` of keras-portfolio (MIT). There `python -m projects fork --help` says what `--with` adds to a
-fork, such as `training`, the page's tab Train.
+Forked from the project `{name}` of keras-portfolio (MIT). There `python -m projects fork --help` says what `--with`
+adds to a fork, such as `training`, the page's tab Train.
 """
 
 ARCHITECTURE = """# Architecture
