@@ -16,7 +16,7 @@ import types
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from common.errors import UserError
 from common.schema import mismatch
@@ -103,10 +103,7 @@ def check(config: Any) -> None:
             raise UserError(f"{flag} is {value!r}; expected {'a text' if knob.kind is str else 'true or false'}.")
 
 
-C = TypeVar("C")
-
-
-def from_dict(config_class: Callable[..., C], values: dict[str, Any]) -> C:
+def from_dict(config_class: Callable, values: dict[str, Any]) -> Any:
     """A Config from the content of `config.json`. Raises UserError for an unknown knob or an illegal value."""
     known = {field.name for field in dataclasses.fields(config_class)}  # type: ignore[arg-type]
     if unknown := sorted(set(values) - known):

@@ -34,7 +34,7 @@ def as_user_error(error: OSError) -> UserError | None:
     return UserError(f"{place}{error.strerror or error}.")
 
 
-def optional(module: str, what: str) -> Any:
+def load_part(module: str, what: str) -> Any:
     """A module that a fork may have left out. Raises UserError, "`what` needs …", where it is missing."""
     try:
         return importlib.import_module(module)

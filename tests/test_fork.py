@@ -28,11 +28,11 @@ AUTHOR = {f"GIT_{who}_{what}": "someone@example.org" for who in ("AUTHOR", "COMM
 # Lines of Python in a fork, tests included. The goals are 6,000 for fraud_detection and 5,000 for the others; these are
 # the sizes that have been reached, so that no fork grows unseen.
 LINES = {
-    "char_rnn": 5760,
-    "colorization": 5310,
+    "char_rnn": 5740,
+    "colorization": 5330,
     "fraud_detection": 6990,
-    "image_classification": 5910,
-    "text_classification": 6120,
+    "image_classification": 5930,
+    "text_classification": 6150,
     "translation": 6800,
 }
 CODE = ("common", "projects", "apps", "tests", "benchmarks")

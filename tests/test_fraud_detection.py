@@ -11,7 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from common import cli, report, runs
-from common.errors import UserError, optional
+from common.errors import UserError, load_part
 from common.evaluation import score_table
 from common.inputs.tables import KINDS, read_table
 from common.project import Project
@@ -181,8 +181,8 @@ def test_what_a_fork_leaves_out_is_named():
     with pytest.raises(
         UserError, match=r"^A table of dreams needs projects/fraud_detection/dreams\.py, which this copy"
     ):
-        optional("projects.fraud_detection.dreams", "A table of dreams")
-    assert optional("projects.fraud_detection.config", "A table").Config is Config
+        load_part("projects.fraud_detection.dreams", "A table of dreams")
+    assert load_part("projects.fraud_detection.config", "A table").Config is Config
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from common.errors import UserError, optional
+from common.errors import UserError, load_part
 from common.files import replacing
 from common.inputs.delimited import Layout, layout, read_rows, text_errors
 
@@ -110,7 +110,7 @@ def _text_pieces(path: Path, text: Layout, rows: int) -> Iterator[tuple[pd.DataF
 
 
 def _arrow() -> Any:
-    return optional(ARROW, "A Parquet file")
+    return load_part(ARROW, "A Parquet file")
 
 
 def _is_parquet(path: Path) -> bool:

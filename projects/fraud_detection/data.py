@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from common.data import Source, Splits, split_rows
-from common.errors import UserError, optional
+from common.errors import UserError, load_part
 from common.files import file_sha256
 from common.inputs.tables import (
     as_categories,
@@ -55,7 +55,7 @@ def load_data(config: Config, data: str, data_dir: Path) -> Splits:
     if config.target is None:
         header = read_header(path)
         if header == ULB_COLUMNS or set(HANDBOOK_COLUMNS) <= set(header):
-            standard = optional("projects.fraud_detection.standard", "A table in a standard layout, without --target,")
+            standard = load_part("projects.fraud_detection.standard", "A table in a standard layout, without --target,")
             return standard.load_data(config, data, data_dir)
         raise UserError(f"Which column of {path} is to be predicted? Say --target COLUMN; it has: {', '.join(header)}.")
     roles = {"target": config.target, "card": config.group, "time": config.time, "weight": config.weight}
@@ -66,7 +66,7 @@ def load_data(config: Config, data: str, data_dir: Path) -> Splits:
     frame = read_table(path, MAX_ROWS_IN_MEMORY)
     check_columns(frame, [*roles.values(), *codes(config)], path)
     if len(frame) > MAX_ROWS_IN_MEMORY:
-        large = optional("projects.fraud_detection.large", f"A table of more than {MAX_ROWS_IN_MEMORY:,} rows")
+        large = load_part("projects.fraud_detection.large", f"A table of more than {MAX_ROWS_IN_MEMORY:,} rows")
         meta = large.first_look(config, path, frame, roles)
         del frame  # the texts of a million rows take a gigabyte
         return large.load_data(config, path, meta, roles, data_dir)
