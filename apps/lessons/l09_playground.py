@@ -153,7 +153,7 @@ def draw(state: lessons.State) -> dict[str, Any]:
         test = np.zeros(len(x), bool)
         test[np.random.default_rng(seed).permutation(len(x))[: len(x) * 3 // 10]] = True
         if len(set(y[~test])) < 2 or not test.any():
-            raise UserError(t("At least 4 points of both classes are needed: click some more.", "두 클래스의 점을 합하여 4개 이상 필요합니다. 점을 더 찍어 주세요."))  # fmt: skip
+            raise UserError(t("At least 4 points of both classes are needed: click some more.", "두 클래스의 점이 모두 있어야 하고, 합하여 4개 이상이어야 합니다. 점을 더 찍어 주세요."))  # fmt: skip
         (x, y), (x_test, y_test) = (x[~test], y[~test]), (x[test], y[test])
     else:
         left, right = st.columns(2)

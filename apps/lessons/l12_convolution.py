@@ -101,7 +101,7 @@ def draw(state: lessons.State) -> dict[str, Any]:
     if number > 1:
         st.subheader(t("One feature map for each filter", "필터마다 특징 맵 한 장"))
         for place in range(number):
-            st.caption(t(f"Filter {place + 1}, and the feature map that it gives", f"필터 {place + 1}과 그 특징 맵"))
+            st.caption(t(f"Filter {place + 1}, and the feature map that it gives", f"필터 {place + 1}: 필터와 특징 맵"))
             left, right = st.columns([1, 2])
             left.altair_chart(lessons.heat(values["filters"][:, :, 0, place]), key=f"filter-{place}")
             right.altair_chart(lessons.heat(result[:, :, place]), key=f"map-{place}")

@@ -113,7 +113,7 @@ def _questions(values: dict[str, Any], s: str, i: str) -> None:
         rectangles = alt.Chart(boxes, height=190).mark_rect(opacity=0.5, color=lessons.BLUE).encode(x=alt.X("x:Q", axis=None, scale=scale), x2="x2", y=alt.Y("y:Q", axis=None, scale=alt.Scale(domain=[-16, 104])), y2="height")  # fmt: skip
         signs = pd.DataFrame([(14, "="), (103, "+"), (239, "+")], columns=["x", "sign"])
         st.altair_chart(rectangles + alt.Chart(boxes).mark_text(color=lessons.ink(), y="height", dy=-8).encode(x="middle", text="name") + alt.Chart(signs).mark_text(fontSize=16, color=lessons.ink(), y=80).encode(x="x", text="sign"))  # fmt: skip
-    with st.expander(t("Why has the first form no W_hy?", "첫째 식에는 왜 W_hy가 없습니까?")):
+    with st.expander(t("Why does the first form have no W_hy?", "첫째 식에는 왜 W_hy가 없습니까?")):
         st.write(t("It shows the state alone. An output needs one more layer, which reads the state: W_hy. The project char_rnn has it: its page shows all three on “hello”.", "그 식은 상태만 보여 줍니다. 출력을 내려면 상태를 읽는 층 W_hy가 하나 더 필요합니다. char_rnn 프로젝트에 이 층이 있으며, 페이지에서 “hello”로 세 가중치를 모두 보여 줍니다."))  # fmt: skip
         st.altair_chart(
             lessons.diagram({"x": (0, 0), "h": (1, 0), "y": (2, 0)}, {("x", "h"): "W_xh", ("h", "y"): "W_hy"}, 110)
