@@ -366,6 +366,7 @@ def test_activations(function):
         np.testing.assert_allclose(ours[name], theirs[name], atol=1e-5, err_msg=name)
     _, slopes = stack("sigmoid", np.linspace(-3, 3, 61), 1.0)
     assert 0 < slopes[10].max() <= 0.25**10
+    assert f"{0.25**10:.8f}" in LESSONS["activations"].ANSWER["en"]
     np.testing.assert_array_equal(stack("relu", np.array([2.0]), 1.0)[1], 1)
 
 

@@ -341,7 +341,9 @@ def diagram(
     arrow = lines.mark_rule(color=GREY, strokeWidth=2).encode(x=x, y=y, x2="x2", y2="y2")
     head = lines.mark_point(shape="triangle-up", filled=True, size=90, color=GREY, opacity=1)
     head = head.encode(**at(("hx", "hy")), angle=alt.Angle("turn", scale=None))
-    text = lines.mark_text(fontSize=12, dy=-10, color=ink()).encode(**at(("tx", "ty")), text="text")
+    text = lines.encode(**at(("tx", "ty")), text="text")
+    level = text.transform_filter("datum.x != datum.x2").mark_text(fontSize=12, dy=-10, color=ink())
+    upright = text.transform_filter("datum.x == datum.x2").mark_text(fontSize=12, dx=8, align="left", color=ink())
     box = alt.Chart(units).mark_square(size=1300, opacity=1).encode(x=x, y=y, color=alt.Color("colour:N", scale=None))
     name = alt.Chart(units).mark_text(fontSize=12, fontWeight="bold", color="#12181F").encode(x=x, y=y, text="name")
-    return arrow + head + text + box + name
+    return arrow + head + level + upright + box + name
