@@ -20,13 +20,12 @@ MAX_ERRORS = 36
 
 
 def try_it(run: Run) -> None:
-    predictor = shared.predictor(run)
     labels = [t("One picture", "이미지 하나"), t("Two models", "두 모델 비교"), t("Its errors", "오답")]
     # Only the open tab is drawn, so that a second model is loaded only when it is needed.
     one, two, errors = st.tabs(labels, on_change="rerun", key=f"views-{language()}")
     with one:
         if one.open:
-            _one_picture(predictor)
+            _one_picture(run)
     with two, shared.errors_shown():
         if two.open:
             _two_models(run)
@@ -59,6 +58,8 @@ def _raw(predictor: Any, key: str) -> dict | None:
     else:
         label = t("A picture, grey or in colour", "흑백 또는 컬러 이미지")
         picture, _ = shared.picture_upload(label, MAX_PIXELS, f"{key}-upload")
+        if picture is not None:
+            st.image(picture, caption=t("your picture", "올린 이미지"))
     return None if picture is None else {"picture": picture}
 
 
@@ -68,8 +69,9 @@ def _example(predictor: Any, key: str) -> int:
 
 
 @st.fragment  # while the visitor draws, the rest of the page is not drawn again
-def _one_picture(predictor: Any) -> None:
+def _one_picture(run: Run) -> None:
     with shared.errors_shown():
+        predictor = shared.predictor(run)
         left, right = st.columns([2, 3])
         with left:
             raw = _raw(predictor, "one")
@@ -81,6 +83,16 @@ def _one_picture(predictor: Any) -> None:
             first.metric(t("Class", "클래스"), plain(answer["label"]), border=True)
             second.metric(t("Probability", "확률"), f"{answer['probability']:.1%}", border=True)
             _bars(predictor, answer["classes"])
+        if answer["unfamiliar"]:
+            shared.caution(
+                run,
+                t(
+                    "The picture is unlike those of training: what the last layer reads lies farther from every class than "
+                    "nearly all known pictures do (Mahalanobis distance). Take the answer as a guess.",
+                    "이 이미지는 학습한 이미지와 다릅니다. 마지막 층에 들어가는 값이 모든 클래스에서 멀리 떨어져 있습니다(마할라노비스 거리). "
+                    "이 답은 추측으로 보아야 합니다.",
+                ),
+            )
         _heat(predictor, raw, answer)
         shared.show_answer(answer)
 

@@ -157,6 +157,19 @@ def example_text(examples: Sequence[str], label: str, max_characters: int, key: 
     return st.text_area(label, examples[number], max_chars=max_characters, key=f"{key}-text-{number}", height=120)
 
 
+def caution(run: Run, sentence: str) -> None:
+    """A caution that the input may be of another kind than the training data, with how often it is right.
+
+    sentence: what the caution is based on. The shares are those of caution.csv; see `report.caution_table`.
+    """
+    st.warning(sentence)
+    shares = table_file(run, "caution", ("inputs",), ("count", "flagged"))
+    parts = [
+        f"{term(kind)} {float(share):.0%}" for kind, share in zip(shares["inputs"], shares["flagged"], strict=True)
+    ]
+    st.caption(t("Inputs that get this caution: ", "이 주의가 붙는 입력의 비율: ") + ", ".join(parts))
+
+
 def show_answer(answer: dict[str, Any]) -> None:
     """The answer exactly as `predict` returned it, as JSON that a visitor can unfold; see `report.plain`."""
     with st.expander(t("The answer as data", "결과를 데이터로 보기")):

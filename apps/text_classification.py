@@ -13,7 +13,7 @@ from apps.i18n import language, plain, t, term
 from common.inputs.tables import KINDS
 from common.runs import Run
 from projects.text_classification.encoding import MAX_CHARACTERS
-from projects.text_classification.predict import MIN_KNOWN_SHARE, score_file
+from projects.text_classification.predict import score_file
 
 MAX_ROWS = 100_000  # of an uploaded file
 MAX_PASTED = 2_000_000  # characters of a text that a visitor may paste
@@ -57,16 +57,17 @@ def _one_text(run: Run) -> None:
     text = _text(shared.predictor(run), "one")
     with shared.errors_shown():
         answer = _answer(run, text)
-        first, second, third = st.columns(3)
+        first, second = st.columns(2)
         first.metric(t("Label", "예측 클래스"), plain(answer["label"]), border=True)
         second.metric(term("probability"), f"{answer['probability']:.1%}", border=True)
-        third.metric(t("Known from training", "학습 데이터에 있는 조각"), f"{answer['known']:.0%}", border=True)
-        if answer["known"] < MIN_KNOWN_SHARE:
-            st.warning(
+        if answer["unfamiliar"]:
+            shared.caution(
+                run,
                 t(
-                    "The training texts hold almost nothing of this text: the answer is a guess.",
-                    "이 글의 조각이 학습 데이터에 거의 없으므로, 이 답은 추측에 가깝습니다.",
-                )
+                    "The probability is low for a text of the kind that it learnt: perhaps this is another language, "
+                    "another kind of text, or no text. Take the answer as a guess.",
+                    "학습한 종류의 글치고는 확률이 낮습니다. 다른 언어이거나 다른 종류의 글이거나 뜻이 없는 글일 수 있으므로, 이 답은 추측으로 보아야 합니다.",
+                ),
             )
         if len(text) > MAX_CHARACTERS:
             st.info(
@@ -281,7 +282,7 @@ def inside(run: Run) -> None:
         ngrams = shared.table_file(run, "ngrams", ("class", "ngram"), ("effect", "texts"))
         label = st.selectbox(t("Class", "클래스"), predictor.meta["classes"])
         st.altair_chart(
-            alt.Chart(ngrams[ngrams["class"] == label])
+            alt.Chart(ngrams[ngrams["class"] == label].replace({"ngram": " "}, "␣", regex=True))
             .mark_bar(cornerRadius=3, color=BLUE)
             .encode(
                 x=alt.X("effect", title=t("ratio × weight", "비율 × 가중치")),
@@ -291,8 +292,8 @@ def inside(run: Run) -> None:
         )
         st.caption(
             t(
-                "The n-grams that add most to the logit of this class over the training texts. Spaces are part of them.",
-                "학습 데이터에서 이 클래스의 로짓을 가장 많이 높이는 n-gram입니다. 공백도 n-gram의 일부입니다.",
+                "The n-grams that add most to the logit of this class over the training texts. ␣ is a space.",
+                "학습 데이터에서 이 클래스의 로짓을 가장 많이 높이는 n-gram입니다. ␣는 공백입니다.",
             )
         )
     st.subheader(t("The network", "신경망"))

@@ -15,6 +15,7 @@ from common.schema import Between
 
 FEW_UNITS = 20  # with fewer units there is no interval: the figure of each unit is listed, and no verdict is given
 CONFIDENCE_BINS = 15  # of the calibration error
+UNFAMILIAR = 0.03  # fraction of the validation inputs to which the caution applies: of the test at most 5 % then
 TEMPERATURE = Between(1e-2, 1e2)  # what `best_temperature` returns lies within it
 
 Figures = Callable[[np.ndarray], dict[str, float]]
@@ -150,6 +151,14 @@ def classification_figures(targets: np.ndarray, probabilities: np.ndarray) -> Fi
         }
 
     return figures
+
+
+def caution_limit(familiarity: np.ndarray) -> float:
+    """The familiarity below which an answer comes with a caution, from that of the validation inputs (n,).
+
+    Inputs of another kind were seen by nobody, so the limit is chosen on those of the right kind alone.
+    """
+    return float(np.quantile(familiarity, UNFAMILIAR))
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

@@ -299,6 +299,23 @@ def history_figure(history: list[dict[str, float]], metric: str) -> Any:
     return figure
 
 
+def caution_table(limit: float, familiarity: dict[str, np.ndarray]) -> Any:
+    """How many inputs of each kind come with a caution: a DataFrame with the columns inputs, count, flagged.
+
+    familiarity: {kind of input: (n,)}, the test inputs first. flagged: the fraction of them below the limit.
+    """
+    import pandas as pd
+
+    rows = [(kind, len(values), float((values < limit).mean())) for kind, values in familiarity.items()]
+    return pd.DataFrame(rows, columns=["inputs", "count", "flagged"])
+
+
+def caution_note(basis: str, table: Any) -> str:
+    """The sentence of the model card about a `caution_table`. basis: what the caution is based on."""
+    shares = ", ".join(f"{row.flagged:.1%} of {row.count:,} ({row.inputs})" for row in table.itertuples(index=False))
+    return f"An answer comes with a caution where {basis}. Inputs with a caution: {shares}."
+
+
 def reliability_figure(targets: np.ndarray, probabilities: dict[str, np.ndarray], bins: int = 15) -> Any:
     """Reliability diagram: how often answers of each probability are right, and how many answers there are.
 

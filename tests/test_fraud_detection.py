@@ -17,8 +17,8 @@ from common.inputs.tables import KINDS, read_table
 from common.project import Project
 from projects.fraud_detection.config import TOY, Config
 from projects.fraud_detection.data import infer_kinds, labelled, load_data, two_classes
-from projects.fraud_detection.encoding import MAX_CATEGORIES, encode, encoded_width, times_of
-from projects.fraud_detection.evaluate import spending_rule
+from projects.fraud_detection.encoding import MAX_CATEGORIES, Transactions, encode, encoded_width, times_of
+from projects.fraud_detection.evaluate import reliability, spending_rule
 from projects.fraud_detection.predict import score_file
 from tests.conftest import ROOT
 
@@ -474,3 +474,16 @@ def test_words_for_missing_do_not_make_categories_of_numbers(word, tmp_path):
     with pytest.raises(UserError, match=r"row 2: payment is .*; expected a number, or --categories payment"):
         infer_kinds(frame, tmp_path)
     assert infer_kinds(frame.assign(payment=word), tmp_path)["payment"].iloc[0] == word, "it may be a country"
+
+
+def test_reliability_finds_probabilities_that_are_too_high():
+    """Drawn by their own probability, frauds are as frequent as said; of doubled ones half as frequent."""
+    random = np.random.default_rng(0)
+    right = random.beta(0.05, 2, 200_000)
+    split = Transactions(pd.DataFrame(index=range(len(right))), (random.random(len(right)) < right).astype(int))
+    for factor in (1, 2):
+        table = reliability(split, factor * right)
+        assert table["weight"].sum() == pytest.approx(1) and table["probability"].is_monotonic_increasing
+        assert table["weight"].iloc[-1] < 0.001 < 0.3 < table["weight"].iloc[0]
+        top = table[table["probability"] > 0.05]
+        assert (top["fraud"] * factor / top["probability"]).to_numpy() == pytest.approx(np.ones(len(top)), rel=0.2)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,6 +26,7 @@ from projects.image_classification.config import RECIPE, TOY, Config, effective
 from projects.image_classification.data import load_data, load_labelled, packaged_digits, pictures_of, small_digits
 from projects.image_classification.encoding import as_digit, border_level, picture_stream, read
 from projects.image_classification.evaluate import baselines, classes_table, features
+from projects.image_classification.familiarity import closeness, fit_classes, foreign_pictures
 from projects.image_classification.model import LADDER, build_model
 from projects.image_classification.predict import Predictor, classify_folder
 from tests.commands import run_here
@@ -441,8 +443,10 @@ def test_page_compares_two_models_and_shows_errors(trained, monkeypatch, tmp_pat
     first = trained("image_classification")
     shutil.copytree(first.path, tmp_path / "runs" / PROJECT.name / first.id)
     second = runs.start(PROJECT, replace(TOY, model="mlp"), "builtin", first.data_dir, tmp_path / "runs")
-    meta = first.load().meta
-    second.save(Predictor({"model": build_model(second.config, meta)}, meta))
+    model = build_model(second.config, first.load().meta)
+    width = model.layers[-1].input.shape[-1]
+    familiar = {"whiten": np.eye(width).tolist(), "means": [[0.0] * width], "limit": -1e9}
+    second.save(Predictor({"model": model}, first.load().meta | {"familiar": familiar}))
     worse = {**first.report["validation"], "accuracy": 0.1}
     report = first.report | {"run": second.id, "model": "mlp", "validation": worse}
     (second.path / "report.json").write_text(json.dumps(report))
@@ -457,3 +461,42 @@ def test_page_compares_two_models_and_shows_errors(trained, monkeypatch, tmp_pat
         assert ({part.value for part in app.subheader} >= {"lenet", "mlp"}) == (view == "Two models")
         pictures.append(len(app.get("image")) + len(app.get("imgs")))
     assert pictures[:2] == [2, 2] and pictures[2] > 2
+
+
+# the caution
+
+
+def test_closeness_is_the_mahalanobis_distance_to_the_nearest_class_mean():
+    from scipy.spatial.distance import mahalanobis
+
+    random = np.random.default_rng(0)
+    targets = random.integers(3, size=300)
+    features = random.normal(size=(300, 4)) @ random.normal(size=(4, 4)) + 5.0 * targets[:, None]
+    means = np.stack([features[targets == k].mean(axis=0) for k in range(3)])
+    inverse = np.linalg.inv(np.cov((features - means[targets]).T))
+    expected = [-min(mahalanobis(x, mean, inverse) ** 2 for mean in means) for x in features]
+    np.testing.assert_allclose(closeness(features, fit_classes(features, targets)), expected, rtol=1e-6)
+    constant = np.zeros((10, 2))  # what a network gives whose last layer never fires
+    assert np.isfinite(closeness(constant, fit_classes(constant, np.arange(10) % 2))).all()
+
+
+def test_a_picture_of_another_kind_gets_a_caution_and_few_validation_pictures_do(trained):
+    run = trained("image_classification")
+    predictor = run.load()
+    splits = load_data(run.config, "builtin", run.data_dir)
+    familiarity, limit = predictor.familiarity(splits.validation.inputs), predictor.meta["familiar"]["limit"]
+    assert np.mean(familiarity < limit) == pytest.approx(0.03, abs=0.01)
+    for row in (int(familiarity.argmin()), int(familiarity.argmax())):
+        raw = {"picture": encoding.in_colour(splits.validation.inputs[row])}
+        assert predictor.predict(raw)["unfamiliar"] == (familiarity[row] < limit)
+    table = pd.read_csv(run.path / "caution.csv").set_index("inputs")["flagged"]
+    assert list(table.index) == ["test", "photographs", "printed letters", "blank pictures", "noise"]
+    noisy = np.concatenate([predictor.encode({"picture": one}) for one in foreign_pictures()["noise"]])
+    assert table["noise"] == pytest.approx(np.mean(predictor.familiarity(noisy) < limit)) and table["test"] < 0.1
+
+
+def test_a_meta_whose_caution_does_not_fit_the_network_is_refused(predictor):
+    assert not encoding.disagreement(predictor.meta, predictor.networks)
+    for name, value in (("whiten", [[1.0]]), ("means", []), ("means", [[0.0]])):
+        meta = {**predictor.meta, "familiar": {**predictor.meta["familiar"], name: value}}
+        assert "familiar" in encoding.disagreement(meta, predictor.networks)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import random
 import re
 import unicodedata
 
@@ -14,13 +15,14 @@ from common import cli, runs
 from common.errors import UserError
 from common.inputs.vocabulary import UNKNOWN
 from common.project import Project
-from projects.text_classification import data
+from projects.text_classification import data, languages
 from projects.text_classification.batches import row_order, text_batches
 from projects.text_classification.config import TOY, Config
 from projects.text_classification.encoding import checked, choose_unit, sequences, vocabulary_of
 from projects.text_classification.model import bag, interpolate, reproducible, start_from_naive_bayes
 from projects.text_classification.ngrams import bags, normalise, spelled, split_units
 from projects.text_classification.predict import log_odds, pieces, score_file
+from tests.sentences import SENTENCES
 
 TEXTS = ["the film was good", "a bad film", "", "😀", "그 영화 정말 재미있다", "x" * 3000]
 
@@ -84,12 +86,41 @@ def test_the_unit_is_chosen_from_the_texts():
 def test_builtin_keeps_translations_together_and_repeats_nothing(tmp_path):
     splits = data.load_data(Config(languages=6), "builtin", tmp_path)
     parts = (splits.train, splits.validation, splits.sealed_test)
-    concepts = [set(part.units) for part in parts]
-    assert not concepts[0] & concepts[1] and not concepts[0] & concepts[2] and not concepts[1] & concepts[2]
-    texts = [normalise(text) for part in parts for text in part.inputs]
-    assert len(texts) == len(set(texts)) > 5000
+    concepts = [set(part.units) for part in parts[1:]]
+    assert not concepts[0] & concepts[1]
+    train, *held_out = ({normalise(text) for text in part.inputs} for part in parts)
+    assert not train & held_out[0] and not train & held_out[1] and not held_out[0] & held_out[1]
+    assert sum(map(len, held_out)) == sum(len(part) for part in parts[1:]) > 1000
+    # Nothing of training has a concept of the held-out texts: a command or a message in another language either.
+    purpose: dict[str, str] = {}
+    for text, _, concept in languages.sentences(list(languages.LANGUAGES)[:6]):
+        purpose.setdefault(normalise(text), concept)
+    learnt = {purpose[text] for text in train & set(purpose)}
+    assert len(learnt) > 100 and not learnt & (concepts[0] | concepts[1])
     for part in parts:
         assert len(np.unique(part.targets)) == 6
+
+
+def test_every_language_has_sentences_of_every_package_that_knows_it():
+    """The packages are read as files, so a new release may move them."""
+    for code in languages.LANGUAGES:
+        assert len(set(languages._messages(code))) > 500 and len(set(languages._commands(code))) > 30, code
+        texts = languages.word_sequences(code, ["one two three"])
+        assert len(set(texts)) > 100 or code in ("gl", "et")
+    without = {code for code in languages.LANGUAGES if len(set(languages._sayings(code))) < 500}
+    assert without == {"gl", "sk", "sl", "id", "ms", "ro", "vi"}
+
+
+def test_templates_of_commands_are_filled_in():
+    commands = {text for text, _ in languages._commands("en")}
+    assert not any(set(text) & set("[](){}<>|") for text in commands)
+    assert any(text.startswith("turn") for text in commands)
+
+
+def test_texts_are_changed_as_people_type():
+    chance = random.Random(0)
+    typed = {languages.as_typed("Où est-ce, ça ? がぎ й", chance) for _ in range(100)}
+    assert typed == {"Où est-ce, ça ? がぎ й", "Où est-ce ça  がぎ й", "Ou est-ce, ca ? がぎ й", "Ou est-ce ca  がぎ й"}
 
 
 def test_the_test_split_is_the_same_for_every_seed(tmp_path):
@@ -157,6 +188,37 @@ def test_unseen_labels_are_named_with_their_row(tmp_path, predictor):
 # predictions
 
 
+@pytest.mark.slow
+def test_the_default_answers_what_people_type(tmp_path):
+    """Ordinary sentences that nobody trained on; with the accents and punctuation, and without."""
+    config = Config(epochs=4)
+    run = runs.start(Project("text_classification"), config, "builtin", tmp_path / "data", tmp_path / "runs")
+    Project("text_classification").train(config, run)
+    predictor = run.load()
+    texts, truth = zip(*SENTENCES, strict=True)
+    answers = predictor.decode(predictor.score(texts))["predicted"]
+    assert (answers == np.array(truth)).mean() >= 0.9
+    flagged = {
+        kind: np.mean(predictor.familiarity(rows) < predictor.meta["caution_below"])
+        for kind, rows in languages.foreign_texts().items()
+    }
+    assert flagged["random letters"] > 0.6 and flagged["other languages"] > 0.4
+
+
+def test_the_caution_applies_to_few_validation_texts_and_is_part_of_the_answer(trained):
+    run = trained("text_classification")
+    predictor = run.load()
+    texts = data.load_data(TOY, "builtin", run.data_dir).validation.inputs
+    limit = predictor.meta["caution_below"]
+    familiarity = predictor.familiarity(texts)
+    assert np.mean(familiarity < limit) == pytest.approx(0.03, abs=0.01)
+    for row in (int(familiarity.argmin()), int(familiarity.argmax())):
+        assert predictor.predict(texts[row])["unfamiliar"] == (familiarity[row] < limit)
+    table = pd.read_csv(run.path / "caution.csv")
+    assert list(table["inputs"]) == ["test", "other languages", "random letters", "lines of a program"]
+    assert table["flagged"].between(0, 1).all() and "comes with a caution" in (run.path / "MODEL_CARD.md").read_text()
+
+
 def test_the_answer_is_complete(predictor):
     answer = predictor.predict(predictor.examples[0])
     assert answer["label"] in predictor.meta["classes"]
@@ -175,7 +237,10 @@ def test_an_empty_text_is_one_sentence(predictor, text):
 @pytest.mark.parametrize("text", ["😀😀 🎉", "\ud800 lone", "\x00\x01", "é" * 10, "가" * 100, "<br/>"])
 def test_odd_texts_get_a_sensible_answer(predictor, text):
     answer = predictor.predict(text)
-    assert 0 <= answer["known"] <= 1 and np.isfinite([piece["effect"] for piece in answer["carried_by"]]).all()
+    assert (
+        isinstance(answer["unfamiliar"], bool)
+        and np.isfinite([piece["effect"] for piece in answer["carried_by"]]).all()
+    )
 
 
 def test_a_megabyte_is_cut_and_answered(predictor):

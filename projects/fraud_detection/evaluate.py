@@ -55,6 +55,8 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     model = by_model.pop(config.model)
     table = score_table(model, by_model, directions, test.weights, test.units, seed=config.seed)
     threshold, validated = thresholds[config.model], predictor.score(validation).astype(float)
+    reliable = reliability(test, probability(scores[config.model]))
+    calibration_error = float((reliable["weight"] * (reliable["fraud"] - reliable["probability"]).abs()).sum())
     return Report(
         source=source,
         sizes=splits.sizes if not data else {**splits.sizes, "test": len(test)},
@@ -67,6 +69,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
         figures={
             "precision_recall": _curve_figure(test, scores),
             "scores": _score_figure(test, scores[config.model], threshold),
+            "reliability": _reliability_figure(reliable),
         },
         tables={
             "thresholds": _threshold_table(test, scores[config.model], config),
@@ -77,6 +80,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
             f"Recall is given at a precision of at least {config.min_precision}; cost is per 1,000 transactions at "
             f"{config.cost_miss:g} a missed fraud and {config.cost_alarm:g} a false alarm.",
             f"The threshold ({probability(threshold):.3f}) has the best F1 on validation.",
+            f"Expected calibration error of the probability, in {len(reliable)} groups: {calibration_error:.4f}.",
         ],
     )
 
@@ -235,6 +239,30 @@ def _curve_figure(test: Transactions, scores: dict[str, np.ndarray]):
     axis.set(xlabel="recall (fraction of frauds found)", ylabel="precision (fraction of alarms that are frauds)")
     axis.set_aspect("auto")
     axis.legend(frameon=False, fontsize=8, loc="lower left")
+    return figure
+
+
+def reliability(test: Transactions, probabilities: np.ndarray, groups: int = 15) -> pd.DataFrame:
+    """How far probabilities of fraud are right, in groups that become smaller towards the top, down to one in 2,000.
+
+    Columns: probability (its mean), fraud (the fraction that is fraud), weight (the group's share of all). Equal steps
+    of probability would put nearly all transactions into the first group.
+    """
+    order = np.argsort(probabilities, kind="stable")
+    cuts = len(order) - np.geomspace(len(order), max(1, len(order) // 2000), groups).astype(int)[1:]
+    parts = [rows for rows in np.split(order, np.unique(cuts)) if test.weights[rows].sum() > 0]
+    means = [[np.average(x[rows], weights=test.weights[rows]) for x in (probabilities, test.targets)] for rows in parts]
+    table = pd.DataFrame(means, columns=["probability", "fraud"])
+    return table.assign(weight=[test.weights[rows].sum() / test.weights.sum() for rows in parts])
+
+
+def _reliability_figure(table: pd.DataFrame):
+    figure, axis = report.new_figure()
+    seen = table[(table > 0).all(axis=1)]  # a group without a fraud has no place on an axis of logarithms
+    low = float(seen[["probability", "fraud"]].min().min()) if len(seen) else 1e-3
+    axis.plot([low, 1], [low, 1], color="0.6", linestyle=":")
+    axis.plot(seen["probability"], seen["fraud"], marker=".", color=report.COLOURS[0])
+    axis.set(xlabel="probability of fraud", ylabel="fraction that is fraud", xscale="log", yscale="log")
     return figure
 
 

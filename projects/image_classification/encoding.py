@@ -33,6 +33,7 @@ META = {
     "augment": ("none", "strokes", "objects"),
     "strokes": bool,
     "temperature": TEMPERATURE,
+    "familiar": {"whiten": [[float]], "means": [[float]], "limit": float},
     "examples": [str],
 }
 
@@ -40,7 +41,12 @@ META = {
 def disagreement(meta: dict[str, Any], networks: dict[str, Any]) -> str:
     """How the content of meta.json does not fit the network, in a few words; empty where it does."""
     shapes = ([(None, *meta["shape"])], [(None, len(meta["classes"]))])
-    return unlike(networks, {"model": shapes}) or ("" if meta["examples"] else "examples is empty")
+    if wrong := unlike(networks, {"model": shapes}) or ("" if meta["examples"] else "examples is empty"):
+        return wrong
+    width = networks["model"].layers[-1].input.shape[-1] if networks else len(meta["familiar"]["whiten"])
+    rows = [*meta["familiar"]["whiten"], *meta["familiar"]["means"]]
+    fits = len(meta["familiar"]["whiten"]) == width < len(rows) and {len(row) for row in rows} == {width}
+    return "" if fits else f"familiar is not about {width} features"
 
 
 def describe(config: Config, train: Inputs, classes: list[str], strokes: bool) -> dict[str, Any]:

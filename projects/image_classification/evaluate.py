@@ -22,6 +22,7 @@ from common.report import Report
 from common.runs import Run
 from projects.image_classification.data import fingerprint, load_labelled
 from projects.image_classification.encoding import Inputs, in_colour, pixels
+from projects.image_classification.familiarity import foreign_pictures
 from projects.image_classification.predict import BATCH, Predictor
 
 DIRECTIONS = {"accuracy": "max", "macro_f1": "max", "mcc": "max", "ece": "min"}
@@ -71,6 +72,14 @@ def evaluate(run: Run, data: str | None = None) -> Report:
             test.targets, {name: values for name, values in scores.items() if name != "majority"}
         ),
     }
+    foreign = {
+        kind: np.concatenate([predictor.encode({"picture": picture}) for picture in pictures])
+        for kind, pictures in foreign_pictures().items()
+    }
+    familiarity = {kind: predictor.familiarity(inputs) for kind, inputs in {"test": test.inputs, **foreign}.items()}
+    cautions = report.caution_table(predictor.meta["familiar"]["limit"], familiarity)
+    basis = "the last layer's input is farther from the nearest class mean than that of nearly all validation pictures"
+    notes.append(report.caution_note(f"{basis} (Mahalanobis distance)", cautions))
     batch = test.inputs[:BATCH]
     return Report(
         source=source,
@@ -85,6 +94,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
         tables={
             "errors": errors,
             "classes": by_class,
+            "caution": cautions,
             "sample": sample_table(splits.train, predictor),
         },
         notes=notes,

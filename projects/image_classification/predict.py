@@ -1,6 +1,7 @@
 """Which class does a picture show, how probable is it, and where did the network look? Also for a whole folder."""
 
 import csv
+import functools
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,15 +13,18 @@ import numpy as np
 from common import cli, runs
 from common.data import Split
 from common.errors import UserError
-from common.evaluation import best_temperature
+from common.evaluation import best_temperature, caution_limit
 from common.files import replacing
 from common.inputs.images import find_pictures, picture_text, read_picture, text_pictures
 from common.layers.answers import answers
 from projects.image_classification import encoding
 from projects.image_classification.config import Config
+from projects.image_classification.familiarity import closeness, fit_classes
 
 BATCH = 256  # pictures that are answered at once
 EXAMPLES = 12
+FITTED = 10_000  # training pictures from which is learnt what is familiar
+CAUTION = "The picture is unlike those of training: the answer is a guess."
 
 
 class Predictor:
@@ -47,8 +51,13 @@ class Predictor:
         return encoding.decode(logits / self.meta["temperature"], self.classes)
 
     def predict(self, raw: dict[str, Any]) -> dict[str, Any]:
-        """One picture -> {"label", "probability", "classes": {label: probability}, the most probable first}."""
-        return self.decode(answers(self.networks["model"], self.encode(raw)))[0]
+        """One picture -> {"label", "probability", "classes": {label: probability}, "unfamiliar"}.
+
+        The most probable class is first. unfamiliar: whether the answer comes with a caution (see `familiarity`).
+        """
+        features, logits = np.split(answers(self.features_and_logits, self.encode(raw)), [-len(self.classes)], axis=1)
+        near = closeness(features.astype(float), self.meta["familiar"])[0]
+        return {**self.decode(logits)[0], "unfamiliar": bool(near < self.meta["familiar"]["limit"])}
 
     def stream(self, raw: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """The answer of `predict`. There is nothing to show before it."""
@@ -78,9 +87,35 @@ class Predictor:
             logits = np.concatenate([answers(self.networks["model"], stream[i][0]) for i in range(len(stream))])
         return logits.astype(float) / self.meta.get("temperature", 1.0)
 
-    def calibrate(self, validation: Split) -> None:
-        """Keep the temperature that gives the validation labels the highest probability."""
+    @functools.cached_property
+    def features_and_logits(self) -> Any:
+        """The network with what its last layer reads beside the logits: pixels -> (n, numbers + classes)."""
+        import keras
+
+        model = self.networks["model"]
+        features = keras.ops.cast(model.layers[-1].input, "float32")
+        return keras.Model(model.input, keras.ops.concatenate([features, model.output], axis=-1))
+
+    def features(self, inputs: encoding.Inputs) -> np.ndarray:
+        """What the last layer reads of pictures at the network's size, or of files: (n, numbers)."""
+        stream = encoding.picture_stream(inputs, None, self.meta["shape"], BATCH)
+        both = np.concatenate([answers(self.features_and_logits, stream[i][0]) for i in range(len(stream))])
+        return both[:, : -len(self.classes)].astype(float)
+
+    def familiarity(self, inputs: encoding.Inputs) -> np.ndarray:
+        """How much pictures are like those of training (n,); see `familiarity.closeness`."""
+        return closeness(self.features(inputs), self.meta["familiar"])
+
+    def calibrate(self, validation: Split, train: Split) -> None:
+        """Keep the temperature that gives the validation labels the highest probability, and the limit of the caution.
+
+        What is familiar is learnt from at most FITTED training pictures, the limit is chosen on validation.
+        """
         self.meta["temperature"] = best_temperature(self.score(validation.inputs), np.asarray(validation.targets))
+        rows = np.unique(np.linspace(0, len(train) - 1, FITTED).astype(int))
+        inputs = train.inputs[rows] if isinstance(train.inputs, np.ndarray) else [train.inputs[row] for row in rows]
+        self.meta["familiar"] = fit_classes(self.features(inputs), np.asarray(train.targets)[rows])
+        self.meta["familiar"]["limit"] = caution_limit(self.familiarity(validation.inputs))
 
     def choose_examples(self, validation: Split) -> None:
         """Keep EXAMPLES validation pictures, of as many classes as possible."""
@@ -147,3 +182,5 @@ if __name__ == "__main__":
             answer = run.load().predict({"picture": read_picture(options.input)})
             for number, (label, probability) in enumerate(list(answer["classes"].items())[:5]):
                 print(f"{'  ' if number else ''}{label}  {probability:.1%}")
+            if answer["unfamiliar"]:
+                print(CAUTION)

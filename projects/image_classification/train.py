@@ -23,7 +23,7 @@ def train(config: Config, run: Run, callbacks=()) -> None:
     training = predictor.encode_split(splits.train, knobs)
     validation = predictor.encode_split(splits.validation)
     fit(model, training, validation, knobs, run, [*schedule, *callbacks])
-    predictor.calibrate(splits.validation)
+    predictor.calibrate(splits.validation, splits.train)
     predictor.choose_examples(splits.validation)
     run.save(predictor)
 

@@ -1,11 +1,13 @@
-"""From Babel's CLDR or a file of your own to train, validation and test."""
+"""From sentences of installed packages, or a file of your own, to train, validation and test."""
 
 import dataclasses
 import hashlib
 import itertools
+import random
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -17,17 +19,9 @@ from common.files import file_sha256
 from common.inputs.tables import as_categories, as_texts, check_columns, read_header, read_table
 from projects.text_classification.config import Config
 from projects.text_classification.encoding import describe
+from projects.text_classification.languages import LANGUAGES, PACKAGES, as_typed, sentences, word_sequences
 from projects.text_classification.ngrams import normalise
 
-# Close relatives first, so that a small number of languages is not a trivial task.
-LANGUAGES = {
-    "da": "Danish", "nb": "Norwegian", "ko": "Korean", "es": "Spanish", "pt": "Portuguese", "en": "English",
-    "sv": "Swedish", "gl": "Galician", "cs": "Czech", "sk": "Slovak", "hr": "Croatian", "sl": "Slovenian",
-    "id": "Indonesian", "ms": "Malay", "ru": "Russian", "uk": "Ukrainian", "fi": "Finnish", "et": "Estonian",
-    "de": "German", "nl": "Dutch", "fr": "French", "it": "Italian", "ro": "Romanian", "pl": "Polish",
-    "hu": "Hungarian", "is": "Icelandic", "tr": "Turkish", "vi": "Vietnamese", "ja": "Japanese", "zh": "Chinese",
-}  # fmt: skip
-SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800, "month": 2629800, "year": 31557600}
 MAX_CLASSES = 200
 MIN_TEXTS = 5  # of each class, so that every split has some
 
@@ -41,70 +35,37 @@ def load_data(config: Config, data: str, data_dir: Path) -> Splits:
 
 
 def _builtin(config: Config) -> Splits:
-    """Names, units and dates of the CLDR in many languages; a concept is in one split with all its translations.
+    """Sentences in many languages. A concept is in one split with all its translations.
 
-    The split does not depend on the seed, so that seeds are compared on one test split.
+    Training also has sequences of random words, and some of its sentences are changed as people type. The split does
+    not depend on the seed, so that seeds are compared on one test split.
     """
-    import babel
-
     languages = list(LANGUAGES)[: config.languages]
-    rows = pd.DataFrame(_cldr(languages), columns=["text", "language", "concept"])
-    total = len(rows)
+    rows = pd.DataFrame(sentences(languages), columns=["text", "language", "concept"])
     rows["key"] = rows["text"].map(normalise)
-    rows = rows[rows["text"].str.contains(r"[^\W\d_]") & ~rows.duplicated(["key", "language"], keep=False)]
-    rows = rows[~rows.duplicated("key", keep=False)]  # a name of two languages has no one answer
+    rows = rows[rows["key"].str.contains(r"[^\W\d_]{2}") & ~rows.duplicated(["key", "language"])]
+    rows = rows[~rows.duplicated("key", keep=False)]  # a text of two languages has no one answer
     targets = rows["language"].map({code: i for i, code in enumerate(languages)}).to_numpy()
     concepts = rows["concept"].to_numpy()
     texts = rows["text"].tolist()
-    parts = split_rows(targets, groups=concepts, seed=0)
+    train, *others = split_rows(targets, groups=concepts, seed=0)
+    held_out = set(rows["key"].to_numpy()[np.concatenate(others)])
+    chance = random.Random(0)
+    learnt = [(as_typed(texts[i], chance), targets[i]) for i in train]
+    for i, code in enumerate(languages):
+        learnt += [(text, i) for text in word_sequences(code, [texts[row] for row in train if targets[row] == i])]
+    learnt = [(text, i) for text, i in learnt if normalise(text) not in held_out]
+    splits = [Split([text for text, _ in learnt], np.array([i for _, i in learnt]))]
+    splits += [Split([texts[i] for i in part], targets[part], units=concepts[part]) for part in others]
+    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     source = Source(
         name="builtin",
-        source=f"Unicode CLDR as Babel {babel.__version__} brings it: {len(rows):,} names of territories, languages, "
-        f"scripts, currencies, time zones, units and dates in {len(languages)} languages. Of {total:,} names, those "
-        "that occur twice, in one language or in two, were removed. Split by concept.",
-        sha256=hashlib.sha256("\n".join(texts).encode()).hexdigest(),
+        source=f"{len(rows):,} sentences in {len(languages)} languages of the packages {packages}, split by "
+        f"concept, and {len(learnt) - len(train):,} sequences of random words, in training alone.",
+        sha256=hashlib.sha256("\n".join(text for split in splits for text in split.inputs).encode()).hexdigest(),
         unit="concept",
     )
-    splits = [Split([texts[i] for i in part], targets[part], units=concepts[part]) for part in parts]
     return with_meta(config, splits, source, [LANGUAGES[code] for code in languages])
-
-
-def _cldr(languages: list[str]) -> Iterator[tuple[str, str, str]]:
-    """(text, language, concept) of every name. Names that share a word stem are one concept.
-
-    So a territory and the currencies of its code are one concept, and so are a language and its regional forms, and
-    a unit and its plural.
-    """
-    from datetime import timedelta
-
-    from babel import Locale
-    from babel.dates import format_timedelta
-    from babel.units import format_unit
-
-    for language in languages:
-        locale = Locale.parse(language)
-
-        def names(kind, table, concept, language=language) -> Iterator[tuple[str, str, str]]:
-            for code, name in table.items():
-                if isinstance(name, str):
-                    yield name, language, f"{kind} {concept(code)}"
-
-        yield from names("place", locale.territories, str)
-        yield from names("place", locale.currencies, lambda code: code[:2])
-        yield from names("language", locale.languages, lambda code: code.partition("_")[0])
-        yield from names("script", locale.scripts, str)
-        yield from names("zone", {code: zone.get("city") for code, zone in locale.time_zones.items()}, str)
-        for code, zone in locale.meta_zones.items():
-            yield from names("zone", zone.get("long", {}), lambda _, code=code: code.partition("_")[0])
-        for kind, table in (("month", locale.months), ("day", locale.days), ("quarter", locale.quarters)):
-            yield from names(kind, table["stand-alone"]["wide"], str)
-        for unit in locale.unit_display_names:
-            for count in (1, 3):
-                yield format_unit(count, unit, "long", locale=locale), language, f"unit {unit}"
-        for unit in SECONDS:
-            for direction in (-1, 1):
-                delta = timedelta(seconds=direction * 3 * SECONDS[unit])
-                yield format_timedelta(delta, unit, 1e9, True, locale=locale), language, f"unit duration-{unit}"
 
 
 def _own(config: Config, path: Path) -> Splits:

@@ -23,7 +23,7 @@ from projects.text_classification.ngrams import bags, normalise, split_units
 SHORT_TEXT = 16  # words; where the median text has fewer, characters say more: text messages have 12, sentences 20
 LONG_TEXT = 64  # words; where the median text has as many, the bag takes no n-grams of letters
 ORDERS = {"word": [1, 2, 3], "char": [1, 2, 3, 4, 5, 6], "jamo": [1, 2, 3, 4, 5, 6, 7, 8]}  # lengths of the n-grams
-MAX_WEIGHTS = 2**22  # of the bag: buckets × columns
+MAX_WEIGHTS = 2**23  # of the bag: buckets × columns
 MAX_CHARACTERS = 100_000  # of one text; what follows is not read
 LENGTH_BUCKETS = 6  # lengths that a network is compiled for
 EAST_ASIAN = re.compile("[\u1100-\u11ff\u3040-\u30ff\u3130-\u318f\u4e00-\u9fff\uac00-\ud7a3]")  # Hangul, Kana, Han
@@ -41,6 +41,7 @@ META = {
     "buckets?": Between(3, MAX_WEIGHTS),
     "mix": Between(0.0, 1.0),
     "temperature": TEMPERATURE,
+    "caution_below": Between(0.0, 1.0),
     "examples": [str],
 }
 

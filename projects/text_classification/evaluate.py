@@ -20,6 +20,7 @@ from common.files import file_sha256
 from common.report import Report
 from common.runs import Run
 from projects.text_classification.data import labelled
+from projects.text_classification.languages import foreign_texts
 from projects.text_classification.ngrams import CONSTANT, bags, normalise, spelled
 from projects.text_classification.predict import Predictor
 
@@ -53,6 +54,10 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     chosen_by = classification_figures(splits.validation.targets, softmax(predictor.calibrated(validation_logits)))
     classes, answered = predictor.meta["classes"], answers[config.model]
     sample = test.inputs[:2000]
+    foreign = {kind: predictor.familiarity(texts) for kind, texts in foreign_texts().items()}
+    cautions = report.caution_table(
+        predictor.meta["caution_below"], {"test": answers[config.model].max(axis=1), **foreign}
+    )
     return Report(
         source=source,
         sizes=splits.sizes if not data else {**splits.sizes, "test": len(test)},
@@ -71,12 +76,14 @@ def evaluate(run: Run, data: str | None = None) -> Report:
         tables={
             "errors": errors(test, answered, classes, 300),
             "confusions": confusions(test, answered, classes),
+            "caution": cautions,
             "sample": sample_of(splits.train, classes),
             **({"ngrams": top_ngrams(predictor, splits.train)} if "bag" in predictor.networks else {}),
         },
         notes=[
             f"Texts are taken as a sequence of {predictor.meta['unit']}s.",
             f"Logits are divided by a temperature of {predictor.meta['temperature']:.2f}, chosen on validation.",
+            report.caution_note(f"its probability is under {predictor.meta['caution_below']:.2f}", cautions),
         ],
     )
 
@@ -88,6 +95,7 @@ def baselines(splits: Splits) -> dict[str, Scorer]:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.feature_extraction.text import TfidfTransformer
     from sklearn.linear_model import LogisticRegression
+    from sklearn.multiclass import OneVsRestClassifier
     from sklearn.naive_bayes import MultinomialNB
 
     unit, classes = splits.meta["unit"], len(splits.meta["classes"])
@@ -102,6 +110,13 @@ def baselines(splits: Splits) -> dict[str, Scorer]:
     weighting = TfidfTransformer().fit(train)
     frequency = np.bincount(splits.train.targets, minlength=classes) / len(splits.train)
 
+    def regression(strength: float):
+        if classes == 2:
+            return LogisticRegression(C=strength, max_iter=MAX_STEPS)
+        # One column for each class, by dual coordinate descent (Yu et al. 2011): all columns at once take many minutes.
+        binary = LogisticRegression(C=strength, tol=0.01, solver="liblinear", dual=True, random_state=0)
+        return OneVsRestClassifier(binary)
+
     def best(models, prepare) -> Scorer:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # MAX_STEPS is a budget
@@ -113,7 +128,7 @@ def baselines(splits: Splits) -> dict[str, Scorer]:
         "majority_class": lambda texts: np.tile(frequency, (len(texts), 1)),
         "naive_bayes": best([MultinomialNB(alpha=alpha) for alpha in (0.03, 0.1, 0.3, 1.0)], lambda counts: counts),
         "tfidf_logistic_regression": best(
-            [LogisticRegression(C=strength, max_iter=MAX_STEPS) for strength in (1.0, 10.0, 100.0)],
+            [regression(strength) for strength in (1.0, 10.0, 100.0)],
             weighting.transform,
         ),
     }
@@ -189,7 +204,10 @@ def top_ngrams(predictor: Predictor, train: Split, each: int = 15, max_texts: in
         for bucket in top[:, k]
         if bucket in names and effects[bucket, k] > 0
     ]
-    return pd.DataFrame(rows, columns=["class", "ngram", "effect", "texts"])
+    table = pd.DataFrame(rows, columns=["class", "ngram", "effect", "texts"])
+    # A word and the same letters inside a word are spelled alike; the stronger one stays. A chart draws bars by effect.
+    table = table.sort_values(["class", "effect"], ascending=[True, False], kind="stable")
+    return table.drop_duplicates(["class", "ngram"])
 
 
 def _shortened(text: str, max_length: int = 400) -> str:

@@ -1,6 +1,6 @@
 """From a text to its label, its probability and the words that carried it; from a file to a labelled file.
 
-python -m projects.text_classification.predict --text "3 Tage"
+python -m projects.text_classification.predict --text "I love pizza"
 python -m projects.text_classification.predict --input texts.csv --output labelled.csv
 """
 
@@ -16,16 +16,15 @@ import pandas as pd
 
 from common import cli, runs
 from common.data import Split
-from common.evaluation import best_temperature, softmax
+from common.evaluation import best_temperature, caution_limit, softmax
 from common.inputs.sequences import Ragged
 from common.inputs.tables import as_texts, check_columns, score_table_file
-from common.inputs.vocabulary import UNKNOWN
 from common.layers.answers import answers
 from projects.text_classification.encoding import best_mix, checked, decode, encode, mixed
 
 BATCH = 128  # texts that are classified at once
 CHUNK_ROWS = 10_000  # of a file that is scored in pieces
-MIN_KNOWN_SHARE = 0.2  # of a text's words, characters or n-grams; where fewer are known, the answer is a guess
+CAUTION = "The probability is lower than nearly all on texts of the kind that it learnt: the answer is a guess."
 
 
 class Predictor:
@@ -79,10 +78,9 @@ class Predictor:
         return decode(logits, self.meta)
 
     def predict(self, raw: str) -> dict[str, Any]:
-        """One text -> {"label", "probability", "classes", "known", "carried_by"}.
+        """One text -> {"label", "probability", "classes", "unfamiliar", "carried_by"}.
 
-        classes: the five likeliest with their probabilities. known: the fraction of the text's words, characters or
-        n-grams that occur in the training texts; at 0 the answer depends only on how frequent the classes are.
+        classes: the five likeliest with their probabilities. unfamiliar: whether the answer comes with a caution.
         carried_by: the `contributions` to this label. Raises UserError for an empty text.
         """
         text = checked(raw)
@@ -93,7 +91,7 @@ class Predictor:
             "label": self.meta["classes"][label],
             "probability": float(likely[label]),
             "classes": {self.meta["classes"][k]: float(likely[k]) for k in order},
-            "known": self.known(text),
+            "unfamiliar": bool(self.familiarity([text])[0] < self.meta["caution_below"]),
             "carried_by": [
                 {"piece": text[start:end], "start": start, "end": end, "effect": effect}
                 for (start, end), effect in zip(pieces(text), self.contributions(text, label), strict=True)
@@ -114,31 +112,30 @@ class Predictor:
         with_all, *without = log_odds(self.score(variants).astype(float), label)
         return [float(with_all - value) for value in without]
 
-    def known(self, text: str) -> float:
-        """The fraction of the text's words or characters (for the bag: n-grams) that occur in the training texts."""
-        if "vocabulary" in self.meta:
-            return float((self.encode([text], "sequence").ids != UNKNOWN).mean())
-        ngrams = self.encode([text], "bag").ids[1:]  # without the constant
-        ratios = self.networks["bag"].get_layer("ratios").embeddings
-        return float((np.asarray(ratios)[ngrams] != 0).any(axis=1).mean()) if len(ngrams) else 0.0
+    def familiarity(self, texts: Sequence[str]) -> np.ndarray:
+        """How much the texts are like those of training: the probability of the answer (Hendrycks & Gimpel 2017)."""
+        return softmax(self.score(texts)).max(axis=1)
 
     def calibrate(self, validation: Split) -> None:
         """Choose the mix of the networks, and the temperature (Guo et al. 2017), by the likelihood of the labels.
 
-        The temperature changes no answer, only its probability.
+        The temperature changes no answer, only its probability. Then choose the limit of the caution.
         """
         logits = self.logits(validation.inputs).astype(float)
         self.meta["mix"] = best_mix(logits, validation.targets)
         self.meta["temperature"] = best_temperature(mixed(logits, self.meta["mix"]), validation.targets)
+        self.meta["caution_below"] = caution_limit(softmax(self.calibrated(logits)).max(axis=1))
 
     def choose_examples(self, validation: Split, count: int = 8) -> None:
-        """Keep a few texts of the validation split: the classes in turn, of each a text of medium length."""
+        """Keep a few texts of the validation split: the classes in turn, of each a whole sentence of medium length."""
         random = np.random.default_rng(0)
         lengths = np.array([len(text) for text in validation.inputs])
+        whole = np.array([text.rstrip().endswith((".", "!", "?", "。")) for text in validation.inputs])
         chosen: list[int] = []
         for turn in range(count):
             label = turn % len(self.meta["classes"])
             rows = np.flatnonzero((validation.targets == label) & ~np.isin(np.arange(len(lengths)), chosen))
+            rows = rows[whole[rows]] if whole[rows].any() else rows
             if len(rows):
                 rows = rows[np.argsort(lengths[rows], kind="stable")]
                 chosen.append(int(random.choice(rows[len(rows) // 4 : 1 + 3 * len(rows) // 4])))
@@ -205,8 +202,8 @@ def _print_answer(predictor: Predictor, text: str) -> None:
     answer = predictor.predict(text)
     for label, probability in answer["classes"].items():
         print(f"{'' if label == answer['label'] else '  '}{label}  {probability:.1%}")
-    if answer["known"] < MIN_KNOWN_SHARE:
-        print("The training texts hold almost nothing of this text: the answer is a guess.")
+    if answer["unfamiliar"]:
+        print(CAUTION)
     strongest = sorted(answer["carried_by"], key=lambda piece: -piece["effect"])[:8]
     print("carried by: " + ", ".join(f"{piece['piece']} {piece['effect']:+.2f}" for piece in strongest))
 

@@ -1,0 +1,203 @@
+"""Sentences and words in 30 languages, from packages that `pip install` brings."""
+
+import functools
+import json
+import random
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+
+from projects.text_classification.ngrams import normalise
+
+# Close relatives first, so that a small number of languages is not a trivial task.
+LANGUAGES = {
+    "da": "Danish", "nb": "Norwegian", "ko": "Korean", "es": "Spanish", "pt": "Portuguese", "en": "English",
+    "sv": "Swedish", "gl": "Galician", "cs": "Czech", "sk": "Slovak", "hr": "Croatian", "sl": "Slovenian",
+    "id": "Indonesian", "ms": "Malay", "ru": "Russian", "uk": "Ukrainian", "fi": "Finnish", "et": "Estonian",
+    "de": "German", "nl": "Dutch", "fr": "French", "it": "Italian", "ro": "Romanian", "pl": "Polish",
+    "hu": "Hungarian", "is": "Icelandic", "tr": "Turkish", "vi": "Vietnamese", "ja": "Japanese", "zh": "Chinese",
+}  # fmt: skip
+PACKAGES = ("Django", "home-assistant-intents", "mimesis", "stopwordsiso", "wordfreq")
+OTHER_CODES = {
+    ("mimesis", "nb"): "no",
+    ("django", "zh"): "zh_Hans",
+    ("home_assistant_intents", "zh"): "zh-CN",
+    ("wordfreq", "hr"): "sh",
+    ("stopwordsiso", "nb"): "no",
+}
+FOREIGN = ("ar", "bg", "ca", "cy", "el", "eu", "hi", "lt", "sq", "sw")  # languages to try the caution with
+SPACELESS = ("ja", "zh")  # written without spaces between words
+CHARACTERS = 30_000  # of the sentences of one package in one language; a few have ten times as many as others
+SEQUENCES = 2500  # of random words, for each language
+COMMON = 100
+FLATTENED = 0.85  # exponent of a word's frequency; under 1, so that rarer words are drawn too
+COMMAND = re.compile(r"\[([^\[\]()]*)\]|\(([^\[\]()]*)\)|<([^<>]*)>|\{([^{}]*)\}")  # the innermost part of a template
+GAP = re.compile(r"%\(\w+\)[a-z]|%[a-z]|\{[^}]*\}|<[^>]*>|&\w+;")  # what a program puts into a message
+
+
+def sentences(languages: list[str]) -> Iterator[tuple[str, str, str]]:
+    """(text, language, concept) of all packages, at most CHARACTERS of each and each language, in random order.
+
+    A text and its translations are one concept, and so are the commands for one purpose.
+    """
+    for number, read in enumerate((_messages, _commands, _sayings)):
+        for language in languages:
+            rows = sorted(set(read(language)))
+            random.Random(number).shuffle(rows)
+            left = CHARACTERS
+            for text, concept in rows:
+                if len(text) > 4 if language in SPACELESS else len(text.split()) > 1:
+                    yield text, language, concept
+                    left -= len(text)
+                    if left < 0:
+                        break
+
+
+@functools.cache
+def _catalogs() -> dict[str, list[Path]]:
+    """Django's files of messages by their language."""
+    import django
+
+    catalogs: dict[str, list[Path]] = {}
+    for path in sorted(Path(django.__file__).parent.rglob("LC_MESSAGES/*.mo")):
+        catalogs.setdefault(path.parts[-3], []).append(path)
+    return catalogs
+
+
+def _messages(language: str) -> Iterator[tuple[str, str]]:
+    """The messages of Django, sentence by sentence. The English ones are what the others translate."""
+    from babel.messages.mofile import read_mo
+
+    code = OTHER_CODES.get(("django", language), "de" if language == "en" else language)
+    for path in _catalogs()[code]:
+        with path.open("rb") as file:
+            catalog = read_mo(file)
+        for message in catalog:
+            original = message.id if isinstance(message.id, str) else message.id[0]
+            translated = message.string if isinstance(message.string, str) else message.string[0]
+            text = original if language == "en" else translated
+            if original and (language == "en" or text != original):
+                for part in re.split(r"\n+|(?<=[.!?])\s+", GAP.sub(" ", text)):
+                    if part.strip():
+                        yield " ".join(part.split()), f"message {original}"
+
+
+def _commands(language: str, each: int = 20) -> Iterator[tuple[str, str]]:
+    """What people say to Home Assistant: at most `each` commands for one purpose, drawn from its templates.
+
+    `[a]` is optional, `(a|b)` a choice, `<a>` another template, `{a}` a value of a list.
+    """
+    import home_assistant_intents
+
+    code = OTHER_CODES.get(("home_assistant_intents", language), language)
+    content = json.loads(files(home_assistant_intents).joinpath("data", f"{code}.json").read_text("utf-8"))
+    chance = random.Random(language)
+
+    def part(match: re.Match) -> str:
+        optional, choice, template, name = match.groups()
+        if template is not None:
+            return f"({content['expansion_rules'].get(template.strip(), '')})"
+        if name is not None:
+            values = content["lists"].get(name.partition(":")[0], {}).get("values") or [""]
+            value = chance.choice(values)
+            return value if isinstance(value, str) else str(value["in"])
+        return chance.choice((choice or optional or "").split("|")) if choice or chance.random() < 0.6 else ""
+
+    for purpose, intent in content["intents"].items():
+        templates = [text for group in intent["data"] for text in group["sentences"]]
+        for _ in range(each):
+            text = chance.choice(templates)
+            while len(text) < 2000 and COMMAND.search(text):
+                text = COMMAND.sub(part, text, count=1)
+            if len(text) < 200:
+                yield " ".join(re.sub(r"[\[\](){}<>|]", " ", text).split()), f"command {purpose}"
+
+
+def _sayings(language: str) -> Iterator[tuple[str, str]]:
+    """Sayings, sentences, food and professions of mimesis, with its lists of single words."""
+    import mimesis
+
+    folder = files(mimesis).joinpath("datasets", OTHER_CODES.get(("mimesis", language), language))
+    if not folder.is_dir():
+        return
+
+    def strings(value) -> Iterator[str]:
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, (dict, list)):
+            for item in value.values() if isinstance(value, dict) else value:
+                yield from strings(item)
+
+    for name, keys in (("text", ("quotes", "text", "words", "color")), ("food", None), ("person", ("occupation",))):
+        content = json.loads(folder.joinpath(f"{name}.json").read_text("utf-8"))
+        for text in strings([content.get(key) for key in keys] if keys else content):
+            yield text, f"saying {normalise(text)}"
+
+
+@functools.cache
+def foreign_texts(each: int = 40) -> dict[str, list[str]]:
+    """{kind: texts} that the default has not learnt: languages that are not on its list, random letters, programs."""
+    import argparse
+    import inspect
+    import string
+
+    chance = random.Random(0)
+    others = []
+    for code in FOREIGN:
+        messages = sorted({text for text, _ in _messages(code) if len(text.split()) > 1})
+        others += chance.sample(messages, min(each, len(messages)))
+    lines = sorted({line.strip() for line in inspect.getsource(argparse).splitlines() if len(line.split()) > 2})
+    words = ["".join(chance.choices(string.ascii_lowercase, k=chance.randint(2, 9))) for _ in range(10 * len(others))]
+    return {
+        "other languages": others,
+        "random letters": [" ".join(words[i : i + chance.randint(2, 6)]) for i in range(0, len(words), 10)],
+        "lines of a program": chance.sample(lines, len(others)),
+    }
+
+
+def word_sequences(language: str, texts: list[str]) -> list[str]:
+    """SEQUENCES of two to eight random words, as frequent as in the language (see FLATTENED).
+
+    The words are wordfreq's; of a language that it lacks, those of the `texts`. The stop words of stopwordsiso are at
+    least as frequent as the word in place COMMON, because they tell close relatives apart.
+    """
+    import stopwordsiso
+    import wordfreq
+
+    chance = random.Random(language)
+    code = OTHER_CODES.get(("wordfreq", language), language)
+    if code in wordfreq.available_languages("small"):
+        groups = wordfreq.get_frequency_list(code, "small")
+        weights = {word: 10 ** (-FLATTENED * i / 100) for i, words in enumerate(groups) for word in words}
+    else:
+        counts = Counter(word for text in texts for word in normalise(text).split())
+        weights = {word: count**FLATTENED for word, count in counts.items()}
+    common = sorted(weights.values())[-COMMON:][0]
+    code = OTHER_CODES.get(("stopwordsiso", language), language)
+    for word in sorted(stopwordsiso.stopwords(code)) if stopwordsiso.has_lang(code) else ():
+        weights[word] = max(weights.get(word, 0), common)
+    weights = {word: weight for word, weight in weights.items() if any(map(str.isalpha, word))}
+    lengths = [chance.randint(2, 8) for _ in range(SEQUENCES)]
+    words = iter(chance.choices(list(weights), list(weights.values()), k=sum(lengths)))
+    between = "" if language in SPACELESS else " "
+    return [between.join(next(words) for _ in range(length)) for length in lengths]
+
+
+def as_typed(text: str, chance: random.Random) -> str:
+    """The text as people type it: sometimes without punctuation, sometimes without the accents of Latin letters."""
+    if chance.random() < 0.3:
+        text = without_punctuation(text)
+    return without_accents(text) if chance.random() < 0.2 else text
+
+
+def without_punctuation(text: str) -> str:
+    return re.sub(r"[^\w\s'’-]", "", text)
+
+
+def without_accents(text: str) -> str:
+    """The text without the accents of Latin letters: é becomes e, and й and が stay."""
+    apart = re.sub("(?<=[A-Za-z])[\u0300-\u036f]+", "", unicodedata.normalize("NFD", text))
+    return unicodedata.normalize("NFC", apart)
