@@ -17,10 +17,10 @@ import pytest
 
 from common import runs
 from common.errors import UserError
-from common.files import write_json
 from common.project import Project
 from common.tools.fork import carried_run, documents, fork
 from common.tools.fork.closure import imported, tools
+from tests import reports
 from tests.conftest import PROJECTS, ROOT, one_now_others_slow
 
 every_project = pytest.mark.parametrize("name", PROJECTS)
@@ -48,8 +48,11 @@ def finished_run(name: str, folder: Path) -> runs.Run:
     """A run that nobody trained: the files that a fork looks at."""
     project = Project(name)
     run = runs.start(project, project.toy, "builtin", folder / "data", folder / "runs")
-    write_json(run.path / "report.json", {"project": name})
-    (run.path / "MODEL_CARD.md").write_text("# A model\n")
+    reports.finish(run, 0.4321, model="carried")
+    (run.path / "MODEL_CARD.md").write_text(f"# {project.card.TITLE['en']}: carried\n")
+    (run.path / "figures").mkdir()
+    for figure in ("history", "scores"):
+        (run.path / "figures" / f"{figure}.png").write_bytes(b"")
     return run
 
 
@@ -109,6 +112,29 @@ def test_a_fork_is_whole(name, forked):
         if path.suffix == ".md":
             for link in re.findall(r"\]\(([^)\s]+)\)", text):
                 assert re.match(r"\w+:|#", link) or (path.parent / link.partition("#")[0]).exists(), f"{path}: {link}"
+
+
+@every_project
+def test_score_and_picture_of_a_readme_are_those_of_the_run_that_is_carried(name, forked):
+    folder = forked(name)
+    (run,) = (folder / "runs" / name).iterdir()
+    first = (folder / "README.md").read_text(encoding="utf-8").partition("```")[0]
+    metric = Project(name).metric("builtin")[0].replace("_", " ")
+    assert (
+        f"`{run.name}` (carried" in first and f"{metric} is **0.432**" in first and "| mean | 0.432 | worse |" in first
+    )
+    assert f"![scores](runs/{name}/{run.name}/figures/scores.png)" in first and "docs/" not in first
+    study = (ROOT / "projects" / name / "README.md").read_text(encoding="utf-8").partition("```")[0]
+    for figure in set(re.findall(r"\d\.\d+", study)):
+        assert figure not in first, f"{figure} belongs to another run"
+
+
+def test_the_model_card_has_the_forks_title(tmp_path):
+    run = finished_run(PROJECTS[0], tmp_path)
+    fork(Project(PROJECTS[0]), tmp_path / "fork", "My own", run=run)
+    for path in (tmp_path / "fork" / "MODEL_CARD.md", *(tmp_path / "fork" / "runs").rglob("MODEL_CARD.md")):
+        assert path.read_text().startswith("# My own: carried\n")
+    assert (tmp_path / "fork" / "README.md").read_text().startswith("# My own\n")
 
 
 @every_project

@@ -56,7 +56,7 @@ def fork(
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_text(text, encoding="utf-8", newline="\n")
         if run:
-            write_run(run, folder)
+            write_run(run, folder, title)
         _commit(folder, title or project.card.TITLE["en"])
         files = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
         return sorted(path.as_posix() for path in files if path.parts[0] != ".git")

@@ -33,10 +33,10 @@ def files_of(run: Run) -> list[Path]:
     return [path for path, top in tops.items() if top not in LEFT_OUT and not top.startswith(".")]
 
 
-def write_run(run: Run, folder: Path) -> None:
+def write_run(run: Run, folder: Path, title: str | None = None) -> None:
     """Copy the run into `folder`, the root of a fork, with its looks at the test split; its model card to the front.
 
-    Paths of this machine are replaced in all its texts.
+    title: what the fork and its model card are called. Paths of this machine are replaced in all texts.
     """
     target = folder / "runs" / run.project.name / run.id
     request = run.request
@@ -51,6 +51,9 @@ def write_run(run: Run, folder: Path) -> None:
         else:
             copy.write_bytes(path.read_bytes())
     write_json(target / "run.json", {**read_json(target / "run.json"), "data_dir": "data"})
+    if title:
+        card = utf8_text(target / "MODEL_CARD.md")
+        write_text(target / "MODEL_CARD.md", re.sub(r"^# .*(?=: )", lambda _: f"# {title}", card, count=1))
     (folder / "MODEL_CARD.md").write_bytes((target / "MODEL_CARD.md").read_bytes())
     for looks in files_in(run.path.parent, "looks.csv"):
         (target.parent / "looks.csv").write_bytes(looks.read_bytes())

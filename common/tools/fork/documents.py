@@ -11,7 +11,10 @@ import posixpath
 import re
 import tomllib
 from collections.abc import Iterable
+from pathlib import Path
 
+from common import report
+from common.files import files_in
 from common.project import Project
 from common.runs import Run
 from common.tools.fork import templates
@@ -25,6 +28,8 @@ def readme(project: Project, title: str, files: set[str], run: Run | None) -> st
     name, study = project.name, case_study(project.name)
     first, _, rest = relinked(study, f"projects/{name}", ".", files).partition("\n## ")
     first = re.sub(r"^# .*\n", "", first, count=1).strip()
+    if run:
+        first = with_figures_of(run, first)
     local = " --server.address localhost" if run else ""
     return (
         templates.README.format(title=title, first=first, name=name, local=local, rest=rest.strip())
@@ -33,6 +38,29 @@ def readme(project: Project, title: str, files: set[str], run: Run | None) -> st
         + templates.ORIGIN.format(name=name)
         + left_behind(project, study, files)
     )
+
+
+FIGURES = re.compile(r"\*\*-?\d|\d\.\d|!\[|^The default ")  # what tells of the run that the case study describes
+
+
+def with_figures_of(run: Run, first: str) -> str:
+    """The first screen of a case study with the score, the baselines and a picture of this run in place of its own."""
+    question, *others = first.split("\n\n")
+    kept = [line for line in re.split(r"(?<=[.?!*])\s+(?=[A-Z])", question) if not FIGURES.search(line)]
+    kept = [" ".join(kept), *(text for text in others if text.startswith("```") or not FIGURES.search(text))]
+    content, metric = run.report, run.metric[0]
+    words = metric.replace("_", " ")
+    headline = (
+        f"This repository holds the run `{run.id}` ({content['model'].replace('_', ' ')}, {content['parameters']:,} "
+        f"parameters). Its test {words} is **{report.cell(content['test']['model'][metric])}**. "
+        f"{report.measured_on(content)}"
+    )
+    pictures = [path.name for path in files_in(run.path / "figures", "*.png")]
+    shown = next((name for name in pictures if name != "history.png"), next(iter(pictures), None))
+    place = f"runs/{run.project.name}/{run.id}/figures/{shown}"
+    picture = [f"![{Path(place).stem.replace('_', ' ')}]({place})"] if shown else []
+    table = "\n".join(report.markdown_table(report.rows(content)))
+    return "\n\n".join([kept[0], headline, table, *picture, *kept[1:]])
 
 
 def case_study(name: str) -> str:
