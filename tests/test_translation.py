@@ -178,6 +178,21 @@ def test_no_sentence_is_in_two_parts_whatever_the_direction(tmp_path):
         assert not keys[0] & keys[1] and not keys[0] & keys[2] and not keys[1] & keys[2]
 
 
+def test_extra_pairs_are_learnt_from_alone(tmp_path):
+    for ending, lines in zip(("en", "de"), zip(*numbered(), strict=True), strict=True):
+        write(tmp_path / f"a.{ending}", [(line,) for line in lines])
+    plain = load(tmp_path, source="en", target="de")
+    held_out = plain.validation.inputs[0].upper() + "!"
+    write(tmp_path / "extra.en", [("all new",), (held_out,), ("all new",), ("other",), ("c",)])
+    write(tmp_path / "extra.de", [("ganz neu",), ("a",), ("ganz neu",), (plain.sealed_test.targets[0],), ("",)])
+    splits = load(tmp_path, source="en", target="de")
+    pairs = [list(zip(part.train.inputs, part.train.targets, strict=True)) for part in (plain, splits)]
+    assert pairs[1] == [*pairs[0], ("all new", "ganz neu")]
+    for part in ("validation", "sealed_test"):
+        assert getattr(splits, part).inputs == getattr(plain, part).inputs
+    assert splits.source.sha256 != plain.source.sha256 and "1 of 5 extra pairs" in splits.source.source
+
+
 @pytest.mark.parametrize(
     "rows, message",
     [

@@ -2,6 +2,7 @@
 
 import datetime
 import hashlib
+import itertools
 import re
 import zlib
 from collections.abc import Callable, Sequence
@@ -31,6 +32,7 @@ VARIANTS: list[Callable[[str], str]] = [  # what people leave out; a comma betwe
 ]
 MIN_GROUPS = 30  # of pairs; fewer cannot be split
 BUILTIN = ["text", "iso"]  # names of the columns
+EXTRA = "extra"  # name of the parallel files whose pairs are learnt from alone
 
 Pairs = tuple[list[str], list[str]]  # texts, and the translation of each
 
@@ -112,7 +114,8 @@ def _own(config: Config, path: Path) -> Splits:
     """Any pairs of sentences; see `read_pairs`."""
     pairs, columns = read_pairs(path, config.source, config.target)
     sha256 = hashlib.sha256("\n".join(map(file_sha256, files_of(path))).encode()).hexdigest()
-    return split_pairs(config, pairs, columns, Source(path.name, f"{path.name}.", sha256, "sentence group"))
+    extra = read_extra(path, columns) if path.is_dir() else None
+    return split_pairs(config, pairs, columns, Source(path.name, f"{path.name}.", sha256, "sentence group"), extra)
 
 
 def files_of(path: Path) -> list[Path]:
@@ -125,7 +128,8 @@ def read_pairs(path: Path, source: str | None, target: str | None) -> tuple[Pair
 
     A table has a header; source and target name its columns. A .txt file has no header: its first two
     columns, separated by tabs, are taken, as in the files of Tatoeba. A folder has parallel text files: train.en and
-    train.de; source and target are the endings. Names may be left out where there are two only. Raises UserError.
+    train.de; source and target are the endings. Names may be left out where there are two only. Its files of the name
+    `extra` are not read here; see `read_extra`. Raises UserError.
     """
     if path.is_dir():
         return read_folder(path, source, target)
@@ -174,9 +178,15 @@ def read_folder(folder: Path, source: str | None, target: str | None) -> tuple[P
         )
     pairs: Pairs = ([], [])
     for file in files_in(folder, f"*.{source}"):
-        for part, lines in zip(pairs, read_parallel(folder, file.stem, (source, target)), strict=True):
-            part.extend(lines)
+        if file.stem != EXTRA:
+            for part, lines in zip(pairs, read_parallel(folder, file.stem, (source, target)), strict=True):
+                part.extend(lines)
     return pairs, [source, target]
+
+
+def read_extra(folder: Path, endings: Sequence[str]) -> Pairs | None:
+    """The pairs of extra.en and extra.de, which are learnt from and never scored; None where they are not there."""
+    return read_parallel(folder, EXTRA, endings) if (folder / f"{EXTRA}.{endings[0]}").is_file() else None
 
 
 def read_parallel(folder: Path, stem: str, endings: Sequence[str]) -> Pairs:
@@ -190,14 +200,16 @@ def read_parallel(folder: Path, stem: str, endings: Sequence[str]) -> Pairs:
     return first, second
 
 
-def split_pairs(config: Config, pairs: Pairs, columns: Sequence[str], source: Source) -> Splits:
+def split_pairs(
+    config: Config, pairs: Pairs, columns: Sequence[str], source: Source, extra: Pairs | None = None
+) -> Splits:
     """Splits of pairs without an official split: a tenth of the groups is the test, a tenth validation.
 
     A sentence that has two translations, or is the translation of two, is one group with all of them. So no sentence
     of one part is in another, whatever the direction. Repeated pairs and empty sentences are left out.
+    extra: more pairs to learn from. Those that share a sentence with validation or test are left out.
     """
-    rows = list(dict.fromkeys(zip(*([normalise(text) for text in part] for part in pairs), strict=True)))
-    rows = [row for row in rows if all(row)]
+    rows = distinct(pairs)
     groups = sentence_groups(rows)
     count = int(groups.max(initial=-1)) + 1
     if count < MIN_GROUPS:
@@ -206,10 +218,27 @@ def split_pairs(config: Config, pairs: Pairs, columns: Sequence[str], source: So
     held = max(2, min(MAX_VALIDATION, count // 10))
     parts = [order[2 * held :], order[:held], order[held : 2 * held]]
     chosen = [np.flatnonzero(np.isin(groups, part)) for part in parts]
-    splits: list[Pairs] = [([rows[i][0] for i in part], [rows[i][1] for i in part]) for part in chosen]
+    split_rows = [[rows[i] for i in part] for part in chosen]
     about = f"{source.source} {len(rows):,} distinct pairs in {count:,} groups; {len(pairs[0]) - len(rows):,} repeated or empty ones left out."  # fmt: skip # noqa: E501
+    if extra:
+        held_out = {key for row in (*split_rows[1], *split_rows[2]) for key in sentence_keys(row)}
+        more = [row for row in distinct(extra) if not held_out & set(sentence_keys(row))]
+        split_rows[0] = list(dict.fromkeys([*split_rows[0], *more]))
+        about += f" {len(more):,} of {len(extra[0]):,} extra pairs are learnt from too."
+    splits: list[Pairs] = [([first for first, _ in part], [second for _, second in part]) for part in split_rows]
     source = Source(source.name, about, source.sha256, source.unit)
-    return with_meta(config, splits, source, columns, [groups[part] for part in chosen])
+    return with_meta(config, splits, source, columns, [None, *(groups[part] for part in chosen[1:])])
+
+
+def distinct(pairs: Pairs) -> list[tuple[str, str]]:
+    """The pairs, normalised, each once and none with an empty sentence."""
+    rows = zip(*([normalise(text) for text in part] for part in pairs), strict=True)
+    return [row for row in dict.fromkeys(rows) if all(row)]
+
+
+def sentence_keys(row: tuple[str, str]) -> list[tuple[int, str]]:
+    """(side, sentence) of both sentences of a pair, without case and punctuation."""
+    return [(side, re.sub(r"\W+", " ", text.casefold()).strip()) for side, text in enumerate(row)]
 
 
 def sentence_groups(rows: Sequence[tuple[str, str]]) -> np.ndarray:
@@ -217,9 +246,9 @@ def sentence_groups(rows: Sequence[tuple[str, str]]) -> np.ndarray:
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
-    keys = [(side, re.sub(r"\W+", " ", row[side].casefold()).strip()) for side in (0, 1) for row in rows]
-    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
-    first, second = np.array([numbers[key] for key in keys], int).reshape(2, -1)
+    keys = [sentence_keys(row) for row in rows]
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(itertools.chain(*keys)))}
+    first, second = np.array([[numbers[key] for key in pair] for pair in keys], int).reshape(-1, 2).T
     graph = coo_matrix((np.ones(len(rows)), (first, second)), (len(numbers), len(numbers)))
     return np.unique(connected_components(graph, directed=False)[1][first], return_inverse=True)[1]
 
@@ -229,7 +258,7 @@ def with_meta(
     parts: Sequence[Pairs],
     source: Source,
     columns: Sequence[str],
-    units: Sequence[np.ndarray] = (),
+    units: Sequence[np.ndarray | None] = (),
 ) -> Splits:
     """The splits of training, validation and test, with what encoding learns from the training pairs.
 

@@ -1,12 +1,13 @@
 """The field's standard sets: Tatoeba's English-Korean pairs and Multi30k."""
 
+import hashlib
 from pathlib import Path
 
 from common.data import Source, Splits
 from common.errors import UserError
 from common.files import file_sha256
 from projects.translation.config import Config
-from projects.translation.data import Pairs, read_pairs, read_parallel, split_pairs, with_meta
+from projects.translation.data import Pairs, read_extra, read_pairs, read_parallel, split_pairs, with_meta
 
 TATOEBA = "https://www.manythings.org/anki/kor-eng.zip"
 MULTI30K = "https://github.com/multi30k/dataset/tree/master/data/task1/raw"
@@ -20,11 +21,16 @@ def load_data(config: Config, data: str, data_dir: Path) -> Splits:
 
 
 def _tatoeba(config: Config, data_dir: Path) -> Splits:
-    """Pairs of Tatoeba as manythings.org offers them: English, Korean, attribution, separated by tabs."""
-    path = _found("tatoeba", "kor.txt", data_dir, TATOEBA)
+    """Pairs of Tatoeba as manythings.org offers them: English, Korean, attribution, separated by tabs.
+
+    The pairs of extra.en and extra.ko beside it are learnt from too, where these files are there.
+    """
+    path, languages = _found("tatoeba", "kor.txt", data_dir, TATOEBA), ["en", "ko"]
     pairs, _ = read_pairs(path, None, None)
+    extra = read_extra(path.parent, languages)
     about = "English-Korean sentence pairs of Tatoeba (CC BY 2.0 FR), as manythings.org offers them."
-    return split_pairs(config, pairs, ["en", "ko"], Source("tatoeba", about, file_sha256(path), "sentence group"))
+    sha256 = file_sha256(path) if extra is None else hashlib.sha256(repr((pairs, extra)).encode()).hexdigest()
+    return split_pairs(config, pairs, languages, Source("tatoeba", about, sha256, "sentence group"), extra)
 
 
 def _multi30k(config: Config, data_dir: Path) -> Splits:
