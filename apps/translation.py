@@ -2,7 +2,9 @@
 
 import json
 import tempfile
+import time
 from pathlib import Path
+from unicodedata import east_asian_width
 
 import altair as alt
 import numpy as np
@@ -19,6 +21,8 @@ MAX_CELLS = 10_000  # of an attention picture
 MAX_UNITS = 64  # of a state that is drawn
 MAX_FILE_MB = 1  # about 20,000 sentences
 MAX_LINES = 50  # of a translated file that are shown
+PAUSE, LONGEST_WRITING = 0.03, 1.0  # seconds between two pieces of a translation, and of the whole of it
+LINE, LETTER = 40, 9  # letters in a line of the alignment, and pixels of a letter
 
 
 def try_it(run: Run) -> None:
@@ -52,8 +56,7 @@ def _one_sentence(run: Run) -> None:
     )
     with shared.errors_shown():
         raw = {"text": text} if beam == predictor.meta["beam"] else {"text": text, "beam": beam}
-        answer = predictor.predict(raw)
-        _translation(predictor, answer)
+        answer = _written(run, raw)
         if len(answer["alternatives"]) > 1:
             st.subheader(t("Alternatives", "다른 번역 후보"))
             shared.table(pd.DataFrame(answer["alternatives"]))
@@ -68,11 +71,20 @@ def _one_sentence(run: Run) -> None:
         shared.show_answer(answer)
 
 
-def _translation(predictor, answer: dict) -> None:
-    """The translation in a frame, and what of the sentence the network did not know or read."""
+def _written(run: Run, raw: dict) -> dict:
+    """The answer, its translation written piece by piece in a frame. An answer that was shown before stands at once."""
+    key = ("translation", run.id, tuple(raw.items()))
     with st.container(border=True):
-        st.caption(plain(predictor.meta["direction"]))
-        st.text(answer["translation"] or "–")
+        st.caption(plain(shared.predictor(run).meta["direction"]))
+        paper = st.empty()
+    if key not in st.session_state:
+        answers = list(shared.predictor(run).stream(raw))
+        for answer in answers:
+            paper.text(answer["translation"] + "▌")
+            time.sleep(min(PAUSE, LONGEST_WRITING / len(answers)))
+        st.session_state[key] = answers[-1]
+    answer = st.session_state[key]
+    paper.text(answer["translation"] or "–")
     if answer["unknown"]:
         unknown = " ".join(answer["unknown"][:40])
         # As text: what a visitor types is never read as Markdown.
@@ -84,6 +96,7 @@ def _translation(predictor, answer: dict) -> None:
                 f"문장이 너무 길어 가운데의 조각 {answer['unread']}개를 읽지 않았습니다.",
             )
         )
+    return answer
 
 
 def _heat(cells: pd.DataFrame, labels: dict[str, list[str]], titles: dict[str, str], signed: bool, height: int):
@@ -122,6 +135,56 @@ def _shown(pieces: list[str]) -> list[str]:
     return [piece.replace(SPACE, "␣") for piece in pieces]
 
 
+def _lines(pieces: list[str], first: int) -> pd.DataFrame:
+    """Where each piece stands in lines of LINE letters, from line `first` on: place, piece, left, right, line."""
+    rows, left, line = [], 0, first
+    for place, piece in enumerate(pieces):
+        width = sum(2 if east_asian_width(letter) in "WF" else 1 for letter in piece)
+        if left and left + width > LINE:
+            left, line = 0, line + 1
+        rows.append((place, piece, left, left + width, line))
+        left += width
+    return pd.DataFrame(rows, columns=["place", "piece", "left", "right", "line"])
+
+
+def _alignment(answer: dict) -> None:
+    """Sentence and translation as text. The piece under the pointer shades those that were looked at while it was written."""
+    source, target = ([piece.replace(SPACE, " ") for piece in answer[side]] for side in ("source", "target"))
+    above = _lines(source, 0)
+    below = _lines(target, int(above["line"].max()) + 2)  # an empty line stands between them
+    looked = pd.DataFrame(
+        {"written": i, "place": j, "weight": weight}
+        for i, row in enumerate(answer["attention"])
+        for j, weight in enumerate(row)
+    ).merge(above, on="place")
+    below["written"] = below["place"]
+    pointer = alt.selection_point(fields=["written"], on="pointerover", empty=False, value=[{"written": 0}])
+    x = alt.X("left:Q", scale=alt.Scale(domain=[0, LINE], nice=False), axis=None)
+    y = alt.Y("line:O", axis=None, scale=alt.Scale(domain=list(range(int(below["line"].max()) + 1))))
+    opacity = alt.Opacity("weight:Q", scale=alt.Scale(type="sqrt", domain=[0, 1], range=[0, 0.9]), legend=None)
+    shade = (
+        alt.Chart(looked)
+        .transform_filter(pointer)
+        .mark_rect(color="#3A8FC8")
+        .encode(x=x, x2="right", y=y, opacity=opacity)
+    )
+    here = alt.condition(pointer, alt.value(0.7), alt.value(0.001))  # what is not there at all is not pointed at
+    frame = alt.Chart(below).mark_rect(color="#E69F00").encode(x=x, x2="right", y=y, opacity=here).add_params(pointer)
+    ink = st.get_option(f"theme.{st.context.theme.type or 'light'}.textColor")
+    text = alt.Chart(pd.concat([above, below])).mark_text(
+        align="left", baseline="middle", font="monospace", fontSize=LETTER / 0.6, color=ink, tooltip=None
+    )
+    chart = shade + text.encode(x=x, y=y, text="piece") + frame
+    height = 20 * (int(below["line"].max()) + 1)
+    st.altair_chart(chart.properties(width=LINE * LETTER, height=height), width="content")
+    st.caption(
+        t(
+            "Point at a piece of the translation below: above, the pieces that the network looked at while it wrote it are blue.",
+            "아래 번역문의 조각에 마우스를 올리면, 신경망이 그 조각을 쓸 때 본 원문의 조각이 위에서 파랗게 보입니다.",
+        )
+    )
+
+
 def _attention(answer: dict) -> None:
     """Where the network looked while it wrote each piece: a row for each piece of the translation."""
     source, target = _shown(answer["source"]), _shown(answer["target"])
@@ -137,6 +200,7 @@ def _attention(answer: dict) -> None:
     if len(source) * len(target) > MAX_CELLS:
         st.write(t("The sentence is too long to be drawn.", "문장이 너무 길어 그림으로 나타낼 수 없습니다."))
         return
+    _alignment(answer)
     cells = pd.DataFrame(
         {"x": j, "y": i, "value": weight} for i, row in enumerate(answer["attention"]) for j, weight in enumerate(row)
     )
@@ -190,11 +254,9 @@ def _two_models(run: Run) -> None:
     with shared.errors_shown():
         for column, chosen in zip(st.columns(2), (run, other), strict=True):
             with column:
-                predictor = shared.predictor(chosen)
-                answer = predictor.predict({"text": text})
                 st.markdown(f"**{term(chosen.config.model)}**")
                 st.caption(plain(chosen.id))
-                _translation(predictor, answer)
+                answer = _written(chosen, {"text": text})
                 st.metric(term("score"), f"{answer['score']:.3f}", border=True)
                 _attention(answer)
 

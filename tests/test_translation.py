@@ -451,6 +451,14 @@ def test_a_beam_gives_as_many_alternatives_the_best_first(predictor):
     assert answer["translation"] == answer["alternatives"][0]["translation"]
 
 
+def test_the_translation_grows_piece_by_piece(predictor):
+    answers = list(predictor.stream({"text": "5 March 2025"}))
+    texts = [answer["translation"] for answer in answers]
+    assert texts[0] == "" and answers[-1] == predictor.predict({"text": "5 March 2025"})
+    assert len(answers) == len(answers[-1]["target"]) + 1 and len(set(texts)) > 2
+    assert all(later.startswith(text) for text, later in itertools.pairwise(texts))
+
+
 def test_a_sentence_is_translated_alike_alone_and_among_others(predictor):
     texts = [example["text"] for example in predictor.examples] * 4 + ["", "half past two in the afternoon"]
     together = predictor.translate(texts)

@@ -119,8 +119,16 @@ class Predictor:
         return answer
 
     def stream(self, raw: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """The answer alone."""
-        yield self.predict(raw)
+        """The answer with a growing translation, a piece at a time; the last one is that of `predict`.
+
+        A search is over in a moment, and one with a beam may change its mind until its end. So it is over before the
+        first piece is given.
+        """
+        answer = self.predict(raw)
+        for count in range(len(answer["target"])):
+            pieces = [piece for piece in answer["target"][:count] if piece != "<eos>"]
+            yield {**answer, "translation": joined(pieces), "target": answer["target"][:count]}
+        yield answer
 
     def choose_examples(self, validation: Split, count: int = 8) -> None:
         """Keep a few sentences of different lengths as examples, a long one first."""
