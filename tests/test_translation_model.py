@@ -171,3 +171,4 @@ def test_encoder_and_decoder_are_exported(name, form, models, tmp_path):
     for part, network in parts(models(name)).items():
         about = export.export_network(part, network, form, tmp_path, 6 if form == "litert" else None)
         assert about["largest_difference"] < 1e-4
+    assert not np.load(tmp_path / "encoder-example.npz")["source"][0, -1], "no padding was tried"

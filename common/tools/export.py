@@ -227,12 +227,12 @@ def export_network(name: str, network: Any, form: str, folder: Path, size: int |
     """
     import keras
 
-    path = folder / (name + FORMATS[form].suffix)
+    path, trained = folder / (name + FORMATS[form].suffix), network
     if form == "litert":
         network = fixed(network, size)
     inputs = trial_inputs(network, rows=TRIAL_ROWS)
-    # Keras exports only a model that has been called.
-    outputs = keras.tree.flatten(network(as_arguments(network, inputs), training=False))
+    network(as_arguments(network, inputs), training=False)  # Keras exports only a model that has been called
+    outputs = keras.tree.flatten(trained(as_arguments(trained, inputs), training=False))
     expected = [keras.ops.convert_to_numpy(part) for part in outputs]
     with cli.quiet_stderr():
         convert(network, form, path)
@@ -346,6 +346,11 @@ def fixed(network: Any, size: int | None) -> Any:
     structure = keras.tree.pack_sequence_as(network.input, inputs)
     copy = keras.models.clone_model(network, input_tensors=structure, clone_function=unrolled, recursive=True)
     copy.set_weights(network.get_weights())
+    # Unrolled and read from its end, a layer would set the wrong steps to zero: Keras forgets to turn the mask around.
+    # Without that it gives zeros until the first symbol, which is what the padding at the end of a text needs.
+    for layer in copy._flatten_layers(include_self=False, recursive=True):
+        if getattr(layer, "go_backwards", False):
+            layer.zero_output_for_mask = False
     return copy
 
 
@@ -357,14 +362,19 @@ def _unrolled(config: Any) -> Any:
 
 
 def trial_inputs(network: Any, rows: int) -> dict[str, np.ndarray]:
-    """Random named inputs of the right shapes and types; whole numbers are ids that every embedding has."""
+    """Random named inputs of the right shapes and types; whole numbers are ids that every embedding has.
+
+    Half of the rows of ids end with 0, the padding, so a format that reads padding otherwise than Keras is found out.
+    """
     random = np.random.default_rng(0)
     ids = min((config["input_dim"] for config in configs(network.get_config()) if "input_dim" in config), default=2)
     inputs = {}
     for part in network.inputs:
         shape = (rows, *(length or TRIAL_SIZE for length in part.shape[1:]))
         kind = np.dtype(part.dtype)
-        values = random.normal(size=shape) if kind.kind == "f" else random.integers(0, ids, shape)
+        values = random.normal(size=shape) if kind.kind == "f" else random.integers(1, ids, shape)
+        if kind.kind != "f" and values.ndim == 2:
+            values[::2, values.shape[1] - values.shape[1] // 4 :] = 0
         inputs[part.name] = values.astype(kind)
     return inputs
 
