@@ -142,9 +142,10 @@ def _lines(pieces: list[str], first: int) -> pd.DataFrame:
         width = sum(2 if east_asian_width(letter) in "WF" else 1 for letter in piece)
         if left and left + width > LINE:
             left, line = 0, line + 1
-        rows.append((place, piece, left, left + width, line))
+        text = piece.removeprefix(" ")  # the chart drops a space at the beginning
+        rows.append((place, text, left, left + width, left + len(piece) - len(text), line))
         left += width
-    return pd.DataFrame(rows, columns=["place", "piece", "left", "right", "line"])
+    return pd.DataFrame(rows, columns=["place", "piece", "left", "right", "begin", "line"])
 
 
 def _alignment(answer: dict) -> None:
@@ -157,26 +158,21 @@ def _alignment(answer: dict) -> None:
         for i, row in enumerate(answer["attention"])
         for j, weight in enumerate(row)
     ).merge(above, on="place")
-    below["written"] = below["place"]
-    pointer = alt.selection_point(fields=["written"], on="pointerover", empty=False, value=[{"written": 0}])
-    x = alt.X("left:Q", scale=alt.Scale(domain=[0, LINE], nice=False), axis=None)
-    y = alt.Y("line:O", axis=None, scale=alt.Scale(domain=list(range(int(below["line"].max()) + 1))))
+    below["written"], lines = below["place"], list(range(int(below["line"].max()) + 1))
+    pointer = alt.selection_point(fields=["written"], on="pointerover", clear=False, value=[{"written": 0}])
+    scale = alt.Scale(domain=[0, LINE], nice=False)
+    x, y = alt.X("left:Q", scale=scale, axis=None), alt.Y("line:O", axis=None, scale=alt.Scale(domain=lines))
+    place = {"x": x, "x2": "right", "y": y, "tooltip": alt.value(None)}
     opacity = alt.Opacity("weight:Q", scale=alt.Scale(type="sqrt", domain=[0, 1], range=[0, 0.9]), legend=None)
-    shade = (
-        alt.Chart(looked)
-        .transform_filter(pointer)
-        .mark_rect(color="#3A8FC8")
-        .encode(x=x, x2="right", y=y, opacity=opacity)
-    )
+    shade = alt.Chart(looked).transform_filter(pointer).mark_rect(color="#3A8FC8").encode(**place, opacity=opacity)
     here = alt.condition(pointer, alt.value(0.7), alt.value(0.001))  # what is not there at all is not pointed at
-    frame = alt.Chart(below).mark_rect(color="#E69F00").encode(x=x, x2="right", y=y, opacity=here).add_params(pointer)
+    frame = alt.Chart(below).mark_rect(color="#E69F00").encode(**place, opacity=here).add_params(pointer)
     ink = st.get_option(f"theme.{st.context.theme.type or 'light'}.textColor")
     text = alt.Chart(pd.concat([above, below])).mark_text(
-        align="left", baseline="middle", font="monospace", fontSize=LETTER / 0.6, color=ink, tooltip=None
+        align="left", baseline="middle", font="monospace", fontSize=LETTER / 0.6, color=ink
     )
-    chart = shade + text.encode(x=x, y=y, text="piece") + frame
-    height = 20 * (int(below["line"].max()) + 1)
-    st.altair_chart(chart.properties(width=LINE * LETTER, height=height), width="content")
+    chart = shade + text.encode(x=alt.X("begin:Q", scale=scale, axis=None), y=y, text="piece") + frame
+    st.altair_chart(chart.properties(width=LINE * LETTER, height=20 * len(lines)), width="content")
     st.caption(
         t(
             "Point at a piece of the translation below: above, the pieces that the network looked at while it wrote it are blue.",
