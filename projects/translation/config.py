@@ -18,12 +18,12 @@ class Config:
     lower: bool = False  # both languages in lower case, as published figures of Multi30k have them
     unit: Literal["auto", "char", "jamo", "word", "subword"] = "auto"  # what a sentence is made of; auto: from the data
     vocabulary: Annotated[int, Bounds(min=0)] = 0  # words or subwords of each language; 0: decided from the data
-    pairs: Annotated[int, Bounds(min=100)] = 40_000  # how many pairs to learn from (builtin only)
+    pairs: Annotated[int, Bounds(min=100)] = 200_000  # how many pairs to learn from (builtin only)
     source: str | None = None  # your own data: column, or ending of the files, to translate from
     target: str | None = None  # your own data: column, or ending of the files, to translate into
     beam: Annotated[int, Bounds(min=1, max=32)] = 1  # translations that are kept while one is written; 1: greedy
 
-    epochs: Annotated[int, Bounds(min=1)] = 14  # at most; early stopping may end training sooner
+    epochs: Annotated[int, Bounds(min=0)] = 0  # at most; 0: 600,000 pairs are read in all, in 3 to 40 epochs
     batch_size: Annotated[int, Bounds(min=1), Search(32, 256, log=True)] = 128  # pairs in a training step
     patience: Annotated[int, Bounds(min=1)] = 4  # epochs without a better validation value before stopping
     learning_rate: Annotated[float, Bounds(min=1e-8), Search(5e-4, 5e-3, log=True)] = 3e-3  # Adam's peak rate

@@ -1,5 +1,7 @@
 """Train a translator: `python -m projects.translation.train --help`."""
 
+import dataclasses
+
 from common.cli import train_command
 from common.runs import Run
 from projects.translation.config import Config
@@ -15,6 +17,8 @@ def train(config: Config, run: Run, callbacks=()) -> None:
 
     splits = load_splits(config, run)
     run.log(f"{splits.source.source}\n{splits.sizes}, unit: {splits.meta['unit']}")
+    if not config.epochs:
+        config = dataclasses.replace(config, epochs=min(40, max(3, 600_000 // len(splits.train))))
     model = build_model(config, splits.meta)
     predictor = Predictor({name: model.get_layer(name) for name in ("encoder", "decoder")}, dict(splits.meta))
     train = predictor.encode_split(splits.train, config.batch_size, config.seed, config.symbol_dropout)
