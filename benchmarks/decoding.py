@@ -7,8 +7,9 @@ greedy search takes the likeliest word each time; a beam of 5 keeps five transla
 `naive`: greedy, `model.predict` of the whole translation so far for every word, with Keras' own layers.
 `PyTorch`: greedy, one step at a time without gradients. The attention model is a GRU with its state carried along; the
 transformer is `nn.Transformer`, which keeps no keys and values and so reads the translation so far again.
-Compilation is not counted; `first call` says how long it takes. PyTorch is left out where it is not installed
-(`pip install -e ".[bench]"`).
+`CTranslate2`: a transformer of the same sizes in that engine, greedy and with a beam of 5, for orientation.
+Compilation is not counted; `first call` says how long it takes. PyTorch and CTranslate2 are left out where they are not
+installed (`pip install -e ".[bench]"`).
 """
 
 import argparse
@@ -111,6 +112,49 @@ def pytorch(config: Config, source: np.ndarray) -> Callable[[], None]:
     return lambda: torch.inference_mode()(run)()
 
 
+def ctranslate2(config: Config, source: np.ndarray, beam: int) -> Callable[[], None]:
+    """A transformer of the same sizes in CTranslate2, with random weights."""
+    import tempfile
+
+    from ctranslate2 import Translator
+    from ctranslate2.specs import TransformerSpec
+
+    random, units = np.random.default_rng(0), config.units
+    spec = TransformerSpec.from_config(config.layers, config.heads, pre_norm=True)
+
+    def dense(layer: Any, inputs: int, outputs: int) -> None:
+        layer.weight = (random.normal(size=(outputs, inputs)) / math.sqrt(inputs)).astype("float32")
+        layer.bias = np.zeros(outputs, "float32")
+
+    def normal(layer: Any) -> None:
+        layer.gamma, layer.beta = np.ones(units, "float32"), np.zeros(units, "float32")
+
+    for side in (spec.encoder, spec.decoder):
+        embeddings = side.embeddings if side is spec.decoder else side.embeddings[0]
+        embeddings.weight = random.normal(size=(VOCABULARY, units)).astype("float32")
+        normal(side.layer_norm)
+        for layer in side.layer:
+            looks = [layer.self_attention, *([layer.attention] if side is spec.decoder else [])]
+            for look, widths in zip(looks, ((3 * units, units), (units, 2 * units, units)), strict=False):
+                normal(look.layer_norm)
+                for part, width in zip(look.linear, widths, strict=True):
+                    dense(part, units, width)
+            normal(layer.ffn.layer_norm)
+            dense(layer.ffn.linear_0, units, 4 * units)
+            dense(layer.ffn.linear_1, 4 * units, units)
+    dense(spec.decoder.projection, units, VOCABULARY)
+    words = ["<blank>", "<unk>", "<s>", "</s>", *map(str, range(VOCABULARY - 4))]
+    spec.register_source_vocabulary(words)
+    spec.register_target_vocabulary(words)
+    spec.validate()
+    with tempfile.TemporaryDirectory() as folder:
+        spec.save(folder)
+        translator = Translator(folder, device="cpu", intra_threads=os.cpu_count() or 1)
+    texts = [[words[i] for i in row] for row in source]
+    options = {"beam_size": beam, "min_decoding_length": WORDS, "max_decoding_length": WORDS}
+    return lambda: translator.translate_batch(texts, **options)
+
+
 def seconds(run: Callable[[], None]) -> float:
     began = time.perf_counter()
     run()
@@ -128,7 +172,8 @@ def main() -> None:
     cli.start_keras()
     print(f"{platform.machine()}, {os.cpu_count()} cores, load at the start {os.getloadavg()[0]:.1f}\n")
     source = np.random.default_rng(0).integers(4, VOCABULARY, (ROWS, WORDS)).astype("int32")
-    names = ["greedy", f"beam {BEAM}", "naive", *(["PyTorch"] if find_spec("torch") else [])]
+    engines = {"PyTorch": "torch", "CTranslate2": "ctranslate2", f"CTranslate2 beam {BEAM}": "ctranslate2"}
+    names = ["greedy", f"beam {BEAM}", "naive", *(name for name, package in engines.items() if find_spec(package))]
     print("| model | " + " | ".join(f"{name}, words/s" for name in names) + " | first call | greedy / naive |", end="")
     print(" greedy / PyTorch |" if "PyTorch" in names else "")
     print("|---|" + "---:|" * (len(names) + (3 if "PyTorch" in names else 2)))
@@ -138,13 +183,16 @@ def main() -> None:
         runs["naive"] = naive(config, source)
         if "PyTorch" in names:
             runs["PyTorch"] = pytorch(config, source)
+        for key, beam in (("CTranslate2", 1), (f"CTranslate2 beam {BEAM}", BEAM)):
+            if key in names and name == "transformer":
+                runs[key] = ctranslate2(config, source, beam)
         first = {key: seconds(run) for key, run in runs.items()}
         # A ratio compares two speeds of the same round: while the machine is slow it is slow for both.
         rounds = [{key: ROWS * WORDS / seconds(run) for key, run in runs.items()} for _ in range(args.rounds)]
-        cells = [f"{np.median([speeds[key] for speeds in rounds]):,.0f}" for key in names] + [
-            f"{first['greedy']:.1f} s"
-        ]
-        cells += [f"{np.median([speeds['greedy'] / speeds[key] for speeds in rounds]):.1f}" for key in names[2:]]
+        cells = [f"{np.median([speeds[key] for speeds in rounds]):,.0f}" if key in runs else "–" for key in names]
+        cells.append(f"{first['greedy']:.1f} s")
+        others = [key for key in ("naive", "PyTorch") if key in runs]
+        cells += [f"{np.median([speeds['greedy'] / speeds[key] for speeds in rounds]):.1f}" for key in others]
         print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
 
 

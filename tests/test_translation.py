@@ -108,6 +108,15 @@ def test_no_value_of_the_test_is_in_training_in_any_language(tmp_path):
     assert data.load_data(Config(pairs=500, seed=3), "builtin", tmp_path).sealed_test.inputs == splits.sealed_test.inputs[:125]  # fmt: skip
 
 
+def test_training_has_more_times_and_the_test_no_text_twice():
+    shares = {}
+    for part in ("train", "test"):
+        texts, targets = data.generated(part, 4000)
+        shares[part] = np.mean([":" in target for target in targets])
+        assert part == "train" or len(set(texts)) == 4000
+    assert 0.32 < shares["train"] < 0.38 and 0.12 < shares["test"] < 0.18
+
+
 def test_the_toy_pairs_are_right(tmp_path):
     pairs = dict(zip(*data.generated("train", 2000), strict=True))
     for text, iso in pairs.items():
