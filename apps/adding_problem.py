@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from apps import shared
+from apps import shared, state
 from apps.i18n import t, term
 from common.data import load_splits
 from common.report import COLOURS
@@ -39,32 +39,44 @@ def try_it(run: Run) -> None:
             )
         )
         shared.show_answer(answer)
+        shared.tries(
+            {"length": str(len(raw["numbers"])), "answer": f"{answer['sum']:.3f}", "truth": f"{answer['truth']:.3f}"},
+            "sums",
+        )
 
 
 def _sequence(predictor) -> dict:
     """The sequence that the visitor has chosen: an example, or a new random one of any length."""
     kinds = {"example": t("an example", "예시"), "random": t("a new sequence", "새 수열")}
     kind = st.segmented_control(
-        t("Sequence", "수열"), list(kinds), format_func=kinds.__getitem__, default="example", key="kind", required=True
+        t("Sequence", "수열"),
+        list(kinds),
+        format_func=kinds.__getitem__,
+        key=state.kept("kind", "example", kinds),
+        required=True,
     )
     if kind == "example":
-        number = st.selectbox(
+        numbers = range(len(predictor.examples))
+        number = st.segmented_control(
             t("Example", "예시"),
-            range(len(predictor.examples)),
-            format_func=lambda i: t(f"example {i + 1}", f"예시 {i + 1}"),
-            key="example",
+            numbers,
+            format_func=lambda i: f"{i + 1}",
+            key=state.kept("example", 0, numbers),
+            required=True,
         )
         return predictor.examples[number]
     trained = predictor.meta["length"]
     left, right = st.columns(2)
+    longest = max(500, 2 * trained)
     length = left.slider(
-        t("Length (trained on {})", "길이(학습한 길이: {})").format(trained),
+        t(f"Length (trained on {trained})", f"길이(학습한 길이: {trained})"),
         2,
-        max(500, 2 * trained),
-        trained,
-        key="length",
+        longest,
+        key=state.kept("length", trained, low=2, high=longest),
     )
-    seed = right.number_input(t("Random seed", "난수 시드"), 0, 2**31, 0, key="seed")
+    seed = right.number_input(
+        t("Random seed", "난수 시드"), 0, 2**31, step=1, key=state.kept("seed", 0, low=0, high=2**31)
+    )
     return as_raw(generate(1, length, np.random.default_rng(int(seed))).inputs[0])
 
 
@@ -94,7 +106,7 @@ def _chart(raw: dict, estimates: np.ndarray) -> alt.LayerChart:
 
 
 def data(run: Run) -> None:
-    st.text(run.report["data"]["source"])
+    shared.data_head(run)
     st.write(
         t(
             "Each sequence has random numbers between 0 and 1, and two of them are marked. The answer is their sum. "
@@ -133,8 +145,7 @@ def inside(run: Run) -> None:
     _states(predictor)
     st.subheader(t("The network", "신경망 구조"))
     shared.drawing(predictor.networks["model"])
-    with st.expander(t("The code that builds it", "모델을 만드는 코드")):
-        shared.code(run.project, "model")
+    shared.code(run.project)
 
 
 def _gradient(table: pd.DataFrame) -> None:

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from apps import shared
-from apps.i18n import plain, t, term
+from apps import shared, state
+from apps.i18n import plain, t
 from common import runs
 from common.runs import Run
 from projects.char_rnn.config import HELLO, Config
@@ -22,63 +22,92 @@ VISIBLE = {" ": "␣", "\n": "↵", "\t": "⇥"}  # signs for characters that on
 
 def try_it(run: Run) -> None:
     predictor = shared.predictor(run)
-    number = st.selectbox(
-        t("Start from an example", "예시로 시작하기"),
-        range(len(predictor.examples)),
-        format_func=lambda i: repr(predictor.examples[i]["prompt"]),
-    )
-    raw = _settings(predictor.examples[number], number)
+    raw = _settings(predictor)
     key = ("char-answer", run.id, tuple(sorted(raw.items())))
-    with shared.errors_shown():
-        place = st.container(border=True)
-        answer = st.session_state.get(key)
-        if answer is None:
-            paper = place.empty()
-            for answer in predictor.stream(raw):
-                paper.code(answer["text"] + "▌", language=None, wrap_lines=True)
-            paper.code(answer["text"], language=None, wrap_lines=True)
-            st.session_state[key] = answer
-        else:
-            place.code(answer["text"], language=None, wrap_lines=True)
-        if answer["unknown"]:
-            listed = plain(" ".join(map(repr, answer["unknown"])))
-            st.warning(
-                t(
-                    f"The vocabulary of this run does not have {listed}. The network reads them as unknown characters.",
-                    f"이 실행의 어휘에 없는 글자입니다: {listed}. 신경망은 이 글자를 모르는 글자로 읽습니다.",
-                )
+    place = st.container(border=True)
+    answer = st.session_state.get(key)
+    if answer is None:
+        paper = place.empty()
+        for answer in predictor.stream(raw):
+            paper.code(answer["text"] + "▌", language=None, wrap_lines=True)
+        paper.code(answer["text"], language=None, wrap_lines=True)
+        st.session_state[key] = answer
+    else:
+        place.code(answer["text"], language=None, wrap_lines=True)
+    if answer["unknown"]:
+        listed = plain(" ".join(map(repr, answer["unknown"])))
+        st.warning(
+            t(
+                f"The vocabulary of this run does not have {listed}. The network reads them as unknown characters.",
+                f"이 실행의 어휘에 없는 글자입니다: {listed}. 신경망은 이 글자를 모르는 글자로 읽습니다.",
             )
-        _next_characters(predictor, answer["text"])
-        shared.show_answer(answer)
+        )
+    st.download_button(t("Download the text", "글 내려받기"), answer["text"], "text.txt", "text/plain")
+    _next_characters(predictor, answer["text"])
+    shared.show_answer(answer)
+    shared.tries({"prompt": raw["prompt"], "text": answer["text"]}, "texts")
 
 
-def _settings(example: dict[str, Any], number: int) -> dict[str, Any]:
-    """The raw input that the visitor has set, starting from an example."""
+def _settings(predictor: Any) -> dict[str, Any]:
+    """The raw input that the visitor has set. Chips bring the prompts of the examples."""
+    examples = predictor.examples
+    label = t("Prompt", "시작 글")
+    prompt = shared.example_text(
+        [example["prompt"] for example in examples], label, 2000, "prompt", t("Write", "이어 쓰기")
+    )
+    example = next((example for example in examples if example["prompt"] == prompt), examples[0] | {"prompt": prompt})
     start = {**DEFAULTS, **example}
-    prompt = st.text_area(t("Prompt", "시작 글"), start["prompt"], key=f"prompt-{number}", max_chars=2000)
     first, second, third, fourth, fifth = st.columns(5)
     raw = {
         "prompt": prompt,
         "length": first.number_input(
-            t("Characters", "글자 수"), 1, MAX_LENGTH, start["length"], key=f"length-{number}"
+            t("Characters", "글자 수"),
+            1,
+            MAX_LENGTH,
+            step=1,
+            key=state.kept("length", start["length"], low=1, high=MAX_LENGTH),
         ),
         "temperature": second.slider(
             t("Temperature", "온도"),
             0.0,
             2.0,
-            float(start["temperature"]),
-            0.05,
-            key=f"temperature-{number}",
+            step=0.05,
+            key=state.kept("temperature", float(start["temperature"]), low=0, high=2),
             help=t(
                 "The logits are divided by it. Near 0 the network always writes the most probable character. Above 1 it writes improbable characters more often.",
                 "로짓을 이 값으로 나눕니다. 0에 가까우면 항상 확률이 가장 높은 글자를 쓰고, 1보다 크면 확률이 낮은 글자도 더 자주 씁니다.",
             ),
         ),
         "top_k": third.number_input(
-            "top-k", 0, 1000, start["top_k"], key=f"top-k-{number}", help=t("0: all characters", "0: 모든 글자")
+            "top-k",
+            0,
+            1000,
+            step=1,
+            key=state.kept("top-k", start["top_k"], low=0, high=1000),
+            help=t(
+                "It chooses among this many most probable characters. 0: among all.",
+                "확률이 높은 글자 가운데 이 수만큼만 놓고 고릅니다. 0이면 모든 글자입니다.",
+            ),
         ),
-        "top_p": fourth.slider("top-p", 0.05, 1.0, float(start["top_p"]), 0.05, key=f"top-p-{number}"),
-        "seed": fifth.number_input(t("Seed", "난수 시드"), 0, 10**6, start["seed"], key=f"seed-{number}"),
+        "top_p": fourth.slider(
+            "top-p",
+            0.05,
+            1.0,
+            step=0.05,
+            key=state.kept("top-p", float(start["top_p"]), low=0.05, high=1),
+            help=t(
+                "It chooses among the most probable characters that have this probability together.",
+                "확률이 높은 글자부터 더해 이 확률이 될 때까지의 글자 가운데에서 고릅니다.",
+            ),
+        ),
+        "seed": fifth.number_input(
+            t("Seed", "시드"),
+            0,
+            10**6,
+            step=1,
+            key=state.kept("seed", start["seed"], low=0, high=10**6),
+            help=t("Another seed, another text.", "시드를 바꾸면 다른 글이 나옵니다."),
+        ),
     }
     # A setting that is as in the example is not passed on. Then the answer shown is exactly the example's.
     return {name: value for name, value in raw.items() if name in example or value != DEFAULTS[name]}
@@ -89,7 +118,8 @@ def _next_characters(predictor: Any, text: str) -> None:
     st.subheader(t("What comes next?", "다음 글자는?"))
     text = text[-MAX_READ:]
     symbols = predictor.decode_symbols(predictor.encode(text))
-    place = st.slider(t("Characters read", "읽은 글자 수"), 0, len(symbols), len(symbols), key="place")
+    key = state.kept("place", len(symbols), low=0, high=len(symbols))
+    place = st.slider(t("Characters read", "읽은 글자 수"), 0, len(symbols), key=key)
     inside = _inside(predictor, text)
     probabilities = inside["probabilities"][place]
     order = np.argsort(-probabilities, kind="stable")[:12]
@@ -107,7 +137,7 @@ def _next_characters(predictor: Any, text: str) -> None:
             )
         )
     right.altair_chart(
-        alt.Chart(table, height=260)
+        alt.Chart(table, height=330)
         .mark_bar(cornerRadius=3, color="#0072B2")
         .encode(
             x=alt.X("probability", title=t("probability", "확률"), axis=alt.Axis(format="%")),
@@ -131,10 +161,7 @@ def _inside(predictor: Any, text: str) -> dict[str, Any]:
 
 
 def data(run: Run) -> None:
-    content = run.report
-    st.text(content["data"]["source"])
-    for column, (name, size) in zip(st.columns(3), content["data"]["sizes"].items(), strict=True):
-        column.metric(t(f"{name}, blocks", f"{term(name)} 블록 수"), f"{size:,}")
+    shared.data_head(run)
     table = shared.table_file(run, "frequencies", ("character",), ("fraction",)).head(60)
     fraction = t("fraction of the training part", "학습 데이터에서의 비율")
     st.altair_chart(
@@ -150,17 +177,19 @@ def data(run: Run) -> None:
 
 def inside(run: Run) -> None:
     predictor = shared.predictor(run)
-    hello, units, network = st.tabs(
-        [t("hello, step by step", "hello, 한 단계씩"), t("Units", "유닛"), t("The network", "신경망")]
-    )
-    with hello:
-        _hello(run)
-    with units:
-        _units(run, predictor)
-    with network:
+
+    def network() -> None:
         shared.drawing(predictor.networks["model"])
-        st.subheader(t("The code that builds it", "모델을 만드는 코드"))
-        shared.code(run.project, "model")
+        shared.code(run.project)
+
+    shared.parts(
+        "inside",
+        {
+            "hello": (t("hello, step by step", "hello, 한 단계씩"), lambda: _hello(run)),
+            "units": (t("Units", "유닛"), lambda: _units(run, predictor)),
+            "network": (t("The network", "신경망"), network),
+        },
+    )
 
 
 def _hello(run: Run) -> None:
@@ -243,7 +272,8 @@ def _shade(value: float) -> str:
 def _units(run: Run, predictor: Any) -> None:
     """A text coloured by the activation of one unit, and the units that react to a property of the text."""
     samples = shared.table_file(run, "samples", ("text",))["text"]
-    text = st.text_area(t("Text", "글"), samples.iloc[0][:MAX_READ], max_chars=MAX_READ, height=120)
+    key = state.kept("units-text", samples.iloc[0][:MAX_READ])
+    text = st.text_area(t("Text", "글"), max_chars=MAX_READ, height=120, key=key)
     if not text:
         return
     hidden = _inside(predictor, text)["hidden"]

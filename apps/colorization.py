@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from apps import shared
+from apps import results, shared, state
 from apps.i18n import plain, t
 from common import runs
 from common.data import load_splits
@@ -27,7 +27,7 @@ def try_it(run: Run) -> None:
     picture = None  # stays None where the picture is refused
     with left, shared.errors_shown():
         label = t("A picture, grey or in colour", "흑백 또는 컬러 사진")
-        picture, name = shared.picture_input(predictor.examples, label, MAX_PIXELS)
+        picture, name = shared.picture_input(predictor.examples, "picture", label, MAX_PIXELS)
         others = _other_runs(run)
     if picture is None:
         return
@@ -58,20 +58,21 @@ def try_it(run: Run) -> None:
 def _other_runs(run: Run) -> list[Run]:
     """The finished runs that the visitor compares with the chosen one."""
     finished = {
-        entry["run"]: _label(entry["run"], entry["report"]["model"], entry["data"])  # no file of hundreds is read
+        entry["run"].id: _label(entry["run"], entry["report"]["model"], entry["data"])  # no file of hundreds is read
         for entry in runs.list_runs(run.project, runs.runs_dir())
         if entry["status"] == "finished" and entry["run"].id != run.id
     }
     if not finished:
         return []
-    return st.multiselect(
+    chosen = st.multiselect(
         t("Compare with other runs", "다른 실행과 비교"),
         list(finished),
         format_func=finished.__getitem__,
         max_selections=3,
-        key="others",
+        key=state.kept("others", [], finished),
         placeholder=t("Choose runs", "실행 고르기"),
     )
+    return [Run(run.path.with_name(name)) for name in chosen]
 
 
 def _label(run: Run, model: str, data: str) -> str:
@@ -95,7 +96,7 @@ def _side_by_side(picture: np.ndarray, answers: dict[str, dict]) -> None:
 
 
 def data(run: Run) -> None:
-    st.text(run.report["data"]["source"])
+    shared.data_head(run)
     config = run.config
     splits = load_splits(config, run)
     for title, split in (
@@ -108,7 +109,7 @@ def data(run: Run) -> None:
         squares += [np.full_like(squares[0], 255)] * (-len(squares) % ACROSS)
         st.image(tiled([squares[i : i + ACROSS] for i in range(0, len(squares), ACROSS)]), width="stretch")
     st.subheader(t("How often each colour occurs", "색상별 빈도"))
-    shared.figure(st, run.path / "figures" / "histograms.png")
+    results.figures(run.path / "figures", only=("histograms",))
     st.subheader(t("Figures of the test pictures", "테스트 사진별 수치"))
     shared.table(shared.table_file(run, "pictures"))
 
@@ -119,16 +120,16 @@ def inside(run: Run) -> None:
     strips = files_in(run.path / "figures" / "samples", "epoch-*.png")
     number = len(strips)
     if len(strips) > 1:
-        number = st.select_slider(t("Epoch", "에포크"), range(1, len(strips) + 1), len(strips), key="epoch")
+        epochs = range(1, len(strips) + 1)
+        number = st.select_slider(t("Epoch", "에포크"), epochs, key=state.kept("epoch", len(strips), epochs))
     if strips:
         shared.figure(st, strips[number - 1])
-    shared.figure(st, run.path / "figures" / "losses.png")
+    results.figures(run.path / "figures", only=("losses",))
     st.subheader(t("Feature maps of each level of the U-Net", "U-Net 각 단계의 특징 맵"))
     _levels(predictor)
     st.subheader(t("The network", "신경망 구조"))
     shared.drawing(predictor.networks["model"])
-    st.subheader(t("The code that builds it", "모델을 만드는 코드"))
-    shared.code(run.project, "model")
+    shared.code(run.project)
 
 
 def _levels(predictor) -> None:

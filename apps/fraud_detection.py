@@ -1,5 +1,6 @@
 """The page of fraud detection: `python -m streamlit run apps/fraud_detection.py`."""
 
+import re
 import tempfile
 from pathlib import Path
 
@@ -7,8 +8,8 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from apps import shared
-from apps.i18n import language, plain, t, term
+from apps import shared, state
+from apps.i18n import plain, t, term
 from common import report
 from common.inputs.tables import KINDS, read_table
 from common.runs import Run
@@ -36,47 +37,72 @@ def _kind_colour() -> alt.Color:
 
 def try_it(run: Run) -> None:
     predictor = shared.predictor(run)
-    titles = [t("One transaction", "거래 하나"), t("A card's history", "카드 한 장의 이력"), t("A file", "파일")]
-    titles += [t("The threshold", "임곗값"), t("Two runs", "두 실행 비교")]
-    by_hand, card, by_file, threshold, two = st.tabs(titles, on_change="rerun", key=f"fraud-part-{language()}")
-    with by_hand:
-        _one_transaction(predictor)
-    with by_file:
-        _file(predictor)
-    # Drawing the charts of the other tabs takes longer than computing the answer, so only the open one is drawn.
-    for tab, draw in ((card, _card), (threshold, _threshold), (two, _two_runs)):
-        if tab.open:
-            with tab, shared.errors_shown():
-                draw(run, predictor)
+    shared.parts(
+        "part",
+        {
+            "one": (t("One transaction", "거래 하나"), lambda: _one_transaction(predictor)),
+            "card": (t("A card's history", "카드 한 장의 이력"), lambda: _card(run, predictor)),
+            "file": (t("A file", "파일"), lambda: _file(predictor)),
+            "threshold": (t("The threshold", "임계값"), lambda: _threshold(run, predictor)),
+            "two": (t("Two runs", "두 실행 비교"), lambda: _two_runs(run, predictor)),
+        },
+    )
+
+
+def named(column: str) -> str:
+    """A column as people say it: those of the Fraud Detection Handbook in words, any other as it is."""
+    words = {
+        "TX_AMOUNT": t("amount", "금액"),
+        "TX_DURING_WEEKEND": t("on a weekend (1: yes)", "주말 거래(1: 예)"),
+        "TX_DURING_NIGHT": t("at night (1: yes)", "야간 거래(1: 예)"),
+        "fraud_probability": t("probability of fraud", "부정 거래일 확률"),
+    }
+    if column in words:
+        return words[column]
+    match = re.fullmatch(r"(CUSTOMER|TERMINAL)_ID_(NB_TX|AVG_AMOUNT|RISK)_(\d+)DAY_WINDOW", column)
+    if not match:
+        return column
+    who = {"CUSTOMER": t("card", "카드"), "TERMINAL": t("terminal", "단말기")}[match[1]]
+    what = {
+        "NB_TX": t("transactions", "거래 수"),
+        "AVG_AMOUNT": t("mean amount", "평균 금액"),
+        "RISK": t("share of frauds", "부정 거래 비율"),
+    }
+    days = t(f"{match[3]} day" + "s" * (match[3] != "1"), f"{match[3]}일")
+    return f"{who}: {what[match[2]]}, {days}"
 
 
 def _one_transaction(predictor) -> None:
-    kinds = (t("a real fraud", "실제 부정 거래"), t("a normal one", "정상 거래"))
-    number = st.selectbox(
-        t("Start from an example", "예시로 시작하기"),
+    kinds, numbers = (
+        (t("a real fraud", "실제 부정 거래"), t("a normal one", "정상 거래")),
         range(len(predictor.examples)),
+    )
+    number = st.segmented_control(
+        t("Start from an example", "예시로 시작하기"),
+        numbers,
         format_func=lambda i: f"{i + 1}: {kinds[i % 2]}",
+        key=state.kept("example", 0, numbers),
+        required=True,
     )
     example = predictor.examples[number]
     values = {name: value for name, value in example.items() if name != "history"}
     shown = {name: value if isinstance(value, str) else f"{value:.6g}" for name, value in values.items()}
     result = st.container()
-    left, right = st.columns([1.2, 1])  # the handbook's columns have long names that differ near their ends
-    edited = left.data_editor(
-        pd.DataFrame({"value": pd.Series(shown)}),
-        key=f"transaction-{number}",
-        height=420,
-        column_config={
-            "_index": st.column_config.TextColumn(t("column", "열"), width=290),
-            "value": st.column_config.TextColumn(t("value (edit me)", "값 (고쳐 보세요)"), required=True, width=85),
-        },
-    )
+    left, right = st.columns([1.2, 1], gap="large")
+    texts = {}
+    with left:
+        st.caption(t("Change a value and see what follows.", "값을 바꾸고 결과가 어떻게 달라지는지 보세요."))
+        for start in range(0, len(shown), 2):
+            for column, name in zip(
+                st.columns(2, vertical_alignment="bottom"), list(shown)[start : start + 2], strict=False
+            ):
+                key = state.kept(f"{number}-{name}", shown[name])
+                texts[name] = column.text_input(plain(named(name)), max_chars=100, key=key)
     # A value that was not edited keeps all its digits.
-    texts = edited["value"].to_dict()
     raw = example | {name: value if texts[name] == shown[name] else texts[name] for name, value in values.items()}
     if example.get("history"):
         left.caption(t("Earlier transactions of this card, the oldest first:", "이 카드의 이전 거래 (오래된 것부터):"))
-        left.dataframe(pd.DataFrame(example["history"]), hide_index=True, height=180)
+        left.dataframe(pd.DataFrame(example["history"]).rename(columns=named), hide_index=True, height=180)
     with result, shared.errors_shown():
         answer = predictor.predict(raw)
         first, second, third = st.columns(3)
@@ -85,8 +111,17 @@ def _one_transaction(predictor) -> None:
         second.metric(t("Probability of fraud", "부정 거래일 확률"), f"{answer['fraud_probability']:.2%}", border=True)
         third.metric(t("Threshold", "임곗값"), f"{answer['threshold']:.2%}", border=True)
         with right:
-            _contributions(answer["moved_by"])
+            _contributions({named(name): moved for name, moved in answer["moved_by"].items()})
             shared.show_answer(answer)
+            changed = ", ".join(f"{named(name)} {text}" for name, text in texts.items() if text != shown[name])
+            shared.tries(
+                {
+                    "transaction": f"{number + 1} {changed}".strip(),
+                    "verdict": verdict,
+                    "probability": f"{answer['fraud_probability']:.2%}",
+                },
+                "transactions",
+            )
 
 
 def _contributions(moved_by: dict[str, float]) -> None:
@@ -97,7 +132,7 @@ def _contributions(moved_by: dict[str, float]) -> None:
         .mark_bar(cornerRadius=3)
         .encode(
             x=alt.X("moved", title=title, axis=alt.Axis(titleAnchor="end")),
-            y=alt.Y("column", sort=None, title=None, axis=alt.Axis(labelLimit=230, labelFontSize=10)),
+            y=alt.Y("column", sort=None, title=None, axis=alt.Axis(labelLimit=230)),
             color=alt.condition("datum.moved > 0", alt.value(FRAUD), alt.value(NORMAL)),
             tooltip=["column", alt.Tooltip("moved", format="+.3f")],
         )
@@ -132,6 +167,7 @@ def _card(run: Run, predictor) -> None:
     card = st.selectbox(
         t("Card", "카드"),
         list(cards.index),
+        key=state.kept("card", cards.index[0], list(cards.index)),
         format_func=lambda name: t(
             f"{name}: {cards['frauds'][name]} frauds in {cards['count'][name]} transactions",
             f"{name}: 거래 {cards['count'][name]}건 중 부정 {cards['frauds'][name]}건",
@@ -260,13 +296,14 @@ def _file(predictor) -> None:
     example = pd.DataFrame(predictor.examples).to_csv(index=False)
     st.download_button(t("An example of such a file", "예시 파일"), example, "transactions.csv", "text/csv")
     label = " / ".join(kind.upper() for kind in KINDS)
-    uploaded = st.file_uploader(label, type=list(KINDS), max_upload_size=shared.MAX_UPLOAD_MB)
+    uploaded = state.upload(label, KINDS, "file", shared.MAX_UPLOAD_MB)
     if uploaded is None:
         return
+    name, content = uploaded
     with tempfile.TemporaryDirectory() as folder, shared.errors_shown():
         # Messages name the visitor's file. Only the last part of its name is used, so that it cannot lead elsewhere.
-        source, target = Path(folder) / Path(uploaded.name).name, Path(folder) / "scored.csv"
-        source.write_bytes(uploaded.getbuffer())
+        source, target = Path(folder) / Path(name).name, Path(folder) / "scored.csv"
+        source.write_bytes(content)
         try:
             with st.spinner(t("Scoring …", "확률을 계산하는 중 …")):
                 rows, alarms = score_file(predictor, source, target, MAX_ROWS)
@@ -284,18 +321,19 @@ def _threshold(run: Run, predictor) -> None:
     figures = ("threshold", "precision", "recall", "alarms_per_1000", "cost_per_1000")
     table, config = shared.table_file(run, "thresholds", (), figures), run.config
     chosen = float(probability(predictor.meta["threshold"]))
+    start = int((table["threshold"] - chosen).abs().argmin())
     position = st.select_slider(
         t("Threshold: an alarm from this probability on", "임곗값: 확률이 이 값 이상이면 경보"),
         list(range(len(table))),
-        value=int((table["threshold"] - chosen).abs().argmin()),
-        format_func=lambda i: f"{table['threshold'][i]:.3%}",
+        format_func=lambda i: f"{table['threshold'][i]:.2%}",
+        key=state.kept("position", start, range(len(table))),
     )
     row = table.iloc[position]
     columns = st.columns(4)
     columns[0].metric(t("Precision", "정밀도"), f"{row['precision']:.1%}")
     columns[1].metric(t("Recall", "재현율"), f"{row['recall']:.1%}")
     columns[2].metric(t("Alarms per 1,000", "1,000건당 경보"), f"{row['alarms_per_1000']:.2f}")
-    columns[3].metric(t("Cost per 1,000", "1,000건당 비용"), f"{row['cost_per_1000']:.1f}")
+    columns[3].metric(t("Cost per 1,000", "1,000건당 비용"), f"{row['cost_per_1000']:.1f} €")
     left, right = st.columns(2)
     names = {"precision": t("precision", "정밀도"), "recall": t("recall", "재현율")}
     table = table.reset_index().rename(columns=names)
@@ -306,27 +344,30 @@ def _threshold(run: Run, predictor) -> None:
     colour = alt.Color("figure", title=None, scale=scale, legend=alt.Legend(orient="top"))
     y = alt.Y("value", title=None, axis=PERCENT)
     left.altair_chart(alt.Chart(lines).mark_line().encode(x=x, y=y, color=colour) + rule)
-    y = alt.Y("cost_per_1000", title=t("cost per 1,000 transactions", "거래 1,000건당 비용"))
+    y = alt.Y("cost_per_1000", title=t("cost per 1,000 transactions, €", "거래 1,000건당 비용(€)"))
     right.altair_chart(alt.Chart(table).mark_line(color=GREEN).encode(x=x, y=y) + rule)
+    cheapest = table.loc[table["cost_per_1000"].idxmin()]
+    lowest = f"{cheapest['cost_per_1000']:.1f} €", f"{cheapest['threshold']:.2%}"
     st.caption(
         t(
-            f"On the test split. A missed fraud costs {config.cost_miss:g}, a false alarm {config.cost_alarm:g}. The slider starts at the threshold that was chosen on validation. Move it to look, not to choose: a threshold that is chosen on the test split looks better than it is.",
-            f"테스트 데이터 기준입니다. 놓친 부정 거래 한 건의 비용은 {config.cost_miss:g}, 오경보 한 건의 비용은 {config.cost_alarm:g}입니다. 슬라이더는 검증 데이터에서 정한 임곗값에서 시작합니다. 테스트 데이터를 보고 고른 임곗값은 실제보다 좋아 보입니다. 그러므로 여기서는 살펴보기만 하고 고르지는 않습니다.",
+            f"On the test split. A missed fraud costs {config.cost_miss:g} €, a false alarm {config.cost_alarm:g} €; both are knobs. The slider starts at {chosen:.2%}, the threshold with the best F1 on validation, which is the one that gives the verdicts. "
+            f"The lowest cost here, {lowest[0]}, is at {lowest[1]}: F1 and cost are different goals. Move the slider to look, not to choose: a threshold that is chosen on the test split looks better than it is.",
+            f"테스트 데이터 기준입니다. 놓친 부정 거래 한 건의 비용은 {config.cost_miss:g} €, 오경보 한 건의 비용은 {config.cost_alarm:g} €이며 둘 다 설정입니다. 슬라이더는 검증 데이터에서 F1이 가장 높은 임계값 {chosen:.2%}에서 시작하며, 판정에도 이 값을 씁니다. "
+            f"여기서 비용이 가장 낮은 곳은 {lowest[1]}이고 그 비용은 {lowest[0]}입니다. F1과 비용은 서로 다른 목표이기 때문입니다. 테스트 데이터를 보고 고른 임계값은 실제보다 좋아 보이므로, 여기서는 살펴보기만 합니다.",
         )
     )
     _scenario_chart(run)
 
 
 def data(run: Run) -> None:
-    content, sample = run.report, shared.table_file(run, "sample", (), ("target",))
-    st.text(content["data"]["source"])
-    for column, (name, size) in zip(st.columns(3), content["data"]["sizes"].items(), strict=True):
-        column.metric(term(name), f"{size:,}")
-    feature = st.selectbox(t("Column", "열"), [column for column in sample if column != "target"])
+    shared.data_head(run)
+    sample = shared.table_file(run, "sample", (), ("target",))
+    columns = [column for column in sample if column != "target"]
+    feature = st.selectbox(t("Column", "열"), columns, format_func=named, key=state.kept("column", columns[0], columns))
     # Altair would read dots, colons and brackets in a column's name as its own signs.
     kinds = pd.DataFrame({"value": sample[feature], "kind": sample["target"].map(dict(enumerate(_kinds())))})
     numeric = pd.api.types.is_numeric_dtype(kinds["value"])
-    x = alt.X("value", title=feature, **({"bin": alt.Bin(maxbins=40)} if numeric else {"sort": "-y"}))
+    x = alt.X("value", title=named(feature), **({"bin": alt.Bin(maxbins=40)} if numeric else {"sort": "-y"}))
     y = alt.Y("count()", stack=None, title=t("transactions in the sample", "표본의 거래 수"))
     st.altair_chart(alt.Chart(kinds).mark_bar(opacity=0.7).encode(x=x, y=y, color=_kind_colour()))
     st.caption(
@@ -335,7 +376,7 @@ def data(run: Run) -> None:
             f"학습 데이터 {len(sample)}행입니다. 둘 다 잘 보이도록 부정 거래와 정상 거래를 같은 수로 뽑았습니다. 실제 데이터에서는 부정 거래가 드뭅니다.",
         )
     )
-    st.dataframe(sample, hide_index=True, height=280)
+    st.dataframe(sample.rename(columns=named), hide_index=True, height=280)
 
 
 def inside(run: Run) -> None:
@@ -344,6 +385,7 @@ def inside(run: Run) -> None:
     sample = checked(read_table(run.path / "sample.csv"), predictor.meta, "sample.csv")
     typical = predictor.contributions(sample).abs().mean().sort_values(ascending=False).head(15).reset_index()
     typical.columns = ["column", "moved"]
+    typical["column"] = typical["column"].map(named)
     x = alt.X("moved", title=t("mean absolute change of the logit", "로짓 변화의 절댓값 평균"))
     y = alt.Y("column", sort=None, title=None, axis=alt.Axis(labelLimit=250))
     st.altair_chart(alt.Chart(typical).mark_bar(cornerRadius=3, color=NORMAL).encode(x=x, y=y))
@@ -351,8 +393,7 @@ def inside(run: Run) -> None:
     for name, network in predictor.networks.items():
         st.caption(plain(name))
         shared.drawing(network)
-    st.subheader(t("The code that builds it", "모델을 만드는 코드"))
-    shared.code(run.project, "model")
+    shared.code(run.project)
 
 
-shared.page("fraud_detection", try_it, data, inside)
+shared.page("fraud_detection", try_it, data, inside, named)

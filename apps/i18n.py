@@ -1,8 +1,10 @@
 """Korean and English side by side: `t("Train", "학습")`.
 
-Both texts stand where they are used, so none can be missing. A test checks that the second one is Korean.
+Both texts stand where they are used, so none can be missing. A test checks that the second one is Korean. What comes from
+below the pages, which speak English (messages, sources, help), has its Korean in `texts.json`; see `korean`.
 """
 
+import functools
 import json
 import re
 from pathlib import Path
@@ -10,6 +12,10 @@ from pathlib import Path
 import streamlit as st
 
 LANGUAGES = {"en": "English", "ko": "한국어"}
+FOLDER = Path(__file__).parent
+_tell_language = st.components.v2.component(
+    "page_language", js="export default function ({ data }) { document.documentElement.lang = data; }"
+)
 
 
 def t(english: str, korean: str) -> str:
@@ -33,8 +39,52 @@ def language() -> str:
     return st.session_state["language"]
 
 
+@functools.cache
+def _texts() -> dict:
+    """`texts.json`: {"sentences": {English with {} for what changes: Korean}, "about": {metric or figure: [en, ko]}}."""
+    return json.loads((FOLDER / "texts.json").read_text(encoding="utf-8"))
+
+
+@functools.cache
+def _patterns() -> list[tuple[re.Pattern, str]]:
+    """The sentences with something that changes, as patterns: those with the most fixed text first."""
+    open_ones = sorted((text for text in _texts()["sentences"] if "{}" in text), key=lambda text: -len(text))
+    return [
+        (re.compile("(.*?)".join(map(re.escape, text.split("{}"))), re.DOTALL), _texts()["sentences"][text])
+        for text in open_ones
+    ]
+
+
+@functools.lru_cache(maxsize=5000)
+def in_korean(text: str) -> str:
+    """The Korean of an English sentence, label or message that `texts.json` has; else the text as it is.
+
+    Korean may say the parts in another order: {0}, {1}. Parts that are sentences themselves are put into Korean too.
+    """
+    if text in _texts()["sentences"]:
+        return _texts()["sentences"][text]
+    for pattern, korean in _patterns():
+        if match := pattern.fullmatch(text):
+            return re.sub(r"\{(\d)\}", lambda place: in_korean(match[int(place[1]) + 1]), korean)
+    return text
+
+
+def korean(text: object) -> str:
+    """A text from below the pages, in the language of the page."""
+    return in_korean(str(text)) if language() == "ko" else str(text)
+
+
+def about(name: str) -> str:
+    """What a metric means, or how a figure is read; "" for others."""
+    texts = _texts()["about"].get(name)
+    return t(*texts) if texts else ""
+
+
 def language_switch() -> None:
     """The switch in the sidebar. The session keeps the choice on all pages, the address keeps it after a reload."""
+    st.html(FOLDER / "style.css")
+    with st.sidebar:
+        _tell_language(data=language(), key="page-language")
     st.sidebar.segmented_control(
         "Language · 언어",
         list(LANGUAGES),

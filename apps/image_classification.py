@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from apps import canvas, shared
-from apps.i18n import language, plain, t, term
-from common.inputs.images import MAX_PIXELS, text_picture
+from apps import canvas, shared, state
+from apps.i18n import plain, t, term
+from common.inputs.images import MAX_PIXELS, picture_bytes, text_picture
 from common.runs import Run
 from projects.image_classification.encoding import ANSWERED
 
@@ -20,52 +20,26 @@ MAX_ERRORS = 36
 
 
 def try_it(run: Run) -> None:
-    labels = [t("One picture", "이미지 하나"), t("Two models", "두 모델 비교"), t("Its errors", "오답")]
-    # Only the open tab is drawn, so that a second model is loaded only when it is needed.
-    one, two, errors = st.tabs(labels, on_change="rerun", key=f"views-{language()}")
-    with one:
-        if one.open:
-            _one_picture(run)
-    with two, shared.errors_shown():
-        if two.open:
-            _two_models(run)
-    with errors, shared.errors_shown():
-        if errors.open:
-            _errors(run)
-
-
-def _raw(predictor: Any, key: str) -> dict | None:
-    """The picture that the visitor has chosen, drawn or uploaded; None while there is none."""
-    sources = {
-        "example": t("an example", "예시"),
-        **({"draw": t("draw", "그리기")} if predictor.meta["strokes"] else {}),
-        "upload": t("my own", "내 이미지"),
-    }
-    source = st.segmented_control(
-        t("Picture", "이미지"),
-        list(sources),
-        default="example",
-        format_func=sources.__getitem__,
-        key=f"{key}-way",
-        required=True,
+    shared.parts(
+        "part",
+        {
+            "one": (t("One picture", "이미지 하나"), lambda: _one_picture(shared.predictor(run))),
+            "two": (t("Two models", "두 모델 비교"), lambda: _two_models(run)),
+            "errors": (t("Its errors", "오답"), lambda: _errors(run)),
+        },
     )
-    if source == "example":
-        return predictor.examples[_example(predictor, f"{key}-example")]
-    if source == "draw":
+
+
+def _picture(predictor: Any, key: str) -> tuple[Any, str]:
+    """The picture that the visitor has chosen, drawn or uploaded, and its name; (None, "") while there is none."""
+
+    def draw() -> np.ndarray | None:
         label = t("Draw a digit with the mouse or a finger.", "마우스나 손가락으로 숫자를 그려 보세요.")
-        picture = canvas.drawing(label, t("Clear", "지우기"), f"{key}-board")
         st.caption(label)
-    else:
-        label = t("A picture, grey or in colour", "흑백 또는 컬러 이미지")
-        picture, _ = shared.picture_upload(label, MAX_PIXELS, f"{key}-upload")
-        if picture is not None:
-            st.image(picture, caption=t("your picture", "올린 이미지"))
-    return None if picture is None else {"picture": picture}
+        return canvas.drawing(label, t("Clear", "지우기"), f"{key}-board")
 
-
-def _example(predictor: Any, key: str) -> int:
-    numbers = range(len(predictor.examples))
-    return st.select_slider(t("Example", "예시"), numbers, format_func=lambda i: str(i + 1), key=key)
+    label = t("A picture, grey or in colour", "흑백 또는 컬러 이미지")
+    return shared.picture_input(predictor.examples, key, label, MAX_PIXELS, draw if predictor.meta["strokes"] else None)
 
 
 @st.fragment  # while the visitor draws, the rest of the page is not drawn again
@@ -74,27 +48,24 @@ def _one_picture(run: Run) -> None:
         predictor = shared.predictor(run)
         left, right = st.columns([2, 3])
         with left:
-            raw = _raw(predictor, "one")
-        if raw is None:
+            picture, name = _picture(predictor, "one")
+        if picture is None:
             return
+        raw = {"picture": picture}
         answer = predictor.predict(raw)
         with right:
             first, second = st.columns(2)
             first.metric(t("Class", "클래스"), plain(answer["label"]), border=True)
             second.metric(t("Probability", "확률"), f"{answer['probability']:.1%}", border=True)
             _bars(predictor, answer["classes"])
-        if answer["unfamiliar"]:
-            shared.caution(
-                run,
-                t(
-                    "The picture is unlike those of training: what the last layer reads lies farther from every class than "
-                    "nearly all known pictures do (Mahalanobis distance). Take the answer as a guess.",
-                    "이 이미지는 학습한 이미지와 다릅니다. 마지막 층에 들어가는 값이 모든 클래스에서 멀리 떨어져 있습니다(마할라노비스 거리). "
-                    "이 답은 추측으로 보아야 합니다.",
-                ),
-            )
+            if name == "drawing":
+                label = t("Download the drawing", "그림 내려받기")
+                st.download_button(label, picture_bytes(picture), "drawing.png", "image/png")
         _heat(predictor, raw, answer)
         shared.show_answer(answer)
+        shared.tries(
+            {"picture": name, "label": answer["label"], "probability": f"{answer['probability']:.1%}"}, "pictures"
+        )
 
 
 def _bars(predictor: Any, probabilities: dict[str, float]) -> None:
@@ -125,9 +96,11 @@ def _heat(predictor: Any, raw: dict, answer: dict) -> None:
     }
     left, right = st.columns(2)
     names = sorted(answer["classes"], key=lambda name: -answer["classes"][name])
-    label = left.selectbox(t("Evidence for the class", "근거를 볼 클래스"), names, key=f"heat-{answer['label']}")
+    key = state.kept(f"heat-{answer['label']}", names[0], names)
+    label = left.selectbox(t("Evidence for the class", "근거를 볼 클래스"), names, key=key)
     suitable = explain.methods_for(predictor.networks["model"])
-    method = right.selectbox(t("Method", "방법"), suitable, format_func=methods.__getitem__, key="heat-method")
+    key = state.kept("heat-method", suitable[0], suitable)
+    method = right.selectbox(t("Method", "방법"), suitable, format_func=methods.__getitem__, key=key)
     picture = _network_input(predictor, raw)
     heat = predictor.heat_map(raw, label, method)
     columns = st.columns(2)
@@ -161,10 +134,10 @@ def _two_models(run: Run) -> None:
         return
     left, right = st.columns([1, 2])
     with left:
-        raw = _raw(shared.predictor(run), "two")
-    if raw is None:
+        picture, _ = _picture(shared.predictor(run), "two")
+    if picture is None:
         return
-    labels = []
+    raw, labels = {"picture": picture}, []
     with right:
         for column, one in zip(st.columns(2), (run, second), strict=True):
             with column:
@@ -199,18 +172,25 @@ def _errors(run: Run) -> None:
         return
     pairs = errors.groupby(["truth", "answer"]).size().sort_values(ascending=False)
     labels = {f"{truth} → {answer} ({count})": (truth, answer) for (truth, answer), count in pairs.items()}
-    everything = t("all pairs", "모든 쌍")
-    chosen = st.selectbox(t("Confused pair: truth → answer", "혼동한 쌍: 정답 → 예측"), [everything, *labels])
-    if chosen != everything:
+    options = ["", *labels]
+    chosen = st.selectbox(
+        t("Confused pair: truth → answer", "혼동한 쌍: 정답 → 예측"),
+        options,
+        format_func=lambda name: name or t("all pairs", "모든 쌍"),
+        key=state.kept("pair", "", options),
+    )
+    if chosen:
         truth, answer = labels[chosen]
         errors = errors[(errors["truth"] == truth) & (errors["answer"] == answer)]
+    pages = -(-len(errors) // MAX_ERRORS)
+    first = MAX_ERRORS * (st.pagination(pages, key="errors-page") - 1) if pages > 1 else 0
+    shown = list(errors[first : first + MAX_ERRORS].itertuples())
     st.caption(
         t(
-            f"The most confident errors on the test split, highest probability first ({len(errors)}).",
-            f"테스트 데이터의 오답을 예측 확률이 높은 순서로 보여 줍니다({len(errors)}개).",
+            f"Errors {first + 1} to {first + len(shown)} of {len(errors)} on the test split, the highest probability first.",
+            f"테스트 데이터의 오답 {len(errors)}개 가운데 {first + 1}번째부터 {first + len(shown)}번째까지, 예측 확률이 높은 순서입니다.",
         )
     )
-    shown = list(errors.head(MAX_ERRORS).itertuples())
     for start in range(0, len(shown), COLUMNS):
         for column, error in zip(st.columns(COLUMNS), shown[start : start + COLUMNS], strict=False):
             caption = plain(f"{error.truth} → {error.answer} · {error.probability:.0%}")
@@ -218,12 +198,10 @@ def _errors(run: Run) -> None:
 
 
 def data(run: Run) -> None:
-    content, sample = run.report, shared.table_file(run, "sample", ("class", "picture"))
-    st.text(content["data"]["source"])
-    for column, (name, size) in zip(st.columns(3), content["data"]["sizes"].items(), strict=True):
-        column.metric(term(name), f"{size:,}")
+    shared.data_head(run)
+    sample = shared.table_file(run, "sample", ("class", "picture"))
     classes = list(dict.fromkeys(sample["class"]))
-    chosen = st.multiselect(t("Classes", "클래스"), classes, classes[:10], key="classes")
+    chosen = st.multiselect(t("Classes", "클래스"), classes, key=state.kept("classes", classes[:10], classes))
     for name in chosen or classes[:10]:
         pictures = [text_picture(text) for text in sample[sample["class"] == name]["picture"][:12]]
         left, right = st.columns([1, 9], vertical_alignment="center")
@@ -273,8 +251,7 @@ def inside(run: Run) -> None:
         )
     st.subheader(t("The network", "신경망"))
     shared.drawing(model)
-    st.subheader(t("The code that builds it", "모델을 만드는 코드"))
-    shared.code(run.project, "model")
+    shared.code(run.project)
 
 
 def _to_a_number(predictor: Any, model: Any, names: list[str]) -> None:
@@ -283,10 +260,12 @@ def _to_a_number(predictor: Any, model: Any, names: list[str]) -> None:
 
     left, middle = st.columns(2)
     with left:
-        number = _example(predictor, "inside-example")
+        pictures = [example["picture"] for example in predictor.examples]
+        labels = [t(f"example {i + 1}", f"예시 {i + 1}") for i in range(len(pictures))]
+        number = canvas.thumbnails(pictures, labels, "inside-example")
     x = predictor.encode(predictor.examples[number])
     maps = explain.feature_maps(model, x)
-    layer = middle.selectbox(t("Layer", "층"), list(maps), index=list(maps).index(names[0]), key="inside-layer")
+    layer = middle.selectbox(t("Layer", "층"), list(maps), key=state.kept("layer", names[0], maps))
     shown = maps[layer][..., :TILES]
     height, width, count = shown.shape
     across = int(np.ceil(np.sqrt(count)))

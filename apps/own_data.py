@@ -11,10 +11,10 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
+from apps import state
 from apps.i18n import t
 from common import runs
 from common.errors import UserError
@@ -22,6 +22,7 @@ from common.files import check_regular, new_folder
 from common.inputs.downloads import unpack
 from common.project import Project
 
+UPLOAD = "upload"  # the choice of an upload, in the address
 FOLDERS = "KERAS_PORTFOLIO_PAGE_DATA"  # separated as in PATH
 MAX_MB = 50  # of an upload; Streamlit's server refuses more than .streamlit/config.toml says
 MAX_UNPACKED_BYTES, MAX_FILES = 500_000_000, 20_000  # of an uploaded .zip
@@ -37,36 +38,41 @@ def offered() -> dict[str, str]:
     return {f"{place.parent.name}/{place.name}": str(place) for place in shown}
 
 
-def choose(project: Project, about: str) -> Callable[[], str]:
-    """Let the visitor choose the data of a training. The function that is returned gives it, as `runs.start` takes it."""
+def choose(project: Project, about: str) -> tuple[str, Callable[[], str]]:
+    """Let the visitor choose the data of a training: what is chosen, and a function that gives it as `runs.start` takes it."""
     kinds, paths = getattr(project.card, "UPLOAD", ()), offered()
-    upload = t("your own file", "내 파일")
-    names = [*project.data_names, *paths, *([upload] if kinds else [])]
-    data = st.selectbox(t("Data", "데이터"), names, help=about, key="data")
+    options = [*project.data_names, *paths, *([UPLOAD] if kinds else [])]
+    data = st.selectbox(
+        t("Data", "데이터"),
+        options,
+        format_func=lambda name: t("your own file", "내 파일") if name == UPLOAD else name,
+        help=about,
+        key=state.kept("data", options[0], options),
+    )
     uploaded = None
-    if data == upload:
-        label = f"{upload} ({', '.join(kinds)})"
-        uploaded = st.file_uploader(label, type=list(kinds), max_upload_size=MAX_MB, key="own-data")
+    if data == UPLOAD:
+        label = f"{t('your own file', '내 파일')} ({', '.join(kinds)})"
+        uploaded = state.upload(label, kinds, "own-data", MAX_MB)
 
     def chosen() -> str:
-        if data == upload:
+        if data == UPLOAD:
             if uploaded is None:
                 raise UserError(t("Upload a file first.", "먼저 파일을 올려 주세요."))
-            return kept(uploaded)
+            return kept(*uploaded)
         if data in paths and Path(paths[data]).is_dir():
             check_regular(Path(paths[data]))
         return paths.get(data, data)
 
-    return chosen
+    return data, chosen
 
 
-def kept(uploaded: Any) -> str:
-    """The path under which an upload is kept, for the training and for what is later read again; a .zip is unpacked.
+def kept(uploaded: str, content: bytes) -> str:
+    """The path under which an upload of this name is kept, for the training and for what is later read again; a .zip is unpacked.
 
     Uploads lie in `uploads/` of the data folder. Raises UserError for a bad archive, and when there are too many of them.
     """
-    uploads, content = runs.data_dir() / "uploads", uploaded.getvalue()
-    name = re.sub(r"[^\w.-]+", "-", Path(uploaded.name).name).strip(".-")[-80:] or "data"
+    uploads = runs.data_dir() / "uploads"
+    name = re.sub(r"[^\w.-]+", "-", Path(uploaded).name).strip(".-")[-80:] or "data"
     name = re.sub(r"(?i)\.zip$", ".zip", name)
     folder = uploads / hashlib.sha256(name.encode() + content).hexdigest()[:16]
     if not folder.exists():
@@ -82,7 +88,7 @@ def kept(uploaded: Any) -> str:
                 elif file.suffix.lower() in TABLES:  # a project that takes tables has the code that reads them
                     importlib.import_module("common.inputs.tables").check_upload(file, MAX_ROWS)
             except UserError as error:
-                raise UserError(str(error).replace(str(new / name), uploaded.name)) from None
+                raise UserError(str(error).replace(str(new / name), uploaded)) from None
     (place,) = folder.iterdir()
     inside = list(place.iterdir()) if place.is_dir() else []
     return str(inside[0] if len(inside) == 1 and inside[0].is_dir() else place)  # a folder that was packed as a whole

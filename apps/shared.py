@@ -6,6 +6,7 @@ because the gallery draws none.
 """
 
 import gc
+import importlib
 import importlib.util
 import json
 from collections.abc import Callable, Sequence
@@ -15,25 +16,37 @@ from typing import Any
 
 import streamlit as st
 
-from apps.i18n import language, language_switch, plain, t, term
+from apps import state
+from apps.i18n import korean, language, language_switch, plain, t, term
 from common import report, runs
 from common.errors import UserError
-from common.files import check_regular, files_in
+from common.files import check_regular
 from common.project import Project
 from common.runs import Run
 
 ROOT = Path(__file__).parents[1]
 MAX_UPLOAD_MB = 50
+MAX_TRIES = 50  # of a visitor, that a page remembers
 
 
-def page(name: str, try_it: Callable[[Run], None], data: Callable[[Run], None], inside: Callable[[Run], None]) -> None:
-    """Draw a project's page. The three functions draw a tab each, for the run that the visitor has chosen."""
+def page(
+    name: str,
+    try_it: Callable[[Run], None],
+    data: Callable[[Run], None],
+    inside: Callable[[Run], None],
+    named: Callable[[str], str] = str,
+) -> None:
+    """Draw a project's page. The three functions draw a tab each, for the run that the visitor has chosen.
+
+    named: a column of the data as people say it.
+    """
     project = Project(name)
     card = project.card
     st.set_page_config(page_title=card.TITLE[language()], layout="wide")
+    state.enter(name, st.session_state.get("run", ""))
     language_switch()
     st.title(plain(card.TITLE[language()]))
-    st.caption(card.PROBLEM[language()])
+    st.write(card.PROBLEM[language()])
     run = _pick_run(project)
     labels = {
         "try": t("Try it", "써 보기"),
@@ -44,11 +57,12 @@ def page(name: str, try_it: Callable[[Run], None], data: Callable[[Run], None], 
     if training := part("training"):
         labels["train"] = t("Train", "학습")
     # Only the open tab is drawn. The others would load and compute for nothing.
-    tabs = dict(
-        zip(labels, st.tabs(list(labels.values()), on_change="rerun", key=f"{name}-tab-{language()}"), strict=True)
-    )
-    drawings = {"try": try_it, "data": data, "results": _results, "inside": inside}
-    for tab, draw in drawings.items():
+    tabs = state.tabs("tab", labels)
+
+    def results(run: Run) -> None:
+        importlib.import_module("apps.results").draw(run, named)  # with Altair, which the other tabs need not load
+
+    for tab, draw in {"try": try_it, "data": data, "results": results, "inside": inside}.items():
         if tabs[tab].open:
             with tabs[tab], errors_shown():
                 if run is None:
@@ -59,11 +73,21 @@ def page(name: str, try_it: Callable[[Run], None], data: Callable[[Run], None], 
     if training and tabs["train"].open:
         with tabs["train"], errors_shown():
             training.tab(project)
+    state.leave()
 
 
 def part(name: str) -> Any:
     """The module `apps/<name>.py`; None where a fork has left it out."""
     return importlib.import_module(f"apps.{name}") if importlib.util.find_spec(f"apps.{name}") else None
+
+
+def parts(key: str, drawings: dict[str, tuple[str, Callable[[], None]]]) -> None:
+    """Tabs inside a tab: {name: (label, function that draws it)}. Only the open one is drawn."""
+    tabs = state.tabs(key, {name: label for name, (label, _) in drawings.items()})
+    for name, (_, draw) in drawings.items():
+        if tabs[name].open:
+            with tabs[name], errors_shown():
+                draw()
 
 
 @contextmanager
@@ -72,7 +96,7 @@ def errors_shown():
     try:
         yield
     except (UserError, OSError) as error:
-        st.error(plain(error))
+        st.error(plain(korean(error)))
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -97,64 +121,103 @@ def predictor(run: Run) -> Any:
         return _load(str(run.path), (run.path / "report.json").stat().st_mtime)
 
 
-def picture_input(examples: list[dict[str, Any]], label: str, max_pixels: int) -> tuple[Any, str]:
-    """The picture that the visitor has chosen: an example or an upload.
+def picture_input(
+    examples: Sequence[dict[str, Any]], key: str, label: str, max_pixels: int, draw: Callable | None = None
+) -> tuple[Any, str]:
+    """The picture that the visitor has chosen: an example, an upload, a photo of the camera, or what `draw()` returns.
 
-    Returns the picture, an array (height, width, 3) of uint8, and a name for what is made of it; (None, "") while nothing
-    is uploaded. label: the label of the upload.
+    Returns the picture, an array (height, width, 3) of uint8, and a name for what is made of it; (None, "") while there
+    is none. label: the label of the upload.
     """
-    count = len(examples)
-    number = st.selectbox(
+    from apps import canvas
+
+    ways = {
+        "example": t("an example", "예시"),
+        **({"draw": t("draw", "그리기")} if draw else {}),
+        "upload": t("my own", "내 사진"),
+        "camera": t("camera", "카메라"),
+    }
+    way = st.segmented_control(
         t("Picture", "사진"),
-        range(count + 1),
-        key="picture",
-        format_func=lambda i: t("my own", "내 사진") if i == count else t(f"example {i + 1}", f"예시 {i + 1}"),
+        list(ways),
+        format_func=ways.__getitem__,
+        key=state.kept(f"{key}-way", "example", ways),
+        required=True,
     )
-    if number < count:
+    if way == "example":
+        labels = [t(f"example {i + 1}", f"예시 {i + 1}") for i in range(len(examples))]
+        number = canvas.thumbnails([example["picture"] for example in examples], labels, f"{key}-example")
         return examples[number]["picture"], f"example-{number + 1}"
-    return picture_upload(label, max_pixels)
+    if way == "draw" and draw:
+        return draw(), "drawing"
+    if way == "camera":
+        return _picture(state.camera(t("Take a photo", "사진 찍기"), f"{key}-camera"), max_pixels)
+    return picture_upload(label, max_pixels, f"{key}-upload")
 
 
-def picture_upload(label: str, max_pixels: int, key: str | None = None) -> tuple[Any, str]:
+def picture_upload(label: str, max_pixels: int, key: str) -> tuple[Any, str]:
     """An uploaded picture, an array (height, width, 3) of uint8, and its name without the ending; (None, "") before."""
-    uploaded = st.file_uploader(
-        label,
-        type=["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"],
-        max_upload_size=MAX_UPLOAD_MB,
-        help=t(f"At most {max_pixels:,} pixels.", f"최대 {max_pixels:,}픽셀입니다."),
-        key=key,
-    )
-    if uploaded is None:
+    kinds = ["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"]
+    help = t(f"At most {max_pixels:,} pixels.", f"최대 {max_pixels:,}픽셀입니다.")
+    return _picture(state.upload(label, kinds, key, MAX_UPLOAD_MB, help), max_pixels)
+
+
+def _picture(file: tuple[str, bytes] | None, max_pixels: int) -> tuple[Any, str]:
+    if file is None:
         return None, ""
     return _fitting(uploaded.getvalue(), uploaded.name, max_pixels), uploaded.name.rpartition(".")[0]
 
-
-def _fitting(content: bytes, name: str, max_pixels: int) -> Any:
-    """The picture. One with too many pixels is shrunk if the visitor wants it; None before that."""
-    from common.inputs.images import MAX_SHRUNK, picture_header, shrunk_picture
-
-    width, height, _ = picture_header(content, MAX_SHRUNK, name)
-    if width * height > max_pixels:
-        st.warning(
-            t(
-                f"The picture has {width * height:,} pixels ({width} × {height}); at most {max_pixels:,} are taken.",
-                f"사진이 {width * height:,}픽셀({width} × {height})입니다. 최대 {max_pixels:,}픽셀까지 쓸 수 있습니다.",
-            )
-        )
-        if not st.toggle(t("Shrink it until it fits", "맞는 크기로 줄이기"), key="shrink"):
-            return None
-    return shrunk_picture(content, max_pixels, name)
+    name, content = file
+    picture = read_picture(content, max_pixels, name)
+    st.image(picture, caption=plain(name), width=min(240, picture.shape[1]))
+    return picture, name.rpartition(".")[0]
 
 
-def example_text(examples: Sequence[str], label: str, max_characters: int, key: str) -> str:
-    """The text that the visitor has chosen: an example, which may be edited. label: the label of the field."""
-    number = st.selectbox(
-        t("Start from an example", "예시로 시작하기"),
+def example_text(examples: Sequence[str], label: str, max_characters: int, key: str, button: str = "") -> str:
+    """The text that the visitor has typed. Chips put an example into the field. label: of the field; button: beside it."""
+    text_key, chip = state.kept(key, examples[0]), f"{key}-chip"
+
+    def put() -> None:
+        if (number := st.session_state[chip]) is not None:
+            st.session_state[text_key], st.session_state[chip] = examples[number], None
+
+    left, right = st.columns([6, 1], vertical_alignment="bottom")
+    text = left.text_area(label, max_chars=max_characters, key=text_key, height=110)
+    right.button(button or t("Answer", "답 보기"), type="primary", key=f"{key}-go", width="stretch")
+    st.pills(
+        t("Examples", "예시"),
         range(len(examples)),
-        format_func=lambda i: f"{i + 1}: {examples[i][:80]}",
-        key=f"{key}-example",
+        format_func=lambda i: plain(_short(examples[i])),
+        key=chip,
+        on_change=put,
+        label_visibility="collapsed",
     )
-    return st.text_area(label, examples[number], max_chars=max_characters, key=f"{key}-text-{number}", height=120)
+    return text
+
+
+def _short(text: str, most: int = 48) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def tries(tried: dict[str, str], file: str) -> None:
+    """Remember what this visitor has tried on this page and what came out: a folded table, and a file to download."""
+    import pandas as pd
+
+    past = state.memory().setdefault("tries", [])
+    if tried not in past:
+        past.insert(0, tried)
+        del past[MAX_TRIES:]
+    rows = pd.DataFrame(past)
+    with st.expander(t(f"What you have tried ({len(past)})", f"지금까지 써 본 것 ({len(past)})")):
+        table(rows)
+        st.download_button(
+            t("Download as CSV", "CSV로 내려받기"),
+            rows.to_csv(index=False),
+            f"{file}.csv",
+            "text/csv",
+            key=f"tries-{file}",
+        )
 
 
 def caution(run: Run, sentence: str) -> None:
@@ -193,7 +256,7 @@ def table_file(run: Run, name: str, texts: Sequence[str] = (), numbers: Sequence
 
 def figure(place: Any, path: Path) -> None:
     """Draw a picture file, with its name, as wide as `place`, the page or a column."""
-    place.image(path.read_bytes(), caption=plain(path.stem.replace("_", " ")), width="stretch")
+    place.image(path.read_bytes(), caption=plain(term(path.stem)), width="stretch")
 
 
 def table(frame: Any) -> None:
@@ -219,16 +282,63 @@ def second_run(run: Run) -> Run | None:
             )
         )
         return None
-    return st.selectbox(t("Compare with", "비교할 실행"), others, format_func=lambda other: other.id)
+    names = {other.id: other for other in others}
+    key = state.kept("second", others[0].id, names)
+    return names[st.selectbox(t("Compare with", "비교할 실행"), list(names), key=key)]
 
 
-def code(project: Project, file: str) -> None:
-    """The source of one file of the project, such as `model`."""
-    st.code((project.folder / f"{file}.py").read_text(encoding="utf-8"), language="python")
+def data_head(run: Run) -> None:
+    """Where the data comes from, and how many rows each split has."""
+    content = run.report["data"]
+    st.text(korean(content["source"]))
+    for column, (name, size) in zip(st.columns(3), content["sizes"].items(), strict=True):
+        column.metric(term(name), f"{size:,}", border=True)
+
+
+def code(project: Project, file: str = "model") -> None:
+    """The source of one file of the project, folded."""
+    with st.expander(t("The code that builds it", "모델을 만드는 코드")):
+        st.code((project.folder / f"{file}.py").read_text(encoding="utf-8"), language="python")
 
 
 def drawing(model: Any) -> None:
-    """A functional model as a table: a row for each layer, with its output shape and its number of parameters."""
+    """A functional model: its layers as boxes with arrows, and a table with output shapes and numbers of parameters."""
+    left, right = st.columns([2, 3])
+    with left.container(height=420, border=True):
+        st.graphviz_chart(diagram(model), width="content")
+    with right:
+        _layers(model)
+
+
+def diagram(model: Any) -> str:
+    """The layers of a functional model and what each reads, in Graphviz' language, readable on light and on dark ground."""
+    lines = [
+        'digraph { bgcolor="transparent"; nodesep=0.2; ranksep=0.25;',
+        'node [shape=box, style="rounded,filled", color="#0072B2", fillcolor="#0072B2", fontcolor="#FFFFFF", fontsize=11, '
+        'fontname="sans-serif", margin="0.12,0.05"];',
+        'edge [color="#8794A3", arrowsize=0.6];',
+    ]
+    for layer in model.get_config()["layers"]:
+        name, shape = layer["name"], getattr(model.get_layer(layer["name"]).output, "shape", None)
+        size = " × ".join("?" if side is None else str(side) for side in tuple(shape)[1:]) if shape else ""
+        label = f"{layer['class_name']}\\n{size}" if size else layer["class_name"]
+        fill = ', fillcolor="#B35900", color="#B35900"' if layer["class_name"] == "InputLayer" else ""
+        lines.append(f"{json.dumps(name)} [label={json.dumps(label).replace(chr(92) * 2, chr(92))}{fill}];")
+        lines += [
+            f"{json.dumps(source)} -> {json.dumps(name)};" for source in dict.fromkeys(_sources(layer["inbound_nodes"]))
+        ]
+    return "\n".join([*lines, "}"])
+
+
+def _sources(node: Any) -> list[str]:
+    """The names of the layers that a layer's configuration says it reads."""
+    if isinstance(node, dict):
+        history = node.get("keras_history")
+        return [history[0]] if history else [name for part in node.values() for name in _sources(part)]
+    return [name for part in node for name in _sources(part)] if isinstance(node, (list, tuple)) else []
+
+
+def _layers(model: Any) -> None:
     import pandas as pd
     from keras import tree
 
@@ -238,7 +348,7 @@ def drawing(model: Any) -> None:
         shapes = ", ".join(str(tuple(part.shape)) for part in tree.flatten(layer.output))
         rows.append([layer.name, type(layer).__name__, shapes, layer.count_params()])
     numbers = st.column_config.NumberColumn(format="localized")
-    st.dataframe(pd.DataFrame(rows, columns=columns), hide_index=True, column_config={columns[-1]: numbers})
+    st.dataframe(pd.DataFrame(rows, columns=columns), hide_index=True, column_config={columns[-1]: numbers}, height=420)
 
 
 def best_run(project: Project) -> dict[str, Any] | None:
@@ -280,7 +390,7 @@ def _pick_run(project: Project) -> Run | None:
     chosen = st.sidebar.selectbox(
         t("Run", "실행"),
         list(entries),
-        index=list(entries).index(best["run"].id),
+        key=state.kept("run", best["run"].id, entries),
         format_func=lambda name: ("★ " if entries[name] is best and best["complete"] else "") + name,
         help=t(
             "★ marks the best run by validation among those on the same data. A stopped run or the smallest setting has none.",
@@ -304,69 +414,6 @@ def _no_run_yet(project: Project) -> None:
     st.code(f"python -m projects.{project.name}.train", language="bash")
     if training := part("training"):
         training.offer(project)
-
-
-def _results(run: Run) -> None:
-    import pandas as pd
-
-    content = run.report
-    test = content["test"]
-    st.text(
-        t(
-            report.measured_on(content),
-            f"테스트 데이터는 {content['data']['sizes']['test']:,}행이며, 서로 독립인 단위는 {test['units']:,}개({test['unit']})입니다. "
-            + (
-                "대괄호 안은 95 % 부트스트랩 신뢰구간입니다. "
-                if test["comparison"]
-                else "신뢰구간을 구하기에는 너무 적습니다. "
-            )
-            + f"지금까지 이 테스트 데이터로 {test['looks']}번 평가했습니다.",
-        )
-    )
-    _, *body = report.rows(content)
-    signs = {"max": "↑", "min": "↓"}
-    scores = pd.DataFrame({t("model", "모델"): [term(name) for name in (content["model"], *test["baselines"])]})
-    if test["comparison"]:
-        scores[t("the network is", "신경망 판정")] = [verdict(row[-1]) for row in body]
-    for column, (metric, direction) in enumerate(content["directions"].items(), start=1):
-        scores[f"{term(metric)} {signs[direction]}"] = [row[column] for row in body]
-    st.dataframe(scores, hide_index=True)
-    st.caption(
-        t(
-            "↑ higher is better, ↓ lower is better",
-            "↑는 클수록, ↓는 작을수록 좋은 값입니다. 그림 안의 글자는 명령줄과 같은 영어입니다.",
-        )
-    )
-    _figures(run.path / "figures")
-    if content["failures"]:
-        st.subheader(t("Worst errors", "가장 크게 틀린 예측"))
-        table(pd.DataFrame(content["failures"]))
-    tool_results("compare", run.project)
-    if (model_card := run.path / "MODEL_CARD.md").exists():
-        st.download_button(
-            t("Download the model card", "모델 카드 내려받기"),
-            model_card.read_bytes(),
-            f"{run.id}-MODEL_CARD.md",
-        )
-
-
-def _figures(folder: Path) -> None:
-    """The pictures of a folder: the wide ones as wide as the page, then the others in two columns of similar height."""
-    from PIL import Image
-
-    sizes = {}
-    for path in files_in(folder, "*.png"):
-        with Image.open(path) as picture:
-            sizes[path] = picture.size
-    for path, (width, height) in sizes.items():
-        if width > 2 * height:
-            figure(st, path)
-    columns, filled = st.columns(2), [0.0, 0.0]
-    for path, (width, height) in sizes.items():
-        if width <= 2 * height:
-            shorter = filled.index(min(filled))
-            figure(columns[shorter], path)
-            filled[shorter] += height / width + 0.05  # the picture and its caption, in widths of a column
 
 
 def latest(project: Project, pattern: str) -> Path | None:

@@ -1,13 +1,15 @@
 """The page of super-resolution: `python -m streamlit run apps/super_resolution.py`."""
 
 import contextlib
+import threading
+from collections.abc import Iterator
 
 import altair as alt
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from apps import shared
+from apps import canvas, shared, state
 from apps.i18n import plain, t
 from common.data import load_splits
 from common.inputs.images import picture_bytes
@@ -31,9 +33,7 @@ def try_it(run: Run) -> None:
     if raw is None:
         return
     with right, shared.errors_shown():
-        answer = predictor.kept(raw) or _results().get(predictor.key(raw))
-        if answer is None:
-            answer = _learn(predictor, raw, left)
+        answer = predictor.kept(raw) or _learn(predictor, raw)
         if answer is not None:
             _compare(raw["picture"], answer["picture"])
             kernel = plain(answer["kernel"])
@@ -50,15 +50,14 @@ def try_it(run: Run) -> None:
 def _input(predictor) -> tuple[dict | None, str]:
     """(the raw input, a name for the download). The input is None while it is incomplete."""
     config = predictor.config
-    picture, name = shared.picture_input(predictor.examples, t("A small picture", "작은 사진"), MAX_PIXELS)
+    picture, name = shared.picture_input(predictor.examples, "picture", t("A small picture", "작은 사진"), MAX_PIXELS)
     if picture is None:
         return None, ""
     scale = st.segmented_control(
         t("Times larger", "배율"),
         (2, 3, 4),
-        default=config.scale,
         format_func=lambda s: f"×{s}",
-        key="scale",
+        key=state.kept("scale", config.scale, (2, 3, 4)),
         required=True,
     )
     words = {
@@ -69,8 +68,8 @@ def _input(predictor) -> tuple[dict | None, str]:
     quality = st.selectbox(
         t("Quality (time on two cores, at ×2)", "품질(코어 두 개, ×2 기준 시간)"),
         list(RECIPES),
-        list(RECIPES).index(config.quality),
         format_func=words.__getitem__,
+        key=state.kept("quality", config.quality, RECIPES),
     )
     raw = {"picture": picture, "scale": scale, "quality": quality}
     sources = {
@@ -79,16 +78,18 @@ def _input(predictor) -> tuple[dict | None, str]:
         "file": t("a kernel of your own (.npy)", "직접 올린 커널(.npy)"),
     }
     label = t("Kernel by which it was shrunk", "축소에 쓰인 커널")
-    source = st.selectbox(label, list(sources), format_func=sources.__getitem__, key="kernel")
+    source = st.selectbox(
+        label, list(sources), format_func=sources.__getitem__, key=state.kept("kernel", "run", sources)
+    )
     complete = True
     if source == "estimate":
         raw["kernel"] = "estimate"
     if source == "file":
         label = t("Kernel (.npy, rows × columns)", "커널(.npy, 행 × 열)")
-        file = st.file_uploader(label, type=["npy"], max_upload_size=1)
+        file = state.upload(label, ["npy"], "kernel-file", 1)
         complete = file is not None
-        if complete:
-            raw["kernel"] = parse_kernel(file.getvalue(), file.name)
+        if file:
+            raw["kernel"] = parse_kernel(file[1], file[0])
     if complete:
         predictor.encode(raw)  # raises UserError for a picture that cannot be enlarged
     st.image(
@@ -104,47 +105,84 @@ def _kernel_words(config: Config) -> str:
     ]
 
 
+class Learning:
+    """A picture that is being enlarged, in a thread of its own: it goes on when its visitor opens another tab or page."""
+
+    def __init__(self, stream: Iterator[dict]):
+        self.answer: dict | None = None  # the last one so far
+        self.losses: list[dict] = []
+        self.done, self.failed, self.cancelled = False, "", False
+        threading.Thread(target=self._run, args=(stream,), daemon=True).start()
+
+    def _run(self, stream: Iterator[dict]) -> None:
+        try:
+            with contextlib.closing(stream):  # type: ignore[type-var]
+                for answer in stream:
+                    if self.cancelled:
+                        return
+                    if answer["loss"] is not None:
+                        self.losses.append({"step": answer["progress"], "loss": 255 * answer["loss"]})
+                    self.answer = answer
+            self.done = True
+        except shared.UserError as error:
+            self.failed = str(error)
+
+
 @st.cache_resource
-def _results() -> dict[str, dict]:
-    """Finished answers of all visitors by `Predictor.key`. The oldest one is removed first."""
+def _learnings() -> dict[str, Learning]:
+    """What all visitors have had enlarged, by `Predictor.key`. The oldest one is removed first."""
     return {}
 
 
-def _learn(predictor, raw: dict, left) -> dict | None:
-    """Learn when the button is clicked: the picture so far here, the curve in the column `left`.
+def _learn(predictor, raw: dict) -> dict | None:
+    """The finished answer; until then a button that starts the learning, or the picture so far, and None."""
+    key, learnings = predictor.key(raw), _learnings()
+    learning = learnings.get(key)
+    if learning and learning.failed:
+        raise shared.UserError(learnings.pop(key).failed)
+    if learning and learning.done:
+        return learning.answer
+    if learning:
+        _watch(raw, key)
+        return None
+    if st.button(t("Learn and enlarge", "학습하고 확대하기"), type="primary", key="enlarge"):
+        while len(learnings) >= MAX_RESULTS:
+            learnings.pop(next(iter(learnings))).cancelled = True
+        learnings[key] = Learning(predictor.stream(raw))
+        st.rerun()
+    _so_far(raw, None)
+    return None
 
-    Returns None before the click and after a cancellation. A finished answer is kept, and the page is drawn again.
-    """
-    buttons, bar, picture = st.container(horizontal=True), st.empty(), st.empty()  # buttons above a tall picture
-    picture.image(
-        baseline(raw["picture"], raw["scale"], "bicubic"),
-        caption=t("Bicubic, nothing learnt yet", "바이큐빅 보간(학습 전)"),
+
+@st.fragment(run_every=1.0)
+def _watch(raw: dict, key: str) -> None:
+    """How far the learning has come, and a button that ends it."""
+    learning = _learnings().get(key)
+    if learning is None or learning.done or learning.failed:
+        st.rerun()
+        return
+    if st.button(t("Cancel", "취소"), key="cancel"):
+        learning.cancelled = True
+        _learnings().pop(key)
+        st.rerun()
+    answer = learning.answer
+    progress, seconds = (answer["progress"], answer["seconds"]) if answer else (0.0, 0.0)
+    rest = f"{seconds / progress * (1 - progress):.0f}" if progress > 0.02 else ""
+    st.progress(progress, f"{progress:.0%}" + (t(f", {rest} s left", f", {rest}초 남았습니다") if rest else ""))
+    if learning.losses:
+        st.altair_chart(_curve(learning.losses))
+    _so_far(raw, answer["picture"] if answer else None)
+
+
+def _so_far(raw: dict, picture: np.ndarray | None) -> None:
+    words = (
+        t("So far", "지금까지") if picture is not None else t("Bicubic, nothing learnt yet", "바이큐빅 보간(학습 전)")
+    )
+    st.image(
+        baseline(raw["picture"], raw["scale"], "bicubic") if picture is None else picture,
+        caption=words,
         width="stretch",
     )
-    if not buttons.button(t("Learn and enlarge", "학습하고 확대하기"), type="primary", key="enlarge"):
-        return None
-    # Any click makes Streamlit end this script, which closes the stream. So this button needs no code.
-    buttons.button(t("Cancel", "취소"), key="cancel")
-    chart, losses, shown = left.empty(), [], None
-    with contextlib.closing(predictor.stream(raw)) as stream:
-        for answer in stream:
-            progress, seconds = answer["progress"], answer["seconds"]
-            words = f"{progress:.0%}"
-            if progress > 0.02:
-                rest = seconds / progress * (1 - progress)
-                words += t(f", {rest:.0f} s left", f", {rest:.0f}초 남았습니다")
-            bar.progress(progress, words)
-            if answer["loss"] is not None:
-                losses.append({"step": progress, "loss": 255 * answer["loss"]})
-                chart.altair_chart(_curve(losses))
-            if answer["picture"] is not shown:
-                shown = answer["picture"]
-                picture.image(shown, caption=t("So far", "지금까지"), width="stretch")
-    results = _results()
-    while len(results) >= MAX_RESULTS:
-        results.pop(next(iter(results)))
-    results[predictor.key(raw)] = answer
-    st.rerun()
 
 
 def _curve(losses: list[dict]) -> alt.Chart:
@@ -165,19 +203,20 @@ def _compare(low: np.ndarray, large: np.ndarray) -> None:
     scale = large.shape[0] // low.shape[0]
     methods = {"bicubic": t("bicubic", "바이큐빅 보간"), "nearest": t("pixels", "픽셀 그대로")}
     controls = st.container(horizontal=True, gap="medium")  # wraps on a narrow page
+    key = state.kept("before", "bicubic", methods)
     method = controls.segmented_control(
-        t("Before", "전"), list(methods), default="bicubic", format_func=methods.__getitem__, required=True
+        t("Before", "전"), list(methods), format_func=methods.__getitem__, required=True, key=key
     )
+    key = state.kept("zoom", 1, (1, 2, 4))
     zoom = controls.segmented_control(
-        t("Zoom", "확대"), (1, 2, 4), default=1, format_func=lambda z: f"{z}×", required=True
+        t("Zoom", "확대"), (1, 2, 4), format_func=lambda z: f"{z}×", required=True, key=key
     )
-    percent = controls.slider(t("← before · after →", "← 전 · 후 →"), 0, 100, 50, format="%d %%", key="wipe", width=170)
-    pictures = [_middle(picture, zoom) for picture in (baseline(low, scale, method), large)]
-    st.image(wiped(*pictures, percent / 100), width="stretch")
+    label = t("The line between before and after", "전과 후를 나누는 선")
+    canvas.wipe(*(_middle(picture, zoom) for picture in (baseline(low, scale, method), large)), label, "wipe")
     st.caption(
         t(
-            f"Left of the line: {methods[method]}. Right of it: the network's answer.",
-            f"선의 왼쪽은 {methods[method]}, 오른쪽은 신경망의 결과입니다.",
+            f"Drag the line. Left of it: {methods[method]}. Right of it: the network's answer.",
+            f"선을 끌어 보세요. 왼쪽은 {methods[method]}, 오른쪽은 신경망의 결과입니다.",
         )
     )
 
@@ -190,17 +229,8 @@ def _middle(picture: np.ndarray, zoom: int) -> np.ndarray:
     return part.repeat(zoom, axis=0).repeat(zoom, axis=1)
 
 
-def wiped(before: np.ndarray, after: np.ndarray, fraction: float) -> np.ndarray:
-    """`before` left of a white line at this fraction of the width, `after` right of it."""
-    column = round(fraction * before.shape[1])
-    both = np.concatenate([before[:, :column], after[:, column:]], axis=1)
-    if 0 < column < before.shape[1]:
-        both[:, column : column + max(1, before.shape[1] // 300)] = 255
-    return both
-
-
 def data(run: Run) -> None:
-    st.text(run.report["data"]["source"])
+    shared.data_head(run)
     config = run.config
     splits = load_splits(config, run)
     st.caption(
@@ -250,8 +280,7 @@ def inside(run: Run) -> None:
     columns[2].image(answer, caption=t("the answer", "결과"), width="stretch")
     st.subheader(t("The network", "신경망 구조"))
     shared.drawing(build_model(config, {"fold": last_fold(config, kernel)}))
-    st.subheader(t("The code that builds it", "모델을 만드는 코드"))
-    shared.code(run.project, "model")
+    shared.code(run.project)
 
 
 shared.page("super_resolution", try_it, data, inside)

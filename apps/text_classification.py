@@ -8,8 +8,8 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from apps import shared
-from apps.i18n import language, plain, t, term
+from apps import shared, state
+from apps.i18n import plain, t, term
 from common.inputs.tables import KINDS
 from common.runs import Run
 from projects.text_classification.encoding import MAX_CHARACTERS
@@ -24,18 +24,15 @@ BLUE, ORANGE = "#0072B2", "#E69F00"
 
 
 def try_it(run: Run) -> None:
-    drawings = {
-        t("One text", "글 한 편"): _one_text,
-        t("Two models", "두 모델 비교"): _two_models,
-        t("A file", "파일"): _file,
-        t("Errors", "오답"): _errors,
-    }
-    # Only the open tab is drawn: the others would classify texts that nobody sees.
-    tabs = st.tabs(list(drawings), on_change="rerun", key=f"try-tabs-{language()}")
-    for tab, draw in zip(tabs, drawings.values(), strict=True):
-        if tab.open:
-            with tab:
-                draw(run)
+    shared.parts(
+        "part",
+        {
+            "one": (t("One text", "글 한 편"), lambda: _one_text(run)),
+            "two": (t("Two models", "두 모델 비교"), lambda: _two_models(run)),
+            "file": (t("A file", "파일"), lambda: _file(run)),
+            "errors": (t("Errors", "오답"), lambda: _errors(run)),
+        },
+    )
 
 
 def _answer(run: Run, text: str) -> dict:
@@ -91,6 +88,7 @@ def _one_text(run: Run) -> None:
             )
         )
         shared.show_answer(answer)
+        shared.tries({"text": text, "label": answer["label"], "probability": f"{answer['probability']:.1%}"}, "texts")
 
 
 def _class_bars(probabilities: dict[str, float]) -> None:
@@ -188,13 +186,14 @@ def _file(run: Run) -> None:
     example = pd.DataFrame({column: predictor.examples}).to_csv(index=False)
     st.download_button(t("An example of such a file", "예시 파일"), example, "texts.csv", "text/csv")
     label = " / ".join(kind.upper() for kind in KINDS)
-    uploaded = st.file_uploader(label, type=list(KINDS), max_upload_size=shared.MAX_UPLOAD_MB)
+    uploaded = state.upload(label, KINDS, "file", shared.MAX_UPLOAD_MB)
     if uploaded is None:
         return
+    name, content = uploaded
     with tempfile.TemporaryDirectory() as folder, shared.errors_shown():
         # Messages show the file's name, so the file is stored under the last part of the visitor's name for it.
-        source, target = Path(folder) / Path(uploaded.name).name, Path(folder) / "labelled.csv"
-        source.write_bytes(uploaded.getbuffer())
+        source, target = Path(folder) / Path(name).name, Path(folder) / "labelled.csv"
+        source.write_bytes(content)
         try:
             with st.spinner(t("Labelling …", "분류하는 중 …")):
                 rows = score_file(predictor, source, target, max_rows=MAX_ROWS)
@@ -219,9 +218,14 @@ def _errors(run: Run) -> None:
         st.success(t("There is no error on the test split.", "테스트 데이터에 오답이 없습니다."))
         return
     labels = [f"{truth} → {answer} ({count})" for truth, answer, count in pairs.itertuples(index=False)]
-    every_pair = t("all pairs", "모든 쌍")
-    chosen = st.selectbox(t("Confused classes: truth → answer", "혼동한 클래스: 정답 → 예측"), [every_pair, *labels])
-    if chosen != every_pair:
+    options = ["", *labels]
+    chosen = st.selectbox(
+        t("Confused classes: truth → answer", "혼동한 클래스: 정답 → 예측"),
+        options,
+        format_func=lambda name: name or t("all pairs", "모든 쌍"),
+        key=state.kept("pair", "", options),
+    )
+    if chosen:
         pair = pairs.iloc[labels.index(chosen)]
         errors = errors[(errors["truth"] == pair["truth"]) & (errors["answer"] == pair["answer"])]
     st.dataframe(
@@ -245,12 +249,10 @@ def _errors(run: Run) -> None:
 
 
 def data(run: Run) -> None:
-    content, sample = run.report, shared.table_file(run, "sample", ("text", "class"))
-    st.text(content["data"]["source"])
-    for column, (name, size) in zip(st.columns(3), content["data"]["sizes"].items(), strict=True):
-        column.metric(term(name), f"{size:,}")
+    shared.data_head(run)
+    sample = shared.table_file(run, "sample", ("text", "class"))
     classes = sorted(sample["class"].unique())
-    chosen = st.multiselect(t("Classes", "클래스"), classes, classes[:3])
+    chosen = st.multiselect(t("Classes", "클래스"), classes, key=state.kept("classes", classes[:3], classes))
     shown = sample[sample["class"].isin(chosen)] if chosen else sample
     lengths = sample["text"].str.len().rename("length")
     st.altair_chart(
@@ -280,13 +282,15 @@ def inside(run: Run) -> None:
     if "bag" in predictor.networks:
         st.subheader(t("What speaks for each class", "클래스를 판단하는 근거"))
         ngrams = shared.table_file(run, "ngrams", ("class", "ngram"), ("effect", "texts"))
-        label = st.selectbox(t("Class", "클래스"), predictor.meta["classes"])
+        classes = predictor.meta["classes"]
+        label = st.selectbox(t("Class", "클래스"), classes, key=state.kept("class", classes[0], classes))
+        shown = ngrams[ngrams["class"] == label].sort_values("effect", ascending=False)
         st.altair_chart(
-            alt.Chart(ngrams[ngrams["class"] == label].replace({"ngram": " "}, "␣", regex=True))
+            alt.Chart(shown.assign(ngram=shown["ngram"].str.replace(" ", "␣")))  # n-grams that differ by a space
             .mark_bar(cornerRadius=3, color=BLUE)
             .encode(
                 x=alt.X("effect", title=t("ratio × weight", "비율 × 가중치")),
-                y=alt.Y("ngram", sort=None, title=None),
+                y=alt.Y("ngram", sort=None, title=None, axis=alt.Axis(labelOverlap=False)),
                 tooltip=["ngram", "effect", "texts"],
             )
         )
@@ -300,8 +304,7 @@ def inside(run: Run) -> None:
     for name, network in predictor.networks.items():
         st.caption(plain(name))
         shared.drawing(network)
-    st.subheader(t("The code that builds it", "모델을 만드는 코드"))
-    shared.code(run.project, "model")
+    shared.code(run.project)
 
 
 shared.page("text_classification", try_it, data, inside)

@@ -11,8 +11,8 @@ from typing import Any
 
 import streamlit as st
 
-from apps import shared
-from apps.i18n import t, term
+from apps import shared, state
+from apps.i18n import korean, t, term
 from common import config as config_module
 from common import report, runs
 from common.project import Project
@@ -29,7 +29,13 @@ def tab(project: Project) -> None:
     outcome(project)
     unfinished(project)
     shared.tool_results("search", project)
-    start_form(project)
+    _start(project)
+
+
+@st.fragment  # while a visitor sets knobs, the rest of the page is not drawn again
+def _start(project: Project) -> None:
+    with shared.errors_shown():
+        start_form(project)
 
 
 def offer(project: Project) -> None:
@@ -105,54 +111,105 @@ def unfinished(project: Project) -> None:
 
 
 def start_form(project: Project) -> None:
-    """The form that starts a training: data, every knob, and a button."""
-    about = "\n\n".join(f"`{name}`: {text}" for name, text in project.data_names.items())
+    """What a training needs: data, the knobs that matter most, the others folded, and a button. Says how long it takes."""
+    about = "\n\n".join(f"`{name}`: {korean(text)}" for name, text in project.data_names.items())
     if own_data := shared.part("own_data"):
-        data = own_data.choose(project, about)
+        data, chosen = own_data.choose(project, about)
     else:
-        data = partial(str, st.selectbox(t("Data", "데이터"), list(project.data_names), help=about, key="data"))
-    with st.form("knobs", border=False):
-        values = _knob_inputs(project.config_class)
-        command = f"`python -m projects.{project.name}.train --help`"
+        names = list(project.data_names)
+        data = st.selectbox(t("Data", "데이터"), names, help=about, key=state.kept("data", names[0], names))
+        chosen = partial(str, data)
+    knobs = config_module.knobs(project.config_class)
+    first = sorted(knobs, key=lambda knob: MAIN.index(knob.name) if knob.name in MAIN else len(MAIN))[:4]
+    values = {knob.name: knob.default for knob in knobs}
+    for column, knob in zip(st.columns(len(first), vertical_alignment="bottom"), first, strict=True):
+        values[knob.name] = _knob_input(column, knob)
+    with st.expander(t("Advanced", "고급 설정")):
+        rest = [knob for knob in knobs if knob not in first]
+        for knob in rest:  # what a later knob needs is known before it is drawn
+            values[knob.name] = st.session_state.get(f"knob-{knob.name}", knob.default)
+        shown = [knob for knob in rest if _is_used(knob, knobs, values, data, data in project.data_names)]
+        for left in range(0, len(shown), 3):
+            for column, knob in zip(st.columns(3, vertical_alignment="bottom"), shown[left : left + 3], strict=False):
+                values[knob.name] = _knob_input(column, knob)
         st.caption(
             t(
-                f"These are the knobs of {command}. The project chooses those that are left empty.",
-                f"{command}에 나오는 설정과 같으므로 도움말은 영어입니다. 비워 둔 설정은 프로젝트가 정합니다.",
+                f"These are the knobs of `python -m projects.{project.name}.train --help`, as far as this model and this "
+                "data use them. The project chooses those that are left empty.",
+                f"`python -m projects.{project.name}.train --help`에 나오는 설정 가운데 이 모델과 데이터가 쓰는 것입니다. "
+                "비워 둔 설정은 프로젝트가 정합니다.",
             )
         )
-        if st.form_submit_button(t("Start training", "학습 시작"), type="primary"):
-            config = project.config_class(**values)
-            launch(runs.start(project, config, data(), runs.data_dir(), runs.runs_dir()))
-            st.rerun()
+    used = {knob.name for knob in knobs if _is_used(knob, knobs, values, data, data in project.data_names)}
+    config = project.config_class(**{name: value for name, value in values.items() if name in used})
+    left, right = st.columns([1, 4], vertical_alignment="center")
+    right.caption(_expected(project, config, data))
+    if left.button(t("Start training", "학습 시작"), type="primary", width="stretch"):
+        launch(runs.start(project, config, chosen(), runs.data_dir(), runs.runs_dir()))
+        st.rerun()
 
 
-def _knob_inputs(config_class: type) -> dict[str, Any]:
-    """An input for each knob, three in a row, with its help and its bounds. Returns {knob: value}."""
-    values: dict[str, Any] = {}
-    knobs = config_module.knobs(config_class)
-    for left in range(0, len(knobs), 3):
-        for column, knob in zip(st.columns(3, vertical_alignment="bottom"), knobs[left : left + 3], strict=False):
-            english, bounds = knob.name.replace("_", " "), knob.bounds
-            # The Korean page shows the command line's name too, because the help texts use it.
-            label = english if term(knob.name) == english else f"{term(knob.name)} · {english}"
-            if knob.choices:
-                value = column.selectbox(label, knob.choices, knob.choices.index(knob.default), help=knob.help)
-            elif knob.kind is bool:
-                value = column.checkbox(label, knob.default, help=knob.help)
-            elif knob.kind is str:
-                value = column.text_input(label, knob.default or "", help=knob.help).strip() or None
-            else:
-                value = column.number_input(
-                    label,
-                    value=knob.default,
-                    min_value=None if bounds.min is None else knob.kind(bounds.min),
-                    max_value=None if bounds.max is None else knob.kind(bounds.max),
-                    format="%d" if knob.kind is int else "%g",
-                    step=1 if knob.kind is int else 10.0**-4,
-                    help=knob.help,
-                )
-            values[knob.name] = value
-    return values
+# The knobs that a visitor sees first, as far as a project has them.
+MAIN = ("model", "quality", "scale", "kernel", "length", "epochs", "units", "width", "size", "learning_rate")
+
+
+def _is_used(knob: config_module.Knob, knobs: tuple, values: dict[str, Any], data: str, named: bool) -> bool:
+    """Whether a training with these values reads a knob. Its help says so: `lstm, gru: …`, `not bag: …`, `your own file: …`."""
+    words = knob.help.partition(":")[0] if ":" in knob.help else ""
+    if words.startswith("your own "):
+        return not named
+    if knob.help.endswith(" only)"):
+        return data == knob.help[:-6].rpartition("(")[2]
+    names = set(words.removeprefix("not ").split(", "))
+    for other in knobs:
+        if other is not knob and other.choices and names <= set(map(str, other.choices)):
+            return (str(values[other.name]) in names) != words.startswith("not ")
+    return True
+
+
+def _expected(project: Project, config: Any, data: str) -> str:
+    """How long a training takes: as the card says for the default, else as the last run like it did."""
+    if data == "builtin" and config == project.config_class():
+        minutes = project.card.MINUTES
+        return t(
+            f"About {minutes:g} minutes on two idle cores.", f"쉬고 있는 코어 두 개로 약 {minutes:g}분이 걸립니다."
+        )
+    model = getattr(config, "model", project.name)
+    for entry in runs.list_runs(project, runs.runs_dir()):
+        if entry["complete"] and entry["data"] == data and entry["report"]["model"] == model:
+            minutes = entry["report"]["timing"]["total_seconds"] / 60
+            return t(
+                f"The last run like it took {minutes:.1f} minutes.", f"비슷한 지난 실행은 {minutes:.1f}분이 걸렸습니다."
+            )
+    return t(
+        "Nobody has trained this here yet: the epochs will tell.",
+        "아직 여기서 학습한 적이 없는 설정입니다. 걸리는 시간은 에포크가 진행되면 알 수 있습니다.",
+    )
+
+
+def _knob_input(column: Any, knob: config_module.Knob) -> Any:
+    """An input for a knob, with its help and its bounds. Returns the value."""
+    english, bounds = knob.name.replace("_", " "), knob.bounds
+    # The Korean page shows the command line's name too.
+    label = english if term(knob.name) == english else f"{term(knob.name)} · {english}"
+    help = korean(knob.help)
+    key = f"knob-{knob.name}"
+    if knob.choices:
+        return column.selectbox(label, knob.choices, key=state.kept(key, knob.default, knob.choices), help=help)
+    if knob.kind is bool:
+        return column.checkbox(label, key=state.kept(key, knob.default), help=help)
+    if knob.kind is str:
+        return column.text_input(label, key=state.kept(key, knob.default or ""), help=help).strip() or None
+    return column.number_input(
+        label,
+        value="min" if knob.default is not None else None,
+        min_value=None if bounds.min is None else knob.kind(bounds.min),
+        max_value=None if bounds.max is None else knob.kind(bounds.max),
+        format="%d" if knob.kind is int else "%g",
+        step=1 if knob.kind is int else 10.0**-4,
+        key=state.kept(key, knob.default, low=bounds.min, high=bounds.max, kind=knob.kind),
+        help=help,
+    )
 
 
 @st.fragment(run_every=1.5)
@@ -166,17 +223,37 @@ def follow(run: Run) -> None:
         st.rerun()
     st.subheader(t(f"Training {run.id}", f"학습 중: {run.id}"))
     history, epochs = run.history, getattr(run.config, "epochs", None) if run.path.exists() else None
-    done = len(history)
-    if epochs:
-        st.progress(done / epochs, t(f"epoch {done} of at most {epochs}", f"에포크 {done}/{epochs}(최대)"))
+    done, stopping = len(history), run.stop_file.exists()
+    if "evaluating on the test split" in console:
+        part = 1.0
+        words = t(
+            "The training is over. The baselines are being fitted and scored beside the network, then the report is written.",
+            "학습이 끝났습니다. 기준 모델을 학습시켜 신경망과 함께 평가하고, 보고서를 쓰는 중입니다.",
+        )
+    elif not done and (run.path / "log.txt").exists():
+        part, words = (
+            0.0,
+            t(
+                "Loading the data; the first epoch has begun or follows.",
+                "데이터를 불러오고 첫 번째 에포크를 시작하는 중입니다.",
+            ),
+        )
+    elif not done:
+        part, words = 0.0, t("Starting.", "시작하는 중입니다.")
     else:
-        st.write(t(f"{done} done", f"{done}개 완료"))
+        part = done / epochs if epochs else 0.0
+        words = (
+            t(f"Epoch {done} of at most {epochs} is done.", f"최대 {epochs}에포크 가운데 {done}에포크를 마쳤습니다.")
+            if epochs
+            else t(f"{done} done.", f"{done}개를 마쳤습니다.")
+        )
+    st.progress(min(1.0, part), words)
     _curves(run, history)
-    if run.stop_file.exists():
+    if stopping:
         st.write(
             t(
-                "Stopping: what the model has learnt so far is kept.",
-                "학습을 멈추는 중입니다. 지금까지 학습한 내용은 저장됩니다.",
+                "Stopping: what the model has learnt so far is kept, and scored beside the baselines.",
+                "학습을 멈추는 중입니다. 지금까지 학습한 내용은 저장하고, 기준 모델과 함께 평가합니다.",
             )
         )
     # A run can be stopped once it has printed a line.
@@ -195,12 +272,17 @@ def outcome(project: Project) -> None:
     if run.finished:
         metric = run.metric[0]
         value = report.number(run.report["validation"].get(metric))
-        st.success(
-            t(
-                f"{run.id} is finished: validation {term(metric)} {value}. See the tab Results.",
-                f"{run.id} 학습이 끝났습니다. 검증 {term(metric)}: {value}. 결과 탭을 보세요.",
-            )
+        done, most = len(run.history), getattr(run.config, "epochs", None)
+        score = t(
+            f"Validation {term(metric)} {value}. See the tab Results.",
+            f"검증 {term(metric)}: {value}. 결과 탭을 보세요.",
         )
+        if run.stop_file.exists():
+            english = f"{run.id} was stopped after epoch {done}" + (f" of {most}. " if most else ". ")
+            of_most = f"최대 {most}에포크 가운데 " if most else ""
+            st.warning(t(english, f"{run.id} 학습을 {of_most}{done}에포크 뒤에 멈추었습니다. ") + score)
+        else:
+            st.success(t(f"{run.id} is finished. ", f"{run.id} 학습이 끝났습니다. ") + score)
     else:
         st.error(t(f"{run.id} ended before it was finished:", f"{run.id} 학습이 중간에 끝났습니다:"))
         st.code(st.session_state[f"{project.name}-console"] or "–", language=None)
@@ -209,16 +291,40 @@ def outcome(project: Project) -> None:
 
 
 def _curves(run: Run, history: list[dict[str, float]]) -> None:
+    """Loss and validation METRIC over the epochs. A single epoch is a point."""
+    import altair as alt
     import pandas as pd
 
     if not history:
         return
-    rows, metric = pd.DataFrame(history), run.metric[0]
-    left, right = st.columns(2)
-    losses = [column for column in ("loss", "val_loss") if column in rows]
-    epoch, score = t("epoch", "에포크"), t(f"validation {term(metric)}", f"검증 {term(metric)}")
-    left.line_chart(rows, x="epoch", y=losses, x_label=epoch, y_label=t("loss", "손실"), height=260)
-    right.line_chart(rows, x="epoch", y=f"val_{metric}", x_label=epoch, y_label=score, height=260)
+    metric = run.metric[0]
+    names = {"loss": t("training loss", "학습 손실"), "val_loss": t("validation loss", "검증 손실")}
+    score = t(f"validation {term(metric)}", f"검증 {term(metric)}")
+    for column, lines, title in zip(
+        st.columns(2), (names, {f"val_{metric}": score}), (t("loss", "손실"), score), strict=True
+    ):
+        rows = pd.DataFrame(history)[["epoch", *(name for name in lines if name in history[0])]]
+        rows = rows.rename(columns=lines).melt("epoch", var_name="line", value_name="value")
+        column.altair_chart(
+            alt.Chart(rows, height=260)
+            .mark_line(point=True)
+            .encode(
+                x=alt.X(
+                    "epoch:Q",
+                    title=t("epoch", "에포크"),
+                    axis=alt.Axis(tickMinStep=1, format="d"),
+                    scale=alt.Scale(nice=False, padding=10),
+                ),
+                y=alt.Y("value:Q", title=title, axis=alt.Axis(format="~g"), scale=alt.Scale(zero=False)),
+                color=alt.Color(
+                    "line:N",
+                    title=None,
+                    sort=list(lines.values()),
+                    legend=alt.Legend(orient="top") if len(lines) > 1 else None,
+                ),
+                tooltip=["line", "epoch", alt.Tooltip("value", format=".4g")],
+            )
+        )
 
 
 def _tail(path: Path, lines: int = 12) -> str:

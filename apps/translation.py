@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from apps import shared
-from apps.i18n import language, plain, t, term
+from apps import shared, state
+from apps.i18n import plain, t, term
 from common.runs import Run
 from projects.translation.encoding import MAX_CHARACTERS, SPACE
 from projects.translation.predict import translate_file
@@ -26,22 +26,20 @@ LINE, LETTER = 40, 9  # letters in a line of the alignment, and pixels of a lett
 
 
 def try_it(run: Run) -> None:
-    drawings = {
-        t("One sentence", "문장 하나"): _one_sentence,
-        t("Two models", "두 모델 비교"): _two_models,
-        t("A file", "파일"): _file,
-    }
-    # Only the open tab is drawn: the others would translate sentences that nobody sees.
-    tabs = st.tabs(list(drawings), on_change="rerun", key=f"try-tabs-{language()}")
-    for tab, draw in zip(tabs, drawings.values(), strict=True):
-        if tab.open:
-            with tab:
-                draw(run)
+    shared.parts(
+        "part",
+        {
+            "one": (t("One sentence", "문장 하나"), lambda: _one_sentence(run)),
+            "two": (t("Two models", "두 모델 비교"), lambda: _two_models(run)),
+            "file": (t("A file", "파일"), lambda: _file(run)),
+        },
+    )
 
 
 def _sentence(predictor, key: str) -> str:
     label = t("Sentence (you can edit it)", "문장(고쳐 쓸 수 있습니다)")
-    return shared.example_text([example["text"] for example in predictor.examples], label, MAX_CHARACTERS, key)
+    texts = [example["text"] for example in predictor.examples]
+    return shared.example_text(texts, label, MAX_CHARACTERS, key, t("Translate", "번역하기"))
 
 
 def _one_sentence(run: Run) -> None:
@@ -51,8 +49,7 @@ def _one_sentence(run: Run) -> None:
         t("Beam: translations that are kept while one is written", "빔: 번역을 쓰는 동안 유지하는 후보 수"),
         1,
         10,
-        predictor.meta["beam"],
-        key="beam",
+        key=state.kept("beam", predictor.meta["beam"], low=1, high=10),
     )
     with shared.errors_shown():
         raw = {"text": text} if beam == predictor.meta["beam"] else {"text": text, "beam": beam}
@@ -69,6 +66,7 @@ def _one_sentence(run: Run) -> None:
         _attention(answer)
         _state(predictor, answer, text)
         shared.show_answer(answer)
+        shared.tries({"text": text, "translation": answer["translation"]}, "translations")
 
 
 def _written(run: Run, raw: dict) -> dict:
@@ -223,9 +221,8 @@ def _state(predictor, answer: dict, text: str) -> None:
     source = ids.padded(np.array([0]), predictor.meta["limits"][-1][0])
     encoded = {name: np.asarray(array)[0] for name, array in predictor.networks["encoder"](source).items()}
     encoded.pop("mask", None)
-    name = st.segmented_control(
-        t("Array", "배열"), list(encoded), default=next(iter(encoded)), key="state", label_visibility="collapsed"
-    )
+    key = state.kept("state", next(iter(encoded)), encoded)
+    name = st.segmented_control(t("Array", "배열"), list(encoded), key=key, label_visibility="collapsed", required=True)
     array = np.atleast_2d(encoded.get(name, next(iter(encoded.values()))))
     rows = _shown(answer["source"]) if name == "memory" else [str(name)]
     array = array[: len(rows), :MAX_UNITS]
@@ -268,14 +265,15 @@ def _file(run: Run) -> None:
     )
     example = "".join(example["text"] + "\n" for example in predictor.examples)
     st.download_button(t("An example of such a file", "예시 파일"), example, "sentences.txt", "text/plain")
-    uploaded = st.file_uploader("TXT / CSV / TSV", type=["txt", "csv", "tsv"], max_upload_size=MAX_FILE_MB)
+    uploaded = state.upload("TXT / CSV / TSV", ["txt", "csv", "tsv"], "file", MAX_FILE_MB)
     if uploaded is None:
         return
+    name, content = uploaded
     with tempfile.TemporaryDirectory() as folder, shared.errors_shown():
         # Messages show the file's name, so the file is stored under the last part of the visitor's name for it.
-        source = Path(folder) / Path(uploaded.name).name
+        source = Path(folder) / Path(name).name
         target = Path(folder) / ("translated.txt" if source.suffix == ".txt" else "translated.csv")
-        source.write_bytes(uploaded.getbuffer())
+        source.write_bytes(content)
         try:
             with st.spinner(t("Translating …", "번역하는 중 …")):
                 rows = translate_file(predictor, source, target)
@@ -290,8 +288,7 @@ def _file(run: Run) -> None:
 
 
 def data(run: Run) -> None:
-    content = run.report["data"]
-    st.text(content["source"])
+    shared.data_head(run)
     st.write(
         t(
             "- **When is the loss computed, and when do the weights change?** After each batch: the decoder reads the right "
@@ -329,7 +326,7 @@ def inside(run: Run) -> None:
     for name in ("encoder", "decoder"):
         st.subheader(t(name.capitalize(), {"encoder": "인코더", "decoder": "디코더"}[name]))
         shared.drawing(predictor.networks[name])
-    shared.code(run.project, "model")
+    shared.code(run.project)
 
 
 shared.page("translation", try_it, data, inside)

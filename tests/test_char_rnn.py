@@ -539,7 +539,7 @@ def test_hello_is_known_by_heart(tmp_path, monkeypatch):
     assert predictor.predict(predictor.examples[0])["text"] == "hello"
     monkeypatch.setenv("KERAS_PORTFOLIO_RUNS", str(tmp_path / "runs"))
     app = AppTest.from_file(str(ROOT / "apps" / "char_rnn.py"), default_timeout=120).run()
-    app.session_state["char_rnn-tab-en"] = "Inside"
+    app.session_state["tabs:tab:en"] = "Inside"
     app.run()
     assert not app.exception and not app.error
     steps = unroll(predictor.networks["model"], "simple_rnn", predictor.encode("hello"))

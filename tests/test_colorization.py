@@ -491,7 +491,8 @@ def page(run, monkeypatch):
 def test_page_says_what_it_refuses(trained, monkeypatch):
     """A bad upload is a red box and not a traceback; the next good one is coloured."""
     app = page(trained("colorization"), monkeypatch)
-    app.selectbox(key="picture").set_value(EXAMPLES).run()
+    app.session_state["picture-way"] = "upload"
+    app.run()
     for content, words in [
         (images.picture_bytes(np.zeros((1, 1, 3), np.uint8)), "1 × 1 pixels"),
         (images.picture_bytes(np.zeros((9000, 8, 3), np.uint8)), "8 × 9000 pixels"),
@@ -510,7 +511,7 @@ def test_page_shows_several_runs_side_by_side(both, monkeypatch):
     assert not app.exception
     alone = len(app.get("image"))
     chosen = next(box for box in app.selectbox if box.label == "Run").value
-    other = next(run for run in both if run.id != chosen)
+    other = next(run.id for run in both if run.id != chosen)
     app.multiselect(key="others").set_value([other]).run()
     assert not app.exception and not app.error
     assert len(app.get("image")) == alone + 1

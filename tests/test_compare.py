@@ -198,7 +198,7 @@ def test_the_page_shows_the_comparison(compared, monkeypatch, language, tab):
     monkeypatch.setenv("KERAS_PORTFOLIO_RUNS", str(folder / "runs"))
     app = AppTest.from_file(str(ROOT / "apps" / f"{NAME}.py"), default_timeout=120)
     app.query_params["language"] = language
-    app.session_state[f"{NAME}-tab-{language}"] = tab
+    app.query_params["tab"] = "results"
     app.run()
     assert not app.exception and not app.error
     heading = {"en": "parameters", "ko": "파라미터"}[language]

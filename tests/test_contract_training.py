@@ -18,7 +18,7 @@ LONG = "fraud_detection" if "fraud_detection" in PROJECTS else PROJECTS[0]  # on
 def page(name: str, tab: str = "") -> AppTest:
     app = AppTest.from_file(str(ROOT / "apps" / f"{name}.py"), default_timeout=120)
     if tab:
-        app.session_state[f"{name}-tab-en"] = tab
+        app.query_params["tab"] = tab
     return app.run()
 
 
@@ -27,20 +27,45 @@ def test_page_without_a_run_offers_training(name):
     app = page(name)
     assert not app.exception and not app.error
     assert any(button.key == "train-default" for button in app.button)
-    app = page(name, "Train")
+    app = page(name, "train")
     assert not app.exception and not app.error
-    names = [knob.name.replace("_", " ") for knob in config.knobs(Project(name).config_class)]
+    knobs = config.knobs(Project(name).config_class)
+    values = {knob.name: knob.default for knob in knobs}
+    used = {knob.name for knob in knobs if training._is_used(knob, knobs, values, "builtin", True)}
     fields = [*app.number_input, *app.selectbox, *app.checkbox, *app.text_input]
-    assert set(names) <= {field.label for field in fields}
+    shown = {field.label.replace(" ", "_") for field in fields} & set(values)
+    assert shown == used, "only the knobs that the default's model and data read"
+    assert any(f"About {Project(name).card.MINUTES:g} minutes" in part.value for part in app.caption)
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "there", "gone"),
+    [
+        ("text_classification", "ensemble", {"partner", "dropout"}, set()),
+        ("text_classification", "gru", {"dropout"}, {"partner", "bag_learning_rate"}),
+        ("fraud_detection", "gru", {"history"}, {"members", "target"}),
+        ("translation", "transformer", {"heads"}, {"cell"}),
+    ],
+)
+def test_only_the_knobs_of_the_chosen_model_are_asked_for(name, model, there, gone):
+    if name not in PROJECTS:
+        pytest.skip("a fork of another project")
+    app = page(name, "train")
+    app.selectbox(key="knob-model").set_value(model).run()
+    keys = {part.key for part in [*app.number_input, *app.selectbox, *app.checkbox, *app.text_input]}
+    assert {f"knob-{knob}" for knob in there} <= keys and not {f"knob-{knob}" for knob in gone} & keys
+    assert app.query_params["knob-model"] == [model]
+    assert not any("About" in part.value for part in app.caption), "the card knows the default's time alone"
 
 
 def test_a_training_is_started_and_stopped_on_the_page():
     """The button starts a process. Its run is stopped by hand; it is finished and says so, and the page shows it."""
-    app, project = page(LONG, "Train"), Project(LONG)
+    app, project = page(LONG, "train"), Project(LONG)
     knobs = dataclasses.replace(project.toy, epochs=1000, patience=1000)
     for field in [*app.number_input, *app.selectbox, *app.checkbox]:
         if (name := field.label.replace(" ", "_")) in vars(knobs):
             field.set_value(getattr(knobs, name))
+    app.run()
     next(button for button in app.button if "Start" in button.label).click().run()
     assert not app.exception
     (entry,) = runs.list_runs(project, runs.runs_dir())
@@ -51,6 +76,7 @@ def test_a_training_is_started_and_stopped_on_the_page():
     run.stop_file.touch()
     assert process.wait(120) == 0, training._console(run).read_text()
     app.run()
-    assert run.finished and any(run.id in success.value for success in app.success)
+    assert run.finished
+    assert any(f"{run.id} was stopped after epoch {len(run.history)} of 1000" in part.value for part in app.warning)
     assert len(run.history) < 1000
     assert f"stopped by hand after {len(run.history)} epochs" in (run.path / "MODEL_CARD.md").read_text()

@@ -426,7 +426,9 @@ def test_own_file_end_to_end_and_evaluated_on_new_data(table, tmp_path, monkeypa
 
 def test_scoring_a_file_on_the_page(copied):
     run = copied(NAME)
-    app = AppTest.from_file(str(ROOT / "apps" / f"{NAME}.py"), default_timeout=60).run()
+    app = AppTest.from_file(str(ROOT / "apps" / f"{NAME}.py"), default_timeout=60)
+    app.query_params["part"] = "file"
+    app.run()
     wrong = pd.DataFrame(run.load().examples).astype(object)
     wrong.loc[1, "TX_AMOUNT"] = "five"
     app.file_uploader[0].upload("my file.csv", wrong.to_csv(index=False).encode(), "text/csv").run()

@@ -455,7 +455,7 @@ def test_page_compares_two_models_and_shows_errors(trained, monkeypatch, tmp_pat
     app = AppTest.from_file(str(ROOT / "apps" / "image_classification.py"), default_timeout=120)
     pictures = []
     for view in ("One picture", "Two models", "Its errors"):
-        app.session_state["views-en"] = view
+        app.session_state["tabs:part:en"] = view
         app.run()
         assert not app.exception and not app.error
         assert ({part.value for part in app.subheader} >= {"lenet", "mlp"}) == (view == "Two models")

@@ -31,8 +31,7 @@ def opened(name: str, tab: str, language: str = "en") -> AppTest:
     """A page with one of its tabs open, after its first run."""
     app = AppTest.from_file(str(ROOT / "apps" / f"{name}.py"), default_timeout=120)
     app.query_params["language"] = language
-    labels = {"try": "Try it", "data": "Data", "results": "Results", "inside": "Inside", "train": "Train"}
-    app.session_state[f"{name}-tab-en"] = labels[tab]
+    app.query_params["tab"] = tab
     return app.run()
 
 
@@ -136,12 +135,6 @@ def test_a_visitor_reaches_no_path_of_the_server(name, tmp_path, monkeypatch):
     assert "offered/a.csv" in opened(name, "train").selectbox(key="data").options
 
 
-class Uploaded(io.BytesIO):
-    def __init__(self, name: str, content: bytes) -> None:
-        super().__init__(content)
-        self.name = name
-
-
 def packed(*members: tuple[str, bytes]) -> bytes:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
@@ -152,22 +145,22 @@ def packed(*members: tuple[str, bytes]) -> bytes:
 
 def test_an_upload_is_kept_once_and_a_zip_is_unpacked(tmp_path):
     data = tmp_path / "data" / "uploads"  # see conftest
-    path = own_data.kept(Uploaded("../../내 자료.csv", b"a\n1\n"))
+    path = own_data.kept("../../내 자료.csv", b"a\n1\n")
     assert path.startswith(str(data)) and path.endswith("/내-자료.csv")
-    assert own_data.kept(Uploaded("내 자료.csv", b"a\n1\n")) == path
+    assert own_data.kept("내 자료.csv", b"a\n1\n") == path
     whole = packed(("pets/cats/1.png", b"1"), ("pets/.hidden", b""), ("__MACOSX/pets/1.png", b""), ("pets/dogs/", b""))
-    folder = own_data.kept(Uploaded("Pets.ZIP", whole))
+    folder = own_data.kept("Pets.ZIP", whole)
     assert folder.endswith("/Pets/pets")
     files = sorted(str(path.relative_to(folder)) for path in data.glob("*/Pets/pets/**/*") if path.is_file())
     assert files == ["cats/1.png"]
     before = sorted(tmp_path.rglob("*"))
     for wrong in ("../../a.png", "/a.png", "c:\\a.png", "a/../../b.png", "..\\..\\a.png"):
         with pytest.raises(UserError, match=r"^up\.zip holds a file whose name leads out"):
-            own_data.kept(Uploaded("up.zip", packed(("a/b.png", b"1"), (wrong, b"1"))))
+            own_data.kept("up.zip", packed(("a/b.png", b"1"), (wrong, b"1")))
     with pytest.raises(UserError, match=r"^up\.zip: .* cannot be written"):
-        own_data.kept(Uploaded("up.zip", packed(("a", b"1"), ("a/b", b"1"))))
+        own_data.kept("up.zip", packed(("a", b"1"), ("a/b", b"1")))
     with pytest.raises(UserError, match=r"^up\.zip is not a complete archive"):
-        own_data.kept(Uploaded("up.zip", whole[:50]))
+        own_data.kept("up.zip", whole[:50])
     assert sorted(tmp_path.rglob("*")) == before, "nothing of a refused archive stays"
 
 
@@ -178,7 +171,7 @@ def test_a_training_on_an_upload_begins_with_the_unpacked_folder(tmp_path, monke
     picture = io.BytesIO()
     Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(picture, "PNG")
     app = opened("image_classification", "train")
-    app.selectbox(key="data").set_value("your own file").run()
+    app.selectbox(key="data").set_value("upload").run()
     button = next(part for part in app.button if part.label == "Start training")
     button.click().run()
     assert [error.value for error in app.error] == ["Upload a file first."] and not started

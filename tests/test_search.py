@@ -457,7 +457,7 @@ def test_the_page_shows_the_search(tmp_path, monkeypatch, nothing_is_trained):
     monkeypatch.setattr(Project, "train", fake_training(hill))
     running.run_search(opened(tmp_path, "random", 3, ("learning_rate",)), 3)  # in the runs folder of the page
     app = AppTest.from_file(str(ROOT / "apps" / f"{NAME}.py"), default_timeout=120)
-    app.session_state[f"{NAME}-tab-en"] = "Train"
+    app.query_params["tab"] = "train"
     app.run()
     assert not app.exception and not app.error
     shown = [frame.value for frame in app.dataframe if {"learning rate", "trial"} <= set(frame.value)]

@@ -165,7 +165,7 @@ def read_labelled(path: Path, vocabulary: Vocabulary, jamo: bool) -> tuple[TextP
 
 
 def choose_examples(part: TextPart, meta: dict[str, Any], count: int = 4) -> list[dict[str, Any]]:
-    """Raw inputs whose prompts are beginnings of lines, from places spread over a part.
+    """Raw inputs whose prompts are beginnings of lines, from places spread over a part, lines of words first.
 
     A text of less than 100 characters is a single word (`hello`): its prompt is the first letter.
     """
@@ -180,7 +180,9 @@ def choose_examples(part: TextPart, meta: dict[str, Any], count: int = 4) -> lis
     for start in (part.characters * i // count for i in range(count)):
         excerpt = text(start, start + 2000)
         lines = [line.strip() for line in excerpt.splitlines()[1:-1]] or [excerpt]
-        prompts.append(" ".join(next((line for line in lines if len(line) > 15), excerpt)[:40].split(" ")[:4]))
+        long = [line for line in lines if len(line) > 15] or [excerpt]
+        in_words = [line for line in long if re.fullmatch(r"[^\W\d_]+(,? [^\W\d_]+){3}.*", line[:40])]
+        prompts.append(" ".join((in_words or long)[0][:40].split(" ")[:4]))
     return [{"prompt": prompt, "length": 300, "temperature": 0.8, "seed": 0} for prompt in prompts]
 
 

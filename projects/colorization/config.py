@@ -23,7 +23,7 @@ class Config:
 
     l1_weight: Annotated[float, Bounds(min=0), Search(5, 100, log=True)] = 20.0  # gan: L1's weight; adversarial has 1
     learning_rate: Annotated[float, Bounds(min=1e-8), Search(2e-4, 4e-3, log=True)] = 1e-3  # of the U-Net
-    discriminator_rate: Annotated[float, Bounds(min=0), Search(1e-4, 2e-3, log=True)] = 1e-3  # of the discriminator
+    discriminator_rate: Annotated[float, Bounds(min=0), Search(1e-4, 2e-3, log=True)] = 1e-3  # gan: Adam's rate
     average: Annotated[float, Bounds(min=0, max=0.9999)] = 0.99  # decay per step of the running average of the U-Net
     batch_size: Annotated[int, Bounds(min=1), Search(4, 16, log=True)] = 8  # pictures per step
     epochs: Annotated[int, Bounds(min=1)] = 40  # passes over the training pictures; the rates fall in the second half

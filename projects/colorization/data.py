@@ -16,6 +16,7 @@ from common.inputs.folders import content_keys
 from common.inputs.images import find_pictures, packaged_photograph, picture_header, picture_text, read_picture
 from projects.colorization.config import Config
 from projects.colorization.encoding import check_side, inputs_and_targets, middle, resized, scaled_shape
+from projects.colorization.lab import colourfulness
 
 # The photographs in scikit-image and scikit-learn that are in colour.
 PACKAGED = ("astronaut", "chelsea", "china", "coffee", "flower", "motorcycle", "rocket")
@@ -59,8 +60,8 @@ def load_data(config: Config, data: str, data_dir: Path) -> Splits:
         unit="photograph",
     )
     validation = parts[1]
-    shown = [validation[i] for i in evenly(len(validation), EXAMPLES)]
-    examples = [picture_text(shrunk(picture, EXAMPLE_SIDE)) for picture in shown]
+    shown = [shrunk(validation[i], EXAMPLE_SIDE) for i in evenly(len(validation), 3 * EXAMPLES)]
+    examples = [picture_text(picture) for picture in sorted(shown, key=colourfulness)[: -EXAMPLES - 1 : -1]]
     meta = {"size": config.size, "depth": config.depth, "examples": examples}
     return Splits(*map(as_split, parts), meta, source)
 

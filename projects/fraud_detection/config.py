@@ -27,11 +27,11 @@ class Config:
     learning_rate: Annotated[float, Bounds(min=1e-8), Search(1e-4, 1e-2, log=True)] = 1e-3  # Adam's; logistic: 30 times
     imbalance: Literal["none", "class_weights", "focal", "resampling"] = "none"  # how training treats rare frauds
     schedule: Literal["plateau", "cosine"] = "plateau"  # learning rate: halved without progress, or a cosine to 0
-    layers: Annotated[int, Bounds(min=1, max=8), Search(1, 4)] = 2  # number of hidden layers
-    units: Annotated[int, Bounds(min=1), Search(32, 512, log=True)] = 128  # width of each hidden layer
-    dropout: Annotated[float, Bounds(min=0, max=0.9), Search(0.0, 0.5)] = 0.2  # fraction of units dropped in training
-    history: Annotated[int, Bounds(min=2, max=50), Search(3, 20)] = 8  # transactions of a card that the gru reads
-    members: Annotated[int, Bounds(min=2, max=20)] = 5  # networks of the ensemble, each from its own seed
+    layers: Annotated[int, Bounds(min=1, max=8), Search(1, 4)] = 2  # not logistic: hidden layers
+    units: Annotated[int, Bounds(min=1), Search(32, 512, log=True)] = 128  # not logistic: width of each
+    dropout: Annotated[float, Bounds(min=0, max=0.9), Search(0.0, 0.5)] = 0.2  # not logistic: of the units
+    history: Annotated[int, Bounds(min=2, max=50), Search(3, 20)] = 8  # gru: transactions of a card that it reads
+    members: Annotated[int, Bounds(min=2, max=20)] = 5  # ensemble: networks, each from its own seed
     patience: Annotated[int, Bounds(min=1)] = 8  # epochs without a better validation figure before training stops
 
     min_precision: Annotated[float, Bounds(min=0, max=1)] = 0.9  # recall is reported at this precision or more

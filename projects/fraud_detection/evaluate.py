@@ -72,7 +72,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
             "reliability": _reliability_figure(reliable),
         },
         tables={
-            "thresholds": _threshold_table(test, scores[config.model], config),
+            "thresholds": _threshold_table(test, scores[config.model], threshold, config),
             "sample": _sample(splits.train),
             **_card_tables(test, scores, thresholds, config.model),
         },
@@ -177,9 +177,14 @@ def _failures(test: Transactions, scores: np.ndarray, threshold: float) -> list[
     ]
 
 
-def _threshold_table(test: Transactions, scores: np.ndarray, config: Config) -> pd.DataFrame:
-    """Precision, recall, alarms and cost at 200 thresholds, evenly spaced in the log of rank, from the median up."""
-    thresholds = np.unique(np.quantile(scores, 1 - np.geomspace(0.5, 1 / len(scores), 200)))
+def _threshold_table(test: Transactions, scores: np.ndarray, chosen: float, config: Config) -> pd.DataFrame:
+    """Precision, recall, alarms and cost at 200 thresholds, evenly spaced in the log of rank, from the median up.
+
+    The chosen one is among them, unless no score reaches it.
+    """
+    thresholds = np.unique(
+        [*np.quantile(scores, 1 - np.geomspace(0.5, 1 / len(scores), 200)), min(chosen, scores.max())]
+    )
     order = np.argsort(-scores)
     alarms = np.searchsorted(-scores[order], -thresholds, side="right")  # rows at or above each threshold
     raised = np.cumsum(test.weights[order])[alarms - 1]

@@ -14,8 +14,8 @@ class Config:
     recipe: Literal["one_cycle", "alexnet"] = "one_cycle"  # how to train; alexnet (2012) sets the knobs in RECIPE
     seed: Annotated[int, Bounds(min=0, max=1_000_000)] = 0  # of every random draw; the same seed gives the same figures
 
-    width: Annotated[int, Bounds(min=1), Search(8, 32, log=True)] = 16  # channels of the first stage (not of lenet)
-    depth: Annotated[int, Bounds(min=1, max=9), Search(1, 3)] = 1  # residual or inception blocks at each size
+    width: Annotated[int, Bounds(min=1), Search(8, 32, log=True)] = 16  # not lenet: channels of the first stage
+    depth: Annotated[int, Bounds(min=1, max=9), Search(1, 3)] = 1  # googlenet, resnet: blocks at each size
     stride_stem: bool = True  # googlenet, resnet: stride 2 in the first convolution; without it slower but finer
     size: Annotated[int, Bounds(min=8, max=256)] = 32  # side in pixels that a folder's pictures are shrunk to
     augment: Literal["auto", "none", "strokes", "objects"] = "auto"  # random changes in training; auto: by the data

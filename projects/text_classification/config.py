@@ -11,7 +11,7 @@ class Config:
     """Knobs of data, model and training; a search tries those that have a range."""
 
     model: Literal["bag", "cnn", "simple_rnn", "gru", "lstm", "ensemble"] = "bag"  # rung of the ladder
-    partner: Literal["cnn", "simple_rnn", "gru", "lstm"] = "cnn"  # the network beside the bag in the ensemble
+    partner: Literal["cnn", "simple_rnn", "gru", "lstm"] = "cnn"  # ensemble: the network beside the bag
     unit: Literal["auto", "word", "char", "jamo"] = "auto"  # what a text is made of; auto: decided from the texts
     seed: Annotated[int, Bounds(min=0, max=1_000_000)] = 0  # same seed, same figures; it draws the random splits too
     fold: Annotated[int, Bounds(min=0, max=10)] = 0  # 1 to 10: this tenth is the test (10-fold); 0: a quarter is
@@ -22,14 +22,14 @@ class Config:
     epochs: Annotated[int, Bounds(min=1)] = 12  # at most; early stopping usually ends training sooner
     batch_size: Annotated[int, Bounds(min=1), Search(32, 256, log=True)] = 128  # texts in a training step
     patience: Annotated[int, Bounds(min=1)] = 3  # epochs without a better validation value before stopping
-    bag_learning_rate: Annotated[float, Bounds(min=1e-8), Search(0.5, 8.0, log=True)] = 2.0  # SGD's rate for each text
+    bag_learning_rate: Annotated[float, Bounds(min=1e-8), Search(0.5, 8.0, log=True)] = 2.0  # bag, ensemble: of SGD
 
-    learning_rate: Annotated[float, Bounds(min=1e-8), Search(3e-4, 3e-3, log=True)] = 1e-3  # Adam's peak rate, networks
-    dropout: Annotated[float, Bounds(min=0, max=0.9), Search(0.1, 0.6)] = 0.5  # of whole words, and of pooled features
-    units: Annotated[int, Bounds(min=1), Search(32, 256, log=True)] = 64  # filters of each width, cells per direction
-    embedding: Annotated[int, Bounds(min=1), Search(32, 256, log=True)] = 64  # numbers for each word or character
-    vocabulary: Annotated[int, Bounds(min=10)] = 10_000  # words or characters that networks know; others are unknown
-    max_units: Annotated[int, Bounds(min=8)] = 400  # units that networks read of a text; a longer one loses its middle
+    learning_rate: Annotated[float, Bounds(min=1e-8), Search(3e-4, 3e-3, log=True)] = 1e-3  # not bag: Adam's peak
+    dropout: Annotated[float, Bounds(min=0, max=0.9), Search(0.1, 0.6)] = 0.5  # not bag: words, features
+    units: Annotated[int, Bounds(min=1), Search(32, 256, log=True)] = 64  # not bag: filters or cells
+    embedding: Annotated[int, Bounds(min=1), Search(32, 256, log=True)] = 64  # not bag: numbers for each word
+    vocabulary: Annotated[int, Bounds(min=10)] = 10_000  # not bag: known words or characters
+    max_units: Annotated[int, Bounds(min=8)] = 400  # not bag: units read of a text; a longer one loses its middle
 
 
 # The smallest setting that still learns something. The tests and the notebook's test run use it.

@@ -11,8 +11,8 @@ class Config:
     """Knobs of data, model and training; a search tries those that have a range."""
 
     model: Literal["seq2seq", "attention", "transformer"] = "attention"  # rung of the ladder
-    cell: Literal["gru", "lstm"] = "gru"  # recurrent layer of seq2seq and attention
-    reverse_source: bool = True  # seq2seq reads the sentence from its end, as Sutskever et al. 2014 do
+    cell: Literal["gru", "lstm"] = "gru"  # seq2seq, attention: the recurrent layer
+    reverse_source: bool = True  # seq2seq: read the sentence from its end (Sutskever et al. 2014)
     seed: Annotated[int, Bounds(min=0)] = 0  # same seed, same figures; it draws the random splits too
     reverse: bool = False  # from the second language into the first one
     lower: bool = False  # both languages in lower case, as published figures of Multi30k have them
@@ -32,7 +32,7 @@ class Config:
     units: Annotated[int, Bounds(min=1), Search(64, 512, log=True)] = 128  # width of each layer
     embedding: Annotated[int, Bounds(min=1), Search(32, 256, log=True)] = 64  # numbers for each symbol
     layers: Annotated[int, Bounds(min=1, max=8), Search(1, 4)] = 1  # of the encoder, and of the decoder
-    heads: Annotated[int, Bounds(min=1, max=16)] = 4  # of the transformer's attention; they share the units
+    heads: Annotated[int, Bounds(min=1, max=16)] = 4  # transformer: of the attention; they share the units
     label_smoothing: Annotated[float, Bounds(min=0, max=0.5)] = 0.0  # part of the probability that all symbols share
 
 
