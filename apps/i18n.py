@@ -13,6 +13,7 @@ import streamlit as st
 
 LANGUAGES = {"en": "English", "ko": "한국어"}
 FOLDER = Path(__file__).parent
+LONGEST = 2000  # characters of a message that is looked for
 _tell_language = st.components.v2.component(
     "page_language", js="export default function ({ data }) { document.documentElement.lang = data; }"
 )
@@ -47,8 +48,9 @@ def _texts() -> dict:
 
 @functools.cache
 def _patterns() -> list[tuple[re.Pattern, str]]:
-    """The sentences with something that changes, as patterns: those with the most fixed text first."""
-    open_ones = sorted((text for text in _texts()["sentences"] if "{}" in text), key=lambda text: -len(text))
+    """The sentences with something that changes, as patterns: those that begin with fixed text, and long ones, first."""
+    open_ones = [text for text in _texts()["sentences"] if "{}" in text]
+    open_ones.sort(key=lambda text: (text.startswith("{}"), -len(text)))
     return [
         (re.compile("(.*?)".join(map(re.escape, text.split("{}"))), re.DOTALL), _texts()["sentences"][text])
         for text in open_ones
@@ -61,8 +63,8 @@ def in_korean(text: str) -> str:
 
     Korean may say the parts in another order: {0}, {1}. Parts that are sentences themselves are put into Korean too.
     """
-    if text in _texts()["sentences"]:
-        return _texts()["sentences"][text]
+    if text in _texts()["sentences"] or len(text) > LONGEST:
+        return _texts()["sentences"].get(text, text)
     for pattern, korean in _patterns():
         if match := pattern.fullmatch(text):
             return re.sub(r"\{(\d)\}", lambda place: in_korean(match[int(place[1]) + 1]), korean)

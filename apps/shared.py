@@ -318,8 +318,9 @@ def diagram(model: Any) -> str:
         'fontname="sans-serif", margin="0.12,0.05"];',
         'edge [color="#8794A3", arrowsize=0.6];',
     ]
+    shapes = {layer.name: getattr(layer.output, "shape", None) for layer in model.layers}
     for layer in model.get_config()["layers"]:
-        name, shape = layer["name"], getattr(model.get_layer(layer["name"]).output, "shape", None)
+        name, shape = layer["name"], shapes.get(layer["name"])
         size = " × ".join("?" if side is None else str(side) for side in tuple(shape)[1:]) if shape else ""
         label = f"{layer['class_name']}\\n{size}" if size else layer["class_name"]
         fill = ', fillcolor="#B35900", color="#B35900"' if layer["class_name"] == "InputLayer" else ""
