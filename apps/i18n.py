@@ -42,7 +42,8 @@ def language() -> str:
 
 @functools.cache
 def _texts() -> dict:
-    """`texts.json`: {"sentences": {English with {} for what changes: Korean}, "about": {metric or figure: [en, ko]}}."""
+    """`texts.json`: {"sentences": {English with {} for what changes: Korean}, "about": {metric or figure: [en, ko]},
+    "figures": {figure: [en, ko]}}: what a metric means or how a figure is read, and what a figure is called."""
     return json.loads((FOLDER / "texts.json").read_text(encoding="utf-8"))
 
 
@@ -76,9 +77,9 @@ def korean(text: object) -> str:
     return in_korean(str(text)) if language() == "ko" else str(text)
 
 
-def about(name: str) -> str:
-    """What a metric means, or how a figure is read; "" for others."""
-    texts = _texts()["about"].get(name)
+def about(name: str, part: str = "about") -> str:
+    """What a metric means, or how a figure is read; part "figures": what a figure is called. "" for others."""
+    texts = _texts()[part].get(name)
     return t(*texts) if texts else ""
 
 

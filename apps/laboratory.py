@@ -17,6 +17,8 @@ import streamlit as st
 
 from apps import lessons, shared
 from apps.i18n import language, language_switch, t
+from apps.state import enter, leave
+from common.project import Project
 
 FOLDER = shared.ROOT / "apps" / "lessons"
 
@@ -30,6 +32,7 @@ def all_lessons() -> dict[str, ModuleType]:
 def page() -> None:
     modules = all_lessons()
     st.set_page_config(page_title=t("Laboratory", "실험실"), layout="centered")
+    enter("laboratory")
     language_switch()
     st.title(t("Laboratory", "실험실"))
     titles = {name: f"{number}. {module.TITLE[language()]}" for number, (name, module) in _numbered(modules)}
@@ -49,6 +52,7 @@ def page() -> None:
             "이 페이지의 주소에는 위의 모든 값이 담겨 있습니다. 주소를 복사하여 보내면 다른 사람도 같은 화면을 볼 수 있습니다.",
         )
     )
+    leave()
 
 
 def _numbered(modules: dict[str, ModuleType]) -> list[tuple[int, tuple[str, ModuleType]]]:

@@ -1,7 +1,7 @@
 """The gallery of all projects: `python -m streamlit run apps/main.py`.
 
 It reads each project's card and its runs, nothing else. The picture of a card is `docs/<name>.card.png`; a project without one
-gets a drawing of its topology.
+gets a drawing of its topology. On a dark page it is `docs/<name>.card.dark.png`, where there is one.
 """
 
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from apps import shared
+from apps import shared, state
 from apps.i18n import language, language_switch, plain, t, term
 from common import report, runs
 from common.project import Project, project_names
@@ -28,6 +28,7 @@ TOPOLOGIES = {
 
 def gallery() -> None:
     st.set_page_config(page_title=t("Gallery", "갤러리"), layout="wide")
+    state.enter("gallery")
     language_switch()
     st.title(t("Keras portfolio", "케라스 포트폴리오"))
     st.write(
@@ -49,7 +50,9 @@ def gallery() -> None:
     _train_all()
     for left in range(0, len(names), COLUMNS):
         for column, name in zip(st.columns(COLUMNS), names[left : left + COLUMNS], strict=False):
-            with column.container(border=True, height="stretch"):
+            with column.container(
+                border=True, height="stretch", key=f"card-{name}"
+            ):  # style.css makes all of it the link
                 _card(Project(name))
     st.caption(
         t(
@@ -105,8 +108,10 @@ def _train_all() -> None:
 
 def _card(project: Project) -> None:
     card = project.card
-    picture = shared.ROOT / "docs" / f"{project.name}.card.png"
-    st.image(str(picture) if picture.exists() else drawing(card.TOPOLOGY, cover=True), width="stretch", alt="")
+    dark = ".dark" if st.context.theme.type == "dark" else ""
+    pictures = [shared.ROOT / "docs" / f"{project.name}.card{suffix}.png" for suffix in (dark, "")]
+    picture = next((path for path in pictures if path.exists()), None)
+    st.image(str(picture) if picture else drawing(card.TOPOLOGY, cover=True), width="stretch", alt="")
     st.markdown(f"#### {plain(card.TITLE[language()])}")
     st.write(card.PROBLEM[language()])
     with st.container(height="stretch", vertical_alignment="bottom"):

@@ -46,7 +46,7 @@ def draw(run: Run, named: Callable[[str], str]) -> None:
         )
     )
     _scores(content)
-    figures(run.path / "figures", ("samples",))
+    figures(run.path / "figures", ("samples", "errors"))  # which pages show in other tabs
     if content["failures"]:
         st.subheader(t("Worst errors", "가장 크게 틀린 예측"))
         failures = pd.DataFrame(content["failures"]).rename(columns=named)
@@ -91,7 +91,7 @@ def figures(folder: Path, without: tuple[str, ...] = (), only: tuple[str, ...] =
         for number, (column, (name, panel)) in enumerate(zip(columns, row, strict=False)):
             first = number == 0 or row[number - 1][0] != name
             with column:
-                st.markdown(f"**{plain(term(name))}**" if first else "&nbsp;")
+                st.markdown(f"**{plain(about(name, 'figures') or term(name))}**" if first else "&nbsp;")
                 chart(panel)
                 if first:
                     st.caption(about(name))
@@ -109,7 +109,8 @@ def _panels(path: Path) -> list[dict[str, Any]]:
 
 def chart(panel: dict[str, Any]) -> None:
     """Draw a panel of `report.drawn`. Every mark becomes a layer; those with a name are told apart by colour."""
-    names = list(dict.fromkeys(korean(mark["name"]) for mark in panel["marks"] if mark.get("name", "_")[0] != "_"))
+    named = [not mark.get("name", "_").startswith("_") for mark in panel["marks"]]
+    names = list(dict.fromkeys(korean(mark["name"]) for mark, has in zip(panel["marks"], named, strict=True) if has))
     colour = alt.Color(
         "name:N",
         title=None,
@@ -117,7 +118,6 @@ def chart(panel: dict[str, Any]) -> None:
         scale=alt.Scale(domain=names, range=list(COLOURS)[: len(names)]),
         legend=alt.Legend(orient="top", columns=2, labelLimit=200, symbolType="square") if len(names) > 1 else None,
     )
-    named = [mark.get("name", "_")[0] != "_" for mark in panel["marks"]]
     layers = [_layer(panel, mark, colour if has else None) for mark, has in zip(panel["marks"], named, strict=True)]
     matrix = next((mark for mark in panel["marks"] if mark["kind"] == "matrix"), None)
     height = 320 + 18 * (len(names) // 2)

@@ -17,7 +17,7 @@ from typing import Any
 import streamlit as st
 
 from apps import state
-from apps.i18n import korean, language, language_switch, plain, t, term
+from apps.i18n import about, korean, language, language_switch, plain, t, term
 from common import report, runs
 from common.errors import UserError
 from common.files import check_regular
@@ -48,6 +48,7 @@ def page(
     st.title(plain(card.TITLE[language()]))
     st.write(card.PROBLEM[language()])
     run = _pick_run(project)
+    state.shows(run.id if run else "")
     labels = {
         "try": t("Try it", "써 보기"),
         "data": t("Data", "데이터"),
@@ -256,7 +257,7 @@ def table_file(run: Run, name: str, texts: Sequence[str] = (), numbers: Sequence
 
 def figure(place: Any, path: Path) -> None:
     """Draw a picture file, with its name, as wide as `place`, the page or a column."""
-    place.image(path.read_bytes(), caption=plain(term(path.stem)), width="stretch")
+    place.image(path.read_bytes(), caption=plain(about(path.stem, "figures") or term(path.stem)), width="stretch")
 
 
 def table(frame: Any) -> None:
@@ -319,15 +320,17 @@ def diagram(model: Any) -> str:
         'edge [color="#8794A3", arrowsize=0.6];',
     ]
     shapes = {layer.name: getattr(layer.output, "shape", None) for layer in model.layers}
+    before = ""
     for layer in model.get_config()["layers"]:
-        name, shape = layer["name"], shapes.get(layer["name"])
+        name = layer.get("name", layer["config"]["name"])
+        shape = shapes.get(name)
         size = " × ".join("?" if side is None else str(side) for side in tuple(shape)[1:]) if shape else ""
-        label = f"{layer['class_name']}\\n{size}" if size else layer["class_name"]
-        fill = ', fillcolor="#B35900", color="#B35900"' if layer["class_name"] == "InputLayer" else ""
-        lines.append(f"{json.dumps(name)} [label={json.dumps(label).replace(chr(92) * 2, chr(92))}{fill}];")
-        lines += [
-            f"{json.dumps(source)} -> {json.dumps(name)};" for source in dict.fromkeys(_sources(layer["inbound_nodes"]))
-        ]
+        label = json.dumps(layer["class_name"])[:-1] + (f"\\n{size}" if size else "") + '"'
+        fill = ', fillcolor="#A65200", color="#A65200"' if layer["class_name"] == "InputLayer" else ""
+        lines.append(f"{json.dumps(name)} [label={label}{fill}];")
+        sources = _sources(layer["inbound_nodes"]) if "inbound_nodes" in layer else [before] if before else []
+        lines += [f"{json.dumps(source)} -> {json.dumps(name)};" for source in dict.fromkeys(sources)]
+        before = name
     return "\n".join([*lines, "}"])
 
 

@@ -13,13 +13,13 @@ import streamlit as st
 
 from apps.i18n import language, plain, t
 
-MOST = 300  # characters of a value in the address
+MOST = 2000  # characters of a value in the address
 NUMBERS = {int: r"-?\d{1,12}", float: r"-?\d{1,12}(\.\d{1,20})?(e-?\d\d)?"}
 
 
-def enter(page: str, *circumstances: str) -> None:
-    """Begin to draw a page. circumstances: whatever else makes Streamlit take a field for another one, such as the run."""
-    now, state = (page, language(), *circumstances), st.session_state
+def enter(page: str, run: str = "") -> None:
+    """Begin to draw a page. run: the one that is shown, as far as it is known."""
+    now, state = (page, language(), run), st.session_state
     last = state.setdefault("state.place", now)
     drawn = state.setdefault("state.drawn", {})  # {key: default} of the fields that were drawn last
     live = {**state["state.live"], **drawn} if state.get("state.interrupted") else drawn
@@ -37,6 +37,11 @@ def enter(page: str, *circumstances: str) -> None:
     state.update({"state.place": now, "state.drawn": {}, "state.live": live, "state.interrupted": True})
 
 
+def shows(run: str) -> None:
+    """The page shows this run. Streamlit takes the fields of another run for other fields."""
+    st.session_state["state.place"] = (*st.session_state["state.place"][:2], run)
+
+
 def leave() -> None:
     """The page is drawn to its end."""
     st.session_state["state.interrupted"] = False
@@ -44,7 +49,7 @@ def leave() -> None:
 
 def memory() -> dict[str, Any]:
     """{key: value} of the page that is drawn: what is not as it was at first."""
-    place = st.session_state.setdefault("state.place", ("", language()))
+    place = st.session_state.setdefault("state.place", ("", language(), ""))
     return st.session_state.setdefault("state.memory", {}).setdefault(place[0], {})
 
 

@@ -19,7 +19,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from apps.i18n import language, t
+from apps.i18n import t
+from apps.state import kept
 from common.errors import UserError
 from common.project import Project
 
@@ -32,8 +33,7 @@ LARGEST, MOST = 1e6, 400  # of a number that is typed, and how many numbers one 
 class State:
     """The values that a visitor can change in one lesson. Each is kept in the address as `<lesson>.<name>`.
 
-    A value in the address that its field does not allow is ignored: the default stands there. Streamlit can bind a field
-    to the address by itself, but fails on numbers that are too large, and keeps the text of a choice, which has a language.
+    A value in the address that its field does not allow is ignored: the default stands there.
     """
 
     def __init__(self, lesson: str):
@@ -44,26 +44,20 @@ class State:
 
     def number(self, label: str, name: str, value: float, low: float, high: float, step: float | None = None) -> Any:
         """A field for one number, a whole one where `value` is an int."""
-        key, form = self.key(name), "%d" if isinstance(value, int) else "%g"
-        start = _start(key, _number(st.query_params.get(key, ""), value, low, high))
-        chosen = st.number_input(label, low, high, **start, step=step, format=form, key=key)
-        return _keep(key, value if chosen is None else chosen, value)
+        form, step = ("%d", step or 1) if isinstance(value, int) else ("%g", step)
+        key = kept(self.key(name), value, low=low, high=high)
+        chosen = st.number_input(label, low, high, step=step, format=form, key=key)
+        return value if chosen is None else chosen
 
     def slider(self, label: str, name: str, value: float, low: float, high: float, step: float | None = None) -> Any:
-        key = self.key(name)
-        start = _start(key, _number(st.query_params.get(key, ""), value, low, high))
-        return _keep(key, st.slider(label, low, high, **start, step=step, key=key), value)
+        return st.slider(label, low, high, step=step, key=kept(self.key(name), value, low=low, high=high))
 
     def toggle(self, label: str, name: str, value: bool = False) -> bool:
-        key = self.key(name)
-        asked = {"True": True, "False": False}.get(st.query_params.get(key, ""), value)
-        return _keep(key, st.toggle(label, **_start(key, asked), key=key), value)
+        return st.toggle(label, key=kept(self.key(name), value))
 
     def text(self, label: str, name: str, value: str, most: int = 500, help: str | None = None) -> str:
-        """A field for text of at most `most` characters; what is longer in the address is cut."""
-        key = self.key(name)
-        start = _start(key, st.query_params.get(key, value)[:most])
-        return _keep(key, st.text_input(label, **start, max_chars=most, help=help, key=key) or "", value)
+        """A field for text of at most `most` characters."""
+        return st.text_input(label, max_chars=most, help=help, key=kept(self.key(name), value)) or ""
 
     def numbers(
         self, label: str, name: str, value: Any, rows: int | None = None, columns: int | None = None
@@ -83,8 +77,7 @@ class State:
     def put(self, **values: Any) -> None:
         """Set values, as `on_click=state.put, kwargs={…}` of a button. Streamlit allows it before the fields are drawn."""
         for name, value in values.items():
-            key, choice_key = self.key(name), f"{self.key(name)}-{language()}"
-            st.session_state[choice_key if choice_key in st.session_state else key] = value
+            st.session_state[self.key(name)] = value
 
     def cell(self, matrix: np.ndarray, name: str) -> tuple[int, int]:
         """A matrix in which the visitor chooses a cell, by a click or with two fields. Returns its row and column from 0."""
@@ -107,41 +100,13 @@ class State:
         return row, column
 
 
-def _start(key: str, value: Any) -> dict[str, Any]:
-    """The first value of a field. One that a button has set keeps it, and Streamlit wants no other beside it."""
-    return {} if key in st.session_state else {"value": value}
-
-
-def _keep(key: str, chosen: Any, default: Any) -> Any:
-    """Write a value into the address, where it is not the default. Returns the value."""
-    if chosen == default:
-        st.query_params.pop(key, None)
-    elif st.query_params.get(key) != str(chosen):
-        st.query_params[key] = str(chosen)
-    return chosen
-
-
-def _number(text: str, default: float, low: float, high: float) -> float:
-    """The number of an address, of the default's kind; the default where the text is no number from low to high."""
-    kind, pattern = (int, r"-?\d{1,12}") if isinstance(default, int) else (float, r"-?\d{1,12}(\.\d{1,20})?(e-?\d\d)?")
-    number = kind(text) if re.fullmatch(pattern, text, re.ASCII) else default
-    return number if low <= number <= high else default
-
-
 def choice(label: str, key: str, options: Mapping[str, str]) -> str:
     """A choice that the address keeps by its name."""
-    names, widget_key = list(options), f"{key}-{language()}"
-    asked = st.query_params.get(key)
-    start = asked if asked in options else names[0]
+    names = list(options)
+    key = kept(key, names[0], names)
     if len(names) > 6 or key == "lesson":
-        first = {} if widget_key in st.session_state else {"index": names.index(start)}
-        chosen = st.selectbox(label, names, **first, format_func=options.__getitem__, key=widget_key)
-    else:
-        first = {} if widget_key in st.session_state else {"default": start}
-        chosen = st.segmented_control(
-            label, names, **first, required=True, format_func=options.__getitem__, key=widget_key
-        )
-    return _keep(key, chosen, names[0])
+        return st.selectbox(label, names, format_func=options.__getitem__, key=key)
+    return st.segmented_control(label, names, required=True, format_func=options.__getitem__, key=key)
 
 
 def matrix_of(
