@@ -1,13 +1,14 @@
 """Parts of a page that Streamlit lacks: a canvas to draw on, a picture that reports where it was clicked, a choice by
 thumbnails, and a line between two pictures that the visitor drags.
 
-All are custom components of Streamlit itself (`st.components.v2`), a few lines of plain JavaScript each. They are
-registered once, when this module is imported. Their HTML, CSS and JavaScript hold no data.
+All are custom components of Streamlit itself (`st.components.v2`), a few lines of plain JavaScript each, in a
+file beside this one. They are registered once, when this module is imported. Their HTML, CSS and JavaScript hold no data.
 """
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,127 +22,21 @@ from common.schema import mismatch
 
 SIDE = 280  # pixels of the drawing
 MAX_CHARACTERS = 400_000  # of a drawing as text; a canvas of 280 × 280 needs a few thousand
-
-CSS = """
-.board { display: flex; flex-direction: column; gap: 0.5rem; }
-canvas { width: 100%; aspect-ratio: 1; touch-action: none; cursor: crosshair; image-rendering: pixelated;
-         border: 1px solid var(--st-border-color); border-radius: var(--st-base-radius); background: #000; }
-.board button { align-self: flex-start; font: inherit; padding: 0.3rem 0.9rem; cursor: pointer; color: var(--st-text-color);
-         background: var(--st-secondary-background-color); border: 1px solid var(--st-border-color);
-         border-radius: var(--st-base-radius); }
-.board button:hover, button:focus-visible { border-color: var(--st-primary-color); color: var(--st-primary-color); }
-.thumbnails { display: flex; flex-wrap: wrap; gap: 0.4rem; }
-.thumbnails button { padding: 2px; line-height: 0; cursor: pointer; border: 2px solid transparent; background: none;
-                     border-radius: var(--st-base-radius); }
-.thumbnails button:hover, .thumbnails button[aria-pressed="true"] { border-color: var(--st-primary-color); }
-.thumbnails img { width: 64px; height: 64px; object-fit: cover; border-radius: calc(var(--st-base-radius) - 3px); }
-.wipe { position: relative; touch-action: pan-y; cursor: ew-resize; user-select: none; line-height: 0; }
-.wipe img { width: 100%; display: block; pointer-events: none; border-radius: var(--st-base-radius); }
-.wipe img.after { position: absolute; inset: 0; height: 100%; }
-.wipe i { position: absolute; top: 0; bottom: 0; width: 3px; margin-left: -1px; background: #fff; box-shadow: 0 0 3px #000; }
-.wipe i::after { content: "↔"; position: absolute; top: 50%; left: 50%; transform: translate(-50%, -50%); font: 16px/30px sans-serif;
-                 width: 30px; text-align: center; background: #fff; color: #111; border-radius: 50%; box-shadow: 0 0 4px #000; }
-"""
-
-# The drawing is sent while the pen moves, at most every 150 ms, and once more when the pen is lifted.
-DRAW = """
-export default function (component) {
-  const { data, parentElement, setStateValue } = component;
-  const canvas = parentElement.querySelector("canvas");
-  const button = parentElement.querySelector("button");
-  const pen = canvas.getContext("2d");
-  button.textContent = data.clear;
-  canvas.setAttribute("aria-label", data.label);
-  if (canvas.ready) return;
-  canvas.ready = true;
-  const wipe = () => { pen.fillStyle = "#000"; pen.fillRect(0, 0, canvas.width, canvas.height); };
-  const before = new Image();  // what was drawn before another tab was open
-  before.onload = () => pen.drawImage(before, 0, 0);
-  let last = null, timer = null, sent = 0;
-  const send = () => { timer = null; sent = Date.now(); setStateValue("drawing", canvas.toDataURL("image/png")); };
-  const soon = () => { if (timer === null) timer = setTimeout(send, Math.max(0, 150 - (Date.now() - sent))); };
-  const place = (event) => {
-    const box = canvas.getBoundingClientRect(), scale = canvas.width / box.width;
-    return [(event.clientX - box.left) * scale, (event.clientY - box.top) * canvas.height / box.height];
-  };
-  const line = (from, to) => {
-    pen.strokeStyle = "#fff"; pen.lineWidth = 22; pen.lineCap = "round"; pen.lineJoin = "round";
-    pen.beginPath(); pen.moveTo(...from); pen.lineTo(...to); pen.stroke();
-  };
-  canvas.onpointerdown = (event) => {
-    canvas.setPointerCapture(event.pointerId);
-    last = place(event); line(last, last); soon(); event.preventDefault();
-  };
-  canvas.onpointermove = (event) => {
-    if (last === null) return;
-    const next = place(event); line(last, next); last = next; soon();
-  };
-  canvas.onpointerup = canvas.onpointercancel = () => { if (last !== null) { last = null; soon(); } };
-  button.onclick = () => { wipe(); clearTimeout(timer); timer = null; setStateValue("drawing", ""); };
-  wipe();
-  if (data.before) before.src = data.before;
-}
-"""
+FOLDER = Path(__file__).parent
 
 
-THUMBNAILS = """
-export default function (component) {
-  const { data, parentElement, setStateValue } = component;
-  const place = parentElement.querySelector(".thumbnails");
-  place.replaceChildren(...data.pictures.map((source, i) => {
-    const button = document.createElement("button"), picture = new Image();
-    button.type = "button"; button.setAttribute("aria-pressed", i === data.chosen); button.title = data.labels[i];
-    picture.src = source; picture.alt = data.labels[i];
-    button.append(picture);
-    button.onclick = () => setStateValue("chosen", i);
-    return button;
-  }));
-}
-"""
+def _component(name: str, html: str) -> Callable[..., Any]:
+    """The component of `<name>.js`, in the style of canvas.css."""
+    css, js = ((FOLDER / file).read_text(encoding="utf-8") for file in ("canvas.css", f"{name}.js"))
+    return st.components.v2.component(name, html=html, css=css, js=js)
 
-# The line follows the pointer, and the arrow keys.
-WIPE = """
-export default function (component) {
-  const { data, parentElement } = component;
-  const place = parentElement.querySelector(".wipe"), line = place.querySelector("i");
-  const [before, after] = place.querySelectorAll("img");
-  before.src = data.before; after.src = data.after;
-  place.setAttribute("aria-label", data.label);
-  const move = (part) => {
-    place.part_ = Math.min(1, Math.max(0, part));
-    line.style.left = 100 * place.part_ + "%"; after.style.clipPath = `inset(0 0 0 ${100 * place.part_}%)`;
-  };
-  const follow = (event) => {
-    const box = place.getBoundingClientRect();
-    if (event.buttons || event.type === "pointerdown") move((event.clientX - box.left) / box.width);
-  };
-  place.onpointerdown = (event) => { place.setPointerCapture(event.pointerId); follow(event); };
-  place.onpointermove = follow;
-  place.onkeydown = (event) => {
-    const step = { ArrowLeft: -0.05, ArrowRight: 0.05 }[event.key];
-    if (step) { move(place.part_ + step); event.preventDefault(); }
-  };
-  move(place.part_ ?? 0.5);
-}
-"""
 
 BOARD = f'<canvas width="{SIDE}" height="{SIDE}" tabindex="0" role="img"></canvas><button type="button"></button>'
-_board = st.components.v2.component(
-    "drawing_board", html=f'<div class="board">{BOARD}</div>', css=_file(".css"), js=_file(".draw.js")
-)
-_clickable = st.components.v2.component(
-    "clickable_picture",
-    html='<div class="board"><canvas role="img"></canvas></div>',
-    css=_file(".css"),
-    js=_file(".click.js"),
-)
-_thumbnails = st.components.v2.component("thumbnails", html='<div class="thumbnails"></div>', css=CSS, js=THUMBNAILS)
-_wipe = st.components.v2.component(
-    "wipe",
-    html='<div class="wipe" tabindex="0" role="slider"><img alt=""><img class="after" alt=""><i></i></div>',
-    css=CSS,
-    js=WIPE,
-)
+WIPE = '<div class="wipe" tabindex="0" role="slider"><img alt=""><img class="after" alt=""><i></i></div>'
+_board = _component("drawing_board", f'<div class="board">{BOARD}</div>')
+_clickable = _component("clickable_picture", '<div class="board"><canvas role="img"></canvas></div>')
+_thumbnails = _component("thumbnails", '<div class="thumbnails"></div>')
+_wipe = _component("wipe", WIPE)
 
 
 def drawing(label: str, clear: str, key: str) -> np.ndarray | None:

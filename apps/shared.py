@@ -61,7 +61,9 @@ def page(
     tabs = state.tabs("tab", labels)
 
     def results(run: Run) -> None:
-        importlib.import_module("apps.results").draw(run, named)  # with Altair, which the other tabs need not load
+        from apps import results  # with pandas, which the other tabs need not load
+
+        results.draw(run, named)
 
     for tab, draw in {"try": try_it, "data": data, "results": results, "inside": inside}.items():
         if tabs[tab].open:
@@ -303,43 +305,15 @@ def code(project: Project, file: str = "model") -> None:
 
 
 def drawing(model: Any) -> None:
-    """A functional model: its layers as boxes with arrows, and a table with output shapes and numbers of parameters."""
-    left, right = st.columns([2, 3])
-    with left.container(height=420, border=True):
-        st.graphviz_chart(diagram(model), width="content")
-    with right:
+    """A functional model: a row for each layer, with its output shape and its number of parameters; beside it a diagram."""
+    if charts := part("charts"):
+        left, right = st.columns([2, 3])
+        with left.container(height=420, border=True):
+            st.graphviz_chart(charts.diagram(model), width="content")
+        with right:
+            _layers(model)
+    else:
         _layers(model)
-
-
-def diagram(model: Any) -> str:
-    """The layers of a functional model and what each reads, in Graphviz' language, readable on light and on dark ground."""
-    lines = [
-        'digraph { bgcolor="transparent"; nodesep=0.2; ranksep=0.25;',
-        'node [shape=box, style="rounded,filled", color="#0072B2", fillcolor="#0072B2", fontcolor="#FFFFFF", fontsize=11, '
-        'fontname="sans-serif", margin="0.12,0.05"];',
-        'edge [color="#8794A3", arrowsize=0.6];',
-    ]
-    shapes = {layer.name: getattr(layer.output, "shape", None) for layer in model.layers}
-    before = ""
-    for layer in model.get_config()["layers"]:
-        name = layer.get("name", layer["config"]["name"])
-        shape = shapes.get(name)
-        size = " × ".join("?" if side is None else str(side) for side in tuple(shape)[1:]) if shape else ""
-        label = json.dumps(layer["class_name"])[:-1] + (f"\\n{size}" if size else "") + '"'
-        fill = ', fillcolor="#A65200", color="#A65200"' if layer["class_name"] == "InputLayer" else ""
-        lines.append(f"{json.dumps(name)} [label={label}{fill}];")
-        sources = _sources(layer["inbound_nodes"]) if "inbound_nodes" in layer else [before] if before else []
-        lines += [f"{json.dumps(source)} -> {json.dumps(name)};" for source in dict.fromkeys(sources)]
-        before = name
-    return "\n".join([*lines, "}"])
-
-
-def _sources(node: Any) -> list[str]:
-    """The names of the layers that a layer's configuration says it reads."""
-    if isinstance(node, dict):
-        history = node.get("keras_history")
-        return [history[0]] if history else [name for part in node.values() for name in _sources(part)]
-    return [name for part in node for name in _sources(part)] if isinstance(node, (list, tuple)) else []
 
 
 def _layers(model: Any) -> None:

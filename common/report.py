@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import importlib.util
 import math
 import platform
 import time
@@ -106,8 +107,8 @@ def write(run: Run, report: Report, timing: dict[str, float], folder: Path | Non
         report.figures = {"history": history_figure(history, run.metric[0]), **report.figures}
     for name, figure in report.figures.items():
         save_figure(figure, folder / "figures" / f"{name}.png")
-        if panels := drawn(figure):
-            write_json(folder / "figures" / f"{name}.json", panels)
+        if importlib.util.find_spec("common.drawn"):  # a fork may lack it
+            importlib.import_module("common.drawn").write(figure, folder / "figures" / f"{name}.json")
     tables = dict(report.tables)
     if "resampled" in report.test:
         import pandas as pd  # imported here, because the gallery reads reports and does not need it
@@ -285,70 +286,6 @@ def _hangul() -> None:
 def save_figure(figure: Any, path: Path) -> None:
     with replacing(path) as temporary:
         figure.savefig(temporary)
-
-
-def drawn(figure: Any) -> list[dict[str, Any]]:
-    """What a matplotlib figure shows, as numbers, so that a page draws it anew; [] for one that holds photographs.
-
-    A dict for each of its axes, with the labels, the scales and `marks`: lines, points, bars, rules and matrices.
-    """
-    panels = []
-    for axis in figure.axes:
-        if axis.get_label() == "<colorbar>":
-            continue
-        marks: list[dict[str, Any]] = []
-        for image in axis.images:
-            if (values := np.asarray(image.get_array())).ndim != 2:
-                return []
-            low, high = image.get_clim()
-            marks.append({"kind": "matrix", "values": _digits(values), "low": low, "high": high})
-        for line in axis.lines:
-            x, y = (np.asarray(part, float) for part in line.get_data())
-            kind = "points" if line.get_linestyle() == "None" else "line"
-            if len(x) == 2 and (flat := [name for name, part in (("x", x), ("y", y)) if part[0] == part[1]]):
-                place = {flat[0]: float(x[0] if flat[0] == "x" else y[0])}
-                marks.append({"kind": "rule", "name": line.get_label(), **place})
-                continue
-            kept = np.unique(np.linspace(0, len(x) - 1, 500).astype(int))  # a curve of a million points looks the same
-            marks.append({"kind": kind, "name": line.get_label(), "x": _digits(x[kept]), "y": _digits(y[kept])})
-            marks[-1]["dashed"] = line.get_linestyle() not in ("-", "None")
-        for points in (part for part in axis.collections if hasattr(part, "get_offsets")):
-            x, y = np.asarray(points.get_offsets(), float).T
-            marks.append({"kind": "points", "name": points.get_label(), "x": _digits(x), "y": _digits(y)})
-        for bars in axis.containers:
-            corners = np.array([bar.get_bbox().extents for bar in bars])
-            named = dict(zip(("x", "y", "x2", "y2"), _digits(corners.T), strict=True))
-            label = (
-                bars.get_label() if bars.get_label()[0] != "_" else bars[0].get_label()
-            )  # a histogram labels its first bar
-            marks.append({"kind": "bars", "name": label or "_", **named})
-        for stairs in (part for part in axis.patches if hasattr(part, "get_data")):
-            values, edges, _ = stairs.get_data()
-            marks.append(
-                {
-                    "kind": "steps",
-                    "name": stairs.get_label() or "_",
-                    "x": _digits(edges),
-                    "y": _digits([*values, values[-1]]),
-                }
-            )
-        panel: dict[str, Any] = {"title": axis.get_title(), "marks": marks}
-        for side, part in (("x", axis.xaxis), ("y", axis.yaxis)):
-            formatter, places = part.get_major_formatter(), part.get_majorticklocs()
-            in_words = type(formatter).__name__ in ("FixedFormatter", "FuncFormatter", "StrCategoryFormatter")
-            panel[side] = {
-                "label": part.get_label_text(),
-                "log": part.get_scale() == "log",
-                "range": list(part.get_view_interval()),
-                "names": list(zip(places, formatter.format_ticks(places), strict=True)) if in_words else [],
-            }
-        panels.append(panel)
-    return plain(panels)
-
-
-def _digits(values: Any) -> list:
-    """Numbers to six digits."""
-    return [_digits(value) if np.ndim(value) else float(f"{value:.6g}") for value in values]
 
 
 def history_figure(history: list[dict[str, float]], metric: str) -> Any:

@@ -130,7 +130,8 @@ def fork(
         run: take a run along, so that the page works at once when deployed: an id, best (by validation) or latest.
         extras: what else to take along, separated by commas: tools such as search or export; standard for the standard
             data sets; large for Parquet files and very large tables; training for the page's tab Train, upload for the
-            same with a field for own data; speed for what trains faster on a CPU.
+            same with a field for own data; charts for figures in the page's colours; speed for what trains faster on a
+            CPU.
     """
     from common.tools.fork import fork
 

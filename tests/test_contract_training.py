@@ -54,7 +54,7 @@ def test_only_the_knobs_of_the_chosen_model_are_asked_for(name, model, there, go
     app.selectbox(key="knob-model").set_value(model).run()
     keys = {part.key for part in [*app.number_input, *app.selectbox, *app.checkbox, *app.text_input]}
     assert {f"knob-{knob}" for knob in there} <= keys and not {f"knob-{knob}" for knob in gone} & keys
-    assert app.query_params["knob-model"] == [model]
+    assert model in app.query_params["knob-model"]
     assert not any("About" in part.value for part in app.caption), "the card knows the default's time alone"
 
 

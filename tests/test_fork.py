@@ -280,14 +280,14 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 FIRST = re.search(r"python -m projects\.(\w+)\.train", README)[1]  # the project that the tests of tools use
 TAKEN = [(FIRST, tool) for tool in tools()] + [(FIRST, *tools())]
 TAKEN += [(name, "standard") for name in PROJECTS if (ROOT / "projects" / name / "standard.py").exists()][:1]
-TAKEN += [(FIRST, "speed"), (FIRST, "training"), (FIRST, "upload"), ("fraud_detection", "large")]
+TAKEN += [(FIRST, "speed"), (FIRST, "training"), (FIRST, "upload"), (FIRST, "charts"), ("fraud_detection", "large")]
 
 
 @pytest.mark.parametrize("taken", TAKEN, ids="+".join)
 def test_what_is_taken_along_is_whole(taken, forked):
     """A tool's files, its part of the page, its tests, and a `projects/__main__.py` with its command and no other."""
     name, *extras = taken
-    folder, chosen = forked(*taken), set(extras) - {"standard", "speed", "large", "training", "upload"}
+    folder, chosen = forked(*taken), set(extras) - {"standard", "speed", "large", "training", "upload", "charts"}
     assert not unresolved(folder)
     assert (folder / f"projects/{name}/standard.py").exists() == ("standard" in extras)
     card = (folder / f"projects/{name}/__init__.py").read_text(encoding="utf-8")
@@ -296,6 +296,7 @@ def test_what_is_taken_along_is_whole(taken, forked):
     for file in ("apps/training.py", "tests/test_contract_training.py"):
         assert (folder / file).exists() == bool({"training", "upload"} & set(extras)), file
     assert (folder / "apps/own_data.py").exists() == ("upload" in extras)
+    assert (folder / "apps/charts.py").exists() == (folder / "common/drawn.py").exists() == ("charts" in extras)
     for file in ("common/inputs/arrow.py", f"projects/{name}/large.py", f"tests/test_{name}_large.py"):
         assert (folder / file).exists() == ("large" in extras), file
     assert (folder / "common/memory.py").exists() == bool({"speed", "compare", "search"} & set(extras))

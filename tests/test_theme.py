@@ -53,7 +53,7 @@ def test_the_text_on_a_button_can_be_read():
 def test_the_text_in_a_diagram_can_be_read():
     import keras
 
-    from apps.shared import diagram
+    diagram = pytest.importorskip("apps.charts").diagram
 
     dot = diagram(keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="first"), keras.layers.Dense(2)]))
     text = re.search(r'fontcolor="(#\w+)"', dot)[1]  # type: ignore[index]

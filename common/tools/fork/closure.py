@@ -19,6 +19,10 @@ CONTRACT = ("__init__", "config", "encoding", "data", "model", "predict", "evalu
 # What trains faster on a CPU. common/layers/speed.py finds these files by their names.
 SPEED = ("common/layers/recurrent.py", "common/layers/normalization.py", "common/memory.py")
 TRAINING, UPLOAD = "apps/training.py", "apps/own_data.py"  # tabs and fields of a page, which find these by their names
+CHARTS = (
+    "apps/charts.py",
+    "common/drawn.py",
+)  # figures that a page draws, found by their names
 ARROW = "common/inputs/arrow.py"  # Parquet, and a faster reader of text; common/inputs/tables.py finds it by its name
 COMMANDS, CONFTEST = "projects/__main__.py", "tests/conftest.py"
 
@@ -38,13 +42,20 @@ def code_of_fork(name: str, extras: Iterable[str] = ()) -> dict[str, str]:
     """{path: text} of the Python files of a fork of the project, without the definitions that nothing in it names.
 
     extras: what else to take along: tools, "speed", "training" (the page's tab Train), "upload" (the same with own
-    data), "large" (Parquet, and tables that do not fit in memory), and files of the project that nothing imports, such
-    as "standard", the loaders of standard sets. Raises UserError for anything else.
+    data), "charts" (figures in the page's colours), "large" (Parquet, and tables that do not fit in memory), and files
+    of the project that nothing imports, such as "standard", the loaders of standard sets. Raises UserError for anything
+    else.
     """
     folder, sources = f"projects/{name}", suite()
     roots = [f"{folder}/{file}.py" for file in CONTRACT] + [f"apps/{name}.py", CONFTEST]
     unreached = {path for path in sources if path.startswith(f"{folder}/")} - reached(roots, sources)
-    optional = {"speed": SPEED, "training": (TRAINING,), "upload": (TRAINING, UPLOAD), "large": (ARROW,)}
+    optional = {
+        "speed": SPEED,
+        "training": (TRAINING,),
+        "upload": (TRAINING, UPLOAD),
+        "charts": CHARTS,
+        "large": (ARROW,),
+    }
     for path in sorted(unreached):
         optional[Path(path).stem] = (*optional.get(Path(path).stem, ()), path)
     if unknown := set(extras) - {*tools(), *optional}:
