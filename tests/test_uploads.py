@@ -156,10 +156,6 @@ TABLES: dict[str, Callable[[], bytes]] = {
 }
 
 
-class Upload(io.BytesIO):
-    name: str
-
-
 @pytest.mark.skipif(importlib.util.find_spec("apps.own_data") is None, reason="a fork without uploads")
 @pytest.mark.parametrize("name", TABLES)
 def test_a_table_to_train_on_is_bounded_as_one_to_score(name, tmp_path, monkeypatch):
@@ -167,14 +163,13 @@ def test_a_table_to_train_on_is_bounded_as_one_to_score(name, tmp_path, monkeypa
     from apps import own_data
 
     monkeypatch.setenv("KERAS_PORTFOLIO_DATA", str(tmp_path))
-    upload = Upload(TABLES[name]())
-    upload.name = f"../{name}"
+    upload = f"../{name}", TABLES[name]()
     began, before = time.process_time(), pyarrow.default_memory_pool().max_memory()
     if name == "blanks.csv":
-        assert own_data.kept(upload).endswith(name)
+        assert own_data.kept(*upload).endswith(name)
     else:
         with pytest.raises(UserError, match=name.replace(".", r"\.")) as raised:
-            own_data.kept(upload)
+            own_data.kept(*upload)
         assert str(tmp_path) not in str(raised.value) and not list((tmp_path / "uploads").iterdir())
     assert time.process_time() - began <= MAX_SECONDS
     assert pyarrow.default_memory_pool().max_memory() <= max(before, MAX_BYTES)
