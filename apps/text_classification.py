@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from apps import shared, state
-from apps.i18n import plain, t, term
+from apps.i18n import korean, plain, t, term
 from common.inputs.tables import KINDS
 from common.runs import Run
 from projects.text_classification.encoding import MAX_CHARACTERS
@@ -54,8 +54,8 @@ def _one_text(run: Run) -> None:
     text = _text(shared.predictor(run), "one")
     with shared.errors_shown():
         answer = _answer(run, text)
-        first, second = st.columns(2)
-        first.metric(t("Label", "예측 클래스"), plain(answer["label"]), border=True)
+        first, second, third = st.columns(3)
+        first.metric(t("Label", "예측 클래스"), plain(korean(answer["label"])), border=True)
         second.metric(term("probability"), f"{answer['probability']:.1%}", border=True)
         if answer["unfamiliar"]:
             shared.caution(
@@ -88,10 +88,13 @@ def _one_text(run: Run) -> None:
             )
         )
         shared.show_answer(answer)
-        shared.tries({"text": text, "label": answer["label"], "probability": f"{answer['probability']:.1%}"}, "texts")
+        shared.tries(
+            {"text": text, "label": korean(answer["label"]), "probability": f"{answer['probability']:.1%}"}, "texts"
+        )
 
 
 def _class_bars(probabilities: dict[str, float]) -> None:
+    probabilities = {korean(label): probability for label, probability in probabilities.items()}
     rows = pd.DataFrame(probabilities.items(), columns=["label", "probability"])
     st.altair_chart(
         alt.Chart(rows, height=70 + 34 * len(rows))
@@ -162,7 +165,7 @@ def _two_models(run: Run) -> None:
                 st.caption(plain(one.id))
                 st.metric(
                     t("Label", "예측 클래스"),
-                    plain(answer["label"]),
+                    plain(korean(answer["label"])),
                     f"{answer['probability']:.1%}",
                     delta_color="off",
                     border=True,
@@ -222,12 +225,13 @@ def _errors(run: Run) -> None:
     chosen = st.selectbox(
         t("Confused classes: truth → answer", "혼동한 클래스: 정답 → 예측"),
         options,
-        format_func=lambda name: name or t("all pairs", "모든 쌍"),
+        format_func=lambda name: _pair(name) if name else t("all pairs", "모든 쌍"),
         key=state.kept("pair", "", options),
     )
     if chosen:
         pair = pairs.iloc[labels.index(chosen)]
         errors = errors[(errors["truth"] == pair["truth"]) & (errors["answer"] == pair["answer"])]
+    errors = errors.assign(truth=errors["truth"].map(korean), answer=errors["answer"].map(korean))
     st.dataframe(
         errors,
         hide_index=True,
@@ -248,11 +252,18 @@ def _errors(run: Run) -> None:
     )
 
 
+def _pair(name: str) -> str:
+    """`Danish → Norwegian (12)` in the page's language."""
+    return re.sub(r"^(.*) → (.*) (\(\d+\))$", lambda m: f"{korean(m[1])} → {korean(m[2])} {m[3]}", name)
+
+
 def data(run: Run) -> None:
     shared.data_head(run)
     sample = shared.table_file(run, "sample", ("text", "class"))
     classes = sorted(sample["class"].unique())
-    chosen = st.multiselect(t("Classes", "클래스"), classes, key=state.kept("classes", classes[:3], classes))
+    chosen = st.multiselect(
+        t("Classes", "클래스"), classes, format_func=korean, key=state.kept("classes", classes[:3], classes)
+    )
     shown = sample[sample["class"].isin(chosen)] if chosen else sample
     lengths = sample["text"].str.len().rename("length")
     st.altair_chart(
@@ -283,7 +294,9 @@ def inside(run: Run) -> None:
         st.subheader(t("What speaks for each class", "클래스를 판단하는 근거"))
         ngrams = shared.table_file(run, "ngrams", ("class", "ngram"), ("effect", "texts"))
         classes = predictor.meta["classes"]
-        label = st.selectbox(t("Class", "클래스"), classes, key=state.kept("class", classes[0], classes))
+        label = st.selectbox(
+            t("Class", "클래스"), classes, format_func=korean, key=state.kept("class", classes[0], classes)
+        )
         shown = ngrams[ngrams["class"] == label].sort_values("effect", ascending=False)
         st.altair_chart(
             alt.Chart(shown.assign(ngram=shown["ngram"].str.replace(" ", "␣")))  # n-grams that differ by a space
