@@ -1,6 +1,6 @@
 """The figures of a report and the diagram of a network, drawn in the colours of the page and in its language.
 
-`common.drawn` keeps their numbers beside each picture. `apps/results.py` finds this file by its name; a fork may leave both out.
+`common.drawn` keeps their numbers beside each picture. `apps/shared.py` finds this file by its name; a fork may leave both out.
 """
 
 import json
@@ -12,16 +12,24 @@ import pandas as pd
 import streamlit as st
 
 from apps.i18n import about, korean, plain, t, term
+from common.errors import UserError
 from common.files import read_json
 from common.report import COLOURS
 
 GREY = "#8794A3"  # readable on white and on dark
-PANEL = {
-    "title": str,
-    "marks": [{"kind": str, str: object}],
-    "x": {"label": str, "log": bool, "range": [float], "names": [[object]]},
-    "y": {"label": str, "log": bool, "range": [float], "names": [[object]]},
+NUMBERS = [(float, None)]  # JSON has no infinity
+MARK = {
+    "kind": str,
+    "name?": str,
+    "dashed?": bool,
+    **dict.fromkeys(("x?", "y?"), (float, NUMBERS)),
+    **dict.fromkeys(("x2?", "y2?"), NUMBERS),
+    "values?": [NUMBERS],
+    **dict.fromkeys(("low?", "high?"), float),
 }
+AXIS = {"label": str, "log": bool, "range": [float], "names": [[object]]}
+PANEL = {"title": str, "marks": [MARK], "x": AXIS, "y": AXIS}
+PARTS = {"line": "xy", "points": "xy", "steps": "xy", "bars": ("x", "y", "x2", "y2")}  # lists of one length
 
 
 def draw(folder: Path, names: list[str]) -> list[str]:
@@ -51,8 +59,19 @@ def _is_long(panel: dict[str, Any]) -> bool:
 
 
 def _panels(path: Path) -> list[dict[str, Any]]:
-    """The numbers of a figure; [] where there are none."""
-    return read_json(path, [PANEL]) if path.exists() else []
+    """The numbers of a figure; [] where there are none. Raises UserError where they do not fit each other."""
+    panels = read_json(path, [PANEL]) if path.exists() else []
+    for panel in panels:
+        for mark in panel["marks"]:
+            parts = [mark.get(part) for part in PARTS.get(mark["kind"], ())]
+            lists = all(isinstance(part, list) for part in parts) and len({len(part) for part in parts if part}) < 2
+            rule = mark["kind"] == "rule" and [type(mark.get(side)) for side in "xy"].count(float) == 1
+            matrix = (
+                mark["kind"] == "matrix" and len({len(row) for row in mark.get("values", [])}) == 1 and "low" in mark
+            )
+            if not (lists if parts else rule or matrix) or len(panel["x"]["range"]) + len(panel["y"]["range"]) != 4:
+                raise UserError(f"{path} is damaged: its marks do not fit each other.")
+    return panels
 
 
 def chart(panel: dict[str, Any]) -> None:

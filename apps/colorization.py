@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from apps import results, shared, state
+from apps import shared, state
 from apps.i18n import plain, t
 from common import runs
 from common.data import load_splits
@@ -109,7 +109,7 @@ def data(run: Run) -> None:
         squares += [np.full_like(squares[0], 255)] * (-len(squares) % ACROSS)
         st.image(tiled([squares[i : i + ACROSS] for i in range(0, len(squares), ACROSS)]), width="stretch")
     st.subheader(t("How often each colour occurs", "색상별 빈도"))
-    results.figures(run.path / "figures", only=("histograms",))
+    shared.figures(run.path / "figures", only=("histograms",))
     st.subheader(t("Figures of the test pictures", "테스트 사진별 수치"))
     shared.table(shared.table_file(run, "pictures"))
 
@@ -124,7 +124,7 @@ def inside(run: Run) -> None:
         number = st.select_slider(t("Epoch", "에포크"), epochs, key=state.kept("epoch", len(strips), epochs))
     if strips:
         shared.figure(st, strips[number - 1])
-    results.figures(run.path / "figures", only=("losses",))
+    shared.figures(run.path / "figures", only=("losses",))
     st.subheader(t("Feature maps of each level of the U-Net", "U-Net 각 단계의 특징 맵"))
     _levels(predictor)
     st.subheader(t("The network", "신경망 구조"))

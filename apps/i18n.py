@@ -79,8 +79,8 @@ def korean(text: object) -> str:
 
 def about(name: str, part: str = "about") -> str:
     """What a metric means, or how a figure is read; part "figures": what a figure is called. "" for others."""
-    texts = _texts()[part].get(name)
-    return t(*texts) if texts else ""
+    english, korean = _texts()[part].get(name, ("", ""))
+    return {"en": english, "ko": korean}[language()]
 
 
 def language_switch() -> None:
