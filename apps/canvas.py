@@ -49,7 +49,7 @@ def drawing(label: str, clear: str, key: str) -> np.ndarray | None:
     before = memory.get(f"{key}-drawing")
     text = _board(data={"label": label, "clear": clear, "before": before}, key=key, on_drawing_change=_nothing).drawing
     text = before if text is None else text  # a canvas that is drawn anew has reported nothing yet
-    if not text:
+    if text is None or (isinstance(text, str) and not text):
         memory.pop(f"{key}-drawing", None)
         return None
     if not isinstance(text, str) or len(text) > MAX_CHARACTERS or not text.startswith("data:image/png;base64,"):

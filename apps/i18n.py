@@ -14,9 +14,13 @@ import streamlit as st
 LANGUAGES = {"en": "English", "ko": "한국어"}
 FOLDER = Path(__file__).parent
 LONGEST = 2000  # characters of a message that is looked for
-_tell_language = st.components.v2.component(
-    "page_language", js="export default function ({ data }) { document.documentElement.lang = data; }"
-)
+# One for each language, because what is handed to a component makes Streamlit import pandas, which the gallery does not need.
+_tell = {
+    name: st.components.v2.component(
+        f"page_language_{name}", js=f"export default function () {{ document.documentElement.lang = '{name}'; }}"
+    )
+    for name in LANGUAGES
+}
 
 
 def t(english: str, korean: str) -> str:
@@ -87,7 +91,7 @@ def language_switch() -> None:
     """The switch in the sidebar. The session keeps the choice on all pages, the address keeps it after a reload."""
     st.html(FOLDER / "style.css")
     with st.sidebar:
-        _tell_language(data=language(), key="page-language")
+        _tell[language()](key=f"page-language-{language()}")
     st.sidebar.segmented_control(
         "Language · 언어",
         list(LANGUAGES),
