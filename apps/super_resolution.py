@@ -155,6 +155,7 @@ def _learn(predictor, raw: dict) -> dict | None:
 
 
 @st.fragment(run_every=1.0)
+@shared.errors_shown()
 def _watch(raw: dict, key: str) -> None:
     """How far the learning has come, and a button that ends it."""
     learning = _learnings().get(key)

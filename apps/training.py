@@ -29,13 +29,7 @@ def tab(project: Project) -> None:
     outcome(project)
     unfinished(project)
     shared.tool_results("search", project)
-    _start(project)
-
-
-@st.fragment  # while a visitor sets knobs, the rest of the page is not drawn again
-def _start(project: Project) -> None:
-    with shared.errors_shown():
-        start_form(project)
+    start_form(project)
 
 
 def offer(project: Project) -> None:
@@ -110,6 +104,8 @@ def unfinished(project: Project) -> None:
             st.rerun()
 
 
+@st.fragment  # while a visitor sets knobs, the rest of the page is not drawn again
+@shared.errors_shown()
 def start_form(project: Project) -> None:
     """What a training needs: data, the knobs that matter most, the others folded, and a button. Says how long it takes."""
     about = "\n\n".join(f"`{name}`: {korean(text)}" for name, text in project.data_names.items())
