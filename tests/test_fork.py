@@ -28,13 +28,13 @@ AUTHOR = {f"GIT_{who}_{what}": "someone@example.org" for who in ("AUTHOR", "COMM
 # Lines of Python in a fork, tests included. The goals are 6,000 for fraud_detection and 5,000 for the others; these are
 # the sizes that have been reached, so that no fork grows unseen.
 LINES = {
-    "char_rnn": 6150,
+    "char_rnn": 6190,
     "colorization": 5790,
-    "fraud_detection": 7410,
+    "fraud_detection": 7430,
     "image_classification": 6410,
     "super_resolution": 5410,
-    "text_classification": 6530,
-    "translation": 7150,
+    "text_classification": 6570,
+    "translation": 7180,
 }
 CODE = ("common", "projects", "apps", "tests", "benchmarks")
 
