@@ -101,7 +101,7 @@ def _settings(predictor: Any) -> dict[str, Any]:
             ),
         ),
         "seed": fifth.number_input(
-            t("Seed", "시드"),
+            t("Seed", "난수 시드"),
             0,
             10**6,
             step=1,

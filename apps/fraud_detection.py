@@ -43,7 +43,7 @@ def try_it(run: Run) -> None:
             "one": (t("One transaction", "거래 하나"), lambda: _one_transaction(predictor)),
             "card": (t("A card's history", "카드 한 장의 이력"), lambda: _card(run, predictor)),
             "file": (t("A file", "파일"), lambda: _file(predictor)),
-            "threshold": (t("The threshold", "임계값"), lambda: _threshold(run, predictor)),
+            "threshold": (t("The threshold", "임곗값"), lambda: _threshold(run, predictor)),
             "two": (t("Two runs", "두 실행 비교"), lambda: _two_runs(run, predictor)),
         },
     )
@@ -352,8 +352,8 @@ def _threshold(run: Run, predictor) -> None:
         t(
             f"On the test split. A missed fraud costs {config.cost_miss:g} €, a false alarm {config.cost_alarm:g} €; both are knobs. The slider starts at {chosen:.2%}, the threshold with the best F1 on validation, which is the one that gives the verdicts. "
             f"The lowest cost here, {lowest[0]}, is at {lowest[1]}: F1 and cost are different goals. Move the slider to look, not to choose: a threshold that is chosen on the test split looks better than it is.",
-            f"테스트 데이터 기준입니다. 놓친 부정 거래 한 건의 비용은 {config.cost_miss:g} €, 오경보 한 건의 비용은 {config.cost_alarm:g} €이며 둘 다 설정입니다. 슬라이더는 검증 데이터에서 F1이 가장 높은 임계값 {chosen:.2%}에서 시작하며, 판정에도 이 값을 씁니다. "
-            f"여기서 비용이 가장 낮은 곳은 {lowest[1]}이고 그 비용은 {lowest[0]}입니다. F1과 비용은 서로 다른 목표이기 때문입니다. 테스트 데이터를 보고 고른 임계값은 실제보다 좋아 보이므로, 여기서는 살펴보기만 합니다.",
+            f"테스트 데이터 기준입니다. 놓친 부정 거래 한 건의 비용은 {config.cost_miss:g} €, 오경보 한 건의 비용은 {config.cost_alarm:g} €이며 둘 다 설정입니다. 슬라이더는 검증 데이터에서 F1이 가장 높은 임곗값 {chosen:.2%}에서 시작하며, 판정에도 이 값을 씁니다. "
+            f"여기서 비용이 가장 낮은 곳은 {lowest[1]}이고 그 비용은 {lowest[0]}입니다. F1과 비용은 서로 다른 목표이기 때문입니다. 테스트 데이터를 보고 고른 임곗값은 실제보다 좋아 보이므로, 여기서는 살펴보기만 합니다.",
         )
     )
     _scenario_chart(run)

@@ -18,7 +18,6 @@ import streamlit as st
 from apps import lessons, shared
 from apps.i18n import language, language_switch, t
 from apps.state import enter, leave
-from common.project import Project
 
 FOLDER = shared.ROOT / "apps" / "lessons"
 

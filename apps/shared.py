@@ -431,7 +431,7 @@ def _scores(content: dict[str, Any]) -> None:
     _, *body = report.rows(content)
     scores = pd.DataFrame({t("model", "모델"): [term(name) for name in (content["model"], *test["baselines"])]})
     if test["comparison"]:
-        scores[t("the network is", "신경망이")] = [verdict(row[-1]) for row in body]
+        scores[t("the network is", "신경망 판정")] = [verdict(row[-1]) for row in body]
     help = {}
     for column, (metric, direction) in enumerate(content["directions"].items(), start=1):
         heading = f"{term(metric)} {signs[direction]}"

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from apps.i18n import t
+from apps.i18n import language, t
 from apps.state import kept
 from common.errors import UserError
 from common.project import Project
