@@ -1,4 +1,3 @@
-// A picture that reports where it was clicked, as fractions of its sides.
 export default function (component) {
   const { data, parentElement, setStateValue } = component;
   const canvas = parentElement.querySelector("canvas");

@@ -1,4 +1,4 @@
-// A canvas to draw on. The drawing is sent while the pen moves, at most every 150 ms, and once more when the pen is lifted.
+// The drawing is sent while the pen moves, at most every 150 ms, and once more when the pen is lifted.
 export default function (component) {
   const { data, parentElement, setStateValue } = component;
   const canvas = parentElement.querySelector("canvas");
@@ -9,6 +9,8 @@ export default function (component) {
   if (canvas.ready) return;
   canvas.ready = true;
   const wipe = () => { pen.fillStyle = "#000"; pen.fillRect(0, 0, canvas.width, canvas.height); };
+  const before = new Image();  // what was drawn before another tab was open
+  before.onload = () => pen.drawImage(before, 0, 0);
   let last = null, timer = null, sent = 0;
   const send = () => { timer = null; sent = Date.now(); setStateValue("drawing", canvas.toDataURL("image/png")); };
   const soon = () => { if (timer === null) timer = setTimeout(send, Math.max(0, 150 - (Date.now() - sent))); };
@@ -29,6 +31,7 @@ export default function (component) {
     const next = place(event); line(last, next); last = next; soon();
   };
   canvas.onpointerup = canvas.onpointercancel = () => { if (last !== null) { last = null; soon(); } };
-  button.onclick = () => { wipe(); clearTimeout(timer); timer = null; setStateValue("drawing", null); };
+  button.onclick = () => { wipe(); clearTimeout(timer); timer = null; setStateValue("drawing", ""); };
   wipe();
+  if (data.before) before.src = data.before;
 }

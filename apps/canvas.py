@@ -22,19 +22,18 @@ from common.schema import mismatch
 
 SIDE = 280  # pixels of the drawing
 MAX_CHARACTERS = 400_000  # of a drawing as text; a canvas of 280 × 280 needs a few thousand
-FOLDER = Path(__file__).parent
 
 
 def _component(name: str, html: str) -> Callable[..., Any]:
-    """The component of `<name>.js`, in the style of canvas.css."""
-    css, js = ((FOLDER / file).read_text(encoding="utf-8") for file in ("canvas.css", f"{name}.js"))
+    """The component of `canvas.<name>.js`, in the style of canvas.css."""
+    css, js = (Path(__file__).with_suffix(end).read_text(encoding="utf-8") for end in (".css", f".{name}.js"))
     return st.components.v2.component(name, html=html, css=css, js=js)
 
 
 BOARD = f'<canvas width="{SIDE}" height="{SIDE}" tabindex="0" role="img"></canvas><button type="button"></button>'
 WIPE = '<div class="wipe" tabindex="0" role="slider"><img alt=""><img class="after" alt=""><i></i></div>'
-_board = _component("drawing_board", f'<div class="board">{BOARD}</div>')
-_clickable = _component("clickable_picture", '<div class="board"><canvas role="img"></canvas></div>')
+_board = _component("draw", f'<div class="board">{BOARD}</div>')
+_clickable = _component("click", '<div class="board"><canvas role="img"></canvas></div>')
 _thumbnails = _component("thumbnails", '<div class="thumbnails"></div>')
 _wipe = _component("wipe", WIPE)
 

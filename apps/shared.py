@@ -164,12 +164,23 @@ def picture_upload(label: str, max_pixels: int, key: str) -> tuple[Any, str]:
 
 
 def _picture(file: tuple[str, bytes] | None, max_pixels: int) -> tuple[Any, str]:
+    """The picture of a file, shown, and its name. One with too many pixels is shrunk if the visitor wants it."""
     if file is None:
         return None, ""
-    return _fitting(uploaded.getvalue(), uploaded.name, max_pixels), uploaded.name.rpartition(".")[0]
+    from common.inputs.images import MAX_SHRUNK, picture_header, shrunk_picture
 
     name, content = file
-    picture = read_picture(content, max_pixels, name)
+    width, height, _ = picture_header(content, MAX_SHRUNK, name)
+    if width * height > max_pixels:
+        st.warning(
+            t(
+                f"The picture has {width * height:,} pixels ({width} × {height}); at most {max_pixels:,} are taken.",
+                f"사진이 {width * height:,}픽셀({width} × {height})입니다. 최대 {max_pixels:,}픽셀까지 쓸 수 있습니다.",
+            )
+        )
+        if not st.toggle(t("Shrink it until it fits", "맞는 크기로 줄이기"), key=state.kept("shrink", False)):
+            return None, ""
+    picture = shrunk_picture(content, max_pixels, name)
     st.image(picture, caption=plain(name), width=min(240, picture.shape[1]))
     return picture, name.rpartition(".")[0]
 
