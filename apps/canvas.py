@@ -80,7 +80,7 @@ def thumbnails(pictures: Sequence[np.ndarray], labels: Sequence[str], key: str) 
             st.session_state[key] = chosen
 
     chosen = st.session_state[state.kept(key, 0, range(len(pictures)))]
-    small = [picture[:: max(1, len(picture) // 128), :: max(1, len(picture) // 128)] for picture in pictures]
+    small = [picture[:: max(1, len(picture) // 128), :: max(1, picture.shape[1] // 128)] for picture in pictures]
     data = {"pictures": [_address(picture) for picture in small], "labels": list(labels), "chosen": chosen}
     _thumbnails(data=data, key=widget, on_chosen_change=changed)
     return chosen

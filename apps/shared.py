@@ -26,6 +26,7 @@ from common.runs import Run
 
 ROOT = Path(__file__).parents[1]
 MAX_UPLOAD_MB = 50
+MAX_SHOWN = 240  # pixels of a side of the upload that a page shows
 MAX_TRIES = 50  # of a visitor, that a page remembers
 
 
@@ -181,7 +182,8 @@ def _picture(file: tuple[str, bytes] | None, max_pixels: int) -> tuple[Any, str]
         if not st.toggle(t("Shrink it until it fits", "맞는 크기로 줄이기"), key=state.kept("shrink", False)):
             return None, ""
     picture = shrunk_picture(content, max_pixels, name)
-    st.image(picture, caption=plain(name), width=min(240, picture.shape[1]))
+    step = max(1, max(picture.shape[:2]) // MAX_SHOWN)
+    st.image(picture[::step, ::step], caption=plain(name))
     return picture, name.rpartition(".")[0]
 
 

@@ -171,7 +171,7 @@ def _watch(raw: dict, key: str) -> None:
     rest = f"{seconds / progress * (1 - progress):.0f}" if progress > 0.02 else ""
     st.progress(progress, f"{progress:.0%}" + (t(f", {rest} s left", f", {rest}초 남았습니다") if rest else ""))
     if learning.losses:
-        st.altair_chart(_curve(learning.losses))
+        st.altair_chart(_curve(learning.losses.copy()))  # the thread goes on
     _so_far(raw, answer["picture"] if answer else None)
 
 

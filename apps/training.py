@@ -116,14 +116,14 @@ def start_form(project: Project) -> None:
         data = st.selectbox(t("Data", "데이터"), names, help=about, key=state.kept("data", names[0], names))
         chosen = partial(str, data)
     knobs = config_module.knobs(project.config_class)
-    first = sorted(knobs, key=lambda knob: MAIN.index(knob.name) if knob.name in MAIN else len(MAIN))[:4]
-    values = {knob.name: knob.default for knob in knobs}
+    # What decides which knobs are used is known before they are drawn.
+    values = {knob.name: st.session_state.get(f"knob-{knob.name}", knob.default) for knob in knobs}
+    used = [knob for knob in knobs if _is_used(knob, knobs, values, data, data in project.data_names)]
+    first = sorted(used, key=lambda knob: MAIN.index(knob.name) if knob.name in MAIN else len(MAIN))[:4]
     for column, knob in zip(st.columns(len(first), vertical_alignment="bottom"), first, strict=True):
         values[knob.name] = _knob_input(column, knob)
     with st.expander(t("Advanced", "고급 설정")):
         rest = [knob for knob in knobs if knob not in first]
-        for knob in rest:  # what a later knob needs is known before it is drawn
-            values[knob.name] = st.session_state.get(f"knob-{knob.name}", knob.default)
         shown = [knob for knob in rest if _is_used(knob, knobs, values, data, data in project.data_names)]
         for left in range(0, len(shown), 3):
             for column, knob in zip(st.columns(3, vertical_alignment="bottom"), shown[left : left + 3], strict=False):
@@ -136,8 +136,8 @@ def start_form(project: Project) -> None:
                 "비워 둔 설정은 프로젝트가 정합니다.",
             )
         )
-    used = {knob.name for knob in knobs if _is_used(knob, knobs, values, data, data in project.data_names)}
-    config = project.config_class(**{name: value for name, value in values.items() if name in used})
+    used_names = {knob.name for knob in [*first, *shown]}
+    config = project.config_class(**{name: value for name, value in values.items() if name in used_names})
     left, right = st.columns([1, 4], vertical_alignment="center")
     right.caption(_expected(project, config, data))
     if left.button(t("Start training", "학습 시작"), type="primary", width="stretch"):
