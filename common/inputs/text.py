@@ -43,6 +43,16 @@ def read_text(path: Path) -> Iterator[str]:
         raise UserError(f"{path} cannot be read: {error.strerror or error}.") from None
 
 
+def read_lines(path: Path) -> Iterator[str]:
+    """The lines of a UTF-8 file, without their ends. Raises UserError as `read_text` does."""
+    rest = ""
+    for piece in read_text(path):
+        *lines, rest = (rest + piece).split("\n")
+        yield from lines
+    if rest:
+        yield rest
+
+
 def to_jamo(text: str) -> str:
     """Each Hangul syllable as its two or three conjoining jamo. Everything else stays as it is.
 

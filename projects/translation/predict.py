@@ -20,7 +20,7 @@ from common.errors import UserError
 from common.files import replacing
 from common.inputs.sequences import Ragged
 from common.inputs.tables import as_texts, check_columns, score_table_file
-from common.inputs.text import read_text
+from common.inputs.text import read_lines
 from common.inputs.vocabulary import Vocabulary
 from projects.translation.encoding import checked, cut, decode, encode, joined, normalise, read_limit, vocabulary_of
 
@@ -161,7 +161,7 @@ def translate_file(
 
         return score_table_file(source, target, translated, chunk_rows=CHUNK_ROWS, quote_formulas=quote_formulas)
     done = 0
-    lines = lines_of(source)
+    lines = read_lines(source)
     with replacing(target) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
         while chunk := list(itertools.islice(lines, CHUNK_ROWS)):
             file.writelines(line + "\n" for line in predictor.translate(chunk, beam))
@@ -169,16 +169,6 @@ def translate_file(
             print(f"\r{done:,} sentences", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     return done
-
-
-def lines_of(path: Path) -> Iterator[str]:
-    """The lines of a UTF-8 file, without their ends."""
-    rest = ""
-    for piece in read_text(path):
-        *lines, rest = (rest + piece).split("\n")
-        yield from lines
-    if rest:
-        yield rest
 
 
 @dataclass(frozen=True)

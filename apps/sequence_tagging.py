@@ -1,0 +1,340 @@
+"""The page of sequence tagging: `python -m streamlit run apps/sequence_tagging.py`."""
+
+import json
+import tempfile
+import unicodedata
+from pathlib import Path
+
+import altair as alt
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from apps import shared
+from apps.i18n import language, plain, t, term
+from common.runs import Run
+from projects.sequence_tagging.encoding import MAX_CHARACTERS
+from projects.sequence_tagging.predict import tag_file
+from projects.sequence_tagging.programs import NEW_LINE, UNLABELLED
+
+LINE = 84  # characters of a line of tagged words; a Hangul syllable counts two
+MAX_DRAWN = 400  # tokens that are drawn
+MAX_FILE_MB = 2
+BLUE, ORANGE = "#0072B2", "#E69F00"
+
+
+def try_it(run: Run) -> None:
+    drawings = {
+        t("One text", "글 한 편"): _one_text,
+        t("Two models", "두 모델 비교"): _two_models,
+        t("A file", "파일"): _file,
+        t("Errors", "오답"): _errors,
+    }
+    # Only the open tab is drawn: the others would tag texts that nobody sees.
+    tabs = st.tabs(list(drawings), on_change="rerun", key=f"try-tabs-{language()}")
+    for tab, draw in zip(tabs, drawings.values(), strict=True):
+        if tab.open:
+            with tab:
+                draw(run)
+
+
+def _text(predictor, key: str) -> str:
+    label = t("Text (you can edit it)", "글(고쳐 쓸 수 있습니다)")
+    return shared.example_text([example["text"] for example in predictor.examples], label, MAX_CHARACTERS, key)
+
+
+def _one_text(run: Run) -> None:
+    predictor = shared.predictor(run)
+    text = _text(predictor, "one")
+    with shared.errors_shown():
+        answer = predictor.predict({"text": text})
+        _tagged(answer, text, predictor.meta)
+        if predictor.meta["spans"]:
+            _names(answer)
+        _neighbours(predictor, answer, text)
+        shared.show_answer(answer)
+
+
+def _width(text: str) -> int:
+    return sum(1 + (unicodedata.east_asian_width(character) in "WF") for character in text)
+
+
+def _layout(answer: dict, text: str, reading: str) -> pd.DataFrame:
+    """Where each token is drawn, in characters: a program as it was typed, other texts wrapped into lines."""
+    rows, x, y = [], 0, 0
+    for number, row in enumerate(answer["tokens"][:MAX_DRAWN]):
+        if row["token"] in (NEW_LINE, " "):
+            x += 1
+            continue
+        shown = row["token"].splitlines()[0][:60]
+        wide = _width(shown)
+        if reading == "code":
+            before = text[: row["start"]]
+            y, x = before.count("\n"), _width(before[before.rfind("\n") + 1 :])
+        else:
+            wide = max(wide, len(row["tag"]) * 0.75 if row["tag"] != "O" else 0)
+            if x and x + wide > LINE:
+                x, y = 0, y + 1
+        rows.append({**row, "shown": shown, "x": x, "x2": x + wide, "y": y, "number": number})
+        x += wide + (0 if reading == "syllables" else 0.6)
+    return pd.DataFrame(rows)
+
+
+def _tagged(answer: dict, text: str, meta: dict) -> None:
+    """The words of a text on the colours of their tags, with the tags beneath."""
+    frame = _layout(answer, text, meta["reading"])
+    code = meta["reading"] == "code"
+    frame["chance"] = frame["probability"].map("{:.1%}".format)
+    frame["seen"] = np.where(frame["known"], t("yes", "예"), t("no", "아니요"))
+    with_tag = frame[~frame["tag"].isin([UNLABELLED, "O"])]
+    ink = st.get_option(f"theme.{st.context.theme.type or 'light'}.textColor")
+    lines, longest = int(frame["y"].max()) + 1, max(float(frame["x2"].max()), 40.0)
+    step = 26 if code else 46
+    x = alt.X("x:Q", axis=None, scale=alt.Scale(domain=[0, longest], nice=False))
+    y = alt.Y("y:O", axis=None, scale=alt.Scale(domain=list(range(lines))))
+    tooltip = [
+        alt.Tooltip("token", title=t("word", "단어")),
+        alt.Tooltip("tag", title=t("tag", "태그")),
+        alt.Tooltip("chance", title=t("probability", "확률")),
+        alt.Tooltip("seen", title=t("in the training data", "학습 데이터에 있음")),
+    ]
+    kinds = sorted({tag.removeprefix("B-").removeprefix("I-") for tag in meta["tags"]} - {"O"})
+    colour = alt.Color(
+        "kind:N",
+        scale=alt.Scale(domain=kinds, scheme="tableau20"),
+        legend=alt.Legend(title=None, orient="bottom", columns=6),
+    )
+    boxes = (
+        alt.Chart(with_tag.assign(kind=with_tag["tag"].str.replace(r"^[BI]-", "", regex=True)))
+        .mark_rect(opacity=0.45, cornerRadius=3)
+        .encode(x=x, x2="x2", y=y, color=colour, tooltip=tooltip)
+    )
+    base = alt.Chart(frame.assign(middle=(frame["x"] + frame["x2"]) / 2))
+    where = alt.X("middle:Q", axis=None, scale=alt.Scale(domain=[0, longest], nice=False))
+    words = base.mark_text(font="monospace", fontSize=13, dy=0 if code else -8, color=ink).encode(
+        x=where, y=y, text="shown", tooltip=tooltip
+    )
+    tags = alt.Chart(with_tag.assign(middle=(with_tag["x"] + with_tag["x2"]) / 2)).mark_text(
+        fontSize=10, dy=9, color=ink
+    )
+    layers = boxes + words if code else boxes + words + tags.encode(x=where, y=y, text="tag")
+    st.altair_chart(layers.properties(height=step * lines + 90, width=max(300, 8.2 * longest)), width="content")
+    if len(answer["tokens"]) > MAX_DRAWN:
+        st.caption(t(f"Only the first {MAX_DRAWN} words are drawn.", f"앞의 {MAX_DRAWN}개 단어만 그렸습니다."))
+    new = [row["token"] for row in answer["tokens"] if not row["known"] and row["tag"] not in (UNLABELLED, "O")]
+    if new:
+        st.text(t("New to the network: ", "학습 데이터에 없는 단어: ") + ", ".join(dict.fromkeys(new[:30])))
+
+
+def _names(answer: dict) -> None:
+    """The lecture's own question: is this word somebody's name?"""
+    if not answer["spans"]:
+        st.info(t("The network finds no name in this text.", "신경망이 이 글에서 이름을 찾지 못했습니다."))
+        return
+    st.subheader(t("Names", "이름"))
+    shared.table(pd.DataFrame(answer["spans"])[["text", "label"]])
+
+
+def _neighbours(predictor, answer: dict, text: str) -> None:
+    """What each word of the text says for or against the tag of one word."""
+    places = [
+        place
+        for place, row in enumerate(answer["tokens"][:MAX_DRAWN])
+        if row["tag"] != UNLABELLED and row["token"] not in (NEW_LINE, " ")
+    ]
+    if not places:
+        return
+    st.subheader(t("What its neighbours say", "주변 단어의 영향"))
+    interesting = [i for i, place in enumerate(places) if answer["tokens"][place]["tag"] != "O"]
+    place = st.selectbox(
+        t("Word", "단어"),
+        places,
+        index=interesting[len(interesting) // 2] if interesting else 0,
+        format_func=lambda place: f"{place + 1}: {answer['tokens'][place]['token']} – {answer['tokens'][place]['tag']}",
+        key=f"word-{len(places)}",
+    )
+    effects = np.array(predictor.influence({"text": text}, place)[:MAX_DRAWN])
+    frame = pd.DataFrame(
+        {
+            "place": np.arange(len(effects)),
+            "token": [row["token"] for row in answer["tokens"][: len(effects)]],
+            "effect": effects,
+            "kind": np.where(np.arange(len(effects)) == place, t("the word itself", "이 단어"), t("neighbour", "주변")),
+        }
+    )
+    strongest = frame.loc[frame["effect"].abs().sort_values(ascending=False).index].head(12).sort_values("place")
+    labels = json.dumps([token[:30] for token in frame["token"]], ensure_ascii=False)
+    st.altair_chart(
+        alt.Chart(strongest, height=40 + 26 * len(strongest))
+        .mark_bar(cornerRadius=3)
+        .encode(
+            x=alt.X("effect", title=t("log-odds: ← against · for the tag →", "로그 오즈: ← 반대 · 뒷받침 →")),
+            y=alt.Y("place:O", title=None, axis=alt.Axis(labelExpr=f"{labels}[datum.value]", labelOverlap=False)),
+            color=alt.Color(
+                "kind:N", title=None, scale=alt.Scale(range=[BLUE, ORANGE]), legend=alt.Legend(orient="top")
+            ),
+            tooltip=["token", alt.Tooltip("effect", format="+.2f")],
+        )
+    )
+    st.caption(
+        t(
+            "A bar shows by how much the log-odds of the tag fall when this word is hidden. The twelve strongest words.",
+            "막대는 그 단어를 가렸을 때 이 태그의 로그 오즈가 얼마나 내려가는지를 나타냅니다. 영향이 가장 큰 단어 12개입니다.",
+        )
+    )
+
+
+def _two_models(run: Run) -> None:
+    second = shared.second_run(run)
+    if second is None:
+        return
+    text = _text(shared.predictor(run), "two")
+    with shared.errors_shown():
+        answers = [shared.predictor(one).predict({"text": text}) for one in (run, second)]
+        for one, answer in zip((run, second), answers, strict=True):
+            st.subheader(one.config.model + (" + CRF" if one.config.crf else ""))
+            st.caption(plain(one.id))
+            _tagged(answer, text, shared.predictor(one).meta)
+        pairs = zip(answers[0]["tokens"], answers[1]["tokens"], strict=True)
+        different = [(a["token"], a["tag"], b["tag"]) for a, b in pairs if a["tag"] != b["tag"]]
+        if different:
+            st.warning(
+                t("The two models disagree on these words.", "두 모델은 다음 단어에 서로 다른 태그를 붙였습니다.")
+            )
+            shared.table(pd.DataFrame(different, columns=[t("word", "단어"), "1", "2"]))
+
+
+def _file(run: Run) -> None:
+    predictor = shared.predictor(run)
+    st.write(
+        t(
+            "Upload a text file with a sentence in each line. You get each word back with its tag.",
+            "한 줄에 한 문장이 있는 텍스트 파일을 올리면 단어마다 태그를 붙여 돌려줍니다.",
+        )
+    )
+    example = "\n".join(example["text"].replace("\n", " ") for example in predictor.examples) + "\n"
+    st.download_button(t("An example of such a file", "예시 파일"), example, "sentences.txt", "text/plain")
+    kinds = {".csv": "CSV", ".conll": "CoNLL"}
+    ending = st.segmented_control(
+        t("Form of the result", "결과 형식"), list(kinds), format_func=kinds.__getitem__, default=".csv", required=True
+    )
+    uploaded = st.file_uploader(t("Text file", "텍스트 파일"), type=["txt"], max_upload_size=MAX_FILE_MB)
+    if uploaded is None:
+        return
+    with tempfile.TemporaryDirectory() as folder, shared.errors_shown():
+        source = Path(folder) / Path(uploaded.name).name
+        target = Path(folder) / f"tagged{ending}"
+        source.write_bytes(uploaded.getbuffer())
+        try:
+            with st.spinner(t("Tagging …", "태그를 붙이는 중 …")):
+                lines = tag_file(predictor, source, target)
+        except shared.UserError as error:
+            raise shared.UserError(str(error).replace(str(source), source.name)) from None
+        st.success(t(f"{lines:,} lines tagged.", f"{lines:,}줄에 태그를 붙였습니다."))
+        name = f"{source.stem}-tagged{ending}"
+        st.download_button(t("Download the result", "결과 파일 내려받기"), target.read_bytes(), name, "text/plain")
+        st.code(target.read_text(encoding="utf-8")[:3000], language=None)
+
+
+def _errors(run: Run) -> None:
+    errors = shared.table_file(run, "errors", ("sentence", "answers"), ("wrong", "of"))
+    if errors.empty:
+        st.success(t("There is no error on the test split.", "테스트 데이터에 오답이 없습니다."))
+        return
+    names = {"wrong": t("wrong", "오답 수"), "of": t("tagged words", "태그가 있는 단어 수")}
+    names |= {"sentence": t("sentence", "문장"), "answers": t("answers", "예측과 정답")}
+    st.dataframe(errors, hide_index=True, column_config=names, height=480)
+    st.caption(
+        t(
+            "Sentences of the test split with the most wrong tags first. “word: A, not B” means: the network said A, right "
+            "is B.",
+            "테스트 데이터에서 오답이 많은 문장부터 보여 줍니다. ‘단어: A, not B’는 신경망의 답이 A이고 정답이 B라는 뜻입니다.",
+        )
+    )
+
+
+def data(run: Run) -> None:
+    content = run.report
+    st.text(content["data"]["source"])
+    for column, (name, size) in zip(st.columns(3), content["data"]["sizes"].items(), strict=True):
+        column.metric(term(name), f"{size:,}")
+    counts = shared.table_file(run, "by_tag", ("tag",), ("tokens",))
+    st.altair_chart(
+        alt.Chart(counts, height=60 + 22 * len(counts))
+        .mark_bar(color=BLUE, cornerRadius=3)
+        .encode(
+            x=alt.X("tokens", title=t("words of the test split", "테스트 데이터의 단어 수")),
+            y=alt.Y("tag", sort=None, title=None, axis=alt.Axis(labelOverlap=False)),
+            tooltip=["tag", "tokens"],
+        )
+    )
+    sample = shared.table_file(run, "sample", ("sentence",), ("tokens",))
+    st.dataframe(
+        sample,
+        hide_index=True,
+        height=360,
+        column_config={
+            "tokens": t("words", "단어 수"),
+            "sentence": st.column_config.TextColumn(
+                t("training sentence: word/tag", "학습 문장: 단어/태그"), width="large"
+            ),
+        },
+    )
+
+
+def inside(run: Run) -> None:
+    predictor = shared.predictor(run)
+    st.subheader(t("Which tag follows which", "태그 다음에 오는 태그"))
+    transitions = predictor.meta.get("transitions")
+    tags = predictor.meta["tags"]
+    if transitions:
+        values = np.array(transitions["between"])
+        frame = pd.DataFrame(
+            [(a, b, values[i, j]) for i, a in enumerate(tags) for j, b in enumerate(tags)],
+            columns=["tag", "next", "value"],
+        )
+        scale = alt.Scale(scheme="blueorange", domainMid=0)
+        about = t(
+            "The CRF's transition scores. Orange: the pair is likely; blue: the CRF avoids it.",
+            "CRF의 전이 점수입니다. 주황색은 자주 이어지는 쌍, 파란색은 CRF가 피하는 쌍입니다.",
+        )
+    else:
+        frame = shared.table_file(run, "neighbours", ("tag", "next"), ("share",)).rename(columns={"share": "value"})
+        scale = alt.Scale(scheme="blues", domain=[0, 1])
+        about = t(
+            "How often a tag follows another in training. This run has no CRF: it does not use these pairs. "
+            "Train with `--crf` to see what a CRF makes of them.",
+            "학습 데이터에서 한 태그 다음에 다른 태그가 오는 비율입니다. 이 실행에는 CRF가 없어서 이 쌍을 쓰지 않습니다. "
+            "`--crf`로 학습하면 CRF가 이 쌍을 어떻게 쓰는지 볼 수 있습니다.",
+        )
+    st.altair_chart(
+        alt.Chart(frame, height=80 + 22 * len(tags))
+        .mark_rect()
+        .encode(
+            x=alt.X("next:N", sort=tags, title=t("next tag", "다음 태그"), axis=alt.Axis(labelAngle=-45)),
+            y=alt.Y("tag:N", sort=tags, title=t("tag", "태그")),
+            color=alt.Color("value:Q", scale=scale, title=None),
+            tooltip=["tag", "next", alt.Tooltip("value", format=".2f")],
+        )
+    )
+    st.caption(about)
+    st.subheader(t("F1 by tag", "태그별 F1"))
+    scores = shared.table_file(run, "by_tag", ("tag",), ("tokens",))
+    long = scores.melt(["tag", "tokens"], var_name="model", value_name="f1")
+    st.altair_chart(
+        alt.Chart(long, height=80 + 26 * len(scores))
+        .mark_point(filled=True, size=70, opacity=0.9)
+        .encode(
+            x=alt.X("f1:Q", scale=alt.Scale(domain=[0, 1]), title="F1"),
+            y=alt.Y("tag:N", sort=list(scores["tag"]), title=None, axis=alt.Axis(labelOverlap=False, grid=True)),
+            color=alt.Color("model:N", title=None, legend=alt.Legend(orient="top")),
+            tooltip=["tag", "model", alt.Tooltip("f1", format=".3f"), "tokens"],
+        )
+    )
+    st.subheader(t("The network", "신경망"))
+    shared.drawing(predictor.networks["model"])
+    st.subheader(t("The code that builds it", "모델을 만드는 코드"))
+    shared.code(run.project, "model")
+
+
+shared.page("sequence_tagging", try_it, data, inside)

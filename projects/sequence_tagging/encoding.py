@@ -1,0 +1,181 @@
+"""From sentences to the network's numbers, and from its logits back to tags.
+
+`describe` fits `meta` on the training sentences. It is plain JSON and holds all that encoding needs.
+"""
+
+import itertools
+import re
+import tokenize
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from common.errors import UserError
+from common.inputs.sequences import Ragged
+from common.inputs.text import to_jamo
+from common.inputs.vocabulary import JSON, PADDING, Vocabulary
+from common.saved import unlike
+from common.schema import check_input
+from projects.sequence_tagging.config import Config
+from projects.sequence_tagging.programs import code_tokens
+from projects.sequence_tagging.viterbi import best_tags, marginals
+
+READINGS = ("code", "words", "syllables")  # how a typed text is cut into tokens
+LETTERS = 24  # of a word, after Hangul has been taken apart; a longer word loses its middle
+MIN_COUNT = 2  # occurrences of a word or a letter in training from which on it is known
+MAX_CHARACTERS = 100_000  # of one text
+WIDTHS = (16, 32, 64, 128)  # lengths that sentences are padded to when they are tagged
+OVERLAP = 16  # tokens that the pieces of a longer sentence have in common at each side
+ROWS = 64  # sentences that are tagged at once
+MAX_TAGS = 500
+SPACE = " "  # a token of its own where text is read by syllables
+
+# What meta.json holds (see common/schema.py).
+META = {
+    "tags": [str],
+    "reading": READINGS,
+    "spans": bool,
+    "words": JSON,
+    "letters": JSON,
+    "transitions?": {"between": [[float]], "first": [float], "last": [float]},
+    "examples": [{"text": str}],
+}
+
+# English as Universal Dependencies cut it: addresses, numbers and abbreviations whole, "n't", "'s" and hyphens alone.
+WORDS = re.compile(
+    r"""https?://\S+|www\.\S+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+|[@#]\w+   # addresses, names and subjects of messages
+    |\d+(?:[.,:/]\d+)*[^\W_]*                                       # 3,000  12:30  4th  1990s  1.5배로
+    |\w+(?:\.[a-z]{2,4})+\b                                         # names of files and sites
+    |(?:[^\W\d_]\.){2,}                                             # U.S.
+    |(?:Mr|Mrs|Ms|Dr|St|Jr|Sr|vs|etc|No|Inc|Corp|Ltd|Co|Jan|Feb|Aug|Sept|Oct|Nov|Dec)\.
+    |[^\W_]+?(?=n['’]t\b)|n['’]t\b                                  # do n't
+    |['’](?:s|re|ve|ll|d|m|S)\b                                     # John 's
+    |[^\W_]+(?:['’][^\W\d_]{3,})?                                  # a word
+    |[:;=8][-o]?[)(DPp]|[.!?:]{2,}|([^\w\s])\1+|\S                 # :-) ... -- !!""",
+    re.VERBOSE,
+)
+
+
+def tokens(text: str, reading: str) -> list[tuple[str, int]]:
+    """(token, its place in the text) for a typed text.
+
+    "code": as Python's own tokeniser; a text that is no program is read as words. "words": see WORDS. "syllables": each
+    character, with one SPACE for the blanks between words.
+    """
+    if reading == "syllables":
+        return [(SPACE if m.group().isspace() else m.group(), m.start()) for m in re.finditer(r"\s+|\S", text.strip())]
+    if reading == "code":
+        lines = text.splitlines(keepends=True)
+        starts = [0, *itertools.accumulate(map(len, lines))]
+        try:
+            return [(token, starts[line - 1] + column) for token, line, column in code_tokens(text)]
+        except (SyntaxError, tokenize.TokenError):
+            pass  # half a program is read as words
+    return [(match.group(), match.start()) for match in WORDS.finditer(text)]
+
+
+def normalise(token: str) -> str:
+    """How a token is looked up: in lower case, every digit a 0, a string of a program as its quotation mark."""
+    if len(token) > 1 and token[-1] in "\"'" and token[0].lower() in "\"'rbfu":
+        return '"'
+    return re.sub(r"\d", "0", token.lower())
+
+
+def describe(sentences: Sequence[Sequence[str]], tags: list[str], reading: str, config: Config) -> dict[str, Any]:
+    """`meta` of the training sentences. tags: all tags that training has."""
+    words = [normalise(token) for tokens in sentences for token in tokens]
+    letters = (to_jamo(token) for tokens in sentences for token in tokens)
+    return {
+        "tags": tags,
+        "reading": reading,
+        "spans": are_spans(tags),
+        "words": Vocabulary.of_words(words, config.vocabulary, MIN_COUNT).to_json(),
+        "letters": Vocabulary.of_characters(letters, 2_000, MIN_COUNT).to_json(),
+    }
+
+
+def are_spans(tags: Sequence[str]) -> bool:
+    """Whether the tags mark stretches of words, such as names: O, and B- and I- before a label."""
+    return "O" in tags and all(tag == "O" or tag[:2] in ("B-", "I-") for tag in tags)
+
+
+def encode(sentences: Sequence[Sequence[str]], meta: dict[str, Any]) -> tuple[Ragged, np.ndarray]:
+    """Sentences of tokens -> (ids of their words, letters of every token end to end: (tokens, LETTERS))."""
+    words, letters = Vocabulary.from_json(meta["words"]), Vocabulary.from_json(meta["letters"])
+    flat = [token for sentence in sentences for token in sentence]
+    ids = words.encode([normalise(token) for token in flat])
+    starts = np.concatenate([[0], np.cumsum([len(sentence) for sentence in sentences], dtype=int)])
+    # Each different token is spelled once.
+    distinct, codes = np.unique(np.array(flat, object).astype(str), return_inverse=True)
+    spelled = Ragged.of([letters.encode(to_jamo(token)[: 10 * LETTERS]) for token in distinct]).shortened(LETTERS)
+    table = spelled.padded(np.arange(len(distinct)), LETTERS) if len(distinct) else np.zeros((0, LETTERS), np.int32)
+    return Ragged(ids, starts), table[codes]
+
+
+def padded(words: Ragged, letters: np.ndarray, rows: np.ndarray, width: int = 0) -> dict[str, np.ndarray]:
+    """The network's input for some sentences: {"words": (n, width), "letters": (n, width, LETTERS)}."""
+    places = Ragged(np.arange(1, len(words.ids) + 1), words.starts).padded(rows, width)
+    spelled = np.concatenate([np.full((1, LETTERS), PADDING, np.int32), letters])
+    return {"words": words.padded(rows, width), "letters": spelled[places]}
+
+
+def tag_numbers(tags: Sequence[Sequence[str]], known: Sequence[str]) -> Ragged:
+    """The tags of each sentence as numbers: 2 for the first known tag, 1 where a token has none of them."""
+    number = {tag: place for place, tag in enumerate(known, start=2)}
+    return Ragged.of([np.array([number.get(tag, 1) for tag in row], np.int32) for row in tags])
+
+
+def decode(logits: np.ndarray, lengths: np.ndarray, meta: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Logits (n, width, tags) of sentences of these lengths -> (numbers of the tags, their probabilities): (n, width).
+
+    With a CRF the tags are those of the likeliest path, and a probability is the sum over all paths through its tag.
+    """
+    if "transitions" in meta:
+        transitions = {name: np.array(values) for name, values in meta["transitions"].items()}
+        answers = best_tags(logits, lengths, **transitions)
+        likely = marginals(logits, lengths, **transitions)
+    else:
+        answers = logits.argmax(axis=-1)
+        likely = np.exp(logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True))
+    return answers, np.take_along_axis(likely, answers[..., None], axis=-1)[..., 0]
+
+
+def spans(tags: Sequence[str]) -> list[tuple[str, int, int]]:
+    """(label, first token, token after the last) of each stretch. An I- that continues none begins one."""
+    found: list[list] = []
+    for place, tag in enumerate(tags):
+        begins = tag[:2] == "B-" or not (found and found[-1][0] == tag[2:] and found[-1][2] == place)
+        if tag[:2] in ("B-", "I-") and begins:
+            found.append([tag[2:], place, place + 1])
+        elif tag[:2] == "I-":
+            found[-1][2] = place + 1
+    return [(label, first, end) for label, first, end in found]
+
+
+def checked(raw: Any) -> str:
+    """The text of a raw input. Raises UserError where it is empty or too long."""
+    check_input(raw, {"text": str})
+    text = raw["text"]
+    if not text.strip():
+        raise UserError("The text is empty; expected at least one word.")
+    if len(text) > MAX_CHARACTERS:
+        raise UserError(f"The text has {len(text):,} characters; at most {MAX_CHARACTERS:,} are read.")
+    return text
+
+
+def disagreement(meta: dict[str, Any], networks: dict[str, Any]) -> str:
+    """How the content of meta.json does not fit itself or the networks, in a few words; empty where it does."""
+    count = len(meta["tags"])
+    if not count or not meta["examples"] or len(set(meta["tags"])) < count:
+        return "tags or examples are missing, or a tag is there twice"
+    if (transitions := meta.get("transitions")) is not None:
+        sizes = {len(row) for row in [*transitions["between"], transitions["first"], transitions["last"]]}
+        if sizes != {count} or len(transitions["between"]) != count:
+            return f"its transitions are not between {count} tags"
+    for network in networks.values():
+        known = [len(Vocabulary.from_json(meta["words"]))]
+        if [weight.shape[0] for weight in network.get_layer("word_embedding").weights] != known:
+            return f"it knows {known[0]:,} words, but the network another number"
+    shapes = ([(None, None, LETTERS), (None, None)], [(None, None, count)])
+    return unlike(networks, dict.fromkeys(networks or ["model"], shapes))

@@ -1,0 +1,231 @@
+"""From a text to a tag for each of its words; from a file to a file.
+
+python -m projects.sequence_tagging.predict --text "def area(r): return math.pi * r ** 2"
+python -m projects.sequence_tagging.predict --input sentences.txt --output tagged.csv
+"""
+
+import itertools
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from common import cli, runs
+from common.data import Split
+from common.errors import UserError
+from common.files import replacing
+from common.inputs.sequences import Ragged
+from common.inputs.text import read_lines
+from common.inputs.vocabulary import UNKNOWN, Vocabulary
+from projects.sequence_tagging import encoding
+from projects.sequence_tagging.encoding import OVERLAP, ROWS, WIDTHS, checked, normalise, padded, spans, tokens
+from projects.sequence_tagging.metrics import figures
+from projects.sequence_tagging.programs import UNLABELLED
+
+CHUNK_LINES = 2_000  # lines of a file that are tagged together
+ENDINGS = (".csv", ".conll")  # of a file of tags
+
+
+class Predictor:
+    """Cuts texts into tokens and tags them.
+
+    networks: {"model": see `model.build_models`}. meta: see `encoding.META`.
+    """
+
+    def __init__(self, networks: dict[str, Any], meta: dict[str, Any]):
+        self.networks, self.meta = networks, meta
+        self.words = Vocabulary.from_json(meta["words"])
+
+    @property
+    def examples(self) -> list[dict[str, Any]]:
+        """A few sentences of the validation split."""
+        return self.meta["examples"]
+
+    def encode(self, sentences: Sequence[Sequence[str]]) -> tuple[Ragged, np.ndarray]:
+        """Sentences of tokens as ids and letters; see `encoding.encode`."""
+        return encoding.encode(sentences, self.meta)
+
+    def decode(self, logits: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Logits as numbers of tags and their probabilities; see `encoding.decode`."""
+        return encoding.decode(logits, lengths, self.meta)
+
+    def encode_split(self, split: Split, batch_size: int, seed: int | None = None, word_dropout: float = 0.0) -> Any:
+        """A stream of batches for `fit`; a seed shuffles it anew in each epoch."""
+        from projects.sequence_tagging.batches import tag_stream
+
+        tags = encoding.tag_numbers(split.targets, self.meta["tags"])
+        return tag_stream(*self.encode(split.inputs), tags, batch_size, seed, word_dropout)
+
+    def read_transitions(self, trained: Any) -> None:
+        """Keep the transitions of a network that is trained with a CRF; other networks have none."""
+        if trained.layers[-1].name == "transitions":
+            self.meta["transitions"] = trained.layers[-1].as_json()
+
+    def logits(self, words: Ragged, letters: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """(rows, lengths, logits (n, width, tags)) of encoded sentences, in batches of few shapes."""
+        lengths = words.lengths
+        bucket = np.searchsorted(WIDTHS, lengths)
+        for number in np.unique(bucket):
+            rows = np.flatnonzero(bucket == number)
+            size = next((size for size in (1, ROWS // 8) if len(rows) <= size), ROWS)
+            for part in np.split(rows, range(size, len(rows), size)):
+                filled = np.resize(part, size)  # the last batch repeats some rows, so that its shape is known
+                inputs = padded(words, letters, filled, WIDTHS[number])
+                output = self.networks["model"].predict_on_batch(inputs)[: len(part)]
+                yield part, lengths[part], output
+
+    def tag(self, sentences: Sequence[Sequence[str]]) -> tuple[list[list[str]], list[np.ndarray]]:
+        """The tags of each sentence of tokens, and their probabilities.
+
+        A sentence of more than the greatest width is tagged in pieces. Each sees OVERLAP tokens of its neighbours.
+        """
+        step = WIDTHS[-1] - 2 * OVERLAP
+        pieces: list[Sequence[str]] = []
+        owners: list[tuple[int, int, int]] = []  # sentence, first and last token that the piece is asked for
+        for row, sentence in enumerate(sentences):
+            whole = len(sentence) <= WIDTHS[-1]
+            for start in [0] if whole else range(0, len(sentence), step):
+                first = 0 if whole else max(0, start - OVERLAP)
+                end = len(sentence) if whole else min(len(sentence), start + step)
+                pieces.append(sentence[first:] if whole else sentence[first : end + OVERLAP])
+                owners.append((row, start - first, end - first))
+        found: list[tuple[np.ndarray, np.ndarray]] = [(np.zeros(0, int), np.zeros(0))] * len(pieces)
+        words, letters = self.encode(pieces)
+        for rows, lengths, logits in self.logits(words, letters):
+            for row, tags, likely in zip(rows, *self.decode(logits, lengths), strict=True):
+                found[row] = tags, likely
+        names = self.meta["tags"]
+        tagged: list[list[str]] = [[] for _ in sentences]
+        likely: list[list[np.ndarray]] = [[] for _ in sentences]
+        for (row, first, end), (numbers, values) in zip(owners, found, strict=True):
+            tagged[row] += [names[number] for number in numbers[first:end]]
+            likely[row].append(values[first:end])
+        return tagged, [np.concatenate(parts) if parts else np.zeros(0) for parts in likely]
+
+    def figures(self, split: Split) -> Any:
+        """The figures of a split, as a function of the sentences' weights."""
+        return figures(self.tag(split.inputs)[0], split.targets, self.unseen(split.inputs), self.meta["spans"])
+
+    def unseen(self, sentences: Sequence[Sequence[str]]) -> list[list[bool]]:
+        """Which tokens are no words of the vocabulary."""
+        return [[normalise(token) not in self.words for token in sentence] for sentence in sentences]
+
+    def predict(self, raw: dict[str, Any]) -> dict[str, Any]:
+        """{"text"} -> {"tokens": [{token, start, tag, probability, known}], "spans": [{label, text}]}.
+
+        start: the token's place in the text. known: whether training had the word. spans: of tags with B- and I-. Names
+        and operators of a program: see programs.py. Raises UserError for an empty text.
+        """
+        text = checked(raw)
+        cut = tokens(text, self.meta["reading"])
+        sentence = [token for token, _ in cut]
+        (tags,), (likely,) = self.tag([sentence])
+        (unseen,) = self.unseen([sentence])
+        rows = [
+            {"token": token, "start": start, "tag": tag, "probability": float(value), "known": not new}
+            for (token, start), tag, value, new in zip(cut, tags, likely, unseen, strict=True)
+        ]
+        if self.meta["reading"] == "code":
+            rows = [row if row["token"].isidentifier() else {**row, "tag": UNLABELLED} for row in rows]
+        stretches = spans(tags) if self.meta["spans"] else []
+        ends = [start + len(token) for token, start in cut]
+        return {
+            "tokens": rows,
+            "spans": [{"label": label, "text": text[cut[a][1] : ends[b - 1]]} for label, a, b in stretches],
+        }
+
+    def stream(self, raw: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """The answer alone: the network reads both ways, so no tag is settled before the last word."""
+        yield self.predict(raw)
+
+    def influence(self, raw: dict[str, Any], place: int) -> list[float]:
+        """How much each token supports the tag of the token at `place`: (tokens,), in log-odds.
+
+        Each token is replaced by an unknown one without letters; what the tag's log-odds lose is the token's part.
+        """
+        words, letters = self.encode([[token for token, _ in tokens(checked(raw), self.meta["reading"])]])
+        first = max(0, min(place - WIDTHS[-1] // 2, len(words.ids) - WIDTHS[-1]))
+        ids, spelled = words.ids[first : first + WIDTHS[-1]], letters[first : first + WIDTHS[-1]]
+        many = np.tile(ids, (len(ids) + 1, 1))
+        shapes = np.tile(spelled, (len(ids) + 1, 1, 1))
+        for hidden in range(len(ids)):
+            many[hidden + 1, hidden], shapes[hidden + 1, hidden] = UNKNOWN, 0
+        starts = np.arange(len(many) + 1) * len(ids)
+        outputs = np.zeros((len(many), len(self.meta["tags"])))
+        for rows, _, logits in self.logits(Ragged(many.ravel(), starts), shapes.reshape(-1, shapes.shape[-1])):
+            outputs[rows] = logits[:, place - first]
+        odds = log_odds(outputs, int(outputs[0].argmax()))
+        result = np.zeros(len(words.ids))
+        result[first : first + len(ids)] = odds[0] - odds[1:]
+        return result.tolist()
+
+
+def log_odds(logits: np.ndarray, tag: int) -> np.ndarray:
+    """log(p / (1 - p)) of one tag against all others: logits (n, tags) -> (n,)."""
+    return logits[:, tag] - np.logaddexp.reduce(np.delete(logits, tag, axis=1), axis=1)
+
+
+def tag_file(predictor: Predictor, source: Path, target: Path) -> int:
+    """Tag a text file, a sentence a line; the number of lines. Empty lines hold no sentence.
+
+    target: .csv with the columns sentence, word, tag, probability; .conll with word and tag, a blank line after each
+    sentence. It exists only once all of it has been written.
+    """
+    if target.suffix not in ENDINGS:
+        raise UserError(f"{target} must end in {' or '.join(ENDINGS)}.")
+    table, done = target.suffix == ".csv", 0
+    lines = read_lines(source)
+    with replacing(target) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+        if table:
+            file.write("sentence,word,tag,probability\n")
+        while chunk := list(itertools.islice(lines, CHUNK_LINES)):
+            cut = [[token for token, _ in tokens(text, predictor.meta["reading"])] for text in chunk]
+            for number, (words, tags, likely) in enumerate(zip(cut, *predictor.tag(cut), strict=True), start=done + 1):
+                if table and words:
+                    columns = {"sentence": number, "word": words, "tag": tags, "probability": likely.round(4)}
+                    pd.DataFrame(columns).to_csv(file, header=False, index=False)
+                elif words:
+                    file.writelines(f"{word}\t{tag}\n" for word, tag in zip(words, tags, strict=True))
+                    file.write("\n")
+            done += len(chunk)
+            print(f"\r{done:,} lines", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    return done
+
+
+@dataclass(frozen=True)
+class Options:
+    """A text or a file to tag, and the run that does it."""
+
+    text: str | None = None  # one text
+    input: Path | None = None  # a text file with a sentence in each line
+    output: Path | None = None  # the tags: .csv (sentence, word, tag, probability) or .conll (word and tag)
+    run: str = "best"  # id of a run, best (by validation) or latest
+    runs_dir: Path = field(default_factory=runs.runs_dir)  # where the run folders are
+
+    def __post_init__(self) -> None:
+        cli.check_asked(self, "text")
+
+
+def _print_answer(answer: dict[str, Any]) -> None:
+    width = max(len(row["token"]) for row in answer["tokens"])
+    for row in answer["tokens"]:
+        if row["tag"] != UNLABELLED:
+            known = "" if row["known"] else "  (a new word)"
+            print(f"{row['token']:<{width}}  {row['tag']:<17} {row['probability']:.1%}{known}")
+    for span in answer["spans"]:
+        print(f"{span['label']}: {span['text']}")
+
+
+if __name__ == "__main__":
+    with cli.predict_command(Options, __spec__.parent) as (options, run):
+        predictor = run.load()
+        if options.text is not None:
+            _print_answer(predictor.predict({"text": options.text}))
+        else:
+            lines = tag_file(predictor, options.input, options.output)
+            print(f"{lines:,} lines, by run {run.id}; written to {options.output}", file=sys.stderr)
