@@ -72,7 +72,7 @@ def _layout(answer: dict, text: str, reading: str) -> pd.DataFrame:
             before = text[: row["start"]]
             y, x = before.count("\n"), _width(before[before.rfind("\n") + 1 :])
         else:
-            wide = max(wide, len(row["tag"]) * 0.75 if row["tag"] != "O" else 0)
+            wide = max(wide, len(row["tag"]) * 0.85 + 0.6 if row["tag"] != "O" else 0)
             if x and x + wide > LINE:
                 x, y = 0, y + 1
         rows.append({**row, "shown": shown, "x": x, "x2": x + wide, "y": y, "number": number})

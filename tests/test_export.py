@@ -236,7 +236,9 @@ def calls_of_encode(project, raw, predictor, monkeypatch):
 
 
 def arrays(encoded):
-    """The arrays of what was encoded: one, or rows of different length."""
+    """The arrays of what was encoded: one, rows of different length, or several of these."""
+    if isinstance(encoded, tuple):
+        return [array for part in encoded for array in arrays(part)]
     return [encoded] if isinstance(encoded, np.ndarray) else list(vars(encoded).values())
 
 

@@ -22,7 +22,9 @@ from projects.sequence_tagging.programs import code_tokens
 from projects.sequence_tagging.viterbi import best_tags, marginals
 
 READINGS = ("code", "words", "syllables")  # how a typed text is cut into tokens
-LETTERS = 24  # of a word, after Hangul has been taken apart; a longer word loses its middle
+LETTERS = (
+    24  # that are read of a word, with Hangul taken apart: half of them its first ones, half of them its last ones
+)
 MIN_COUNT = 2  # occurrences of a word or a letter in training from which on it is known
 MAX_CHARACTERS = 100_000  # of one text
 WIDTHS = (16, 32, 64, 128)  # lengths that sentences are padded to when they are tagged
@@ -106,10 +108,13 @@ def encode(sentences: Sequence[Sequence[str]], meta: dict[str, Any]) -> tuple[Ra
     flat = [token for sentence in sentences for token in sentence]
     ids = words.encode([normalise(token) for token in flat])
     starts = np.concatenate([[0], np.cumsum([len(sentence) for sentence in sentences], dtype=int)])
-    # Each different token is spelled once.
+    # Each different token is spelled once: its beginning from the left, its ending up to the right.
     distinct, codes = np.unique(np.array(flat, object).astype(str), return_inverse=True)
-    spelled = Ragged.of([letters.encode(to_jamo(token)[: 10 * LETTERS]) for token in distinct]).shortened(LETTERS)
-    table = spelled.padded(np.arange(len(distinct)), LETTERS) if len(distinct) else np.zeros((0, LETTERS), np.int32)
+    table = np.full((len(distinct), LETTERS), PADDING, np.int32)
+    for row, token in zip(table, distinct, strict=True):
+        spelled = letters.encode(to_jamo(token[:LETTERS] + token[LETTERS:][-LETTERS:]))
+        half = min(LETTERS // 2, len(spelled))
+        row[:half], row[LETTERS - half :] = spelled[:half], spelled[len(spelled) - half :]
     return Ragged(ids, starts), table[codes]
 
 

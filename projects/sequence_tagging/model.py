@@ -25,10 +25,15 @@ def build_models(config: Config, meta: dict[str, Any]) -> tuple[keras.Model, ker
     inputs = {"words": words, "letters": keras.Input((None, LETTERS), name="letters", dtype="int32")}
     known = len(Vocabulary.from_json(meta["words"]))
     x = layers.Embedding(known, config.embedding, name="word_embedding")(words)
-    # A filter slides over the letters of each word. Its strongest answer in the word is kept.
     spelled = layers.Embedding(len(Vocabulary.from_json(meta["letters"])), LETTER_EMBEDDING)(inputs["letters"])
-    spelled = layers.Conv2D(config.letters, (1, LETTER_WIDTH), padding="same", activation="relu")(spelled)
-    x = layers.Concatenate()([x, ops.max(spelled, axis=2)])
+    # A filter slides over the letters of each word. Its strongest answer in the word is kept.
+    pieces = layers.Conv2D(config.letters, (1, LETTER_WIDTH), padding="same", activation="relu")(spelled)
+    # A unit sees all places at once: so it knows how the word begins and how it ends.
+    places = layers.Reshape((-1, LETTERS * LETTER_EMBEDDING))(spelled)
+    places = layers.Dense(config.letters, activation="relu")(
+        layers.Dropout(config.dropout / 2, seed=config.seed + 2)(places)
+    )
+    x = layers.Concatenate()([x, ops.max(pieces, axis=2), places])
     x = layers.Dropout(config.dropout, seed=config.seed)(x)
     mask = ops.not_equal(words, 0)
     inside = ops.cast(mask, "float32")[..., None]
