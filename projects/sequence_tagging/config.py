@@ -18,13 +18,13 @@ class Config:
     epochs: Annotated[int, Bounds(min=1)] = 8  # at most; early stopping may end training sooner
     batch_size: Annotated[int, Bounds(min=1), Search(16, 128, log=True)] = 32  # sentences in a training step
     patience: Annotated[int, Bounds(min=1)] = 3  # epochs without a better validation value before stopping
-    learning_rate: Annotated[float, Bounds(min=1e-8), Search(5e-4, 1e-2, log=True)] = 3e-3  # Adam's peak rate
+    learning_rate: Annotated[float, Bounds(min=1e-8), Search(5e-4, 1e-2, log=True)] = 2e-3  # Adam's peak rate
 
     units: Annotated[int, Bounds(min=1), Search(32, 256, log=True)] = 96  # of the layer that reads, in each direction
     embedding: Annotated[int, Bounds(min=1), Search(32, 256, log=True)] = 96  # numbers for each known word
     letters: Annotated[int, Bounds(min=1), Search(16, 128)] = 64  # filters over the letters of each word
-    dropout: Annotated[float, Bounds(min=0, max=0.9), Search(0.1, 0.6)] = 0.4  # of the numbers of each word
-    word_dropout: Annotated[float, Bounds(min=0, max=0.9), Search(0.0, 0.4)] = 0.1  # of words, shown as unknown ones
+    dropout: Annotated[float, Bounds(min=0, max=0.9), Search(0.1, 0.6)] = 0.5  # of the numbers of each word
+    word_dropout: Annotated[float, Bounds(min=0, max=0.9), Search(0.0, 0.4)] = 0.2  # of words, shown as unknown ones
     vocabulary: Annotated[int, Bounds(min=10)] = 20_000  # the most frequent words of training; others are unknown
 
 

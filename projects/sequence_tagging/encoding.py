@@ -8,6 +8,7 @@ import re
 import tokenize
 from collections.abc import Sequence
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 
@@ -22,9 +23,11 @@ from projects.sequence_tagging.programs import code_tokens
 from projects.sequence_tagging.viterbi import best_tags, marginals
 
 READINGS = ("code", "words", "syllables")  # how a typed text is cut into tokens
-LETTERS = (
-    24  # that are read of a word, with Hangul taken apart: half of them its first ones, half of them its last ones
-)
+LETTERS = 24  # of a word, with Hangul taken apart; a longer word loses its middle
+AFFIX = 4  # letters of the longest beginning and ending of a word that has a number of its own
+AFFIXES = 1 + 2 * AFFIX  # numbers of a word's form: its shape, its beginnings and its endings
+BUCKETS = 2**15  # that shapes, beginnings and endings are hashed into
+
 MIN_COUNT = 2  # occurrences of a word or a letter in training from which on it is known
 MAX_CHARACTERS = 100_000  # of one text
 WIDTHS = (16, 32, 64, 128)  # lengths that sentences are padded to when they are tagged
@@ -102,27 +105,36 @@ def are_spans(tags: Sequence[str]) -> bool:
     return "O" in tags and all(tag == "O" or tag[:2] in ("B-", "I-") for tag in tags)
 
 
+def forms(token: str) -> list[int]:
+    """Hashes of a token's form: its shape, and its beginnings and endings of 1 to AFFIX letters (jamo in Korean)."""
+    letters = to_jamo(token.lower())
+    shape = "".join("X" if c.isupper() else "x" if c.isalpha() else "0" if c.isdigit() else c for c in token[:8])
+    parts = [f"{n}{letters[:n]}" for n in range(1, AFFIX + 1)], [f"{letters[-n:]}{n}" for n in range(1, AFFIX + 1)]
+    return [crc32(text.encode("utf-8", "surrogatepass")) for text in (shape, *parts[0], *parts[1])]
+
+
 def encode(sentences: Sequence[Sequence[str]], meta: dict[str, Any]) -> tuple[Ragged, np.ndarray]:
-    """Sentences of tokens -> (ids of their words, letters of every token end to end: (tokens, LETTERS))."""
+    """Sentences of tokens -> (ids of their words, the spelling of every token, end to end).
+
+    The spelling is (tokens, LETTERS + AFFIXES): the ids of its letters, then the buckets of its form.
+    """
     words, letters = Vocabulary.from_json(meta["words"]), Vocabulary.from_json(meta["letters"])
     flat = [token for sentence in sentences for token in sentence]
     ids = words.encode([normalise(token) for token in flat])
     starts = np.concatenate([[0], np.cumsum([len(sentence) for sentence in sentences], dtype=int)])
-    # Each different token is spelled once: its beginning from the left, its ending up to the right.
     distinct, codes = np.unique(np.array(flat, object).astype(str), return_inverse=True)
-    table = np.full((len(distinct), LETTERS), PADDING, np.int32)
-    for row, token in zip(table, distinct, strict=True):
-        spelled = letters.encode(to_jamo(token[:LETTERS] + token[LETTERS:][-LETTERS:]))
-        half = min(LETTERS // 2, len(spelled))
-        row[:half], row[LETTERS - half :] = spelled[:half], spelled[len(spelled) - half :]
-    return Ragged(ids, starts), table[codes]
+    if not len(distinct):
+        return Ragged(ids, starts), np.zeros((0, LETTERS + AFFIXES), np.int32)
+    spelled = Ragged.of([letters.encode(to_jamo(token)) for token in distinct]).shortened(LETTERS)
+    buckets = np.array([forms(token) for token in distinct], np.int64) % (BUCKETS - 1) + 1
+    return Ragged(ids, starts), np.hstack([spelled.padded(np.arange(len(distinct)), LETTERS), buckets])[codes]
 
 
-def padded(words: Ragged, letters: np.ndarray, rows: np.ndarray, width: int = 0) -> dict[str, np.ndarray]:
-    """The network's input for some sentences: {"words": (n, width), "letters": (n, width, LETTERS)}."""
+def padded(words: Ragged, spelling: np.ndarray, rows: np.ndarray, width: int = 0) -> dict[str, np.ndarray]:
+    """The network's input for some sentences of `encode`: words (n, width), letters and forms (n, width, …)."""
     places = Ragged(np.arange(1, len(words.ids) + 1), words.starts).padded(rows, width)
-    spelled = np.concatenate([np.full((1, LETTERS), PADDING, np.int32), letters])
-    return {"words": words.padded(rows, width), "letters": spelled[places]}
+    spelled = np.concatenate([np.full((1, spelling.shape[1]), PADDING), spelling])[places].astype(np.int32)
+    return {"words": words.padded(rows, width), "letters": spelled[..., :LETTERS], "forms": spelled[..., LETTERS:]}
 
 
 def tag_numbers(tags: Sequence[Sequence[str]], known: Sequence[str]) -> Ragged:
@@ -182,5 +194,5 @@ def disagreement(meta: dict[str, Any], networks: dict[str, Any]) -> str:
         known = [len(Vocabulary.from_json(meta["words"]))]
         if [weight.shape[0] for weight in network.get_layer("word_embedding").weights] != known:
             return f"it knows {known[0]:,} words, but the network another number"
-    shapes = ([(None, None, LETTERS), (None, None)], [(None, None, count)])
+    shapes = ([(None, None, AFFIXES), (None, None, LETTERS), (None, None)], [(None, None, count)])
     return unlike(networks, dict.fromkeys(networks or ["model"], shapes))

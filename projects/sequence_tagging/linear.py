@@ -8,11 +8,9 @@ import numpy as np
 
 from common.data import Split
 from common.inputs.sequences import Ragged, batch_width, bucket_batches, bucket_limits
-from common.inputs.text import to_jamo
-from projects.sequence_tagging.encoding import decode, normalise, tag_numbers
+from projects.sequence_tagging.encoding import AFFIX, decode, forms, normalise, tag_numbers
 
-BUCKETS = 2**18  # features are hashed into as many; a bucket has a weight for each tag
-AFFIX = 4  # letters of the longest beginning and ending
+WEIGHTS = 2**18  # features are hashed into as many; a bucket has a weight for each tag
 WORD, SHAPE, ENDING = 0, 1, 2 + AFFIX  # columns of `token_features`; behind ENDING come the longer ones
 # Columns of the token itself, and of its neighbours by distance.
 NEIGHBOURS = [
@@ -28,11 +26,8 @@ Tags = list[list[str]]
 
 
 def token_features(token: str) -> list[int]:
-    """Hashes of a token: the word, its shape, its beginnings and its endings of 1 to AFFIX letters (jamo in Korean)."""
-    word, letters = normalise(token), to_jamo(token.lower())
-    shape = "".join("X" if c.isupper() else "x" if c.isalpha() else "0" if c.isdigit() else c for c in token[:8])
-    parts = [letters[:n] for n in range(1, AFFIX + 1)], [letters[-n:] for n in range(1, AFFIX + 1)]
-    return [crc32(text.encode()) for text in (word, shape, *parts[0], *parts[1])]
+    """Hashes of a token: the word itself, and its form (see `encoding.forms`)."""
+    return [crc32(normalise(token).encode("utf-8", "surrogatepass")), *forms(token)]
 
 
 def features(sentences: Sequence[Sequence[str]]) -> Ragged:
@@ -52,9 +47,9 @@ def features(sentences: Sequence[Sequence[str]]) -> Ragged:
 
 
 def _mixed(hashes: np.ndarray, number: int) -> np.ndarray:
-    """Buckets 1 … BUCKETS - 1 of hashes; one hash has another bucket in each column."""
+    """Buckets 1 … WEIGHTS - 1 of hashes; one hash has another bucket in each column."""
     spread = (hashes + np.uint64(number) * np.uint64(0x9E3779B9)) * np.uint64(0x9E3779B97F4A7C15)
-    return (spread >> np.uint64(40)) % np.uint64(BUCKETS - 1) + np.uint64(1)
+    return (spread >> np.uint64(40)) % np.uint64(WEIGHTS - 1) + np.uint64(1)
 
 
 def fitted(train: Split, validation: Split, meta: dict[str, Any], crf: bool, seed: int) -> Callable[[Sequence], Tags]:
@@ -76,7 +71,7 @@ def fitted(train: Split, validation: Split, meta: dict[str, Any], crf: bool, see
     stream = Stream(lambda epoch, random: bucket_batches(lengths, limits, BATCH, random), load, seed)
     held, best = features(validation.inputs), (-1, meta, None)
     for rate in RATES:
-        model = linear_model(FEATURES, BUCKETS, len(meta["tags"]), crf, rate)
+        model = linear_model(FEATURES, WEIGHTS, len(meta["tags"]), crf, rate)
         for epoch in range(EPOCHS):
             stream.epoch = epoch
             model.fit(stream, shuffle=False, verbose=0)

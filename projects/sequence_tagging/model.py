@@ -7,33 +7,32 @@ from keras import layers, ops
 
 from common.inputs.vocabulary import Vocabulary
 from projects.sequence_tagging.config import Config
-from projects.sequence_tagging.encoding import LETTERS
+from projects.sequence_tagging.encoding import AFFIXES, BUCKETS, LETTERS
 
 WINDOW = 2  # words on each side that `window` sees
 LETTER_EMBEDDING = 24  # numbers for each letter
 LETTER_WIDTH = 3  # letters that a filter sees
+FORM_EMBEDDING = 24  # numbers for each shape, beginning and ending of a word
 OUTSIDE = -2  # in the targets: behind the end of a sentence; -1 is a token without a tag
 
 
 def build_models(config: Config, meta: dict[str, Any]) -> tuple[keras.Model, keras.Model]:
-    """(the network, what is trained). {"words": (n, T), "letters": (n, T, LETTERS)} -> logits (n, T, tags).
+    """(the network, what is trained). It reads `encoding.padded` and gives logits (n, T, tags).
 
     What is trained is the network itself, or with `crf` the network with a `Transitions` layer on top.
     """
     keras.utils.set_random_seed(config.seed)
     words = keras.Input((None,), name="words", dtype="int32")
-    inputs = {"words": words, "letters": keras.Input((None, LETTERS), name="letters", dtype="int32")}
+    letters = keras.Input((None, LETTERS), name="letters", dtype="int32")
+    forms = keras.Input((None, AFFIXES), name="forms", dtype="int32")
+    inputs = {"words": words, "letters": letters, "forms": forms}
     known = len(Vocabulary.from_json(meta["words"]))
     x = layers.Embedding(known, config.embedding, name="word_embedding")(words)
-    spelled = layers.Embedding(len(Vocabulary.from_json(meta["letters"])), LETTER_EMBEDDING)(inputs["letters"])
     # A filter slides over the letters of each word. Its strongest answer in the word is kept.
-    pieces = layers.Conv2D(config.letters, (1, LETTER_WIDTH), padding="same", activation="relu")(spelled)
-    # A unit sees all places at once: so it knows how the word begins and how it ends.
-    places = layers.Reshape((-1, LETTERS * LETTER_EMBEDDING))(spelled)
-    places = layers.Dense(config.letters, activation="relu")(
-        layers.Dropout(config.dropout / 2, seed=config.seed + 2)(places)
-    )
-    x = layers.Concatenate()([x, ops.max(pieces, axis=2), places])
+    spelled = layers.Embedding(len(Vocabulary.from_json(meta["letters"])), LETTER_EMBEDDING)(letters)
+    spelled = layers.Conv2D(config.letters, (1, LETTER_WIDTH), padding="same", activation="relu")(spelled)
+    form = layers.Embedding(BUCKETS, FORM_EMBEDDING)(forms)
+    x = layers.Concatenate()([x, ops.max(spelled, axis=2), layers.Reshape((-1, AFFIXES * FORM_EMBEDDING))(form)])
     x = layers.Dropout(config.dropout, seed=config.seed)(x)
     mask = ops.not_equal(words, 0)
     inside = ops.cast(mask, "float32")[..., None]

@@ -20,7 +20,7 @@ from common.errors import UserError
 from common.files import replacing
 from common.inputs.sequences import Ragged
 from common.inputs.text import read_lines
-from common.inputs.vocabulary import UNKNOWN, Vocabulary
+from common.inputs.vocabulary import UNKNOWN_SIGN, Vocabulary
 from projects.sequence_tagging import encoding
 from projects.sequence_tagging.encoding import OVERLAP, ROWS, WIDTHS, checked, normalise, padded, spans, tokens
 from projects.sequence_tagging.metrics import figures
@@ -46,7 +46,7 @@ class Predictor:
         return self.meta["examples"]
 
     def encode(self, sentences: Sequence[Sequence[str]]) -> tuple[Ragged, np.ndarray]:
-        """Sentences of tokens as ids and letters; see `encoding.encode`."""
+        """Sentences of tokens as ids and spelling; see `encoding.encode`."""
         return encoding.encode(sentences, self.meta)
 
     def decode(self, logits: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -65,7 +65,7 @@ class Predictor:
         if trained.layers[-1].name == "transitions":
             self.meta["transitions"] = trained.layers[-1].as_json()
 
-    def logits(self, words: Ragged, letters: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    def logits(self, words: Ragged, spelling: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """(rows, lengths, logits (n, width, tags)) of encoded sentences, in batches of few shapes."""
         lengths = words.lengths
         bucket = np.searchsorted(WIDTHS, lengths)
@@ -74,7 +74,7 @@ class Predictor:
             size = next((size for size in (1, ROWS // 8) if len(rows) <= size), ROWS)
             for part in np.split(rows, range(size, len(rows), size)):
                 filled = np.resize(part, size)  # the last batch repeats some rows, so that its shape is known
-                inputs = padded(words, letters, filled, WIDTHS[number])
+                inputs = padded(words, spelling, filled, WIDTHS[number])
                 output = self.networks["model"].predict_on_batch(inputs)[: len(part)]
                 yield part, lengths[part], output
 
@@ -94,8 +94,8 @@ class Predictor:
                 pieces.append(sentence[first:] if whole else sentence[first : end + OVERLAP])
                 owners.append((row, start - first, end - first))
         found: list[tuple[np.ndarray, np.ndarray]] = [(np.zeros(0, int), np.zeros(0))] * len(pieces)
-        words, letters = self.encode(pieces)
-        for rows, lengths, logits in self.logits(words, letters):
+        words, spelling = self.encode(pieces)
+        for rows, lengths, logits in self.logits(words, spelling):
             for row, tags, likely in zip(rows, *self.decode(logits, lengths), strict=True):
                 found[row] = tags, likely
         names = self.meta["tags"]
@@ -143,24 +143,20 @@ class Predictor:
         yield self.predict(raw)
 
     def influence(self, raw: dict[str, Any], place: int) -> list[float]:
-        """How much each token supports the tag of the token at `place`: (tokens,), in log-odds.
+        """How much each token supports the tag of the token at `place`: (tokens,), in log-odds of the network's logits.
 
-        Each token is replaced by an unknown one without letters; what the tag's log-odds lose is the token's part.
+        Each token is replaced by one that nobody knows; what the tag's log-odds lose is the token's part.
         """
-        words, letters = self.encode([[token for token, _ in tokens(checked(raw), self.meta["reading"])]])
-        first = max(0, min(place - WIDTHS[-1] // 2, len(words.ids) - WIDTHS[-1]))
-        ids, spelled = words.ids[first : first + WIDTHS[-1]], letters[first : first + WIDTHS[-1]]
-        many = np.tile(ids, (len(ids) + 1, 1))
-        shapes = np.tile(spelled, (len(ids) + 1, 1, 1))
-        for hidden in range(len(ids)):
-            many[hidden + 1, hidden], shapes[hidden + 1, hidden] = UNKNOWN, 0
-        starts = np.arange(len(many) + 1) * len(ids)
-        outputs = np.zeros((len(many), len(self.meta["tags"])))
-        for rows, _, logits in self.logits(Ragged(many.ravel(), starts), shapes.reshape(-1, shapes.shape[-1])):
+        sentence = [token for token, _ in tokens(checked(raw), self.meta["reading"])]
+        first = max(0, min(place - WIDTHS[-1] // 2, len(sentence) - WIDTHS[-1]))
+        seen = sentence[first : first + WIDTHS[-1]]
+        hidden = [[*seen[:i], UNKNOWN_SIGN, *seen[i + 1 :]] for i in range(len(seen))]
+        outputs = np.zeros((1 + len(hidden), len(self.meta["tags"])))
+        for rows, _, logits in self.logits(*self.encode([seen, *hidden])):
             outputs[rows] = logits[:, place - first]
         odds = log_odds(outputs, int(outputs[0].argmax()))
-        result = np.zeros(len(words.ids))
-        result[first : first + len(ids)] = odds[0] - odds[1:]
+        result = np.zeros(len(sentence))
+        result[first : first + len(seen)] = odds[0] - odds[1:]
         return result.tolist()
 
 
