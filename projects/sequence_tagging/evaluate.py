@@ -7,6 +7,7 @@ python -m projects.sequence_tagging.evaluate --run best --data new.conllu
 import itertools
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pandas as pd
 
 from common import report
 from common.cli import evaluate_command
-from common.data import Source, Split, Splits, load_splits, once_per_splits
+from common.data import Source, Split, Splits, load_splits
 from common.evaluation import score_table
 from common.files import file_sha256
 from common.report import Report
@@ -80,7 +81,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     )
 
 
-@once_per_splits
+@lru_cache(1)
 def baselines(splits: Splits) -> dict[str, Tagger]:
     """The most frequent tag of each word; logistic regression on hashed features; for names a CRF on the same ones."""
     counts: dict[str, Counter] = defaultdict(Counter)
