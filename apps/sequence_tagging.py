@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from apps import shared
-from apps.i18n import language, plain, t, term
+from apps import shared, state
+from apps.i18n import plain, t
 from common.runs import Run
 from projects.sequence_tagging.encoding import MAX_CHARACTERS
 from projects.sequence_tagging.predict import tag_file
@@ -24,23 +24,21 @@ BLUE, ORANGE = "#0072B2", "#E69F00"
 
 
 def try_it(run: Run) -> None:
-    drawings = {
-        t("One text", "글 한 편"): _one_text,
-        t("Two models", "두 모델 비교"): _two_models,
-        t("A file", "파일"): _file,
-        t("Errors", "오답"): _errors,
-    }
-    # Only the open tab is drawn: the others would tag texts that nobody sees.
-    tabs = st.tabs(list(drawings), on_change="rerun", key=f"try-tabs-{language()}")
-    for tab, draw in zip(tabs, drawings.values(), strict=True):
-        if tab.open:
-            with tab:
-                draw(run)
+    shared.parts(
+        "part",
+        {
+            "one": (t("One text", "글 한 편"), lambda: _one_text(run)),
+            "two": (t("Two models", "두 모델 비교"), lambda: _two_models(run)),
+            "file": (t("A file", "파일"), lambda: _file(run)),
+            "errors": (t("Errors", "오답"), lambda: _errors(run)),
+        },
+    )
 
 
 def _text(predictor, key: str) -> str:
     label = t("Text (you can edit it)", "글(고쳐 쓸 수 있습니다)")
-    return shared.example_text([example["text"] for example in predictor.examples], label, MAX_CHARACTERS, key)
+    texts = [example["text"] for example in predictor.examples]
+    return shared.example_text(texts, label, MAX_CHARACTERS, key, t("Tag", "태그 붙이기"))
 
 
 def _one_text(run: Run) -> None:
@@ -53,6 +51,8 @@ def _one_text(run: Run) -> None:
             _names(answer)
         _neighbours(predictor, answer, text)
         shared.show_answer(answer)
+        tagged = [f"{row['token']}/{row['tag']}" for row in answer["tokens"] if row["tag"] not in (UNLABELLED, "O")]
+        shared.tries({"text": text, "tag": " ".join(tagged)[:2000]}, "tagged")
 
 
 def _width(text: str) -> int:
@@ -146,12 +146,12 @@ def _neighbours(predictor, answer: dict, text: str) -> None:
         return
     st.subheader(t("What its neighbours say", "주변 단어의 영향"))
     interesting = [i for i, place in enumerate(places) if answer["tokens"][place]["tag"] != "O"]
+    first = places[interesting[len(interesting) // 2] if interesting else 0]
     place = st.selectbox(
         t("Word", "단어"),
         places,
-        index=interesting[len(interesting) // 2] if interesting else 0,
         format_func=lambda place: f"{place + 1}: {answer['tokens'][place]['token']} – {answer['tokens'][place]['tag']}",
-        key=f"word-{len(places)}",
+        key=state.kept("word", first, places),
     )
     effects = np.array(predictor.influence({"text": text}, place)[:MAX_DRAWN])
     frame = pd.DataFrame(
@@ -215,24 +215,25 @@ def _file(run: Run) -> None:
     example = "\n".join(example["text"].replace("\n", " ") for example in predictor.examples) + "\n"
     st.download_button(t("An example of such a file", "예시 파일"), example, "sentences.txt", "text/plain")
     kinds = {".csv": "CSV", ".conll": "CoNLL"}
-    ending = st.segmented_control(
-        t("Form of the result", "결과 형식"), list(kinds), format_func=kinds.__getitem__, default=".csv", required=True
-    )
-    uploaded = st.file_uploader(t("Text file", "텍스트 파일"), type=["txt"], max_upload_size=MAX_FILE_MB)
+    key = state.kept("form", ".csv", kinds)
+    label = t("Form of the result", "결과 형식")
+    ending = st.segmented_control(label, list(kinds), format_func=kinds.__getitem__, key=key, required=True)
+    uploaded = state.upload(t("Text file", "텍스트 파일"), ["txt"], "file", MAX_FILE_MB)
     if uploaded is None:
         return
+    name, content = uploaded
     with tempfile.TemporaryDirectory() as folder, shared.errors_shown():
-        source = Path(folder) / Path(uploaded.name).name
+        source = Path(folder) / Path(name).name
         target = Path(folder) / f"tagged{ending}"
-        source.write_bytes(uploaded.getbuffer())
+        source.write_bytes(content)
         try:
             with st.spinner(t("Tagging …", "태그를 붙이는 중 …")):
                 lines = tag_file(predictor, source, target)
         except shared.UserError as error:
             raise shared.UserError(str(error).replace(str(source), source.name)) from None
         st.success(t(f"{lines:,} lines tagged.", f"{lines:,}줄에 태그를 붙였습니다."))
-        name = f"{source.stem}-tagged{ending}"
-        st.download_button(t("Download the result", "결과 파일 내려받기"), target.read_bytes(), name, "text/plain")
+        tagged = f"{source.stem}-tagged{ending}"
+        st.download_button(t("Download the result", "결과 파일 내려받기"), target.read_bytes(), tagged, "text/plain")
         st.code(target.read_text(encoding="utf-8")[:3000], language=None)
 
 
@@ -254,10 +255,7 @@ def _errors(run: Run) -> None:
 
 
 def data(run: Run) -> None:
-    content = run.report
-    st.text(content["data"]["source"])
-    for column, (name, size) in zip(st.columns(3), content["data"]["sizes"].items(), strict=True):
-        column.metric(term(name), f"{size:,}")
+    shared.data_head(run)
     counts = shared.table_file(run, "by_tag", ("tag",), ("tokens",))
     st.altair_chart(
         alt.Chart(counts, height=60 + 22 * len(counts))
@@ -333,8 +331,7 @@ def inside(run: Run) -> None:
     )
     st.subheader(t("The network", "신경망"))
     shared.drawing(predictor.networks["model"])
-    st.subheader(t("The code that builds it", "모델을 만드는 코드"))
-    shared.code(run.project, "model")
+    shared.code(run.project)
 
 
 shared.page("sequence_tagging", try_it, data, inside)

@@ -54,7 +54,7 @@ def _one_text(run: Run) -> None:
     text = _text(shared.predictor(run), "one")
     with shared.errors_shown():
         answer = _answer(run, text)
-        first, second, third = st.columns(3)
+        first, second = st.columns(2)
         first.metric(t("Label", "예측 클래스"), plain(korean(answer["label"])), border=True)
         second.metric(term("probability"), f"{answer['probability']:.1%}", border=True)
         if answer["unfamiliar"]:
