@@ -136,4 +136,4 @@ TERMS: dict[str, str] = json.loads((FOLDER / "terms.json").read_text(encoding="u
 def term(name: str) -> str:
     """A metric, model or knob in the page's language: `average_precision` -> "average precision" or "평균 정밀도"."""
     english = name.upper().replace("_", "-") if name in ACRONYMS else name.replace("_", " ")
-    return TERMS.get(name, english) if language() == "ko" else english
+    return TERMS.get(name.replace(" ", "_"), english) if language() == "ko" else english

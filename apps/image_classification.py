@@ -23,7 +23,7 @@ def try_it(run: Run) -> None:
     shared.parts(
         "part",
         {
-            "one": (t("One picture", "이미지 하나"), lambda: _one_picture(shared.predictor(run))),
+            "one": (t("One picture", "이미지 하나"), lambda: _one_picture(run)),
             "two": (t("Two models", "두 모델 비교"), lambda: _two_models(run)),
             "errors": (t("Its errors", "오답"), lambda: _errors(run)),
         },

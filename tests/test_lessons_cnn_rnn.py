@@ -312,7 +312,12 @@ def test_runs_of_the_adding_problem_are_shown(trained, monkeypatch):
 
 @pytest.mark.parametrize("topology", topologies.FORMS)
 def test_every_project_of_a_topology_is_linked(topology):
-    expected = {"many-to-many": ["char_rnn"], "deep": ["char_rnn"], "delayed": ["translation"], "one-to-many": []}
+    expected = {
+        "many-to-many": ["char_rnn", "sequence_tagging"],
+        "deep": ["char_rnn", "sequence_tagging"],
+        "delayed": ["translation"],
+        "one-to-many": [],
+    }
     names = topologies.projects_of(topology)
     assert names == expected.get(topology, names) and ("one-to" in topology or "text_classification" in names or names)
     text = " ".join(part.value for part in lesson("topologies", topology=topology).markdown)
