@@ -33,7 +33,7 @@ def test_page_without_a_run_offers_training(name):
     values = {knob.name: knob.default for knob in knobs}
     used = {knob.name for knob in knobs if training._is_used(knob, knobs, values, "builtin", True)}
     fields = [*app.number_input, *app.selectbox, *app.checkbox, *app.text_input]
-    shown = {field.label.replace(" ", "_").lower() for field in fields} & set(values)
+    shown = {field.label.rpartition(" · ")[2].replace(" ", "_") for field in fields} & set(values)
     assert shown == used, "only the knobs that the default's model and data read"
     assert any(f"About {Project(name).card.MINUTES:g} minutes" in part.value for part in app.caption)
 
