@@ -1,7 +1,7 @@
 """The page of fraud detection: `python -m streamlit run apps/fraud_detection.py`."""
 
+import io
 import re
-import tempfile
 from pathlib import Path
 
 import altair as alt
@@ -299,21 +299,16 @@ def _file(predictor) -> None:
     uploaded = state.upload(label, KINDS, "file", shared.MAX_UPLOAD_MB)
     if uploaded is None:
         return
-    name, content = uploaded
-    with tempfile.TemporaryDirectory() as folder, shared.errors_shown():
-        # Messages name the visitor's file. Only the last part of its name is used, so that it cannot lead elsewhere.
-        source, target = Path(folder) / Path(name).name, Path(folder) / "scored.csv"
-        source.write_bytes(content)
-        try:
-            with st.spinner(t("Scoring …", "확률을 계산하는 중 …")):
-                rows, alarms = score_file(predictor, source, target, MAX_ROWS)
-        except shared.UserError as error:
-            raise shared.UserError(str(error).replace(str(source), source.name)) from None
+    doing = t("Scoring …", "확률을 계산하는 중 …")
+    with shared.errors_shown():
+        (rows, alarms), content = shared.converted(
+            uploaded, ".csv", doing, lambda source, target: score_file(predictor, source, target, MAX_ROWS)
+        )
         english = f"{rows:,} rows, {alarms:,} of them called fraud."
         st.success(t(english, f"{rows:,}행 가운데 {alarms:,}행을 부정 거래로 판정했습니다."))
         label = t("Download the scored file", "결과 파일 내려받기")
-        st.download_button(label, target.read_bytes(), f"scored-{source.stem}.csv", "text/csv")
-        preview = pd.read_csv(target, nrows=1000).sort_values("fraud_probability", ascending=False)
+        st.download_button(label, content, f"scored-{Path(uploaded[0]).stem}.csv", "text/csv")
+        preview = pd.read_csv(io.BytesIO(content), nrows=1000).sort_values("fraud_probability", ascending=False)
         st.dataframe(preview.head(200), hide_index=True)
 
 

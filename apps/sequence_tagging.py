@@ -1,7 +1,6 @@
 """The page of sequence tagging: `python -m streamlit run apps/sequence_tagging.py`."""
 
 import json
-import tempfile
 import unicodedata
 from pathlib import Path
 
@@ -87,7 +86,7 @@ def _tagged(answer: dict, text: str, meta: dict) -> None:
     frame["chance"] = frame["probability"].map("{:.1%}".format)
     frame["seen"] = np.where(frame["known"], t("yes", "예"), t("no", "아니요"))
     with_tag = frame[~frame["tag"].isin([UNLABELLED, "O"])]
-    ink = st.get_option(f"theme.{st.context.theme.type or 'light'}.textColor")
+    ink = shared.ink()
     lines, longest = int(frame["y"].max()) + 1, max(float(frame["x2"].max()), 40.0)
     step = 26 if code else 46
     x = alt.X("x:Q", axis=None, scale=alt.Scale(domain=[0, longest], nice=False))
@@ -221,20 +220,15 @@ def _file(run: Run) -> None:
     uploaded = state.upload(t("Text file", "텍스트 파일"), ["txt"], "file", MAX_FILE_MB)
     if uploaded is None:
         return
-    name, content = uploaded
-    with tempfile.TemporaryDirectory() as folder, shared.errors_shown():
-        source = Path(folder) / Path(name).name
-        target = Path(folder) / f"tagged{ending}"
-        source.write_bytes(content)
-        try:
-            with st.spinner(t("Tagging …", "태그를 붙이는 중 …")):
-                lines = tag_file(predictor, source, target)
-        except shared.UserError as error:
-            raise shared.UserError(str(error).replace(str(source), source.name)) from None
+    doing = t("Tagging …", "태그를 붙이는 중 …")
+    with shared.errors_shown():
+        lines, content = shared.converted(
+            uploaded, ending, doing, lambda source, target: tag_file(predictor, source, target)
+        )
         st.success(t(f"{lines:,} lines tagged.", f"{lines:,}줄에 태그를 붙였습니다."))
-        tagged = f"{source.stem}-tagged{ending}"
-        st.download_button(t("Download the result", "결과 파일 내려받기"), target.read_bytes(), tagged, "text/plain")
-        st.code(target.read_text(encoding="utf-8")[:3000], language=None)
+        tagged = f"tagged-{Path(uploaded[0]).stem}{ending}"
+        st.download_button(t("Download the result", "결과 파일 내려받기"), content, tagged, "text/plain")
+        st.code(content.decode("utf-8")[:3000], language=None)
 
 
 def _errors(run: Run) -> None:

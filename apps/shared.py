@@ -9,6 +9,7 @@ import gc
 import importlib
 import importlib.util
 import json
+import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -279,6 +280,31 @@ def table(frame: Any) -> None:
     digits = st.column_config.NumberColumn(format="%.4g")
     formats = {named[column]: digits for column in frame.columns if frame[column].dtype.kind == "f"}
     st.dataframe(frame.rename(columns=named), hide_index=True, column_config=formats)
+
+
+def converted(
+    file: tuple[str, bytes], ending: str, doing: str, convert: Callable[[Path, Path], Any]
+) -> tuple[Any, bytes]:
+    """What `convert(source, target)` returns for an uploaded file (name, content), and the content of the target.
+
+    ending: of the target. doing: what is said meanwhile. Messages show the visitor's name for the file; only its last part
+    is used, so that it cannot lead elsewhere.
+    """
+    name, content = file
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder) / Path(name).name, Path(folder) / "result" / f"result{ending}"
+        target.parent.mkdir()
+        source.write_bytes(content)
+        try:
+            with st.spinner(doing):
+                return convert(source, target), target.read_bytes()
+        except UserError as error:
+            raise UserError(str(error).replace(str(source), source.name)) from None
+
+
+def ink() -> str:
+    """The colour of text in the page's theme."""
+    return st.get_option(f"theme.{st.context.theme.type or 'light'}.textColor")
 
 
 def second_run(run: Run) -> Run | None:

@@ -1,7 +1,7 @@
 """The page of text classification: `python -m streamlit run apps/text_classification.py`."""
 
+import io
 import re
-import tempfile
 from pathlib import Path
 
 import altair as alt
@@ -192,24 +192,15 @@ def _file(run: Run) -> None:
     uploaded = state.upload(label, KINDS, "file", shared.MAX_UPLOAD_MB)
     if uploaded is None:
         return
-    name, content = uploaded
-    with tempfile.TemporaryDirectory() as folder, shared.errors_shown():
-        # Messages show the file's name, so the file is stored under the last part of the visitor's name for it.
-        source, target = Path(folder) / Path(name).name, Path(folder) / "labelled.csv"
-        source.write_bytes(content)
-        try:
-            with st.spinner(t("Labelling …", "분류하는 중 …")):
-                rows = score_file(predictor, source, target, max_rows=MAX_ROWS)
-        except shared.UserError as error:
-            raise shared.UserError(str(error).replace(str(source), source.name)) from None
-        scored = pd.read_csv(target)
-        st.success(t(f"{rows:,} texts labelled.", f"글 {rows:,}편을 분류했습니다."))
-        st.download_button(
-            t("Download the labelled file", "결과 파일 내려받기"),
-            target.read_bytes(),
-            f"labelled-{source.stem}.csv",
-            "text/csv",
+    doing = t("Labelling …", "분류하는 중 …")
+    with shared.errors_shown():
+        rows, content = shared.converted(
+            uploaded, ".csv", doing, lambda source, target: score_file(predictor, source, target, max_rows=MAX_ROWS)
         )
+        scored = pd.read_csv(io.BytesIO(content))
+        st.success(t(f"{rows:,} texts labelled.", f"글 {rows:,}편을 분류했습니다."))
+        label = t("Download the labelled file", "결과 파일 내려받기")
+        st.download_button(label, content, f"labelled-{Path(uploaded[0]).stem}.csv", "text/csv")
         st.bar_chart(scored["predicted"].value_counts(), horizontal=True, height=260)
         st.dataframe(scored.head(200), hide_index=True)
 

@@ -1,7 +1,6 @@
 """The page of translation: `python -m streamlit run apps/translation.py`."""
 
 import json
-import tempfile
 import time
 from pathlib import Path
 from unicodedata import east_asian_width
@@ -268,22 +267,14 @@ def _file(run: Run) -> None:
     uploaded = state.upload("TXT / CSV / TSV", ["txt", "csv", "tsv"], "file", MAX_FILE_MB)
     if uploaded is None:
         return
-    name, content = uploaded
-    with tempfile.TemporaryDirectory() as folder, shared.errors_shown():
-        # Messages show the file's name, so the file is stored under the last part of the visitor's name for it.
-        source = Path(folder) / Path(name).name
-        target = Path(folder) / ("translated.txt" if source.suffix == ".txt" else "translated.csv")
-        source.write_bytes(content)
-        try:
-            with st.spinner(t("Translating …", "번역하는 중 …")):
-                rows = translate_file(predictor, source, target)
-        except shared.UserError as error:
-            raise shared.UserError(str(error).replace(str(source), source.name)) from None
-        content = target.read_bytes()
-        st.success(t(f"{rows:,} sentences translated.", f"문장 {rows:,}개를 번역했습니다."))
-        st.download_button(
-            t("Download the translations", "번역 내려받기"), content, f"translated-{source.stem}{target.suffix}"
+    file = Path(uploaded[0])
+    ending, doing = ".txt" if file.suffix == ".txt" else ".csv", t("Translating …", "번역하는 중 …")
+    with shared.errors_shown():
+        rows, content = shared.converted(
+            uploaded, ending, doing, lambda source, target: translate_file(predictor, source, target)
         )
+        st.success(t(f"{rows:,} sentences translated.", f"문장 {rows:,}개를 번역했습니다."))
+        st.download_button(t("Download the translations", "번역 내려받기"), content, f"translated-{file.stem}{ending}")
         st.text("\n".join(content.decode("utf-8").splitlines()[:MAX_LINES]))
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from common.errors import UserError
-from common.files import check_regular
+from common.files import check_regular, file_sha256
 from common.runs import Run
 
 TRAIN, VALIDATION, TEST = 0.60, 0.15, 0.25  # fractions of the rows in each split
@@ -53,6 +53,12 @@ class Source:
     sha256: str
     unit: str
     weighted: bool = False
+
+
+def scored_on(path: Path, trained_on: Source, sha256: str = "", unit: str = "", weighted: bool = False) -> Source:
+    """The origin of new labelled data, for the report of `evaluate --data`. sha256: of the file, unless it is given."""
+    about = f"Scored on {path.name}; trained on: {trained_on.source}"
+    return Source(path.name, about, sha256 or file_sha256(path), unit or trained_on.unit, weighted)
 
 
 @dataclass(frozen=True, eq=False)

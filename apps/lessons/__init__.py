@@ -20,6 +20,7 @@ import pandas as pd
 import streamlit as st
 
 from apps.i18n import language, t
+from apps.shared import ink
 from apps.state import kept
 from common.errors import UserError
 from common.project import Project
@@ -182,11 +183,6 @@ def project_link(name: str, before: str = "") -> None:
         st.page_link(own_page, label=label, icon=":material/arrow_forward:")
     else:
         st.markdown(f"{label} · `python -m streamlit run apps/{name}.py`")
-
-
-def ink() -> str:
-    """The colour of text in the page's theme."""
-    return st.get_option(f"theme.{st.context.theme.type or 'light'}.textColor")
 
 
 def heat(matrix: np.ndarray, marked: np.ndarray | None = None, height: int | None = None) -> alt.LayerChart:

@@ -14,9 +14,8 @@ import pandas as pd
 
 from common import report
 from common.cli import evaluate_command
-from common.data import Source, Split, Splits, load_splits
+from common.data import Split, Splits, load_splits, scored_on
 from common.evaluation import score_table
-from common.files import file_sha256
 from common.report import Report
 from common.runs import Run
 from projects.adding_problem.data import read_sequences
@@ -33,8 +32,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     scorers, source, held = baselines(splits), splits.source, splits.validation
     if data:
         test, looks = read_sequences(Path(data), splits.meta["length"]), 1
-        about = f"Scored on {Path(data).name}; trained on: {source.source}"
-        source = Source(Path(data).name, about, file_sha256(Path(data)), source.unit)
+        source = scored_on(Path(data), source)
     else:
         test, looks = splits.open_test(run)
     answers = predictor.score(test.inputs)

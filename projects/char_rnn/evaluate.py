@@ -15,7 +15,7 @@ import pandas as pd
 
 from common import report
 from common.cli import evaluate_command
-from common.data import Source, Splits, load_splits
+from common.data import Splits, load_splits, scored_on
 from common.evaluation import score_table
 from common.report import Report
 from common.runs import Run
@@ -40,8 +40,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     source = splits.source
     if data:
         test, sha256 = read_labelled(Path(data), predictor.vocabulary, predictor.jamo)
-        looks, name = 1, Path(data).name
-        source = Source(name, f"Scored on {name}; trained on: {source.source}", sha256, splits.source.unit)
+        looks, source = 1, scored_on(Path(data), source, sha256)
     else:
         split, looks = splits.open_test(run)
         test = split.inputs

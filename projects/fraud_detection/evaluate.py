@@ -14,10 +14,9 @@ import pandas as pd
 
 from common import report
 from common.cli import evaluate_command
-from common.data import Source, Splits, load_splits
+from common.data import Source, Splits, load_splits, scored_on
 from common.errors import UserError
 from common.evaluation import score_table
-from common.files import file_sha256
 from common.report import Report
 from common.runs import Run
 from projects.fraud_detection.config import Config
@@ -93,9 +92,8 @@ def _new_data(path: Path, predictor: Any, trained_on: Source) -> tuple[Transacti
         raise UserError(
             f"{path} must have the columns {meta['card']} and {meta['time']}: this network reads a card's history."
         )
-    text = f"Scored on {path}; trained on: {trained_on.source}"
     unit = "row" if test.units is None else meta["card"]
-    return test, Source(path.name, text, file_sha256(path), unit, "weight" in meta)
+    return test, scored_on(path, trained_on, unit=unit, weighted="weight" in meta)
 
 
 # The baselines

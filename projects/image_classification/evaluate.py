@@ -15,7 +15,7 @@ import pandas as pd
 
 from common import report
 from common.cli import evaluate_command
-from common.data import Source, Split, Splits, load_splits
+from common.data import Split, Splits, load_splits, scored_on
 from common.evaluation import best_temperature, classification_figures, score_table, softmax
 from common.inputs.images import picture_text, text_picture
 from common.report import Report
@@ -52,8 +52,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
         )
     if data:
         test, left_out = load_labelled(Path(data), predictor.meta)
-        looks, about = 1, f"Scored on {data}; trained on: {source.source}"
-        source = Source(Path(data).name, about, fingerprint([test.inputs]), "picture")
+        looks, source = 1, scored_on(Path(data), source, fingerprint([test.inputs]), "picture")
         notes += [f"Left out: {'; '.join(left_out[:20])} ({len(left_out)} files)."] if left_out else []
     else:
         test, looks = splits.open_test(run)

@@ -27,7 +27,6 @@ LETTERS = 24  # of a word, with Hangul taken apart; a longer word loses its midd
 AFFIX = 4  # letters of the longest beginning and ending of a word that has a number of its own
 AFFIXES = 1 + 2 * AFFIX  # numbers of a word's form: its shape, its beginnings and its endings
 BUCKETS = 2**15  # that shapes, beginnings and endings are hashed into
-
 MIN_COUNT = 2  # occurrences of a word or a letter in training from which on it is known
 MAX_CHARACTERS = 100_000  # of one text
 WIDTHS = (16, 32, 64, 128)  # lengths that sentences are padded to when they are tagged
@@ -135,6 +134,18 @@ def padded(words: Ragged, spelling: np.ndarray, rows: np.ndarray, width: int = 0
     places = Ragged(np.arange(1, len(words.ids) + 1), words.starts).padded(rows, width)
     spelled = np.concatenate([np.full((1, spelling.shape[1]), PADDING), spelling])[places].astype(np.int32)
     return {"words": words.padded(rows, width), "letters": spelled[..., :LETTERS], "forms": spelled[..., LETTERS:]}
+
+
+def windows(length: int) -> list[tuple[int, int, int, int]]:
+    """(begin, end, first, last) of each piece in which a sentence of this length is tagged.
+
+    A piece is read from `begin` to `end`; its tags count from `first` to `last`. Up to the greatest width there is one.
+    """
+    if length <= WIDTHS[-1]:
+        return [(0, length, 0, length)]
+    step = WIDTHS[-1] - 2 * OVERLAP
+    starts = range(0, length, step)
+    return [(max(0, i - OVERLAP), min(i + step + OVERLAP, length), i, min(i + step, length)) for i in starts]
 
 
 def tag_numbers(tags: Sequence[Sequence[str]], known: Sequence[str]) -> Ragged:

@@ -16,9 +16,8 @@ import pandas as pd
 
 from common import report
 from common.cli import evaluate_command
-from common.data import Source, Split, Splits, load_splits
+from common.data import Split, Splits, load_splits, scored_on
 from common.evaluation import score_table
-from common.files import file_sha256
 from common.report import Report
 from common.runs import Run
 from projects.sequence_tagging.data import labelled
@@ -40,10 +39,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     taggers = baselines(splits)  # fitted before the test split is opened
     source = splits.source
     if data:
-        path = Path(data)
-        test, looks = labelled(path, predictor.meta), 1
-        about = f"Scored on {path.name}; trained on: {source.source}"
-        source = Source(path.name, about, file_sha256(path), source.unit)
+        test, looks, source = labelled(Path(data), predictor.meta), 1, scored_on(Path(data), source)
     else:
         test, looks = splits.open_test(run)
     with_spans, unseen = predictor.meta["spans"], predictor.unseen(test.inputs)

@@ -22,7 +22,7 @@ from common.inputs.sequences import Ragged
 from common.inputs.text import read_lines
 from common.inputs.vocabulary import UNKNOWN_SIGN, Vocabulary
 from projects.sequence_tagging import encoding
-from projects.sequence_tagging.encoding import OVERLAP, ROWS, WIDTHS, checked, normalise, padded, spans, tokens
+from projects.sequence_tagging.encoding import ROWS, WIDTHS, checked, normalise, padded, spans, tokens, windows
 from projects.sequence_tagging.metrics import figures
 from projects.sequence_tagging.programs import UNLABELLED
 
@@ -81,30 +81,18 @@ class Predictor:
     def tag(self, sentences: Sequence[Sequence[str]]) -> tuple[list[list[str]], list[np.ndarray]]:
         """The tags of each sentence of tokens, and their probabilities.
 
-        A sentence of more than the greatest width is tagged in pieces. Each sees OVERLAP tokens of its neighbours.
+        A long sentence is tagged in pieces that overlap; see `encoding.windows`.
         """
-        step = WIDTHS[-1] - 2 * OVERLAP
-        pieces: list[Sequence[str]] = []
-        owners: list[tuple[int, int, int]] = []  # sentence, first and last token that the piece is asked for
-        for row, sentence in enumerate(sentences):
-            whole = len(sentence) <= WIDTHS[-1]
-            for start in [0] if whole else range(0, len(sentence), step):
-                first = 0 if whole else max(0, start - OVERLAP)
-                end = len(sentence) if whole else min(len(sentence), start + step)
-                pieces.append(sentence[first:] if whole else sentence[first : end + OVERLAP])
-                owners.append((row, start - first, end - first))
-        found: list[tuple[np.ndarray, np.ndarray]] = [(np.zeros(0, int), np.zeros(0))] * len(pieces)
-        words, spelling = self.encode(pieces)
-        for rows, lengths, logits in self.logits(words, spelling):
-            for row, tags, likely in zip(rows, *self.decode(logits, lengths), strict=True):
-                found[row] = tags, likely
-        names = self.meta["tags"]
-        tagged: list[list[str]] = [[] for _ in sentences]
-        likely: list[list[np.ndarray]] = [[] for _ in sentences]
-        for (row, first, end), (numbers, values) in zip(owners, found, strict=True):
-            tagged[row] += [names[number] for number in numbers[first:end]]
-            likely[row].append(values[first:end])
-        return tagged, [np.concatenate(parts) if parts else np.zeros(0) for parts in likely]
+        pieces = [(row, *piece) for row, sentence in enumerate(sentences) for piece in windows(len(sentence))]
+        encoded = self.encode([sentences[row][begin:end] for row, begin, end, *_ in pieces])
+        tags = [np.zeros(len(sentence), int) for sentence in sentences]
+        likely = [np.zeros(len(sentence)) for sentence in sentences]
+        for numbers, lengths, logits in self.logits(*encoded):
+            for number, answers, values in zip(numbers, *self.decode(logits, lengths), strict=True):
+                row, begin, _, first, last = pieces[number]
+                tags[row][first:last] = answers[first - begin : last - begin]
+                likely[row][first:last] = values[first - begin : last - begin]
+        return [[self.meta["tags"][tag] for tag in row] for row in tags], likely
 
     def figures(self, split: Split) -> Any:
         """The figures of a split, as a function of the sentences' weights."""

@@ -14,9 +14,8 @@ import pandas as pd
 
 from common import report
 from common.cli import evaluate_command
-from common.data import Source, Split, Splits, load_splits
+from common.data import Split, Splits, load_splits, scored_on
 from common.evaluation import best_temperature, classification_figures, score_table, softmax
-from common.files import file_sha256
 from common.report import Report
 from common.runs import Run
 from projects.text_classification.data import labelled
@@ -39,9 +38,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     scorers = baselines(splits)  # fitted and tuned before the test split is opened
     source = splits.source
     if data:
-        path = Path(data)
-        test, looks = labelled(path, predictor.meta), 1
-        source = Source(path.name, f"Scored on {data}; trained on: {source.source}", file_sha256(path), "text")
+        test, looks, source = labelled(Path(data), predictor.meta), 1, scored_on(Path(data), source, unit="text")
     else:
         test, looks = splits.open_test(run)
     logits, validation_logits = predictor.logits(test.inputs), predictor.logits(splits.validation.inputs)

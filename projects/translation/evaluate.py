@@ -14,7 +14,7 @@ import pandas as pd
 
 from common import report
 from common.cli import evaluate_command
-from common.data import Source, Split, Splits, load_splits
+from common.data import Split, Splits, load_splits, scored_on
 from common.evaluation import score_table
 from common.files import file_sha256
 from common.report import Report
@@ -41,8 +41,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     if data:
         path = Path(data)
         test, looks = labelled(path, predictor.meta), 1
-        sha256 = file_sha256(files_of(path)[0])
-        source = Source(path.name, f"Scored on {path.name}; trained on: {source.source}", sha256, "sentence")
+        source = scored_on(path, source, file_sha256(files_of(path)[0]), "sentence")
     else:
         test, looks = splits.open_test(run)
     translations = {config.model: predictor.translate(test.inputs)}
