@@ -77,6 +77,15 @@ def test_each_kind_of_scope(source, expected):
     assert sorted(f"{token}:{label}" for token, label in names(source)) == sorted(expected.split())
 
 
+def test_a_class_is_a_piece_with_its_variables_and_each_method_is_one():
+    source = (
+        "class A:\n    x = 1\n    y = x\n\n    @b\n    def f(self):\n        pass\n\n    z = 2\n\nclass B:\n    x = 1\n"
+    )
+    texts = [text for *_, text in labelled_code(source)]
+    assert [text.split()[:2] for text in texts] == [["class", "A:"], ["@b", "def"], ["class", "B:"]]
+    assert texts[0].count("\n") == 4 and "z" not in "".join(texts)
+
+
 def test_every_name_of_a_package_gets_a_label():
     """Also of this very project: no scope is taken for another one."""
     for file in Path(data.__file__).parent.glob("*.py"):
@@ -336,6 +345,12 @@ def test_tags_do_not_depend_on_the_other_sentences(trained):
 def test_odd_texts_get_an_answer(trained, text):
     answer = trained("sequence_tagging").load().predict({"text": text})
     assert answer["tokens"] and all(np.isfinite(row["probability"]) for row in answer["tokens"])
+
+
+def test_only_names_of_a_program_have_a_tag(trained, tmp_path):
+    predictor = trained("sequence_tagging").load()
+    answer = predictor.predict({"text": "def area(r): return r ** 2"})
+    assert {row["token"] for row in answer["tokens"] if row["tag"] != UNLABELLED} == {"area", "r"}
 
 
 def test_influence_is_zero_where_nothing_is_read(trained):

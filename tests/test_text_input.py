@@ -61,3 +61,10 @@ def test_an_encoding_that_is_not_certain_is_refused(encoding, tmp_path):
     (tmp_path / "t.txt").write_bytes(content.encode(encoding))
     with pytest.raises(UserError, match="save the file as UTF-8"):
         list(text.read_text(tmp_path / "t.txt"))
+
+
+def test_a_byte_that_is_no_text_is_not_hidden_by_a_guess(tmp_path):
+    path = tmp_path / "t.txt"
+    path.write_bytes(b"a b\n\xff\xfe\0\n")  # as UTF-16 it would hold U+FFFE, which no text holds
+    with pytest.raises(UserError, match=r"not UTF-8: byte 4 \(line 2\) is 0xff"):
+        list(text.read_text(path))

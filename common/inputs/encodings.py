@@ -33,7 +33,8 @@ def _guessed(head: bytes) -> str:
         return "utf-16"
     for first, name in ((1, "utf-16-le"), (0, "utf-16-be")):  # without a mark: half of the bytes of ASCII are zero
         zeros = [head[place::2].count(0) for place in (first, 1 - first)]
-        if zeros[0] > 0.2 * len(head) / 2 and not zeros[1]:
+        odd = re.search("[\ufffd-\uffff]", head.decode(name, "replace")[:-1])  # no text holds these; the end may be cut
+        if zeros[0] > 0.2 * len(head) / 2 and not zeros[1] and not odd:
             return name
     try:
         head[: len(head) - 3 if len(head) == HEAD else None].decode()  # the last character may be cut

@@ -36,11 +36,11 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     """Score the run and its baselines on the test split, or on new tagged sentences."""
     config, predictor = run.config, run.load()
     splits = load_splits(config, run)
-    taggers = baselines(splits)  # fitted before the test split is opened
     source = splits.source
-    if data:
+    if data:  # read first: a wrong file is refused before anything is fitted
         test, looks, source = labelled(Path(data), predictor.meta), 1, scored_on(Path(data), source)
-    else:
+    taggers = baselines(splits)  # fitted before the test split is opened
+    if not data:
         test, looks = splits.open_test(run)
     with_spans, unseen = predictor.meta["spans"], predictor.unseen(test.inputs)
     answers = {config.model: predictor.tag(test.inputs)[0]}

@@ -24,7 +24,7 @@ from common.inputs.vocabulary import UNKNOWN_SIGN, Vocabulary
 from projects.sequence_tagging import encoding
 from projects.sequence_tagging.encoding import ROWS, WIDTHS, checked, normalise, padded, spans, tokens, windows
 from projects.sequence_tagging.metrics import figures
-from projects.sequence_tagging.programs import UNLABELLED
+from projects.sequence_tagging.programs import UNLABELLED, is_name
 
 CHUNK_LINES = 2_000  # lines of a file that are tagged together
 ENDINGS = (".csv", ".conll")  # of a file of tags
@@ -79,7 +79,7 @@ class Predictor:
                 yield part, lengths[part], output
 
     def tag(self, sentences: Sequence[Sequence[str]]) -> tuple[list[list[str]], list[np.ndarray]]:
-        """The tags of each sentence of tokens, and their probabilities.
+        """The tags of each sentence of tokens, and their probabilities. What is no name in a program is UNLABELLED.
 
         A long sentence is tagged in pieces that overlap; see `encoding.windows`.
         """
@@ -92,7 +92,11 @@ class Predictor:
                 row, begin, _, first, last = pieces[number]
                 tags[row][first:last] = answers[first - begin : last - begin]
                 likely[row][first:last] = values[first - begin : last - begin]
-        return [[self.meta["tags"][tag] for tag in row] for row in tags], likely
+        names = [[self.meta["tags"][tag] for tag in row] for row in tags]
+        if self.meta["reading"] == "code":  # operators and Python's keywords have no tag
+            pairs = [zip(sentence, row, strict=True) for sentence, row in zip(sentences, names, strict=True)]
+            names = [[tag if is_name(token) else UNLABELLED for token, tag in pair] for pair in pairs]
+        return names, likely
 
     def figures(self, split: Split) -> Any:
         """The figures of a split, as a function of the sentences' weights."""
@@ -105,8 +109,8 @@ class Predictor:
     def predict(self, raw: dict[str, Any]) -> dict[str, Any]:
         """{"text"} -> {"tokens": [{token, start, tag, probability, known}], "spans": [{label, text}]}.
 
-        start: the token's place in the text. known: whether training had the word. spans: of tags with B- and I-. Names
-        and operators of a program: see programs.py. Raises UserError for an empty text.
+        start: the token's place in the text. known: whether training had the word. spans: of tags with B- and I-.
+        Raises UserError for an empty text.
         """
         text = checked(raw)
         cut = tokens(text, self.meta["reading"])
@@ -117,8 +121,6 @@ class Predictor:
             {"token": token, "start": start, "tag": tag, "probability": float(value), "known": not new}
             for (token, start), tag, value, new in zip(cut, tags, likely, unseen, strict=True)
         ]
-        if self.meta["reading"] == "code":
-            rows = [row if row["token"].isidentifier() else {**row, "tag": UNLABELLED} for row in rows]
         stretches = spans(tags) if self.meta["spans"] else []
         ends = [start + len(token) for token, start in cut]
         return {

@@ -19,12 +19,18 @@ UNLABELLED = "_"  # operators, numbers, strings and Python's keywords: they are 
 NEW_LINE = "¶"  # stands for the end of a line
 BUILTINS = frozenset(dir(builtins))
 SKIPPED = (tokenize.NL, tokenize.COMMENT, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
+SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 COMPREHENSIONS = {
     ast.ListComp: "listcomp",
     ast.SetComp: "setcomp",
     ast.DictComp: "dictcomp",
     ast.GeneratorExp: "genexpr",
 }
+
+
+def is_name(token: str) -> bool:
+    """Whether a token of a program is a name; other tokens have no label."""
+    return token.isidentifier() and not keyword.iskeyword(token)
 
 
 def code_tokens(text: str) -> list[tuple[str, int, int]]:
@@ -40,10 +46,10 @@ def code_tokens(text: str) -> list[tuple[str, int, int]]:
 
 
 def labelled_code(source: str) -> Iterator[tuple[list[str], list[str], str]]:
-    """(tokens, labels, text) of each function, class head and statement of a module, in order.
+    """(tokens, labels, text) of each function, statement and class of a module, in order.
 
-    A class is given as its head, its methods and its other statements, so that few pieces are long. Raises SyntaxError
-    or tokenize.TokenError where the text is no program.
+    A class is given up to its first method, and method by method, so that few pieces are long. Raises SyntaxError or
+    tokenize.TokenError where the text is no program.
     """
     names = Names(source)
     lines = source.splitlines(keepends=True)
@@ -63,15 +69,24 @@ def labelled_code(source: str) -> Iterator[tuple[list[str], list[str], str]]:
 
 
 def _pieces(body: list[ast.stmt]) -> Iterator[tuple[int, int]]:
-    """The first and the last line of each piece."""
+    """The first and the last line of each piece.
+
+    A class with its variables, up to its first method, is a piece. So is each method. Other statements are left out.
+    """
     for statement in body:
-        decorators = getattr(statement, "decorator_list", [])
-        first = min(part.lineno for part in [statement, *decorators])
-        if isinstance(statement, ast.ClassDef) and statement.body[0].lineno > statement.lineno:
-            inner = list(_pieces(statement.body))
-            yield from [(first, inner[0][0] - 1), *inner]
+        first, last = _lines(statement)
+        methods = [part for part in getattr(statement, "body", ()) if isinstance(part, SCOPES)]
+        if isinstance(statement, ast.ClassDef) and methods and _lines(methods[0])[0] > statement.lineno:
+            yield first, _lines(methods[0])[0] - 1
+            yield from _pieces(methods)
         else:
-            yield first, statement.end_lineno or statement.lineno
+            yield first, last
+
+
+def _lines(statement: ast.stmt) -> tuple[int, int]:
+    """The first line of a statement, its decorators included, and its last line."""
+    decorators = getattr(statement, "decorator_list", [])
+    return min(part.lineno for part in [statement, *decorators]), statement.end_lineno or statement.lineno
 
 
 class Names(ast.NodeVisitor):
@@ -87,7 +102,7 @@ class Names(ast.NodeVisitor):
 
     def label(self, token: str, before: str, place: tuple[int, int]) -> str:
         """The label of a token at a place. before: the token before it."""
-        if not token.isidentifier() or keyword.iskeyword(token):
+        if not is_name(token):
             return UNLABELLED
         if before in ("def", "class"):
             return "function" if before == "def" else "class"

@@ -35,11 +35,11 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     """Score the run and its baselines on the test split, or on new labelled texts with the run's classes."""
     config, predictor = run.config, run.load()
     splits = load_splits(config, run)
-    scorers = baselines(splits)  # fitted and tuned before the test split is opened
     source = splits.source
-    if data:
+    if data:  # read first: a wrong file is refused before anything is fitted
         test, looks, source = labelled(Path(data), predictor.meta), 1, scored_on(Path(data), source, unit="text")
-    else:
+    scorers = baselines(splits)  # fitted and tuned before the test split is opened
+    if not data:
         test, looks = splits.open_test(run)
     logits, validation_logits = predictor.logits(test.inputs), predictor.logits(splits.validation.inputs)
     answers = {config.model: softmax(predictor.calibrated(logits))}

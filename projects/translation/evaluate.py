@@ -36,13 +36,13 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     """Score the run and its baselines on the test split, or on new pairs."""
     config, predictor = run.config, run.load()
     splits = load_splits(config, run)
-    translators = baselines(splits)  # fitted before the test split is opened
     source = splits.source
-    if data:
+    if data:  # read first: a wrong file is refused before anything is fitted
         path = Path(data)
         test, looks = labelled(path, predictor.meta), 1
         source = scored_on(path, source, file_sha256(files_of(path)[0]), "sentence")
-    else:
+    translators = baselines(splits)  # fitted before the test split is opened
+    if not data:
         test, looks = splits.open_test(run)
     translations = {config.model: predictor.translate(test.inputs)}
     translations |= {name: translate(test.inputs) for name, translate in translators.items()}
