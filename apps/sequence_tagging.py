@@ -101,7 +101,7 @@ def _tagged(answer: dict, text: str, meta: dict) -> None:
     colour = alt.Color(
         "kind:N",
         scale=alt.Scale(domain=kinds, scheme="tableau20"),
-        legend=alt.Legend(title=None, orient="bottom", columns=6),
+        legend=alt.Legend(title=None, orient="bottom", columns=4),
     )
     boxes = (
         alt.Chart(with_tag.assign(kind=with_tag["tag"].str.replace(r"^[BI]-", "", regex=True)))
@@ -117,7 +117,7 @@ def _tagged(answer: dict, text: str, meta: dict) -> None:
         fontSize=10, dy=9, color=ink
     )
     layers = boxes + words if code else boxes + words + tags.encode(x=where, y=y, text="tag")
-    st.altair_chart(layers.properties(height=step * lines + 90, width=max(300, 8.2 * longest)), width="content")
+    st.altair_chart(layers.properties(height=step * lines + 90, width=max(360, 7.85 * longest)), width="content")
     if len(answer["tokens"]) > MAX_DRAWN:
         st.caption(t(f"Only the first {MAX_DRAWN} words are drawn.", f"앞의 {MAX_DRAWN}개 단어만 그렸습니다."))
     new = [row["token"] for row in answer["tokens"] if not row["known"] and row["tag"] not in (UNLABELLED, "O")]
@@ -152,13 +152,14 @@ def _neighbours(predictor, answer: dict, text: str) -> None:
         format_func=lambda place: f"{place + 1}: {answer['tokens'][place]['token']} – {answer['tokens'][place]['tag']}",
         key=state.kept("word", first, places),
     )
+    kinds = [t("the word itself", "이 단어"), t("neighbour", "주변")]
     effects = np.array(predictor.influence({"text": text}, place)[:MAX_DRAWN])
     frame = pd.DataFrame(
         {
             "place": np.arange(len(effects)),
             "token": [row["token"] for row in answer["tokens"][: len(effects)]],
             "effect": effects,
-            "kind": np.where(np.arange(len(effects)) == place, t("the word itself", "이 단어"), t("neighbour", "주변")),
+            "kind": np.where(np.arange(len(effects)) == place, *kinds),
         }
     )
     strongest = frame.loc[frame["effect"].abs().sort_values(ascending=False).index].head(12).sort_values("place")
@@ -170,7 +171,10 @@ def _neighbours(predictor, answer: dict, text: str) -> None:
             x=alt.X("effect", title=t("log-odds: ← against · for the tag →", "로그 오즈: ← 반대 · 뒷받침 →")),
             y=alt.Y("place:O", title=None, axis=alt.Axis(labelExpr=f"{labels}[datum.value]", labelOverlap=False)),
             color=alt.Color(
-                "kind:N", title=None, scale=alt.Scale(range=[BLUE, ORANGE]), legend=alt.Legend(orient="top")
+                "kind:N",
+                title=None,
+                scale=alt.Scale(domain=kinds, range=[ORANGE, BLUE]),
+                legend=alt.Legend(orient="top"),
             ),
             tooltip=["token", alt.Tooltip("effect", format="+.2f")],
         )

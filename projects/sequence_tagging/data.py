@@ -2,6 +2,7 @@
 
 import hashlib
 import sysconfig
+import textwrap
 import tokenize
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,9 +33,10 @@ def load_data(config: Config, data: str, data_dir: Path) -> Splits:
 
 
 def _builtin(config: Config) -> Splits:
-    """Functions, class heads and statements of the standard library. No package is in two splits."""
+    """Functions, classes and statements of the standard library. No package is in two splits."""
     root = Path(sysconfig.get_paths()["stdlib"])
-    names = sorted({file.relative_to(root).parts[0] for file in root.rglob("*.py")} - SKIPPED)
+    places = [place for place in root.iterdir() if place.suffix == ".py" or any(place.glob("*.py"))]
+    names = sorted(place.name for place in places if place.name not in SKIPPED)
     pieces, packages, seen = Tagged(), [], set()
     most = config.sentences // PACKAGES + 1
     for package in np.random.default_rng(config.seed).permutation(names):
@@ -105,13 +107,15 @@ def with_meta(config: Config, parts: Sequence[Tagged], source: Source, reading: 
 
 
 def examples(validation: Tagged, reading: str) -> list[dict[str, Any]]:
-    """Texts of middling length with many different tags, as raw inputs."""
+    """Short texts of middling length with many different tags, as raw inputs."""
     texts = [
-        "".join(tokens) if reading == "syllables" else text
+        "".join(tokens) if reading == "syllables" else textwrap.dedent(text)
         for tokens, text in zip(validation.sentences, validation.texts, strict=True)
     ]
-    variety = [len(set(tags)) - abs(len(tags) - 18) / 9 for tags in validation.tags]
-    best = sorted(range(len(texts)), key=lambda i: (-variety[i], texts[i]))[:EXAMPLES]
+    # A long docstring or comment makes a text long, and says nothing.
+    worth = [len(set(tags)) - abs(len(tags) - 25) / 9 for tags in validation.tags]
+    worth = [value - max(0, len(text) - 240) / 40 for value, text in zip(worth, texts, strict=True)]
+    best = sorted(range(len(texts)), key=lambda i: (-worth[i], texts[i]))[:EXAMPLES]
     return [{"text": texts[i]} for i in best]
 
 

@@ -15,6 +15,7 @@ def train(config: Config, run: Run, callbacks=()) -> None:
 
     splits = load_splits(config, run)
     run.log(f"{splits.source.source}\n{splits.sizes}, {len(splits.meta['tags'])} tags")
+    # The network answers and is kept. With a CRF, what is trained has one more layer on top: the transitions.
     network, trained = build_models(config, splits.meta)
     predictor = Predictor({"model": network}, dict(splits.meta))
     train = predictor.encode_split(splits.train, config.batch_size, config.seed, config.word_dropout)
