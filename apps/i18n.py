@@ -112,23 +112,8 @@ def _choose() -> None:
     st.session_state["language"] = st.session_state["language-switch"]
 
 
-ACRONYMS = (
-    "bleu",
-    "crf",
-    "ece",
-    "f1",
-    "gan",
-    "gru",
-    "l1",
-    "lstm",
-    "mcc",
-    "mlp",
-    "psnr",
-    "roc_auc",
-    "ssim",
-    "svc",
-    "vgg",
-)
+ACRONYMS = ("bleu", "crf", "ece", "f1", "gan", "gru", "l1", "lstm", "mcc", "mlp", "psnr", "roc_auc", "ssim", "svc",
+            "vgg")  # fmt: skip
 # The Korean terms for metrics, models, knobs and columns. A name that is not among them stays English on the Korean page.
 TERMS: dict[str, str] = json.loads((FOLDER / "terms.json").read_text(encoding="utf-8"))
 

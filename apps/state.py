@@ -67,15 +67,13 @@ def kept(
     number; kind: its type, where the default is None. Any other value, from the address or from another run, becomes the default.
     """
     state, values = st.session_state, memory()
-    before = state.setdefault("state.drawn", {}).get(
-        key, state.setdefault("state.live", {}).get(key)
-    )  # its default when last drawn
+    drawn, live = state.setdefault("state.drawn", {}), state.setdefault("state.live", {})
+    before = drawn.get(key, live.get(key))  # its default when last drawn
     if key in state and before is not None and before != default and state[key] == before:
         del state[key]  # nobody has touched it, so it follows the new default
         values.pop(key, None)
-    value = (
-        state[key] if key in state else values[key] if key in values else _asked(key, default, kind or type(default))
-    )
+    known = next((place for place in (state, values) if key in place), None)
+    value = _asked(key, default, kind or type(default)) if known is None else known[key]
     parts = value if isinstance(value, list) else [value]
     if allowed is not None and not all(part in allowed for part in parts):
         value = default

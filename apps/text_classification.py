@@ -120,11 +120,7 @@ def _piece_bars(answer: dict) -> None:
         .encode(
             x=alt.X("effect", title=t("log-odds: ← against · for the label →", "로그 오즈: ← 반대 · 뒷받침 →")),
             # Two equal words have two bars: the place is the key, and the word its label.
-            y=alt.Y(
-                "at:O",
-                title=None,
-                axis=alt.Axis(labelExpr=_label_expression(rows["piece"]), labelOverlap=False),
-            ),
+            y=alt.Y("at:O", title=None, axis=alt.Axis(labelExpr=_label_expression(rows["piece"]), labelOverlap=False)),
             color=alt.condition("datum.effect > 0", alt.value(ORANGE), alt.value(BLUE)),
             tooltip=["piece", alt.Tooltip("effect", format="+.3f")],
         )

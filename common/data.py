@@ -175,11 +175,7 @@ def hold_out_tenth(targets: Sequence, seed: int) -> tuple[np.ndarray, np.ndarray
 
 
 def split_rows(
-    targets: Sequence,
-    *,
-    times: np.ndarray | None = None,
-    groups: np.ndarray | None = None,
-    seed: int = 0,
+    targets: Sequence, *, times: np.ndarray | None = None, groups: np.ndarray | None = None, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Row numbers of train, validation and test.
 

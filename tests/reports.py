@@ -34,12 +34,7 @@ def content(project: Project, value: float | None, **changes: Any) -> dict[str, 
         },
         "directions": {metric: direction},
         "failures": [],
-        "timing": {
-            "total_seconds": 1.0,
-            "train_seconds": 1.0,
-            "seconds_per_epoch": 1.0,
-            "inference_per_second": 1.0,
-        },
+        "timing": {"total_seconds": 1.0, "train_seconds": 1.0, "seconds_per_epoch": 1.0, "inference_per_second": 1.0},
         "parameters": 1,
         "environment": {"keras": "3", "backend": "tensorflow", "python": "3", "devices": []},
     } | changes

@@ -28,13 +28,13 @@ AUTHOR = {f"GIT_{who}_{what}": "someone@example.org" for who in ("AUTHOR", "COMM
 # Lines of Python in a fork, tests included. The goals are 6,000 for fraud_detection and 5,000 for the others; these are
 # the sizes that have been reached, so that no fork grows unseen.
 LINES = {
-    "char_rnn": 6070,
-    "colorization": 5790,
-    "fraud_detection": 7380,
-    "image_classification": 6510,
+    "char_rnn": 6045,
+    "colorization": 5680,
+    "fraud_detection": 7360,
+    "image_classification": 6490,
     "sequence_tagging": 6470,
-    "super_resolution": 5410,
-    "text_classification": 6830,
+    "super_resolution": 5340,
+    "text_classification": 6815,
     "translation": 7220,
 }
 CODE = ("common", "projects", "apps", "tests", "benchmarks")

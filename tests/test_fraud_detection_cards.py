@@ -85,10 +85,7 @@ def test_the_order_of_the_file_does_not_matter_where_times_differ(table, tmp_pat
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [
-        ({"when": "2999-01-01"}, r"row 5: when is 2999-01-01.*future"),
-        ({"card": ""}, "row 5: card is empty"),
-    ],
+    [({"when": "2999-01-01"}, r"row 5: when is 2999-01-01.*future"), ({"card": ""}, "row 5: card is empty")],
 )
 def test_bad_cards_and_times(change, message, table, tmp_path):
     frame = card_table()

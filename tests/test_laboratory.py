@@ -312,8 +312,12 @@ def test_a_click_on_a_cell(opened):
 
 
 def test_the_playground_on_points_that_are_clicked(opened):
+    large = (
+        "playground.layers=5&playground.units=64&playground.batch=1"  # trains for seconds, so that Stop can be clicked
+    )
     page = opened(
-        "lesson=playground&playground.data=own&playground.own=0.5+0.5+1%3B+-0.5+0.5+0%3B+0.4+-0.5+1%3B+-0.6+-0.5+0"
+        f"lesson=playground&{large}&playground.data=own"
+        "&playground.own=0.5+0.5+1%3B+-0.5+0.5+0%3B+0.4+-0.5+1%3B+-0.6+-0.5+0"
     )
     board = page.get_by_role("img", name="Click to add points.")
     box = board.bounding_box()

@@ -40,7 +40,7 @@ def script(tmp_path):
 
 
 def opened(script, **query: str) -> AppTest:
-    app = AppTest.from_file(str(script))
+    app = AppTest.from_file(str(script), default_timeout=60)
     for key, value in query.items():
         app.query_params[key] = value
     app.run()

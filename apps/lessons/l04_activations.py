@@ -133,7 +133,7 @@ def draw(state: lessons.State) -> dict[str, Any]:
         *(
             rf"p_{{{i + 1}}} &= \frac{{e^{{{lessons.tex(a)}}}}}{{\sum_j e^{{z_j}}}} = {lessons.tex(b)}"
             for i, (a, b) in enumerate(zip(z[:8], p, strict=False))
-        ),
+        )
     )
     st.caption(t("Its derivatives: row i, column j holds ∂pᵢ/∂zⱼ.", "도함수입니다. i행 j열이 ∂pᵢ/∂zⱼ입니다."))
     st.altair_chart(lessons.heat((np.diag(p) - np.outer(p, p))[:8, :8]))

@@ -315,10 +315,12 @@ def _drawing(learner: dict[str, Any], setting: dict[str, Any], train: tuple, tes
     dots = pd.concat([pd.DataFrame({"x": x[:, 0], "y": x[:, 1], "class": y.astype(str), "split": name}) for name, (x, y) in kinds.items()])  # fmt: skip
     dots = dots[(dots["x"].abs() < 1.3) & (dots["y"].abs() < 1.3)]
     colour = alt.Color("class:N", scale=alt.Scale(domain=["0", "1"], range=[lessons.BLUE, lessons.RED]), legend=None)
-    big = alt.condition("datum.split == 'train'", alt.value(70), alt.value(30))
-    strong = alt.condition("datum.split == 'train'", alt.value(1), alt.value(0.35))
+    learnt = dots["split"] == "train"
+    dots = dots.assign(size=np.where(learnt, 70, 30), opacity=np.where(learnt, 1, 0.35))
     marks = alt.Chart(dots).mark_circle(stroke="#FFFFFF", strokeWidth=0.6)
-    marks = marks.encode(x="x:Q", y="y:Q", color=colour, size=big, opacity=strong, tooltip=["x", "y", "class", "split"])
+    size, opacity = alt.Size("size:Q", scale=None), alt.Opacity("opacity:Q", scale=None)
+    told = [alt.Tooltip(f"{name}:{kind}") for name, kind in zip(("x", "y", "class", "split"), "QQNN", strict=True)]
+    marks = marks.encode(x=alt.X("x:Q"), y=alt.Y("y:Q"), color=colour, size=size, opacity=opacity, tooltip=told)
     st.altair_chart(alt.layer(ground, marks).resolve_scale(color="independent").properties(height=420))
     if epoch:
         at = np.unique(np.linspace(0, epoch, 150).astype(int))

@@ -90,37 +90,61 @@ def draw(state: lessons.State) -> dict[str, Any]:
 
 
 def _questions(values: dict[str, Any], s: str, i: str) -> None:
-    """What readers of the lecture asked: a sentence and a drawing each."""
+    """What readers of the lecture asked: a sentence and a drawing each, computed when it is unfolded."""
     w, w_s, units = values["w_in"], values["w_state"], len(values["b"])
-    st.subheader(t("What readers ask", "자주 묻는 질문"))
-    with st.expander(t("Why W_xu and not W_ux?", "왜 W_ux가 아니라 W_xu입니까?")):
+
+    def order() -> None:
         st.write(t(f"The first letter says where it goes, the second where it comes from. So a row belongs to a number of the state and a column to a number of the input, and W{i} is a product as on paper. The other form, W_xh, is read from left to right: from x to h. Keras keeps the transpose and computes {i}·kernel:", f"앞 글자는 도착하는 쪽, 뒤 글자는 출발하는 쪽입니다. 그래서 행은 상태의 성분에, 열은 입력의 성분에 해당하고, 종이에 쓰듯 W{i}로 곱합니다. 다른 표기의 W_xh는 왼쪽에서 오른쪽으로, x에서 h로 읽습니다. 케라스는 전치 행렬을 저장하고 {i}·kernel로 계산합니다."))  # fmt: skip
         left, right = st.columns(2)
         left.caption(f"W (→ {s}, ← {i}): {w.shape[0]} × {w.shape[1]}")
         left.altair_chart(lessons.heat(w), key="paper")
         right.caption(f"kernel: {w.shape[1]} × {w.shape[0]}")
         right.altair_chart(lessons.heat(w.T), key="kernel")
-    with st.expander(t("What is the state before the first word: 0, 1 or random?", "첫 단어를 읽기 전의 상태는 0, 1, 난수 중 무엇입니까?")):  # fmt: skip
+
+    def start() -> None:
         st.write(t("Zero, in Keras and nearly everywhere. It can also be learnt like a weight. Here is the first number of the state from three starts: the weights decide how fast the start is forgotten.", "케라스를 비롯해 거의 모든 곳에서 0입니다. 가중치처럼 학습할 수도 있습니다. 그림은 세 가지 초기 상태에서 출발한 상태의 첫째 성분입니다. 초기 상태를 얼마나 빨리 잊는지는 가중치가 정합니다."))  # fmt: skip
         starts = {t("zero", "0에서 시작"): np.zeros(units), t("one", "1에서 시작"): np.ones(units), t("random", "난수에서 시작"): np.random.default_rng(0).normal(size=units)}  # fmt: skip
         longer = np.tile(values["u"], (-(-12 // len(values["u"])), 1))
         lines = [{"t": n, "state": row[0], "start": name} for name, start in starts.items() for n, row in enumerate([start, *compute(**{**values, "u": longer, "start": start})["state"]])]  # fmt: skip
         st.altair_chart(alt.Chart(pd.DataFrame(lines), height=220).mark_line(point=True).encode(x=alt.X("t:Q", axis=alt.Axis(tickMinStep=1)), y=alt.Y("state", title=f"{s}₁"), color=alt.Color("start", title=None, sort=None, legend=alt.Legend(orient="top")), strokeDash=alt.StrokeDash("start", sort=None, legend=None)))  # fmt: skip
-    with st.expander(t("Is a weight a number or a matrix?", "가중치는 숫자입니까, 행렬입니까?")):
+
+    def matrix() -> None:
         st.write(t("A matrix. For a state of 100 numbers and an input of 50, W_xu is 100 × 50 and W_xx is 100 × 100, drawn to scale:", "행렬입니다. 상태가 100차원, 입력이 50차원이면 W_xu는 100 × 50, W_xx는 100 × 100입니다. 비율대로 그리면 다음과 같습니다."))  # fmt: skip
         boxes = pd.DataFrame([("x_t", 0, 6, 100), ("W_xu", 22, 50, 100), ("u_t", 82, 6, 50), ("W_xx", 112, 100, 100), ("x_t−1", 222, 6, 100), ("b", 246, 6, 100)], columns=["name", "x", "width", "height"]).assign(x2=lambda f: f.x + f.width, middle=lambda f: f.x + f.width / 2, y=0)  # fmt: skip
         scale = alt.Scale(domain=[-8, 262])
         rectangles = alt.Chart(boxes, height=190).mark_rect(opacity=0.5, color=lessons.BLUE).encode(x=alt.X("x:Q", axis=None, scale=scale), x2="x2", y=alt.Y("y:Q", axis=None, scale=alt.Scale(domain=[-16, 104])), y2="height")  # fmt: skip
         signs = pd.DataFrame([(14, "="), (103, "+"), (239, "+")], columns=["x", "sign"])
         st.altair_chart(rectangles + alt.Chart(boxes).mark_text(color=lessons.ink(), y="height", dy=-8).encode(x="middle", text="name") + alt.Chart(signs).mark_text(fontSize=16, color=lessons.ink(), y=80).encode(x="x", text="sign"))  # fmt: skip
-    with st.expander(t("Why does the first form have no W_hy?", "첫째 식에는 왜 W_hy가 없습니까?")):
+
+    def output() -> None:
         st.write(t("It shows the state alone. An output needs one more layer, which reads the state: W_hy. The project char_rnn has it: its page shows all three on “hello”.", "그 식은 상태만 보여 줍니다. 출력을 내려면 상태를 읽는 층 W_hy가 하나 더 필요합니다. char_rnn 프로젝트에 이 층이 있으며, 페이지에서 “hello”로 세 가중치를 모두 보여 줍니다."))  # fmt: skip
         st.altair_chart(
             lessons.diagram({"x": (0, 0), "h": (1, 0), "y": (2, 0)}, {("x", "h"): "W_xh", ("h", "y"): "W_hy"}, 110)
         )
-    with st.expander(t("Do the weights change from step to step?", "가중치가 단계마다 바뀝니까?")):
+
+    def same() -> None:
         st.write(t("No. The loop carries the state, and every step uses the same W. Training changes W after a batch; the loop itself never does, not from epoch to epoch either.", "아닙니다. 순환하면서 전달되는 것은 상태이고, 모든 단계가 같은 W를 씁니다. W는 배치가 끝난 뒤에 옵티마이저가 갱신합니다. 순환 자체는 에포크가 바뀌어도 W를 바꾸지 않습니다."))  # fmt: skip
         steps = range(1, 4)
         places = {f"{i}{n}": (n, 0.0) for n in steps} | {f"{s}{n}": (n, 1.0) for n in range(4)}
         one, two = lessons.plain(w[0, 0]), lessons.plain(w_s[0, 0])
-        st.altair_chart(lessons.diagram(places, {(f"{i}{n}", f"{s}{n}"): one for n in steps} | {(f"{s}{n - 1}", f"{s}{n}"): two for n in steps}))  # fmt: skip
+        st.altair_chart(
+            lessons.diagram(
+                places, {(f"{i}{n}", f"{s}{n}"): one for n in steps} | {(f"{s}{n - 1}", f"{s}{n}"): two for n in steps}
+            )
+        )
+
+    questions = {
+        t("Why W_xu and not W_ux?", "왜 W_ux가 아니라 W_xu입니까?"): order,
+        t(
+            "What is the state before the first word: 0, 1 or random?",
+            "첫 단어를 읽기 전의 상태는 0, 1, 난수 중 무엇입니까?",
+        ): start,
+        t("Is a weight a number or a matrix?", "가중치는 숫자입니까, 행렬입니까?"): matrix,
+        t("Why does the first form have no W_hy?", "첫째 식에는 왜 W_hy가 없습니까?"): output,
+        t("Do the weights change from step to step?", "가중치가 단계마다 바뀝니까?"): same,
+    }
+    st.subheader(t("What readers ask", "자주 묻는 질문"))
+    for question, answer in questions.items():
+        if (box := st.expander(question, on_change="rerun")).open:
+            with box:
+                answer()

@@ -64,11 +64,7 @@ METHODS = {"grad_cam": grad_cam, "cam": cam, "saliency": saliency}
 
 def methods_for(model: keras.Model) -> list[str]:
     """The names in METHODS that suit this network, the most useful first."""
-    return [
-        *(["grad_cam"] if convolutions(model) else []),
-        *(["cam"] if ends_in_mean(model) else []),
-        "saliency",
-    ]
+    return [*(["grad_cam"] if convolutions(model) else []), *(["cam"] if ends_in_mean(model) else []), "saliency"]
 
 
 def ends_in_mean(model: keras.Model) -> bool:

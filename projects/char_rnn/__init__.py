@@ -21,7 +21,4 @@ LIMITS = (
     "It may repeat whole sentences of its training text.",
     "It can neither read nor write characters that its training text does not have.",
 )
-PREDICT_HINT = (
-    "let it write",
-    'python -m projects.char_rnn.predict --prompt "The " --length 500',
-)
+PREDICT_HINT = ("let it write", 'python -m projects.char_rnn.predict --prompt "The " --length 500')

@@ -11,12 +11,7 @@ from projects.char_rnn.encoding import targets_of
 
 ROWS, STEPS = 64, 64  # a long text is read at 64 places in parallel, 64 characters a call
 WARM_UP = 512  # characters that each place reads before the first one that is scored
-DIRECTIONS = {
-    "nats_per_character": "min",
-    "bits_per_character": "min",
-    "nats_fixed_window": "min",
-    "accuracy": "max",
-}
+DIRECTIONS = {"nats_per_character": "min", "bits_per_character": "min", "nats_fixed_window": "min", "accuracy": "max"}
 
 Sums = dict[str, np.ndarray]  # "nats", "correct" and "characters", (blocks,) each
 Scored = tuple[np.ndarray, np.ndarray, np.ndarray]  # of some characters: place in the text, nats, correct

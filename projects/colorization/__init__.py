@@ -19,7 +19,4 @@ LIMITS = (
     "things faintly or wrongly.",
     "It does not restore historical photographs: a predicted colour is no evidence of the real one.",
 )
-PREDICT_HINT = (
-    "colour a photo",
-    "python -m projects.colorization.predict --input grey.jpg --output colour.png",
-)
+PREDICT_HINT = ("colour a photo", "python -m projects.colorization.predict --input grey.jpg --output colour.png")

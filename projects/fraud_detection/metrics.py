@@ -40,12 +40,7 @@ def average_precision(split: Transactions, scores: np.ndarray) -> float:
 
 
 def ranking_figures(
-    targets: np.ndarray,
-    scores: np.ndarray,
-    threshold: float,
-    min_precision: float,
-    cost_miss: float,
-    cost_alarm: float,
+    targets: np.ndarray, scores: np.ndarray, threshold: float, min_precision: float, cost_miss: float, cost_alarm: float
 ) -> Figures:
     """The figures of a two-class detector, as a function of row weights.
 

@@ -25,7 +25,4 @@ LIMITS = (
     "Probabilities are calibrated on pictures like the training pictures; on other pictures they mean little.",
     "A heat map shows where the evidence was, not why it counted; it does not prove that the answer is right.",
 )
-PREDICT_HINT = (
-    "classify a picture",
-    "python -m projects.image_classification.predict --input picture.png",
-)
+PREDICT_HINT = ("classify a picture", "python -m projects.image_classification.predict --input picture.png")

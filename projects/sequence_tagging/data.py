@@ -14,7 +14,7 @@ from common.data import Source, Split, Splits, split_rows
 from common.errors import UserError
 from common.files import file_sha256
 from projects.sequence_tagging.config import Config
-from projects.sequence_tagging.encoding import MAX_TAGS, describe
+from projects.sequence_tagging.encoding import MAX_TAGS, describe, numbered
 from projects.sequence_tagging.formats import Tagged, read_tagged
 from projects.sequence_tagging.programs import UNLABELLED, labelled_code
 
@@ -73,9 +73,7 @@ def _builtin(config: Config) -> Splits:
 def _own(config: Config, path: Path) -> Splits:
     """A file split at random. A sentence that occurs twice is in one part."""
     tagged = read_tagged(path)
-    groups = np.unique(
-        np.array(["\0".join(tokens) for tokens in tagged.sentences], object).astype(str), return_inverse=True
-    )[1]
+    groups = numbered(tagged.sentences)[1]
     parts = [tagged.part(np.sort(part)) for part in split_rows(tagged.sentences, groups=groups, seed=config.seed)]
     about = " ".join([f"{len(tagged):,} sentences of {path.name}, split at random by sentence.", *tagged.notes])
     source = Source(path.name, about, file_sha256(path), "sentence")

@@ -112,6 +112,13 @@ def forms(token: str) -> list[int]:
     return [crc32(text.encode("utf-8", "surrogatepass")) for text in (shape, *parts[0], *parts[1])]
 
 
+def numbered(values: Sequence) -> tuple[list, np.ndarray]:
+    """The distinct values in the order in which they appear, and for each value its number among them."""
+    numbers: dict[Any, int] = {}
+    codes = np.array([numbers.setdefault(value, len(numbers)) for value in values], int)
+    return list(numbers), codes
+
+
 def encode(sentences: Sequence[Sequence[str]], meta: dict[str, Any]) -> tuple[Ragged, np.ndarray]:
     """Sentences of tokens -> (ids of their words, the spelling of every token, end to end).
 
@@ -121,8 +128,8 @@ def encode(sentences: Sequence[Sequence[str]], meta: dict[str, Any]) -> tuple[Ra
     flat = [token for sentence in sentences for token in sentence]
     ids = words.encode([normalise(token) for token in flat])
     starts = np.concatenate([[0], np.cumsum([len(sentence) for sentence in sentences], dtype=int)])
-    distinct, codes = np.unique(np.array(flat, object).astype(str), return_inverse=True)
-    if not len(distinct):
+    distinct, codes = numbered(flat)
+    if not distinct:
         return Ragged(ids, starts), np.zeros((0, LETTERS + AFFIXES), np.int32)
     spelled = Ragged.of([letters.encode(to_jamo(token)) for token in distinct]).shortened(LETTERS)
     buckets = np.array([forms(token) for token in distinct], np.int64) % (BUCKETS - 1) + 1

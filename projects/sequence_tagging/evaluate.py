@@ -9,7 +9,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -42,10 +41,10 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     taggers = baselines(splits)  # fitted before the test split is opened
     if not data:
         test, looks = splits.open_test(run)
-    with_spans, unseen = predictor.meta["spans"], predictor.unseen(test.inputs)
+    tags, with_spans, unseen = predictor.meta["tags"], predictor.meta["spans"], predictor.unseen(test.inputs)
     answers = {config.model: predictor.tag(test.inputs)[0]}
     answers |= {name: tagger(test.inputs) for name, tagger in taggers.items()}
-    scored = {name: figures(tags, test.targets, unseen, with_spans) for name, tags in answers.items()}
+    scored = {name: figures(given, test.targets, unseen, with_spans) for name, given in answers.items()}
     ways = directions(run.metric[0] if with_spans else "accuracy", with_spans)
     table = score_table(scored.pop(config.model), scored, ways, test.weights, test.units, seed=config.seed)
     worst = errors(test, answers[config.model])
@@ -60,12 +59,12 @@ def evaluate(run: Run, data: str | None = None) -> Report:
         parameters=predictor.networks["model"].count_params(),
         inference_per_second=report.throughput(lambda: predictor.tag(sample), words),
         failures=worst.head(10).to_dict("records"),
-        figures={"confusion": confusion(test, answers[config.model], predictor.meta["tags"])},
+        figures={"confusion": report.confusion_figure(*_flat(test, answers[config.model], tags), tags)},
         tables={
             "errors": worst.head(SHOWN),
-            "by_tag": by_tag(test, answers, predictor.meta["tags"]),
+            "by_tag": by_tag(test, answers, tags),
             "sample": sample_of(splits.train),
-            "neighbours": neighbours(splits.train, predictor.meta["tags"]),
+            "neighbours": neighbours(splits.train),
         },
         notes=[
             "most_frequent: the most frequent tag of the word in training.",
@@ -87,15 +86,10 @@ def baselines(splits: Splits) -> dict[str, Tagger]:
                 counts[normalise(token)][tag] += 1
     every = sum(counts.values(), Counter()).most_common(1)[0][0]
     usual = {word: tags.most_common(1)[0][0] for word, tags in counts.items()}
-
-    def most_frequent(sentences: Sequence) -> list[list[str]]:
-        return [[usual.get(normalise(token), every) for token in tokens] for tokens in sentences]
-
-    def linear(crf: bool) -> Tagger:
-        return fitted(splits.train, splits.validation, dict(splits.meta), crf, seed=0)
-
-    models = {"most_frequent": most_frequent, "logistic_regression": linear(False)}
-    return {**models, "linear_crf": linear(True)} if splits.meta["spans"] else models
+    models = {"most_frequent": lambda rows: [[usual.get(normalise(token), every) for token in row] for row in rows]}
+    for name, crf in {"logistic_regression": False, **({"linear_crf": True} if splits.meta["spans"] else {})}.items():
+        models[name] = fitted(splits.train, splits.validation, dict(splits.meta), crf, seed=0)
+    return models
 
 
 def errors(test: Split, answers: Sequence[Sequence[str]]) -> pd.DataFrame:
@@ -116,41 +110,28 @@ def errors(test: Split, answers: Sequence[Sequence[str]]) -> pd.DataFrame:
 def _flat(test: Split, answers: Sequence[Sequence[str]], tags: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """Numbers of the true tags and of the answers of all tokens that have a known tag."""
     number = {tag: place for place, tag in enumerate(tags)}
-    pairs = [
-        (number[t], number[a])
-        for truth, answer in zip(test.targets, answers, strict=True)
-        for t, a in zip(truth, answer, strict=True)
-        if t in number
-    ]
-    truth, answer = np.array(pairs, int).reshape(-1, 2).T
+    rows = [zip(*pair, strict=True) for pair in zip(test.targets, answers, strict=True)]
+    truth, answer = (
+        np.array([(number[t], number[a]) for row in rows for t, a in row if t in number], int).reshape(-1, 2).T
+    )
     return truth, answer
-
-
-def confusion(test: Split, answers: Sequence[Sequence[str]], tags: list[str]) -> Any:
-    """Which tag is taken for which."""
-    return report.confusion_figure(*_flat(test, answers, tags), tags)
 
 
 def by_tag(test: Split, answers: dict[str, list[list[str]]], tags: list[str]) -> pd.DataFrame:
     """Columns tag, tokens, and the F1 of each model on that tag; the tag with the most tokens first."""
-    columns: dict[str, Any] = {"tag": tags}
-    for name, given in answers.items():
-        truth, answer = _flat(test, given, tags)
-        hits = np.bincount(truth[truth == answer], minlength=len(tags))
-        both = np.bincount(truth, minlength=len(tags)) + np.bincount(answer, minlength=len(tags))
-        columns.setdefault("tokens", np.bincount(truth, minlength=len(tags)))
-        columns[name] = 2 * hits / np.maximum(both, 1)
-    return pd.DataFrame(columns).sort_values("tokens", ascending=False, kind="stable").reset_index(drop=True)
+    from sklearn.metrics import f1_score
+
+    flat = {name: _flat(test, given, tags) for name, given in answers.items()}
+    counts = np.bincount(next(iter(flat.values()))[0], minlength=len(tags))
+    scores = {n: f1_score(*pair, labels=range(len(tags)), average=None, zero_division=0) for n, pair in flat.items()}
+    return pd.DataFrame({"tag": tags, "tokens": counts, **scores}).sort_values("tokens", ascending=False, kind="stable")
 
 
-def neighbours(train: Split, tags: list[str]) -> pd.DataFrame:
+def neighbours(train: Split) -> pd.DataFrame:
     """How often a tag is followed by another in training: columns tag, next, share of the first tag's followers."""
-    counts = Counter((a, b) for row in train.targets for a, b in itertools.pairwise(row) if UNLABELLED not in (a, b))
-    totals = Counter()
-    for (a, _), count in counts.items():
-        totals[a] += count
-    rows = [{"tag": a, "next": b, "share": counts[a, b] / totals[a]} for a in tags for b in tags if counts[a, b]]
-    return pd.DataFrame(rows, columns=["tag", "next", "share"])
+    pairs = [pair for row in train.targets for pair in itertools.pairwise(row) if UNLABELLED not in pair]
+    frame = pd.DataFrame(pairs, columns=["tag", "next"], dtype=object)
+    return frame.groupby("tag")["next"].value_counts(normalize=True).rename("share").reset_index()
 
 
 def sample_of(train: Split) -> pd.DataFrame:

@@ -23,9 +23,7 @@ class Tagged:
     tags: list[tuple[str, ...]] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)  # where each sentence begins in the file
-    documents: list[str] = field(
-        default_factory=list
-    )  # the document that each sentence is from, where the file says it
+    documents: list[str] = field(default_factory=list)  # that each sentence is from, where the file says it
     notes: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
@@ -148,9 +146,7 @@ def as_bio(tagged: Tagged, path: Path) -> None:
     a stretch, as the scorer of CoNLL-2000 reads it; in a file that is not IOB1 the first such line is noted.
     """
     distinct = {tag for tags in tagged.tags for tag in tags}
-    if "O" not in distinct or not all(
-        tag in ("O", UNLABELLED) or CHUNK.fullmatch(tag) or tag == "I" for tag in distinct
-    ):
+    if "O" not in distinct or not all(tag in ("O", "I", UNLABELLED) or CHUNK.fullmatch(tag) for tag in distinct):
         return
     wrong, lawful = [], 0
     for number, tags in enumerate(tagged.tags):

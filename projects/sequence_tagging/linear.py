@@ -8,7 +8,7 @@ import numpy as np
 
 from common.data import Split
 from common.inputs.sequences import Ragged, batch_width, bucket_batches, bucket_limits
-from projects.sequence_tagging.encoding import AFFIX, decode, forms, normalise, tag_numbers
+from projects.sequence_tagging.encoding import AFFIX, decode, forms, normalise, numbered, tag_numbers
 
 WEIGHTS = 2**18  # features are hashed into as many; a bucket has a weight for each tag
 WORD, SHAPE, ENDING = 0, 1, 2 + AFFIX  # columns of `token_features`; behind ENDING come the longer ones
@@ -33,7 +33,7 @@ def token_features(token: str) -> list[int]:
 def features(sentences: Sequence[Sequence[str]]) -> Ragged:
     """The buckets of each token's FEATURES, end to end: row i holds those of sentence i, one token after the other."""
     flat = ["", "", *(token for sentence in sentences for token in [*sentence, "", ""])]
-    distinct, codes = np.unique(np.array(flat, object).astype(str), return_inverse=True)
+    distinct, codes = numbered(flat)
     table = np.array([token_features(token) for token in distinct], np.uint64)[codes]
     lengths = np.array([len(sentence) for sentence in sentences], int)
     starts = np.concatenate([[0], np.cumsum(lengths + 2)])[:-1] + 2

@@ -151,23 +151,21 @@ class Names(ast.NodeVisitor):
                     self.visit(node)
 
     def visit_FunctionDef(self, node) -> None:
-        arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs, node.args.vararg, node.args.kwarg]
-        self.all(node.args.defaults, node.args.kw_defaults)
-        self.all([argument.annotation for argument in arguments if argument], node.returns, node.decorator_list)
-        self._arguments(arguments)
+        arguments = self._arguments(node.args)
+        self.all([argument.annotation for argument in arguments], node.returns, node.decorator_list)
         self.scope(node.name, node.body)
 
     visit_AsyncFunctionDef = visit_FunctionDef
 
     def visit_Lambda(self, node) -> None:
-        self.all(node.args.defaults, node.args.kw_defaults)
-        self._arguments(
-            [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs, node.args.vararg, node.args.kwarg]
-        )
+        self._arguments(node.args)
         self.scope("lambda", node.body)
 
-    def _arguments(self, arguments) -> None:
-        self.places.update({(a.lineno, a.col_offset): "parameter" for a in arguments if a})
+    def _arguments(self, args: ast.arguments) -> list[ast.arg]:
+        self.all(args.defaults, args.kw_defaults)
+        every = [a for a in (*args.posonlyargs, *args.args, *args.kwonlyargs, args.vararg, args.kwarg) if a]
+        self.places.update({(a.lineno, a.col_offset): "parameter" for a in every})
+        return every
 
     def visit_ClassDef(self, node) -> None:
         self.all(node.bases, node.keywords, node.decorator_list)

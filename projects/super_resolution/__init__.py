@@ -19,10 +19,7 @@ LIMITS = (
     "that was shrunk in another way, or was compressed strongly, gains less and may show its artefacts more clearly.",
     "PSNR and SSIM measure how close the answer is to the original, not how pleasing it is.",
 )
-PREDICT_HINT = (
-    "enlarge a photo",
-    "python -m projects.super_resolution.predict --input photo.jpg --output big.png",
-)
+PREDICT_HINT = ("enlarge a photo", "python -m projects.super_resolution.predict --input photo.jpg --output big.png")
 # Why `export` has nothing to write for this project.
 NO_EXPORT = (
     "A network that has learnt from one picture is of no use for another one, so a run keeps pictures and no network."

@@ -25,7 +25,4 @@ LIMITS = (
     "The default knows 30 languages; a text in another one still gets one of these labels, often with a caution.",
     "A label is not a decision about the person who wrote the text.",
 )
-PREDICT_HINT = (
-    "classify a text",
-    'python -m projects.text_classification.predict --text "I love pizza"',
-)
+PREDICT_HINT = ("classify a text", 'python -m projects.text_classification.predict --text "I love pizza"')

@@ -9,11 +9,7 @@ FINE_BUCKETS = 24  # buckets of length for the bag, to which a new length costs 
 
 
 def text_batches(
-    rows: Ragged,
-    limits: list[int] | None,
-    batch_size: int,
-    targets: np.ndarray | None = None,
-    seed: int | None = None,
+    rows: Ragged, limits: list[int] | None, batch_size: int, targets: np.ndarray | None = None, seed: int | None = None
 ) -> Stream:
     """A stream of `(padded rows,)`, or of `(padded rows, targets)` where there are targets.
 

@@ -125,8 +125,7 @@ def baselines(splits: Splits) -> dict[str, Scorer]:
         "majority_class": lambda texts: np.tile(frequency, (len(texts), 1)),
         "naive_bayes": best([MultinomialNB(alpha=alpha) for alpha in (0.03, 0.1, 0.3, 1.0)], lambda counts: counts),
         "tfidf_logistic_regression": best(
-            [regression(strength) for strength in (1.0, 10.0, 100.0)],
-            weighting.transform,
+            [regression(strength) for strength in (1.0, 10.0, 100.0)], weighting.transform
         ),
     }
 

@@ -8,7 +8,7 @@ PROBLEM = {
     "독일어 문장은 어떻게 영어가 될까요?",
 }
 TOPOLOGY = "many-to-many"  # a sentence in, then a sentence out
-MINUTES = 7.9  # of the default's whole command on two cores, while other programs computed
+MINUTES = 2.6  # of the default's whole command on two cores
 METRIC = {"builtin": ("exact_match", "max"), "PATH": ("chrf", "max")}  # PATH: all other data
 DATA = {
     "builtin": "dates, times and amounts in words, in English, Korean, German, French and Spanish, into ISO form "
@@ -27,7 +27,4 @@ LIMITS = (
     "The built-in data is generated. A model of it knows dates from 1970 to 2069, times and amounts, and no sentence.",
     "A translation that matters needs a reader of both languages.",
 )
-PREDICT_HINT = (
-    "translate",
-    'python -m projects.translation.predict --text "March fourth, twenty twenty-five"',
-)
+PREDICT_HINT = ("translate", 'python -m projects.translation.predict --text "March fourth, twenty twenty-five"')

@@ -92,10 +92,7 @@ def baselines(splits: Splits) -> dict[str, Translator]:
         places = [(rows[i : i + 256] @ known).toarray().argmax(axis=1) for i in range(0, len(texts), 256)]
         return [targets[place] for place in np.concatenate(places)]
 
-    return {
-        "nearest_sentence": nearest,
-        "word_by_word": lambda texts: [words.translate(text) for text in texts],
-    }
+    return {"nearest_sentence": nearest, "word_by_word": lambda texts: [words.translate(text) for text in texts]}
 
 
 def errors(split: Split, translations: Sequence[str], count: int) -> pd.DataFrame:

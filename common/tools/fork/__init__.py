@@ -29,11 +29,7 @@ from common.tools.fork.closure import ROOT, code_of_fork
 
 
 def fork(
-    project: Project,
-    directory: Path,
-    title: str | None = None,
-    run: Run | None = None,
-    extras: Iterable[str] = (),
+    project: Project, directory: Path, title: str | None = None, run: Run | None = None, extras: Iterable[str] = ()
 ) -> list[str]:
     """Make the repository `directory` out of a project. Returns its files. Where it fails, nothing stays behind.
 

@@ -19,10 +19,7 @@ CONTRACT = ("__init__", "config", "encoding", "data", "model", "predict", "evalu
 # What trains faster on a CPU. common/layers/speed.py finds these files by their names.
 SPEED = ("common/layers/recurrent.py", "common/layers/normalization.py", "common/memory.py")
 TRAINING, UPLOAD = "apps/training.py", "apps/own_data.py"  # tabs and fields of a page, which find these by their names
-CHARTS = (
-    "apps/charts.py",
-    "common/drawn.py",
-)  # figures that a page draws, found by their names
+CHARTS = ("apps/charts.py", "common/drawn.py")  # figures that a page draws, found by their names
 ARROW = "common/inputs/arrow.py"  # Parquet, and a faster reader of text; common/inputs/tables.py finds it by its name
 COMMANDS, CONFTEST = "projects/__main__.py", "tests/conftest.py"
 
