@@ -120,6 +120,50 @@ def _verdict(interval: dict[str, float], direction: str) -> str:
     return "not distinguishable"
 
 
+def ranking(
+    targets: np.ndarray, scores: np.ndarray
+) -> Callable[[np.ndarray], tuple[dict[str, float], np.ndarray, np.ndarray]]:
+    """How well scores put the positives first, as a function of row weights.
+
+    targets: (n,) 0 or 1. scores: (n,) higher is more likely positive. Returns weights (n,) -> ({"average_precision",
+    "roc_auc"}, precision, recall), the last two at the threshold of each positive, (positives,). With one class alone
+    both figures are nan.
+
+    They equal scikit-learn's, ties included (a test holds it). The scores are sorted only once, so a bootstrap
+    resample is about thirty times faster than a call of scikit-learn.
+    """
+    order = np.argsort(-scores, kind="stable")
+    ranked, labels = scores[order], targets[order].astype(bool)
+    positives = np.flatnonzero(labels)
+    # Rows with equal scores are above the same thresholds, so each positive counts down to the last row of its tie.
+    last = np.searchsorted(-ranked, -ranked[positives], side="right") - 1
+    first = np.searchsorted(-ranked, -ranked[positives], side="left")
+    # The number of positives at or before `last`, and before `first`: indices into their cumulative weights.
+    through, before = np.searchsorted(positives, last, side="right"), np.searchsorted(positives, first)
+
+    def weighted(weights: np.ndarray) -> tuple[dict[str, float], np.ndarray, np.ndarray]:
+        ranked_weights = weights[order]
+        seen = np.concatenate([[0.0], np.cumsum(ranked_weights)])
+        positive_weights = ranked_weights[positives]
+        caught = np.concatenate([[0.0], np.cumsum(positive_weights)])
+        total = caught[-1]
+        negatives = seen[-1] - total
+        if total <= 0 or negatives <= 0:
+            return dict.fromkeys(("average_precision", "roc_auc"), float("nan")), np.zeros(0), np.zeros(0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            precision = np.nan_to_num(caught[through] / seen[last + 1])
+        # A negative below a positive counts 1 for ROC-AUC, and one with the same score counts a half.
+        above_through_ties, above = seen[last + 1] - caught[through], seen[first] - caught[before]
+        outranked = negatives - (above + above_through_ties) / 2
+        figures = {
+            "average_precision": float(positive_weights @ precision / total),
+            "roc_auc": float(positive_weights @ outranked / (total * negatives)),
+        }
+        return figures, precision, caught[through] / total
+
+    return weighted
+
+
 def classification_figures(targets: np.ndarray, probabilities: np.ndarray) -> Figures:
     """The figures of a classifier, as a function of row weights.
 

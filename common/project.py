@@ -44,11 +44,13 @@ class Project:
     def metric(self, data: str) -> tuple[str, str]:
         """The figure by which validation chooses on this data: (name, "max" or "min").
 
-        METRIC is that pair. Or it maps the name of a data set to a pair, and "PATH" stands for all other data: a date
-        is right or wrong, a sentence is more or less like its translation.
+        METRIC is that pair. Or it maps the name of a data set, or the ending of a file such as ".ts", to a pair, and
+        "PATH" stands for all other data: a date is right or wrong, a sentence is more or less like its translation.
         """
         metric = self.card.METRIC
-        return metric if isinstance(metric, tuple) else metric.get(data, metric["PATH"])
+        if isinstance(metric, tuple):
+            return metric
+        return metric.get(data) or metric.get(Path(data).suffix.lower()) or metric["PATH"]
 
     @property
     def config_class(self) -> type:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from common.evaluation import Figures
+from common.evaluation import Figures, ranking
 from projects.fraud_detection.cards import SECONDS_PER_DAY
 from projects.fraud_detection.config import Config
 from projects.fraud_detection.encoding import Transactions
@@ -47,44 +47,23 @@ def ranking_figures(
     targets: (n,) 0 or 1. scores: (n,) higher is more suspicious. threshold: alarms are scores >= threshold.
     Returns weights (n,) -> {average_precision, roc_auc, recall_at_precision, f1, cost}; undefined ones are nan.
 
-    `average_precision` and `roc_auc` equal scikit-learn's, ties included (a test holds it). The scores are sorted only
-    once, so a bootstrap resample is about thirty times faster than a call of scikit-learn. `recall_at_precision` is the
-    highest recall among the thresholds whose precision is at least `min_precision`. `cost` is per 1,000 cases, in the
-    unit of `cost_miss` and `cost_alarm`.
+    `recall_at_precision` is the highest recall among the thresholds whose precision is at least `min_precision`. `cost`
+    is per 1,000 cases, in the unit of `cost_miss` and `cost_alarm`.
     """
-    order = np.argsort(-scores, kind="stable")
-    ranked, labels = scores[order], targets[order].astype(bool)
-    positives = np.flatnonzero(labels)
-    # Rows with equal scores are above the same thresholds, so each positive counts down to the last row of its tie.
-    last = np.searchsorted(-ranked, -ranked[positives], side="right") - 1
-    first = np.searchsorted(-ranked, -ranked[positives], side="left")
-    alarms = int(np.searchsorted(-ranked, -threshold, side="right"))
-    alarmed_positives = int(np.searchsorted(positives, alarms))
-    # The number of positives at or before `last`: an index into their cumulative weights.
-    caught_at = np.searchsorted(positives, last, side="right")
+    ranked = ranking(targets, scores)
+    positives = np.flatnonzero(targets)
+    alarms = np.flatnonzero(scores >= threshold)
+    caught = alarms[np.asarray(targets)[alarms] == 1]
 
     def weighted(weights: np.ndarray) -> dict[str, float]:
-        ranked_weights = weights[order]
-        seen = np.concatenate([[0.0], np.cumsum(ranked_weights)])
-        positive_weights = ranked_weights[positives]
-        caught = np.concatenate([[0.0], np.cumsum(positive_weights)])
-        total, frauds = seen[-1], caught[-1]
-        normals = total - frauds
-        if frauds <= 0 or normals <= 0:
-            return dict.fromkeys(("average_precision", "roc_auc", "recall_at_precision", "f1", "cost"), float("nan"))
-        with np.errstate(invalid="ignore", divide="ignore"):
-            precision = np.nan_to_num(caught[caught_at] / seen[last + 1])
-        enough = precision >= min_precision
-        # A negative below a positive counts 1 for ROC-AUC, and one with the same score counts a half.
-        above_through_ties = seen[last + 1] - caught[caught_at]
-        above = seen[first] - caught[np.searchsorted(positives, first)]
-        outranked = normals - (above + above_through_ties) / 2
-        hits, false_alarms = caught[alarmed_positives], seen[alarms] - caught[alarmed_positives]
-        misses = frauds - hits
-        return {
-            "average_precision": float(positive_weights @ precision / frauds),
-            "roc_auc": float(positive_weights @ outranked / (frauds * normals)),
-            "recall_at_precision": float(caught[caught_at][enough].max() / frauds) if enough.any() else 0.0,
+        values, precision, recall = ranked(weights)
+        total, frauds = weights.sum(), weights[positives].sum()
+        if np.isnan(values["roc_auc"]):
+            return values | dict.fromkeys(("recall_at_precision", "f1", "cost"), float("nan"))
+        hits = weights[caught].sum()
+        false_alarms, misses = weights[alarms].sum() - hits, frauds - hits
+        return values | {
+            "recall_at_precision": float(recall[precision >= min_precision].max(initial=0.0)),
             "f1": float(2 * hits / (2 * hits + false_alarms + misses)),
             "cost": float(1000 * (cost_miss * misses + cost_alarm * false_alarms) / total),
         }

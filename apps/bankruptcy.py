@@ -1,0 +1,437 @@
+"""The page of bankruptcy: `python -m streamlit run apps/bankruptcy.py`."""
+
+from pathlib import Path
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from apps import canvas, shared, state
+from apps.i18n import plain, t, term
+from common.inputs.tables import check_upload
+from common.report import COLOURS
+from common.runs import Run
+from projects.bankruptcy.encoding import as_raw, checked
+from projects.bankruptcy.predict import score_file
+
+BLUE, ORANGE, RED = COLOURS[0], COLOURS[1], COLOURS[5]
+GREY = "#8794A3"
+ENDS = 60  # days at which the risk beneath a chart is asked for
+MAX_ROWS = 100_000  # of an uploaded table
+DRAWN_DAYS = 250  # of a chart that is drawn by hand
+RANGE = 20.0  # a drawn price may rise by this factor from the bottom to the top of the canvas
+SHOWN_VARIABLES = 6
+
+
+def try_it(run: Run) -> None:
+    predictor = shared.predictor(run)
+    drawings = {"one": (t("One firm", "기업 하나"), lambda: _one(predictor))}
+    if predictor.meta["task"] == "classes":
+        drawings = {"one": (t("One series", "시계열 하나"), lambda: _one(predictor))}
+    drawings["file"] = (t("A file", "파일 전체"), lambda: _file(predictor))
+    if (run.path / "lead.csv").exists():
+        drawings["alarm"] = (t("Alarm and lead time", "경보와 예고 시간"), lambda: _alarm(run))
+    shared.parts("part", drawings)
+
+
+def has_price(predictor: Any) -> bool:
+    return {"price", "debt"} <= set(predictor.meta["variables"])
+
+
+# One firm
+
+
+def _one(predictor: Any) -> None:
+    raw = _chosen(predictor)
+    if raw is None:
+        st.info(t("Draw a line from the left to the right.", "왼쪽에서 오른쪽으로 선을 그려 보세요."))
+        return
+    values = checked(raw, predictor.meta)
+    length = len(values)
+    if length > 2:
+        least = min(length, max(2, predictor.meta["length"] // 5))
+        end = length
+        if least < length:
+            key = state.kept("end", length, low=least, high=length)
+            end = st.slider(t("The last day that is known", "알려진 마지막 날"), least, length, key=key)
+        raw = as_raw(values[:end], predictor.meta["variables"]) if end < length else raw
+    answer = predictor.predict(raw)
+    _answer(predictor, answer)
+    shocked = _shock(predictor, raw) if has_price(predictor) else None
+    if length > 2:
+        _charts(predictor, raw, shocked)
+    else:
+        shared.table(pd.DataFrame({"variable": list(raw), "value": [values[0] for values in raw.values()]}))
+    shared.show_answer(answer)
+    said = {"steps": str(len(next(iter(raw.values())))), "answer": answer["answer"]}
+    likely = answer.get("risk", max(answer["probabilities"].values()))
+    shared.tries({**said, "probability": f"{likely:.4f}"}, "risks")
+
+
+def _chosen(predictor: Any) -> dict | None:
+    """The series that the visitor has chosen: an example, or a chart that is drawn with the mouse."""
+    ways = {"example": t("an example", "예시")}
+    if has_price(predictor):
+        ways["draw"] = t("draw a share price", "주가 그리기")
+    way = "example"
+    if len(ways) > 1:
+        way = st.segmented_control(
+            t("Firm", "기업"),
+            list(ways),
+            format_func=ways.__getitem__,
+            key=state.kept("way", "example", ways),
+            required=True,
+        )
+    if way == "draw":
+        return _drawn()
+    numbers = range(len(predictor.examples))
+    number = st.segmented_control(
+        t("Example", "예시"),
+        numbers,
+        format_func=lambda i: f"{i + 1}",
+        key=state.kept("example", 0, numbers),
+        required=True,
+    )
+    return predictor.examples[number]
+
+
+def _drawn() -> dict | None:
+    """A share price drawn with the mouse, with daily noise, beside the firm's debt."""
+    left, right = st.columns([1, 1])
+    with left:
+        picture = canvas.drawing(t("a share price over a year", "1년 동안의 주가"), t("Clear", "지우기"), "chart")
+    with right:
+        level = st.slider(
+            t("Price of all shares at the middle, as a multiple of the debt", "가운데 높이의 시가총액(부채의 몇 배)"),
+            0.1,
+            5.0,
+            step=0.1,
+            key=state.kept("level", 1.0, low=0.1, high=5.0),
+        )
+        noise = st.slider(
+            t("Daily fluctuation, %", "하루 변동폭(%)"),
+            0.0,
+            8.0,
+            step=0.5,
+            key=state.kept("noise", 2.0, low=0.0, high=8.0),
+        )
+        st.caption(
+            t(
+                f"From the bottom to the top the price rises by a factor of {RANGE:g}. A drawn line is smoother than any "
+                "share, so chance moves it up and down every day.",
+                f"맨 아래에서 맨 위까지 주가가 {RANGE:g}배 오릅니다. 손으로 그린 선은 실제 주가보다 매끄러우므로 날마다 "
+                "우연한 등락을 더합니다.",
+            )
+        )
+    if picture is None:
+        return None
+    ink = picture.max(axis=2) > 60
+    columns = np.flatnonzero(ink.any(axis=0))
+    if len(columns) < 10:
+        return None
+    rows = np.arange(len(ink))[:, None]
+    heights = (ink * rows).sum(axis=0)[columns] / ink.sum(axis=0)[columns]
+    places = np.linspace(columns[0], columns[-1], DRAWN_DAYS)
+    above = 0.5 - np.interp(places, columns, heights) / len(ink)
+    random = np.random.default_rng(0).standard_normal(DRAWN_DAYS)
+    price = 100 * level * np.exp(np.log(RANGE) * above + noise / 100 * random / np.sqrt(2))
+    return as_raw(np.column_stack([price, np.full(DRAWN_DAYS, 100.0)]), ["price", "debt"])
+
+
+def _answer(predictor: Any, answer: dict) -> None:
+    left, middle, right = st.columns(3)
+    if "risk" not in answer:
+        left.metric(t("Answer", "답"), plain(answer["answer"]))
+        middle.metric(t("Probability", "확률"), f"{max(answer['probabilities'].values()):.1%}")
+        frame = pd.DataFrame(answer["probabilities"].items(), columns=["class", "probability"])
+        shared.table(frame.sort_values("probability", ascending=False))
+        return
+    within = t("within a year", "1년 안에") if "horizon" in predictor.meta else ""
+    left.metric(t(f"Risk of failure {within}", f"{within} 부도가 날 확률").strip(), f"{answer['risk']:.1%}")
+    middle.metric(t("Alarm from", "경보 기준"), f"{answer['threshold']:.1%}")
+    right.metric(t("Alarm", "경보"), t("yes", "울림") if answer["alarm"] else t("no", "울리지 않음"))
+
+
+def _shock(predictor: Any, raw: dict) -> dict | None:
+    """The same firm with a sudden change of its price on one day, if the visitor wants it."""
+    if not st.toggle(t("What would a shock do?", "충격이 오면 어떻게 될까요?"), key=state.kept("shock", False)):
+        return None
+    days = len(raw["price"])
+    left, right = st.columns(2)
+    key = state.kept("shock-day", max(2, days - 20), low=2, high=days)
+    day = left.slider(t("On day", "충격이 온 날"), 2, days, key=key)
+    key = state.kept("shock-size", -40, low=-90, high=100)
+    size = right.slider(t("Change of the price, %", "주가 변화(%)"), -90, 100, key=key)
+    price = np.array(raw["price"], float)
+    price[day - 1 :] *= 1 + size / 100
+    shocked = as_raw(np.column_stack([price, np.array(raw["debt"], float)]), ["price", "debt"])
+    after = predictor.predict({**raw, **shocked})
+    st.metric(t("Risk after the shock", "충격 뒤의 부도 확률"), f"{after['risk']:.1%}")
+    return {**raw, **shocked}
+
+
+def _charts(predictor: Any, raw: dict, shocked: dict | None) -> None:
+    """The series, the risk beneath it as the window slides, and which days mattered."""
+    names = predictor.meta["variables"]
+    label, original = t("series", "시계열"), t("as it was", "원래")
+    rows = [(original, raw), *([(t("with the shock", "충격 뒤"), shocked)] if shocked else [])]
+    steps = np.arange(1, len(raw[names[0]]) + 1)
+    x = alt.X("step:Q", title=t("day", "날") if has_price(predictor) else t("step", "단계"))
+    x = x.scale(domain=[1, len(steps)], nice=False)
+    if has_price(predictor):
+        parts = [
+            pd.DataFrame({"step": steps, "value": np.array(one["price"], float), label: kind}) for kind, one in rows
+        ]
+        debt = pd.DataFrame(
+            {"step": steps, "value": np.array(raw["debt"], float), label: t("reported debt", "보고된 부채")}
+        )
+        frame, title, log = pd.concat([*parts, debt]), t("price of all shares; debt", "시가총액, 부채"), True
+    else:
+        chosen = st.multiselect(
+            t("Variables", "변수"),
+            names,
+            key=state.kept("variables", names[:SHOWN_VARIABLES], names),
+        )
+        parts = [pd.DataFrame({"step": steps, "value": np.array(raw[name], float), label: name}) for name in chosen]
+        if not parts:
+            return
+        frame, title, log = pd.concat(parts), t("value", "값"), False
+    y = alt.Y("value:Q", title=title).scale(type="log" if log else "linear", zero=False)
+    colour = alt.Color(f"{label}:N", title=None, sort=None).scale(range=list(COLOURS)).legend(orient="top")
+    marked = len(steps) <= 12
+    above = alt.Chart(frame.dropna(), height=260).mark_line(point=marked).encode(x=x, y=y, color=colour)
+    st.altair_chart(above, width="stretch")
+    if predictor.meta["task"] == "risk" and len(steps) > predictor.meta["length"]:
+        _risk_line(predictor, rows, x, label)
+    _days(predictor, raw, x)
+
+
+def _risk_line(predictor: Any, rows: list, x: alt.X, label: str) -> None:
+    parts = []
+    for kind, one in rows:
+        ends, logits = predictor.over_time(one, ENDS)
+        risks = [predictor.decode(row)["risk"] for row in logits]
+        parts.append(pd.DataFrame({"step": ends, "risk": risks, label: kind}))
+    colour = alt.Color(f"{label}:N", sort=None, legend=None).scale(range=list(COLOURS))
+    y = alt.Y("risk:Q", title=t("risk", "부도 확률")).scale(domain=[0, 1]).axis(format="%")
+    tooltip = ["step", alt.Tooltip("risk", format=".1%")]
+    line = (
+        alt.Chart(pd.concat(parts), height=170).mark_line(strokeWidth=2).encode(x=x, y=y, color=colour, tooltip=tooltip)
+    )
+    limit = pd.DataFrame({"risk": [predictor.meta["threshold"]]})
+    rule = alt.Chart(limit).mark_rule(color=RED, strokeDash=[5, 4]).encode(y="risk:Q")
+    st.altair_chart(line + rule, width="stretch")
+    st.caption(
+        t(
+            f"The window of {predictor.meta['length']} days slides over the chart: the risk as it was known on each day. "
+            "Dashed: the alarm rings above it.",
+            f"{predictor.meta['length']}일짜리 창을 차트 위로 옮기며 날마다 그날까지의 정보로 구한 부도 확률입니다. 점선을 "
+            "넘으면 경보가 울립니다.",
+        )
+    )
+
+
+def _days(predictor: Any, raw: dict, x: alt.X) -> None:
+    """Which days mattered: bars of what each part of the window adds to the log-odds of the answer."""
+    starts, parts = predictor.occlusion(raw)
+    total = len(next(iter(raw.values())))
+    ends = [*starts[1:], total]
+    frame = pd.DataFrame({"step": starts + 1, "end": np.add(ends, 1), "part": parts})
+    frame["sign"] = np.where(parts > 0, t("raises it", "높임"), t("lowers it", "낮춤"))
+    colours = alt.Scale(domain=[t("raises it", "높임"), t("lowers it", "낮춤")], range=[ORANGE, BLUE])
+    st.altair_chart(
+        alt.Chart(frame, height=170)
+        .mark_bar()
+        .encode(
+            x=x,
+            x2="end:Q",
+            y=alt.Y("part:Q", title=t("adds to the log-odds", "로그 오즈에 더하는 값")),
+            color=alt.Color("sign:N", scale=colours, title=None).legend(orient="top"),
+            tooltip=["step", "end", alt.Tooltip("part", format="+.3f")],
+        ),
+        width="stretch",
+    )
+    st.caption(
+        t(
+            "Which days mattered: a part of the window is replaced by a straight line, as if nothing had happened then. What "
+            "the answer loses is what these days add to it.",
+            "어느 날이 중요했을까요? 창의 일부를 직선으로 바꾸어 그동안 아무 일도 없었던 것처럼 만듭니다. 이때 답이 잃는 "
+            "만큼이 그날들이 답에 보탠 몫입니다.",
+        )
+    )
+
+
+# A file of firms
+
+
+def _file(predictor: Any) -> None:
+    names = predictor.meta["variables"]
+    roles = {"firm": "firm", "time": "time"} | predictor.meta["roles"]
+    st.write(
+        t(
+            "A table with a row for each firm and time, or with a row for each firm. Every firm gets one risk.",
+            "기업과 시점마다 한 행, 또는 기업마다 한 행이 있는 표를 올립니다. 기업마다 위험도를 하나씩 계산합니다.",
+        )
+    )
+    shown = [roles["firm"], roles["time"], *names[:20]]
+    st.text(t("Columns: ", "열: ") + ", ".join(shown) + (" …" if len(names) > 20 else ""))
+    kinds = ["csv", "tsv", "parquet", "arff", "ts"]
+    uploaded = state.upload(t("Upload firms", "기업 데이터 올리기"), kinds, "firms", shared.MAX_UPLOAD_MB)
+    if uploaded is None:
+        st.download_button(t("An example file", "예시 파일"), _example_file(predictor), "firms.csv", "text/csv")
+        return
+
+    def convert(source: Path, target: Path) -> int:
+        if source.suffix.lower() not in (".arff", ".ts"):
+            check_upload(source, MAX_ROWS)
+        return score_file(predictor, source, target)
+
+    rows, content = shared.converted(uploaded, ".csv", t("Scoring …", "계산하는 중 …"), convert)
+    st.success(t(f"{rows:,} firms scored.", f"기업 {rows:,}개의 위험도를 계산했습니다."))
+    name = f"scored-{Path(uploaded[0]).stem}.csv"
+    st.download_button(t("Download the result", "결과 파일 내려받기"), content, name, "text/csv")
+    lines = content.decode("utf-8").splitlines()[:51]
+    table = (
+        pd.DataFrame([line.split(",") for line in lines[1:]], columns=lines[0].split(",")) if "," in lines[0] else None
+    )
+    if table is not None:
+        st.dataframe(table, hide_index=True)
+
+
+def _example_file(predictor: Any) -> str:
+    """The examples as a long table."""
+    roles = {"firm": "firm", "time": "time"} | predictor.meta["roles"]
+    frames = []
+    for number, raw in enumerate(predictor.examples, start=1):
+        frame = pd.DataFrame(raw)
+        frame.insert(0, roles["time"], np.arange(1, len(frame) + 1))
+        frame.insert(0, roles["firm"], f"firm {number}")
+        frames.append(frame)
+    return pd.concat(frames).to_csv(index=False)
+
+
+# Alarm and lead time
+
+
+def _alarm(run: Run) -> None:
+    table = shared.table_file(run, "lead", ("model",), ("false_alarms", "threshold", "mean_days", "found"))
+    rates = sorted(table["false_alarms"].unique())
+    rate = st.select_slider(
+        t("Alarms for firms that live on", "살아남는 기업에 울리는 경보의 비율"),
+        rates,
+        key=state.kept("rate", 0.05 if 0.05 in rates else rates[0], rates),
+        format_func=lambda value: f"{value:.1%}",
+    )
+    own = table[(table["model"] == table["model"].iloc[0]) & (table["false_alarms"] == rate)].iloc[0]
+    left, middle, right = st.columns(3)
+    left.metric(t("Alarm from a risk of", "경보 기준 확률"), f"{own['threshold']:.1%}")
+    middle.metric(t("Failures announced in time", "미리 알린 부도"), f"{own['found']:.0%}")
+    right.metric(t("Days from alarm to failure, mean", "경보에서 부도까지 평균 일수"), f"{own['mean_days']:.0f}")
+    table["model"] = table["model"].map(term)
+    for column, title in (
+        ("mean_days", t("mean days from alarm to failure", "경보에서 부도까지 평균 일수")),
+        ("found", t("failures announced in time", "미리 알린 부도의 비율")),
+    ):
+        lines = (
+            alt.Chart(table, height=260)
+            .mark_line(point=True)
+            .encode(
+                x=alt.X("false_alarms:Q", title=t("false alarms", "잘못된 경보의 비율"))
+                .scale(type="log")
+                .axis(format="%"),
+                y=alt.Y(f"{column}:Q", title=title),
+                color=alt.Color("model:N", title=None, sort=None).scale(range=list(COLOURS)).legend(orient="top"),
+                tooltip=["model", "false_alarms", alt.Tooltip(column, format=".3g")],
+            )
+        )
+        rule = alt.Chart(pd.DataFrame({"false_alarms": [rate]})).mark_rule(color=GREY, strokeDash=[5, 4])
+        st.altair_chart(lines + rule.encode(x="false_alarms:Q"), width="stretch")
+    st.caption(
+        t(
+            "The test firms, asked again every month after the decision. A lower threshold rings earlier, and more often for "
+            "nothing. The oracle sees the hidden assets: nobody can be earlier for the same number of false alarms.",
+            "테스트 기업에 대해 판단한 날부터 매달 다시 위험도를 구한 결과입니다. 기준을 낮추면 경보가 더 일찍 울리지만 잘못된 "
+            "경보도 늘어납니다. 오라클은 숨은 자산을 보므로, 잘못된 경보가 같다면 평균적으로 이보다 일찍 알 수는 없습니다.",
+        )
+    )
+
+
+def data(run: Run) -> None:
+    shared.data_head(run)
+    if run.data == "builtin":
+        st.write(
+            t(
+                "Each firm owns assets and owes debt. The assets move by chance: calmly, or in turbulent times, with sudden "
+                "falls. The firm fails on the first day on which they are below the debt. The network sees neither. It sees "
+                "the price of the shares, and a debt that is reported inexactly.",
+                "기업마다 자산과 부채가 있습니다. 자산은 우연히 움직입니다. 평온한 시기와 요동치는 시기가 있고, 갑자기 떨어지기도 "
+                "합니다. 자산이 처음으로 부채보다 적어지는 날 부도가 납니다. 신경망은 자산과 부채를 보지 못합니다. 주가와, 정확하지 "
+                "않게 보고된 부채만 봅니다.",
+            )
+        )
+    table = shared.table_file(run, "sample", ("class",), ("series", "step"))
+    variables = [name for name in table.columns if name not in ("series", "class", "step")]
+    if not variables:
+        return
+    key = state.kept("shown", variables[0], variables)
+    name = st.selectbox(t("Variable", "변수"), variables, key=key)
+    if table["step"].max() == 1:
+        shared.table(table.drop(columns="step"))
+        return
+    kept = table.dropna(subset=[name])
+    log = pd.api.types.is_numeric_dtype(kept[name]) and len(kept) > 0 and kept[name].min() > 0
+    lines = (
+        alt.Chart(kept.rename(columns={name: "value"}), height=380)
+        .mark_line()
+        .encode(
+            x=alt.X("step:Q", title=t("step", "단계")),
+            y=alt.Y("value:Q", title=name).scale(type="log" if log else "linear", zero=False),
+            color=alt.Color("class:N", title=None).scale(range=list(COLOURS)).legend(orient="top"),
+            detail="series:N",
+            tooltip=["series", "class", "step", "value"],
+        )
+    )
+    st.altair_chart(lines, width="stretch")
+    st.caption(
+        t("Series of the training split, some of each class.", "학습 데이터의 시계열을 클래스마다 몇 개씩 보여 줍니다.")
+    )
+
+
+def inside(run: Run) -> None:
+    predictor = shared.predictor(run)
+    if (run.path / "truth.csv").exists():
+        st.subheader(t("What the network thinks, and what is true", "신경망의 판단과 실제 확률"))
+        _truth(shared.table_file(run, "truth", (), ("truth", "risk", "failed")))
+    st.subheader(t("The network", "신경망 구조"))
+    shared.drawing(predictor.networks["model"])
+    shared.code(run.project)
+
+
+def _truth(table: pd.DataFrame) -> None:
+    frame = table.assign(outcome=np.where(table["failed"] == 1, t("failed", "부도"), t("lived on", "생존")))
+    scale = alt.Scale(type="log", domain=[1e-3, 1], clamp=True)
+    dots = (
+        alt.Chart(frame, height=380)
+        .mark_circle(size=28, opacity=0.6)
+        .encode(
+            x=alt.X("truth:Q", scale=scale, title=t("true risk", "실제 확률")),
+            y=alt.Y("risk:Q", scale=scale, title=t("risk of the network", "신경망이 답한 확률")),
+            color=alt.Color("outcome:N", title=None).scale(range=[ORANGE, BLUE]).legend(orient="top"),
+            tooltip=["truth", "risk", "outcome"],
+        )
+    )
+    line = alt.Chart(pd.DataFrame({"x": [1e-3, 1], "y": [1e-3, 1]})).mark_line(color=GREY, strokeDash=[4, 4])
+    st.altair_chart(dots + line.encode(x="x:Q", y="y:Q"), width="stretch")
+    st.caption(
+        t(
+            "Each dot is a test firm. The true risk is known, because the firms are generated: it is the fraction of many "
+            "simulated futures in which the firm fails. The network sees less, so it cannot always be on the line.",
+            "점 하나가 테스트 기업 하나입니다. 생성한 기업이므로 실제 확률을 알 수 있습니다. 여러 번 모의실험한 미래 가운데 부도가 "
+            "나는 비율입니다. 신경망은 일부만 보므로 항상 점선 위에 있을 수는 없습니다.",
+        )
+    )
+
+
+shared.page("bankruptcy", try_it, data, inside)
