@@ -14,9 +14,7 @@ class Config:
     seed: Annotated[int, Bounds(min=0, max=1_000_000)] = 0  # same seed, same figures; it also draws random splits
     firms: Annotated[int, Bounds(min=100, max=200_000)] = 16_000  # firms to learn from; as many test (builtin only)
     length: Annotated[int, Bounds(min=1, max=1000)] = 250  # time steps that are read, the last ones of each series
-    base_rate: Annotated[float | None, Bounds(min=1e-6, max=0.999)] = (
-        None  # fraction of failing firms where the risk is used
-    )
+    base_rate: Annotated[float | None, Bounds(min=1e-6, max=0.999)] = None  # fraction that fails where it will be used
     firm: str = "firm"  # your own table: the column that names the firm
     time: str = "time"  # your own table: the column of the time; a table without it has a row for each firm
     target: str = "label"  # your own table: the column that says whether the firm failed (two values)

@@ -107,7 +107,7 @@ class Predictor:
 
 
 def platt(scores: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
-    """Slope and shift of the logistic regression of the targets (n,) on log-odds (n,). The order of the scores stays."""
+    """Slope and shift of the logistic regression of the targets (n,) on log-odds (n,). Their order stays."""
     from sklearn.linear_model import LogisticRegression
 
     model = LogisticRegression(C=100.0).fit(np.asarray(scores, float)[:, None], targets)
