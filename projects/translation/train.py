@@ -10,8 +10,8 @@ from projects.translation.config import Config
 def train(config: Config, run: Run, callbacks=()) -> None:
     """Load, build, fit on the training split, choose the epoch by translations of validation, save into the run."""
     from common.data import load_splits
-    from common.training import OneCycle, fit
-    from projects.translation.metrics import validation_callback
+    from common.training import OneCycle, fit, written_figures
+    from projects.translation.metrics import figures
     from projects.translation.model import build_model
     from projects.translation.predict import Predictor
 
@@ -25,9 +25,8 @@ def train(config: Config, run: Run, callbacks=()) -> None:
     validation = predictor.encode_split(splits.validation, config.batch_size)
     # The loss is computed, and the weights change, after each batch. A figure of whole sentences needs written ones, so
     # validation is translated after each epoch.
-    score = validation_callback(
-        lambda texts: predictor.translate(texts, beam=1), splits.validation.inputs, splits.validation.targets
-    )
+    held = splits.validation
+    score = written_figures(lambda: figures(predictor.translate(held.inputs, beam=1), held.targets)(held.weights))
     schedule = OneCycle(config.learning_rate, config.epochs)
     fit(model, train, validation, config, run, [score, schedule, *callbacks])
     predictor.choose_examples(splits.validation)
