@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from apps import canvas, shared, state
-from apps.i18n import plain, t, term
+from apps.i18n import korean, plain, t, term
 from common.inputs.tables import check_upload
 from common.report import COLOURS
 from common.runs import Run
@@ -23,6 +23,7 @@ MAX_ROWS = 100_000  # of an uploaded table
 DRAWN_DAYS = 250  # of a chart that is drawn by hand
 RANGE = 20.0  # a drawn price may rise by this factor from the bottom to the top of the canvas
 SHOWN_VARIABLES = 6
+EXTENT = 55  # pixels for the labels of an axis, so that charts above each other have one scale
 
 
 def try_it(run: Run) -> None:
@@ -187,7 +188,7 @@ def _charts(predictor: Any, raw: dict, shocked: dict | None) -> None:
         debt = pd.DataFrame(
             {"step": steps, "value": np.array(raw["debt"], float), label: t("reported debt", "보고된 부채")}
         )
-        frame, title, log = pd.concat([*parts, debt]), t("price of all shares; debt", "시가총액, 부채"), True
+        frame, title, log = pd.concat([*parts, debt]), t("shares; debt", "시가총액, 부채"), True
     else:
         chosen = st.multiselect(
             t("Variables", "변수"),
@@ -198,7 +199,7 @@ def _charts(predictor: Any, raw: dict, shocked: dict | None) -> None:
         if not parts:
             return
         frame, title, log = pd.concat(parts), t("value", "값"), False
-    y = alt.Y("value:Q", title=title).scale(type="log" if log else "linear", zero=False)
+    y = alt.Y("value:Q", title=title).scale(type="log" if log else "linear", zero=False).axis(minExtent=EXTENT)
     colour = alt.Color(f"{label}:N", title=None, sort=None).scale(range=list(COLOURS)).legend(orient="top")
     marked = len(steps) <= 12
     above = alt.Chart(frame.dropna(), height=260).mark_line(point=marked).encode(x=x, y=y, color=colour)
@@ -215,7 +216,7 @@ def _risk_line(predictor: Any, rows: list, x: alt.X, label: str) -> None:
         risks = [predictor.decode(row)["risk"] for row in logits]
         parts.append(pd.DataFrame({"step": ends, "risk": risks, label: kind}))
     colour = alt.Color(f"{label}:N", sort=None, legend=None).scale(range=list(COLOURS))
-    y = alt.Y("risk:Q", title=t("risk", "부도 확률")).scale(domain=[0, 1]).axis(format="%")
+    y = alt.Y("risk:Q", title=t("risk", "부도 확률")).scale(domain=[0, 1]).axis(format="%", minExtent=EXTENT)
     tooltip = ["step", alt.Tooltip("risk", format=".1%")]
     line = (
         alt.Chart(pd.concat(parts), height=170).mark_line(strokeWidth=2).encode(x=x, y=y, color=colour, tooltip=tooltip)
@@ -238,16 +239,17 @@ def _days(predictor: Any, raw: dict, x: alt.X) -> None:
     starts, parts = predictor.occlusion(raw)
     total = len(next(iter(raw.values())))
     ends = [*starts[1:], total]
-    frame = pd.DataFrame({"step": starts + 1, "end": np.add(ends, 1), "part": parts})
+    frame = pd.DataFrame({"step": starts + 1, "end": np.add(ends, 1), "part": parts, "zero": 0.0})
     frame["sign"] = np.where(parts > 0, t("raises it", "높임"), t("lowers it", "낮춤"))
     colours = alt.Scale(domain=[t("raises it", "높임"), t("lowers it", "낮춤")], range=[ORANGE, BLUE])
     st.altair_chart(
         alt.Chart(frame, height=170)
-        .mark_bar()
+        .mark_rect()
         .encode(
             x=x,
             x2="end:Q",
-            y=alt.Y("part:Q", title=t("adds to the log-odds", "로그 오즈에 더하는 값")),
+            y2="zero:Q",
+            y=alt.Y("part:Q", title=t("adds to the log-odds", "로그 오즈 기여")).axis(minExtent=EXTENT),
             color=alt.Color("sign:N", scale=colours, title=None).legend(orient="top"),
             tooltip=["step", "end", alt.Tooltip("part", format="+.3f")],
         ),
@@ -381,6 +383,7 @@ def data(run: Run) -> None:
         shared.table(table.drop(columns="step"))
         return
     kept = table.dropna(subset=[name])
+    kept = kept.assign(**{"class": kept["class"].map(korean)})
     log = pd.api.types.is_numeric_dtype(kept[name]) and len(kept) > 0 and kept[name].min() > 0
     lines = (
         alt.Chart(kept.rename(columns={name: "value"}), height=380)
@@ -388,7 +391,7 @@ def data(run: Run) -> None:
         .encode(
             x=alt.X("step:Q", title=t("step", "단계")),
             y=alt.Y("value:Q", title=name).scale(type="log" if log else "linear", zero=False),
-            color=alt.Color("class:N", title=None).scale(range=list(COLOURS)).legend(orient="top"),
+            color=alt.Color("class:N", title=None, sort=None).scale(range=list(COLOURS)).legend(orient="top"),
             detail="series:N",
             tooltip=["series", "class", "step", "value"],
         )

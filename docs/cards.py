@@ -57,6 +57,25 @@ def adding_problem(run: Run, axis: Axes, ground: str, ink: str) -> None:
     axis.plot(x, 0.7 + 3.7 * np.clip(estimates, 0, 2), color=BLUE if ink == GROUNDS[""][1] else SKY, linewidth=3)
 
 
+def bankruptcy(run: Run, axis: Axes, ground: str, ink: str) -> None:
+    """The share price of a firm that fails, and the risk beneath it as it was known on each day."""
+    predictor = run.load()
+    raw = max(predictor.examples, key=lambda raw: np.ptp(np.log(raw["price"])))
+    ends, logits = predictor.over_time(raw, 120)
+    risks = np.array([predictor.decode(row)["risk"] for row in logits])
+    begin, days = int(ends[0]), len(raw["price"])
+    price = np.log(raw["price"])
+    x = 0.4 + 15.2 * np.arange(days) / (days - 1)
+    axis.plot(
+        x, 4.1 + 4.3 * (price - price.min()) / np.ptp(price), color=BLUE if ink == GROUNDS[""][1] else SKY, linewidth=3
+    )
+    places, heights = x[ends - 1], 0.5 + 3.2 * risks
+    axis.fill_between(places, 0.5, heights, color=RED, alpha=0.35, linewidth=0)
+    axis.plot(places, heights, color=RED, linewidth=3)
+    axis.plot([x[begin - 1], x[-1]], [0.5 + 3.2 * predictor.meta["threshold"]] * 2, color=ink, linestyle=(0, (5, 4)))
+    axis.plot([x[0], x[-1]], [0.5, 0.5], color=GREY, linewidth=1)
+
+
 def char_rnn(run: Run, axis: Axes, ground: str, ink: str) -> None:
     """The characters that the network thinks likely next, at each step of a text; the one that comes is joined."""
     predictor, text = run.load(), "the expression"
@@ -179,7 +198,15 @@ def _box(x: float, y: float, width: float, height: float, colour: str, alpha: fl
 
 DRAWINGS: dict[str, Callable[[Run, Axes, str, str], None]] = {
     drawing.__name__: drawing
-    for drawing in (adding_problem, char_rnn, fraud_detection, image_classification, text_classification, translation)
+    for drawing in (
+        adding_problem,
+        bankruptcy,
+        char_rnn,
+        fraud_detection,
+        image_classification,
+        text_classification,
+        translation,
+    )
 }
 
 

@@ -1,11 +1,15 @@
 """What bankruptcy promises: a simulation whose risks are known, files of firms read as they are, exact figures."""
 
+import json
+
 import keras
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
+from streamlit.testing.v1 import AppTest
 
+from apps import canvas
 from common.errors import UserError
 from common.evaluation import softmax
 from common.project import Project
@@ -16,6 +20,7 @@ from projects.bankruptcy.encoding import Series
 from projects.bankruptcy.metrics import figures, lead_days, lead_figures
 from projects.bankruptcy.model import build_model
 from tests.commands import run_here
+from tests.conftest import ROOT
 
 ROLES = {"firm": "firm", "time": "time", "label": "label"}
 
@@ -446,3 +451,63 @@ def test_the_predictor_slides_and_occludes(trained):
     level = {"price": [5.0] * 30, "debt": [4.0] * 30}
     np.testing.assert_allclose(predictor.occlusion(level)[1], 0, atol=1e-5)
     keras.backend.clear_session()
+
+
+# The page
+
+
+def opened(**address) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "apps" / "bankruptcy.py"), default_timeout=120)
+    for name, value in address.items():
+        app.query_params[name.replace("_", "-")] = str(value)
+    app.run()
+    assert not app.exception and not app.error, [*app.exception, *app.error]
+    return app
+
+
+def percent(app: AppTest, label: str) -> float:
+    return float(next(part.value for part in app.metric if label in part.label).rstrip("%"))
+
+
+def test_the_page_cuts_shocks_and_draws(copied, monkeypatch):
+    predictor = copied("bankruptcy").load()
+    raw = predictor.examples[1]
+    cut = {name: values[:200] for name, values in raw.items()}
+    app = opened(example=1, end=200, shock=True, shock_day=190, shock_size=-80)
+    assert percent(app, "Risk of failure") == pytest.approx(100 * predictor.predict(cut)["risk"], abs=0.06)
+    price = np.array(cut["price"])
+    price[189:] *= 0.2
+    after = predictor.predict({**cut, "price": price.tolist()})["risk"]
+    assert percent(app, "after the shock") == pytest.approx(100 * after, abs=0.06)
+
+    def line(falling: bool):
+        picture = np.zeros((280, 280, 3), np.uint8)
+        for column in range(20, 260):
+            picture[(column if falling else 280 - column) + np.array([-1, 0, 1]), column] = 255
+        return picture
+
+    risks = []
+    for falling in (True, False):
+        monkeypatch.setattr(canvas, "drawing", lambda *_, falling=falling: line(falling))
+        app = opened(way="draw", noise=0.0)
+        risks.append(json.loads(app.json[0].value)["probabilities"]["fails"])
+    assert risks[0] > risks[1], "a price that falls is riskier than one that rises"
+    monkeypatch.setattr(canvas, "drawing", lambda *_: None)
+    assert any("Draw a line" in part.value for part in opened(way="draw").info)
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_the_page_scores_a_file_and_shows_lead_times(copied, language):
+    run = copied("bankruptcy")
+    predictor = run.load()
+    app = opened(part="file", language=language)
+    raw = predictor.examples[0]
+    rows = pd.DataFrame(raw).assign(firm="a", time=range(len(raw["price"])))
+    app.file_uploader(key="firms").upload("my.csv", rows.to_csv(index=False).encode(), "text/csv").run()
+    assert not app.exception and not app.error, [*app.exception, *app.error]
+    assert float(app.dataframe[0].value["risk"].iloc[0]) == pytest.approx(predictor.predict(raw)["risk"], abs=1e-5)
+    app.file_uploader(key="firms").upload("my.csv", b"firm,time,price\na,1,5\n", "text/csv").run()
+    assert not app.exception and "my.csv" in app.error[0].value and "debt" in app.error[0].value
+    table = pd.read_csv(run.path / "lead.csv").query("model == 'mlp' and false_alarms == 0.1").iloc[0]
+    app = opened(part="alarm", rate=0.1, language=language)
+    assert app.metric[1].value == f"{table['found']:.0%}" and app.metric[2].value == f"{table['mean_days']:.0f}"

@@ -23,7 +23,7 @@ class Config:
     units: Annotated[int, Bounds(min=1, max=1024), Search(16, 256, log=True)] = 64  # not rocket: width of the layers
     dropout: Annotated[float, Bounds(min=0, max=0.9), Search(0.0, 0.5)] = 0.0  # not rocket: of the last hidden layer
     kernels: Annotated[int, Bounds(min=84, max=20_000), Search(500, 5000, log=True)] = 2016  # rocket: features
-    epochs: Annotated[int, Bounds(min=1)] = 10  # passes over the training series
+    epochs: Annotated[int, Bounds(min=1)] = 6  # passes over the training series
     batch_size: Annotated[int, Bounds(min=1), Search(16, 256, log=True)] = 128  # series in one training step
     learning_rate: Annotated[float, Bounds(min=1e-8), Search(1e-4, 2e-2, log=True)] = 3e-3  # Adam's peak learning rate
     patience: Annotated[int, Bounds(min=1)] = 10  # epochs without a better validation figure before training stops

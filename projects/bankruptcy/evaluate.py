@@ -34,7 +34,8 @@ from projects.bankruptcy.metrics import (
     risks_until_failure,
 )
 
-WORST = 6  # missed failures that are drawn
+WORST = 6  # errors of each kind in the report
+DRAWN = 3  # missed failures that are drawn
 SHOWN = 1500  # firms in the figure of true and predicted risks
 KEPT = 12  # training series that a run keeps, for the page
 RATES = np.array([0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3])  # false alarms, of the lead times
@@ -239,7 +240,7 @@ def calibration_figure(test: Series, risks: dict[str, np.ndarray]) -> Any:
 
 def misses_figure(test: Series, rows: np.ndarray, variables: list[str], risks: np.ndarray) -> Any:
     """The failing firms with the lowest risk: their first variable, with the days after the decision where known."""
-    figure, axes = report.new_figure(columns=3, rows=2, width=3.6, height=2.4)
+    figure, axes = report.new_figure(columns=DRAWN, width=3.6, height=2.6)
     for axis, row in zip(np.ravel(axes), rows, strict=False):
         before = np.asarray(test.inputs[row], float)[:, 0]
         steps = np.arange(-len(before) + 1, 1)
