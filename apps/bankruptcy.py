@@ -270,7 +270,7 @@ def _days(predictor: Any, raw: dict, x: alt.X) -> None:
 
 def _file(predictor: Any) -> None:
     names = predictor.meta["variables"]
-    roles = {"firm": "firm", "time": "time"} | predictor.meta["roles"]
+    roles = predictor.meta["roles"]
     st.write(
         t(
             "A table with a row for each firm and time, or with a row for each firm. Every firm gets one risk.",
@@ -304,7 +304,7 @@ def _file(predictor: Any) -> None:
 
 def _example_file(predictor: Any) -> str:
     """The examples as a long table."""
-    roles = {"firm": "firm", "time": "time"} | predictor.meta["roles"]
+    roles = predictor.meta["roles"]
     frames = []
     for number, raw in enumerate(predictor.examples, start=1):
         frame = pd.DataFrame(raw)

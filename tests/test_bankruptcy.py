@@ -412,7 +412,7 @@ def series_file(path, count=60, classes=3):
 
 def test_series_are_learnt_scored_and_evaluated_on_a_new_file(tmp_path):
     file, place = series_file(tmp_path / "waves.ts"), ["--runs-dir", str(tmp_path / "runs")]
-    knobs = ["--model", "rocket", "--kernels", "84", "--epochs", "30", "--learning-rate", "0.02", "--batch-size", "16"]
+    knobs = ["--model", "rocket", "--kernels", "84", "--epochs", "15", "--learning-rate", "0.02", "--batch-size", "16"]
     done = run_here("projects.bankruptcy.train", "--data", str(file), *knobs, *place)
     assert done.returncode == 0, done.stderr
     done = run_here("projects.bankruptcy.evaluate", "--data", str(series_file(tmp_path / "new.ts", 30)), *place)
@@ -435,6 +435,11 @@ def test_firms_of_a_table_are_learnt_and_scored_without_labels(tmp_path):
     scored = pd.read_csv(tmp_path / "out.csv")
     assert list(scored) == ["firm", "risk", "alarm", "steps"] and len(scored) == 9
     assert scored["risk"].mean() < 0.1, "the base rate is 3 %"
+    half = long_table(9, seed=1)
+    half.loc[half["time"] > 2001, "label"] = ""
+    source, target = written(tmp_path / "half.csv", half), tmp_path / "half_out.csv"
+    done = run_here("projects.bankruptcy.predict", "--input", str(source), "--output", str(target), *place)
+    pd.testing.assert_frame_equal(pd.read_csv(target), scored, obj="scores do not depend on which labels are known")
     done = run_here("projects.bankruptcy.evaluate", "--data", str(new), *place)
     assert done.returncode == 2 and "no series with a label" in done.stderr
 

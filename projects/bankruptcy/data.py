@@ -127,7 +127,7 @@ def as_series(found: Found, classes: list[str]) -> tuple[Series, list[str]]:
 
 def labelled(path: Path, meta: dict[str, Any]) -> Series:
     """The series of a new file with labels, for `evaluate --data`. Raises UserError for an unknown label."""
-    found = read(path, meta["roles"] or {"firm": "firm", "time": "time", "label": "label"}, meta["variables"])
+    found = read(path, meta["roles"], meta["variables"])
     if unknown := [label for label in found.labels if label and label not in meta["classes"]]:
         raise UserError(f"{path} has the label {unknown[0]!r}; the run knows {shown(meta['classes'])}.")
     series, _ = as_series(found, meta["classes"])

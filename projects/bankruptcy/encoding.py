@@ -58,7 +58,7 @@ META = {
     "shift": Between(-50.0, 50.0),
     "temperature": TEMPERATURE,
     "threshold": Between(0.0, 1.0),
-    "roles": {str: str},  # the columns of a table: firm, time, label
+    "roles": {"firm": str, "time": str, "label": str},  # the columns of a table
     "horizon?": Between(1, MAX_STEPS),  # generated firms: days within which they fail
     "examples": [RAW],
 }
@@ -161,7 +161,7 @@ def fit_encoding(train: Series, variables: list[str], classes: list[str], length
         "shift": 0.0,
         "temperature": 1.0,
         "threshold": 0.5,
-        "roles": {},
+        "roles": {"firm": "firm", "time": "time", "label": "label"},
     }
 
 

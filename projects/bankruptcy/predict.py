@@ -125,7 +125,7 @@ def straightened(values: np.ndarray, begin: int, end: int) -> np.ndarray:
 
 
 def example_series(validation: Series, logits: np.ndarray) -> list[np.ndarray]:
-    """Six validation series: of each class in turn, from clear cases over doubtful to wrong ones.
+    """Six validation series: of each class in turn, first a typical one, then a clear and a doubtful one.
 
     A generated firm is shown with the days after the decision, up to its failure or half a year.
     """
@@ -135,7 +135,7 @@ def example_series(validation: Series, logits: np.ndarray) -> list[np.ndarray]:
         label = classes[place % len(classes)]
         rows = np.flatnonzero(validation.targets == label)
         if len(rows):
-            rank = (0.9, 0.5, 0.1)[min(2, place // len(classes))]
+            rank = (0.5, 0.9, 0.1)[min(2, place // len(classes))]
             chosen.append(int(rows[np.argsort(logits[rows, label])[int(rank * (len(rows) - 1))]]))
     if validation.after is None:
         return [np.asarray(validation.inputs[row]) for row in chosen]
@@ -155,8 +155,8 @@ def score_file(predictor: Predictor, source: Path, target: Path) -> int:
     if target.suffix not in (".csv", ".parquet"):
         raise UserError(f"--output {target} must end in .csv or .parquet.")
     meta = predictor.meta
-    roles = {"firm": "firm", "time": "time", "label": "label"} | meta["roles"]
-    found = read(source, {**roles, "label": ""} if not meta["roles"] else roles, meta["variables"])
+    roles = {**meta["roles"], "label": ""}  # no label: a series goes on to its last row, whether that has one or not
+    found = read(source, roles, meta["variables"])
     logits = predictor.score(found.series)
     table: dict[str, Any] = {roles["firm"]: found.names}
     if meta["task"] == "risk":
