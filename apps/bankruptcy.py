@@ -1,5 +1,6 @@
 """The page of bankruptcy: `python -m streamlit run apps/bankruptcy.py`."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ ENDS = 60  # days at which the risk beneath a chart is asked for
 MAX_ROWS = 100_000  # of an uploaded table
 DRAWN_DAYS = 250  # of a chart that is drawn by hand
 RANGE = 20.0  # a drawn price may rise by this factor from the bottom to the top of the canvas
-SHOWN_VARIABLES = 6
+SHOWN_VARIABLES, SHOWN_ROWS = 6, 50
 EXTENT = 55  # pixels for the labels of an axis, so that charts above each other have one scale
 
 
@@ -294,12 +295,7 @@ def _file(predictor: Any) -> None:
     st.success(t(f"{rows:,} firms scored.", f"기업 {rows:,}개의 위험도를 계산했습니다."))
     name = f"scored-{Path(uploaded[0]).stem}.csv"
     st.download_button(t("Download the result", "결과 파일 내려받기"), content, name, "text/csv")
-    lines = content.decode("utf-8").splitlines()[:51]
-    table = (
-        pd.DataFrame([line.split(",") for line in lines[1:]], columns=lines[0].split(",")) if "," in lines[0] else None
-    )
-    if table is not None:
-        st.dataframe(table, hide_index=True)
+    st.dataframe(pd.read_csv(io.BytesIO(content), nrows=SHOWN_ROWS, dtype={roles["firm"]: str}), hide_index=True)
 
 
 def _example_file(predictor: Any) -> str:

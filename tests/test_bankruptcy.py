@@ -300,9 +300,12 @@ def test_a_wide_table_and_a_table_of_one_year(tmp_path):
     found = formats.read(written(tmp_path / "w.csv", wide), ROLES)
     assert found.variables == ["x", "y"] and found.labels == ["0", "1"]
     assert found.series[0].tolist() == [[2, 6], [1, 5]] and found.series[1].tolist() == [[3, 7]]
-    plain = pd.DataFrame({"p": [1, 2, 3], "q": ["", 5, 6], "name": ["u", "v", "w"], "label": [0, 1, 0]})
+    before = pd.DataFrame({"firm": ["a", "b"], "x t-1": [1, 2], "x t-2": [3, 4], "label": [0, 1]})
+    found = formats.read(written(tmp_path / "t.csv", before), ROLES)
+    assert found.variables == ["x"] and found.series[0].tolist() == [[3], [1]]
+    plain = pd.DataFrame({"cost1": [1, 2, 3], "cost2": ["", 5, 6], "name": ["u", "v", "w"], "label": [0, 1, 0]})
     found = formats.read(written(tmp_path / "p.csv", plain), ROLES)
-    assert found.variables == ["p", "q"] and found.series[0].shape == (1, 2) and np.isnan(found.series[0][0, 1])
+    assert found.variables == ["cost1", "cost2"] and found.series[0].shape == (1, 2) and np.isnan(found.series[0][0, 1])
 
 
 @pytest.mark.parametrize(
@@ -507,7 +510,7 @@ def test_the_page_scores_a_file_and_shows_lead_times(copied, language):
     predictor = run.load()
     app = opened(part="file", language=language)
     raw = predictor.examples[0]
-    rows = pd.DataFrame(raw).assign(firm="a", time=range(len(raw["price"])))
+    rows = pd.DataFrame(raw).assign(firm="a, b", time=range(len(raw["price"])))
     app.file_uploader(key="firms").upload("my.csv", rows.to_csv(index=False).encode(), "text/csv").run()
     assert not app.exception and not app.error, [*app.exception, *app.error]
     assert float(app.dataframe[0].value["risk"].iloc[0]) == pytest.approx(predictor.predict(raw)["risk"], abs=1e-5)

@@ -14,7 +14,8 @@ from common.inputs.text import read_lines
 from projects.bankruptcy.encoding import LARGEST, MAX_STEPS, check_values
 
 MIN_NUMBERS = 0.5  # a column with at least this fraction of numbers is a variable
-YEARLY = r"(.+?)[ _.-]?((?:19|20)\d\d|t-?\d+)"  # sales_2015, sales t-1: a column of one row a firm
+# sales_2015, sales t-1: a column of one row a firm
+YEARLY = r"(.+?)(?:[ _.-]?(?=(?:19|20)\d\d$)|[ _.-](?=t-?\d+$))(.+)"
 MAX_VARIABLES = 2000
 
 
