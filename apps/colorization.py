@@ -13,10 +13,11 @@ from common.files import files_in
 from common.inputs.images import picture_bytes
 from common.runs import Run
 from projects.colorization.data import evenly, shrunk
-from projects.colorization.encoding import MAX_PIXELS, middle
+from projects.colorization.encoding import middle
 from projects.colorization.figures import tiled
 from projects.colorization.lab import colourfulness, grey
 
+MAX_PIXELS = 8_000_000  # of a visitor's picture: the answer takes 100 bytes a pixel
 SHOWN_SIDE = 1200  # pixels of the longer side on the page; the download has the full size
 SHOWN_PICTURES, ACROSS = 18, 9  # of each split on the Data tab, and of these in a row
 

@@ -42,7 +42,7 @@ def _text(predictor, key: str) -> str:
 
 def _one_text(run: Run) -> None:
     predictor = shared.predictor(run)
-    text = _text(predictor, "one")
+    text = unicodedata.normalize("NFC", _text(predictor, "one"))  # as it is read
     with shared.errors_shown():
         answer = predictor.predict({"text": text})
         _tagged(answer, text, predictor.meta)

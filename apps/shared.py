@@ -49,7 +49,9 @@ def page(
     language_switch()
     st.title(plain(card.TITLE[language()]))
     st.write(card.PROBLEM[language()])
-    run = _pick_run(project)
+    run = None
+    with errors_shown():
+        run = _pick_run(project)
     state.shows(run.id if run else "")
     labels = {
         "try": t("Try it", "써 보기"),
@@ -160,7 +162,7 @@ def picture_input(
 
 def picture_upload(label: str, max_pixels: int, key: str) -> tuple[Any, str]:
     """An uploaded picture, an array (height, width, 3) of uint8, and its name without the ending; (None, "") before."""
-    kinds = ["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"]
+    kinds = ["png", "jpg", "jpeg", "jfif", "webp", "bmp", "tif", "tiff", "gif"]
     help = t(f"At most {max_pixels:,} pixels.", f"최대 {max_pixels:,}픽셀입니다.")
     return _picture(state.upload(label, kinds, key, MAX_UPLOAD_MB, help), max_pixels)
 

@@ -12,13 +12,14 @@ import streamlit as st
 
 from apps import shared, state
 from apps.i18n import plain, t, term
+from common.inputs.tables import is_table
 from common.runs import Run
 from projects.translation.encoding import MAX_CHARACTERS, SPACE
 from projects.translation.predict import translate_file
 
 MAX_CELLS = 10_000  # of an attention picture
 MAX_UNITS = 64  # of a state that is drawn
-MAX_FILE_MB = 1  # about 20,000 sentences
+MAX_FILE_MB, MAX_ROWS = 1, 20_000  # of an uploaded file
 MAX_LINES = 50  # of a translated file that are shown
 PAUSE, LONGEST_WRITING = 0.03, 1.0  # seconds between two pieces of a translation, and of the whole of it
 LINE, LETTER = 40, 9  # letters in a line of the alignment, and pixels of a letter
@@ -268,10 +269,10 @@ def _file(run: Run) -> None:
     if uploaded is None:
         return
     file = Path(uploaded[0])
-    ending, doing = ".txt" if file.suffix == ".txt" else ".csv", t("Translating …", "번역하는 중 …")
+    ending, doing = ".csv" if is_table(file) else ".txt", t("Translating …", "번역하는 중 …")
     with shared.errors_shown():
         rows, content = shared.converted(
-            uploaded, ending, doing, lambda source, target: translate_file(predictor, source, target)
+            uploaded, ending, doing, lambda source, target: translate_file(predictor, source, target, max_rows=MAX_ROWS)
         )
         st.success(t(f"{rows:,} sentences translated.", f"문장 {rows:,}개를 번역했습니다."))
         st.download_button(t("Download the translations", "번역 내려받기"), content, f"translated-{file.stem}{ending}")

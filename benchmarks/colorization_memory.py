@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--data", required=True, type=Path)
     parser.add_argument("--photographs", type=int, nargs="+", default=[200, 4000, 8000])
     args = parser.parse_args()
-    sources = find_pictures(args.data)
+    sources, _ = find_pictures(args.data)
     print("| photographs | their files | memory | seconds |\n|---:|---:|---:|---:|")
     for count in sorted(args.photographs):
         with tempfile.TemporaryDirectory() as folder:

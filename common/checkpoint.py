@@ -37,12 +37,9 @@ class Checkpoint(keras.callbacks.Callback):
     """Saves after every epoch all that a training needs to go on.
 
     Each epoch writes a new folder `checkpoint/<epoch>/`: every variable of the model, which includes the states of its
-    random generators; every variable of every optimiser; the best weights; epoch, best value, history and the counters
-    of early stopping and plateau. The folder is synced to disk, and only then a pointer file is moved over the old one.
-    Keras' `BackupAndRestore` writes in place and forgets the counters.
-
-    Every attribute of the model that is an optimiser is saved under its name, so a model with two (a GAN) needs
-    nothing more. Its optimisers must be built before `restore`, or they would start from zero.
+    random generators; every variable of each attribute that is an optimiser, so a GAN may have two; the best weights;
+    epoch, best value, history and the counters of early stopping and plateau. The folder is synced to disk, and only
+    then a pointer file is moved over the old one. Keras' `BackupAndRestore` writes in place and forgets the counters.
     """
 
     def __init__(self, run: Run, metric: str, mode: str, counted: dict[str, keras.callbacks.Callback], part: str = ""):

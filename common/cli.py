@@ -59,11 +59,15 @@ def train_command(package: str) -> None:
         new = not (run.path / "log.txt").exists()
         try:
             train_run(run)
-        except Exception:
+        except Exception as error:
+            if isinstance(error, OSError) and not error.filename:
+                error.filename = str(run.path)  # that of a full disk names no file
             if new and not (run.path / "checkpoint").exists() and not run.history:
                 shutil.rmtree(run.path)  # nothing was learnt, and the same fault would end it again
             raise
-        print_next_steps(run)
+        what, hint = project.card.PREDICT_HINT  # what a user needs next
+        print(f"\nsaved in {run.path}\n\n  explore it:     python -m streamlit run apps/{project.name}.py")
+        print(f"  {what + ':':<15} {hint}")
 
 
 def asked_run(project: Project, options: TrainOptions, config: Any) -> Run:
@@ -83,8 +87,8 @@ def evaluate_command(package: str) -> None:
     project = Project(package.rpartition(".")[2])
     with user_errors():
         options = _parse(EvaluateOptions, project, "evaluate")
-        if options.data is not None and not Path(options.data).exists():
-            raise UserError(f"--data {options.data} does not exist.")
+        if options.data is not None and not (Path(options.data).is_file() or Path(options.data).is_dir()):
+            raise UserError(f"--data {options.data} does not exist, or is no file or folder.")
         run = runs.find(project, options.run, options.runs_dir)
         if not run.finished:
             raise UserError(f"The run {run.id} is not finished; go on with it by train --resume {run.id}.")
@@ -99,11 +103,7 @@ def evaluate_command(package: str) -> None:
 
 
 def evaluate_on_one_thread(project: Project, run: Run, data: str | None = None) -> Any:
-    """The project's `evaluate` with one BLAS thread.
-
-    The tables are small. The threads of scikit-learn's linear models would wait for each other, on a busy machine a
-    hundred times as long as they compute.
-    """
+    """The project's `evaluate` with one BLAS thread: on small tables several wait longer than they compute."""
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1, user_api="blas"):
@@ -111,10 +111,7 @@ def evaluate_on_one_thread(project: Project, run: Run, data: str | None = None) 
 
 
 def train_run(run: Run, callbacks: tuple = ()) -> dict[str, Any]:
-    """Train a new or an interrupted run to its end and write report.json. Returns the report's content.
-
-    The project's `train` chooses by validation. `evaluate` then opens the test split once.
-    """
+    """Train a new or an interrupted run to its end, evaluate it once, and write report.json. Returns its content."""
     with run.training():
         if run.finished:
             raise UserError(f"The run {run.id} has been finished by another process.")
@@ -141,14 +138,6 @@ def train_run(run: Run, callbacks: tuple = ()) -> dict[str, Any]:
     report.print_scores(content)
     run.log(f"{timing['total_seconds']:.0f} s for this command, {timing['train_seconds']:.0f} s of training in all")
     return content
-
-
-def print_next_steps(run: Run) -> None:
-    """Print where the run is, and the two commands that a user needs next."""
-    name = run.project.name
-    print(f"\nsaved in {run.path}\n")
-    print(f"  explore it:     python -m streamlit run apps/{name}.py")
-    print(f"  {run.project.card.PREDICT_HINT[0] + ':':<15} {run.project.card.PREDICT_HINT[1]}")
 
 
 def data_names(project: Project) -> str:
@@ -180,10 +169,7 @@ def user_errors():
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes stdout once more at its end
         raise SystemExit(1) from None
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
-    except OSError as error:
+    except (UserError, OSError) as error:
         if (mendable := as_user_error(error)) is None:
             raise
         print(f"error: {mendable}", file=sys.stderr)
@@ -242,10 +228,7 @@ def start_keras() -> None:
 
 @contextmanager
 def quiet_stderr():
-    """Hold back what is written to file descriptor 2. It is shown only if the block fails.
-
-    TensorFlow's C++ code writes some lines there before it reads any setting.
-    """
+    """Hold back what TensorFlow's C++ code writes to file descriptor 2. It is shown only if the block fails."""
     import tempfile
 
     kept = os.dup(2)
@@ -284,16 +267,16 @@ def check_asked(options: Any, one: str) -> None:
 def predict_command(options_class: type, package: str) -> Iterator[tuple[Any, Run | None]]:
     """`python -m projects.<name>.predict`: (options, the run they name), with Keras started.
 
-    options_class: a dataclass with `run` and `runs_dir`. Where it has `input`, that file must exist. Its
-    `__post_init__` may refuse a value with a UserError; that comes before anything is loaded. Where `run` is None, the
-    second value is None.
+    options_class: a dataclass with `run` (it may be None) and `runs_dir`. Where it has `input`, that file must exist.
+    Its `__post_init__` may refuse a value with a UserError; that comes before anything is loaded.
     """
     project = Project(package.rpartition(".")[2])
     with user_errors():
         options = _parse(options_class, project, "predict")
-        source = getattr(options, "input", None)
-        if source is not None and not source.exists():
-            raise UserError(f"--input {source} does not exist.")
+        if (source := getattr(options, "input", None)) is not None and not (source.is_file() or source.is_dir()):
+            raise UserError(f"--input {source} does not exist, or is no file or folder.")  # a pipe is read only once
+        if (target := getattr(options, "output", None)) is not None and target.is_dir():
+            raise UserError(f"--output {target} is a folder; expected a file.")
         run = None if options.run is None else runs.find(project, options.run, options.runs_dir)
         start_keras()
         yield options, run

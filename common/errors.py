@@ -26,10 +26,10 @@ class UserError(Exception):
         super().__init__(f"{message[: MAX_MESSAGE - 300]} … {message[-300:]}" if long else message)
 
 
-def as_user_error(error: OSError) -> UserError | None:
+def as_user_error(error: UserError | OSError) -> UserError | None:
     """The sentence for an error of the operating system that a user can mend; None for any other."""
-    if error.errno not in MENDABLE:
-        return None
+    if isinstance(error, UserError) or error.errno not in MENDABLE:
+        return error if isinstance(error, UserError) else None
     place = f"{error.filename}: " if error.filename else ""
     return UserError(f"{place}{error.strerror or error}.")
 

@@ -18,6 +18,8 @@ from common.errors import UserError
 from common.schema import mismatch
 
 MAX_JSON_BYTES = 64 << 20  # of one file
+NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+FORMULA = "=+-@\t\r"  # a spreadsheet computes a cell that begins with one of these
 TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}(\..+)?")  # the names that `replacing` and `new_folder` give
 
 
@@ -34,6 +36,10 @@ def replacing(path: Path) -> Iterator[Path]:
         with temporary.open("rb+") as written:  # Windows syncs only what may be written
             os.fsync(written.fileno())
         temporary.replace(path)
+    except OSError as error:
+        if error.filename in (None, str(temporary)):  # that of a full disk names no file
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -71,6 +77,11 @@ def file_sha256(path: Path) -> str:
     """The SHA-256 of a file's content, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def quoted(cell: str) -> str:
+    """A cell with an apostrophe before it, where a spreadsheet would compute it. A number stays as it is."""
+    return f"'{cell}" if cell.startswith(tuple(FORMULA)) and not re.match(NUMBER, cell.strip()) else cell
 
 
 def utf8_text(path: Path) -> str:

@@ -33,12 +33,7 @@ REPORT = {
     },
     "directions": {str: str},
     "failures": [{str: object}],
-    "timing": {
-        "total_seconds": float,
-        "train_seconds": float,
-        "seconds_per_epoch": float,
-        "inference_per_second": float,
-    },
+    "timing": dict.fromkeys(("total_seconds", "train_seconds", "seconds_per_epoch", "inference_per_second"), float),
     "parameters": int,
     "environment": {"keras": str, "backend": str, "python": str, "devices": [str]},
 }

@@ -99,8 +99,7 @@ def as_dict(run: Run, report: Report, timing: dict[str, float]) -> dict[str, Any
 def write(run: Run, report: Report, timing: dict[str, float], folder: Path | None = None) -> dict[str, Any]:
     """Write figures, tables and MODEL_CARD.md, and report.json last. Returns the content of report.json.
 
-    folder: where to write. Without it the files go into the run's folder, and the run is then finished. An evaluation
-    on other data has a folder of its own and leaves the run as it is.
+    folder: None for the run's own, which is then finished. An evaluation on other data has a folder of its own.
     """
     folder = folder or run.path
     if history := run.history:
@@ -152,10 +151,7 @@ def cell(figure: dict[str, Any] | None) -> str:
 
 
 def number(value: float | None) -> str:
-    """About four digits: three decimals below 10, two below 100, one below 1000, else none; tiny ones keep two digits.
-
-    Never -0.
-    """
+    """About four digits, never -0: three decimals below 10, two below 100, one below 1000; two digits of tiny ones."""
     if value is None or math.isnan(value):
         return "–"
     if NOISE < abs(value) < 5e-4:
@@ -370,10 +366,7 @@ def _short(value: Any) -> str:
 
 
 def plain(value: Any) -> Any:
-    """NumPy values as Python's own, and NaN as null, so that any JSON reader can open them.
-
-    An array (a picture, for example) becomes its shape and a digest of its values. Two arrays can be compared by them.
-    """
+    """NumPy values as Python's own, NaN as null, an array as its shape and a digest, by which two can be compared."""
     if isinstance(value, np.ndarray):
         digest = hashlib.sha256(value.tobytes()).hexdigest()
         return {"shape": list(value.shape), "dtype": str(value.dtype), "sha256": digest}

@@ -1,10 +1,4 @@
-"""The run folder `runs/<project>/<id>/`: all that passes between training and the rest.
-
-    run.json       what was asked: data, data folder, when        config.json   every knob
-    meta.json      what prediction needs besides the networks     <network>.keras
-    history.csv    one row an epoch, written while training       log.txt
-    checkpoint/    where a killed training goes on                figures/*.png
-    report.json, MODEL_CARD.md
+"""The run folder `runs/<project>/<id>/`, all that passes between training and the rest; see ARCHITECTURE.md.
 
 `report.json` is written last and by one rename. A run is finished when this file exists.
 """
@@ -21,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 from common import config as config_module
 from common.errors import UserError
@@ -191,6 +186,8 @@ def start(project: Project, config: Any, data: str, data_dir: Path, runs_dir: Pa
     data = checked_data(project, data)
     words = [time.strftime("%Y%m%d-%H%M%S"), getattr(config, "model", ""), f"s{config.seed}"]
     stem = "-".join(word for word in words if word)
+    # A Mac writes Hangul in parts. Composed (NFC), as columns are read, the name of a column is found.
+    knobs = {k: normalize("NFC", v) if isinstance(v, str) else v for k, v in dataclasses.asdict(config).items()}
     request = {"data": data, "data_dir": str(data_dir.resolve()), "created": time.strftime(TIME_FORMAT)}
     for suffix in itertools.chain([""], (f"-{i}" for i in itertools.count(2))):
         path = runs_dir / project.name / (stem + suffix)
@@ -198,7 +195,7 @@ def start(project: Project, config: Any, data: str, data_dir: Path, runs_dir: Pa
             continue
         try:
             with new_folder(path) as folder:  # by one rename: a kill leaves no half-made run folder
-                write_json(folder / "config.json", dataclasses.asdict(config))
+                write_json(folder / "config.json", knobs)
                 write_json(folder / "run.json", request)
             break
         except UserError:
@@ -212,7 +209,7 @@ def checked_data(project: Project, data: str) -> str:
     names = project.data_names
     if data in names:
         return data
-    if not Path(data).exists():
+    if not (Path(data).is_file() or Path(data).is_dir()):  # a pipe could be read only once
         raise UserError(f"--data {data} is neither {' nor '.join(names)} nor a file or folder that exists.")
     return str(Path(data).resolve())  # the page and a later evaluation may run elsewhere
 

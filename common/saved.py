@@ -16,10 +16,9 @@ IDENTIFIERS = {"shared_object_id", "seed"}  # numbers in config.json that are no
 
 
 def load_network(file: Path) -> Any:
-    """The Keras model in a file, with `safe_mode`: no code in it runs.
+    """The Keras model in a file, with `safe_mode`: no code in it runs. Raises UserError for what cannot be opened.
 
-    Keras writes files without compression. One that is compressed could expand to any size, and is refused. Raises
-    UserError for whatever cannot be opened.
+    Keras writes files without compression. One that is compressed could expand to any size, and is refused.
     """
     import keras
 

@@ -1,9 +1,8 @@
 """What a JSON value must look like: a specification is written like the value itself.
 
 It is a type (`float` stands for any finite number, `str` for any text that UTF-8 can hold, `object` for anything), a
-`Between`, a text or None as they are, or a tuple of alternatives. `[kind]` is a list of values of one kind. `{str:
-kind}` is a dict with any names. Any other dict says what each of its names holds; a name that ends in `?` may be
-missing.
+`Between`, a text or None as they are, or a tuple of alternatives. `[kind]` is a list of one kind, `{str: kind}` a dict
+with any names. Any other dict says what each of its names holds; a name that ends in `?` may be missing.
 """
 
 import json

@@ -17,9 +17,8 @@ CACHE_BYTES = 256 * 2**20  # default size of a Cache; what does not fit is made 
 class Stream(keras.utils.PyDataset):
     """Batches for `model.fit` and `model.predict`.
 
-    plan: (epoch, random generator) -> the batches of that epoch: a sequence with whatever `load` takes, mostly row
-    numbers. It has the same length in every epoch.
-    load: (one item of the plan, random generator) -> `(inputs,)`, `(inputs, targets)` or `(inputs, targets, weights)`.
+    plan: (epoch, random generator) -> the batches of that epoch, as many in every epoch: whatever `load` takes, mostly
+    row numbers. load: (one of them, random generator) -> `(inputs,)`, `(inputs, targets)` or `(…, weights)`.
 
     Both random generators are made of seed, epoch and, for `load`, the batch's index: no state is carried from one
     batch to the next. `common.training.fit` sets `epoch` before each epoch.

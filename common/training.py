@@ -34,15 +34,14 @@ def fit(
 
     train, validation: `(inputs, targets)` or `(inputs, targets, weights)`, or a `common.stream.Stream`. Arrays are
     shuffled anew in each epoch. config: a Config with the knobs epochs, batch_size, patience and seed.
-    score: validation predictions -> figures. They are computed after every epoch and kept as `val_<name>`. Without it
-    the project's METRIC must be one that Keras itself reports. `val_<METRIC>` decides which epoch is the best, when to
-    stop early (`config.patience` epochs without a better value) and when to halve the learning rate (after half of
-    that).
+    score: validation predictions -> figures, kept as `val_<name>` after every epoch. Without it Keras itself must
+    report METRIC. `val_<METRIC>` decides which epoch is the best, when to stop early (`config.patience` epochs without
+    a better value) and when to halve the learning rate (after half of that).
     part: the name of the network, where a run trains several one after the other.
 
-    Training goes on from the run's checkpoint where there is one, and then ends with the same weights as a training
-    that was never interrupted. Ctrl-C, or the run's stop file, ends training after the current batch with the best
-    epoch so far. Ctrl-C before the end of the first epoch is passed on, and so is SIGTERM.
+    Training goes on from the run's checkpoint, and then ends with the same weights as one that was never interrupted.
+    Ctrl-C, or the run's stop file, ends it after the current batch with the best epoch so far. Ctrl-C before the end
+    of the first epoch is passed on, and so is SIGTERM.
     """
     name, mode = run.metric
     metric = f"val_{name}"

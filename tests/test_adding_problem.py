@@ -117,7 +117,7 @@ def test_own_sequences_are_read_and_split(tmp_path):
     splits = load_data(TOY, str(tmp_path / "own.csv"), tmp_path)
     assert sum(splits.sizes.values()) == 40 and splits.meta == {"length": 5}
     expected = sorted(frame["x2"] + [row[f"x{row['second']:.0f}"] for _, row in frame.iterrows()])
-    whole = read_sequences(tmp_path / "own.csv")
+    whole, _ = read_sequences(tmp_path / "own.csv")
     np.testing.assert_allclose(sorted(whole.targets[:, 0]), expected, atol=1e-6)
     assert all(len(part) for part in split_rows(np.zeros(40)))
 

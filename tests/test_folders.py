@@ -1,4 +1,6 @@
-"""Copies among files: found by content, whatever the files are called."""
+"""Folders: copies among files, found by content, and the parts of the data, found by name."""
+
+import pytest
 
 from common.inputs import folders
 
@@ -26,3 +28,34 @@ def test_a_file_of_a_size_of_its_own_is_not_read(tmp_path, monkeypatch):
 
 def test_no_files_have_no_keys():
     assert folders.content_keys([]) == {}
+
+
+@pytest.mark.parametrize(
+    ("names", "train", "test"),
+    [
+        ("train test", "train", "test"),
+        ("Train Test VAL", "Train", "Test"),
+        ("Training Testing", "Training", "Testing"),
+        ("training_set test_set", "training_set", "test_set"),
+        ("seg_train seg_test seg_pred", "seg_train", "seg_test"),
+        ("train2014 train2017 val2017", "train2017", "val2017"),
+        ("train validation attest", "train", "validation"),
+        ("trains latest", None, None),
+    ],
+)
+def test_parts_are_known_by_names_as_people_write_them(names, train, test, tmp_path):
+    for name in names.split():
+        (tmp_path / name).mkdir()
+    (tmp_path / "training").touch() if train is None else None  # a file is no folder
+    found = (
+        folders.part_of(tmp_path, "train", "training"),
+        folders.part_of(tmp_path, "test", "testing", "val", "validation"),
+    )
+    assert found == (train and tmp_path / train, test and tmp_path / test)
+
+
+def test_what_is_left_out_is_counted_and_named():
+    assert folders.left_out_words([]) == ""
+    assert folders.left_out_words(["a.txt is no picture"]) == ". 1 files left out: a.txt is no picture"
+    many = folders.left_out_words([f"{number}.txt" for number in range(1500)])
+    assert many.startswith(". 1,500 files left out: 0.txt; 1.txt") and many.endswith("; 11.txt and 1,488 more")

@@ -122,3 +122,24 @@ def test_a_photograph_of_a_phone_is_shrunk_to_what_fits():
     np.testing.assert_array_equal(images.shrunk_picture(images.picture_bytes(small), 2_000_000, "a"), small)
     line = images.picture_bytes(np.zeros((1, 3000, 3), np.uint8))
     assert images.shrunk_picture(line, 100, "a").shape[0] == 1
+
+
+def test_pictures_of_a_folder_are_found_by_their_content_too(tmp_path):
+    """A file called .jfif, .jpe or nothing at all is read; a camera's raw file, whose TIFF is a thumbnail, is not."""
+    kinds = {"a.PNG": "PNG", "b.jfif": "JPEG", "c.jpe": "JPEG", "d": "WEBP", "more/e.dat": "GIF", "raw.nef": "TIFF"}
+    for name, kind in kinds.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(images.picture_bytes(noise(9, 9, 3), kind))
+    for name in ("f.heic", ".hidden.png", "__MACOSX/a.png", "empty"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"ftypheic" * bool(name[0] != "e"))
+    pictures, others = images.find_pictures(tmp_path)
+    assert [path.name for path in pictures] == ["a.PNG", "b.jfif", "c.jpe", "d"]
+    assert [path.name for path in others] == ["empty", "f.heic", "more", "raw.nef"]
+    assert all(read_picture(path).shape == (9, 9, 3) for path in pictures)
+    pictures, others = images.find_pictures(tmp_path, deep=True)
+    assert pictures[-1] == tmp_path / "more" / "e.dat" and [path.name for path in others] == [
+        "empty",
+        "f.heic",
+        "raw.nef",
+    ]

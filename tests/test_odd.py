@@ -1,5 +1,6 @@
 """Odd inputs and damaged files, asked of every project. A new project is asked here without a line."""
 
+import importlib
 import json
 import random
 
@@ -43,3 +44,13 @@ def test_an_odd_input_gets_a_sentence_or_a_finite_answer(name, trained):
     """200 inputs that resemble an example. `tests/campaign.py` asks thousands."""
     asked, failures = ask(trained(name), seed=0, count=200)
     assert asked >= 200 and not failures, failures[0]
+
+
+@every_project
+def test_new_data_is_read_before_anything_is_fitted(name, trained, tmp_path, monkeypatch):
+    """A wrong file is refused at once, and not after the minutes that baselines may take."""
+    run, evaluation = trained(name), importlib.import_module(f"projects.{name}.evaluate")
+    monkeypatch.setattr(evaluation, "baselines", lambda *args: pytest.fail("fitted"), raising=False)
+    (tmp_path / "wrong.csv").write_bytes(b"\x00\x01\xff")
+    with pytest.raises(UserError, match=r"wrong\.csv"):
+        Project(name).evaluate(run, str(tmp_path / "wrong.csv"))

@@ -1,5 +1,6 @@
 """What pages owe to whoever visits a server: no foreign Markdown, no file of the server, a sentence for damaged files."""
 
+import errno
 import io
 import json
 import random
@@ -13,11 +14,12 @@ from playwright.sync_api import expect
 from streamlit.testing.v1 import AppTest
 
 from apps import own_data
+from common import runs
 from common.errors import UserError
 from common.project import Project
 from tests.browser import browser, executable, served, settle
 from tests.campaign import damage
-from tests.conftest import PROJECTS, ROOT, one_now_others_slow
+from tests.conftest import PROJECTS, QUICK, ROOT, one_now_others_slow
 
 every_project = pytest.mark.parametrize("name", PROJECTS)
 TABS = ("try", "data", "results", "inside", "train")
@@ -33,6 +35,15 @@ def opened(name: str, tab: str, language: str = "en") -> AppTest:
     app.query_params["language"] = language
     app.query_params["tab"] = tab
     return app.run()
+
+
+def test_a_folder_of_runs_that_cannot_be_read_is_a_sentence(monkeypatch):
+    def refuse(*args):
+        raise PermissionError(errno.EACCES, "Permission denied", "runs")
+
+    monkeypatch.setattr(runs, "list_runs", refuse)
+    page = opened(QUICK, "try")
+    assert not page.exception and "Permission denied" in page.error[0].value
 
 
 def markdown(block) -> list[tuple[str, str]]:

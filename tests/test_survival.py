@@ -434,6 +434,8 @@ def test_any_byte_of_a_network_may_be_wrong(place, bytes_, network, tmp_path):
 def test_errors_of_the_system_that_a_user_can_mend(tmp_path):
     assert "No space" in str(as_user_error(OSError(errno.ENOSPC, "No space left on device", str(tmp_path))))
     assert as_user_error(OSError(errno.EIO, "Input/output error")) is None
+    with pytest.raises(OSError, match=r"No space .*a\.json"), files.replacing(tmp_path / "a.json"):
+        raise OSError(errno.ENOSPC, "No space left on device")  # a write names no file
     with pytest.raises(SystemExit) as stop, cli.user_errors():
         raise OSError(errno.EROFS, "Read-only file system", "runs/looks.csv")
     assert stop.value.code == 2

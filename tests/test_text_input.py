@@ -1,5 +1,7 @@
 """Text files, and Hangul taken apart into jamo."""
 
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -68,3 +70,27 @@ def test_a_byte_that_is_no_text_is_not_hidden_by_a_guess(tmp_path):
     path.write_bytes(b"a b\n\xff\xfe\0\n")  # as UTF-16 it would hold U+FFFE, which no text holds
     with pytest.raises(UserError, match=r"not UTF-8: byte 4 \(line 2\) is 0xff"):
         list(text.read_text(path))
+
+
+@pytest.mark.parametrize("piece", [3, 1 << 22])
+def test_a_text_of_a_mac_is_the_same_text(piece, tmp_path, monkeypatch):
+    monkeypatch.setattr(text, "PIECE", piece)
+    content = "나는 학교에 갔다.\n\nCafé, ấ\n끝"
+    (tmp_path / "mac.txt").write_text(unicodedata.normalize("NFD", content), encoding="utf-8")
+    assert "".join(text.read_text(tmp_path / "mac.txt")) == content
+    assert list(text.read_lines(tmp_path / "mac.txt")) == content.split("\n")
+
+
+KINDS = {
+    b"PK\x03\x04": "Word document or another ZIP archive", b"\xd0\xcf\x11\xe0": "old Excel workbook or Word document", b"%PDF-1.7": "a PDF document",
+    b"\x1f\x8b\x08": "compressed by gzip", b"PAR1": "a Parquet file",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("head", KINDS)
+def test_a_file_of_another_kind_is_named(head, tmp_path):
+    (tmp_path / "a.txt").write_bytes(head + bytes(range(200, 256)))
+    with pytest.raises(
+        UserError, match=rf"a\.txt is .*{KINDS[head]}; save the table as CSV, or the text as a text file"
+    ):
+        list(text.read_text(tmp_path / "a.txt"))

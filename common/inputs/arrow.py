@@ -3,7 +3,8 @@
 `common/inputs/tables.py` finds this file by its name. A fork may leave it out; then text files are read by `csv`.
 """
 
-from collections.abc import Callable, Collection, Iterator
+import unicodedata
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,7 @@ def _plain_batches(path: Path, text: Layout, numbers: Collection[str]) -> Iterat
 
     Arrow is given the bytes. Given the file, a thread of it would wait for Python when reading ends early.
     """
-    odd = (b"\0", b"\n\n", b"\n\r", b"\r\r") + ((b'"',) if text.separator != "\t" else ())
+    odd = (b"\0", b"\n\n") + ((b'"',) if text.separator != "\t" else ())
     kinds = {name: pyarrow.float64() if name in numbers else pyarrow.string() for name in text.header}
     # Parts of 1 MiB fit the processor's cache. With parts of 8 MiB a row costs twice the time.
     options = {
@@ -108,7 +109,8 @@ def _plain_batches(path: Path, text: Layout, numbers: Collection[str]) -> Iterat
             raise _Odd
         last, rest = head[-1], b""
         while block := file.read(BLOCK):
-            if any(mark in last + block for mark in odd):
+            seen = last + block
+            if any(mark in seen for mark in odd) or (b"\r" in seen and (b"\n\r" in seen or b"\r\r" in seen)):
                 raise _Odd
             lines, end, rest = (rest + block).rpartition(b"\n")
             last = block[-1:]
@@ -125,7 +127,11 @@ def _plain_batches(path: Path, text: Layout, numbers: Collection[str]) -> Iterat
 
 def parquet_header(path: Path) -> list[str]:
     with _parquet(path) as file:
-        return list(file.schema_arrow.names)
+        return _composed(file.schema_arrow.names)
+
+
+def _composed(names: Iterable[str]) -> list[str]:
+    return [unicodedata.normalize("NFC", name) for name in names]
 
 
 @contextmanager
@@ -164,7 +170,7 @@ def _parquet_batches(path: Path, rows: int) -> Iterator[pyarrow.RecordBatch]:
                     column.cast(column.type.value_type) if types.is_dictionary(column.type) else column
                     for column in part.columns
                 ]
-                yield pyarrow.RecordBatch.from_arrays(columns, batch.schema.names)
+                yield pyarrow.RecordBatch.from_arrays(columns, _composed(batch.schema.names))
 
 
 def _is_text(kind: pyarrow.DataType) -> bool:

@@ -17,21 +17,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from common.errors import UserError
-from common.inputs.encodings import HEAD, encoding_of
+from common.inputs.encodings import GZIP, HEAD, encoding_of
 
 # Bounds, which hold before anything is expanded
 MAX_LINE = 1 << 20  # characters of a line, and of a quoted cell of several lines
 MAX_BLANK = 10_000  # blank lines one after the other
 
-GZIP = b"\x1f\x8b"
-OTHER_KINDS = {
-    b"PK\x03\x04": "an Excel workbook or another ZIP archive",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
-    b"BZh": "a file compressed by bzip2",
-    b"\xfd7zXZ": "a file compressed by xz",
-    b"\x28\xb5\x2f\xfd": "a file compressed by Zstandard",
-    b"%PDF": "a PDF document",
-    b"SQLite format 3": "an SQLite database",
+NO_TABLES = {
     **dict.fromkeys((b"<html", b"<HTML", b"<!DOCTYPE", b"<!doctype", b"<table", b"<?xml"), "a web page or XML"),
     **dict.fromkeys((b'{"', b'[{"', b"[{", b"{\n"), "JSON"),
 }
@@ -55,10 +47,9 @@ def layout(path: Path) -> Layout:
             packed = file.read(2) == GZIP
         with binary(path, packed) as file:
             head = file.read(HEAD)
-        for mark, kind in OTHER_KINDS.items():
-            if head.startswith(mark):
-                raise UserError(f"{path} is {kind}; save the table as CSV (UTF-8).")
         encoding = encoding_of(path, head)
+        if kind := next((kind for mark, kind in NO_TABLES.items() if head.startswith(mark)), ""):
+            raise UserError(f"{path} is {kind}; save the table as CSV (UTF-8).")
         with binary(path, packed) as file:
             lines = _lines(path, file, encoding)
             first, above = next(lines, ""), 0

@@ -1,18 +1,32 @@
-"""The encoding of a text file, from its first bytes."""
+"""What a file is, from its first bytes: a file of another kind, or a text in some encoding."""
 
 import functools
 import re
 import sys
 from pathlib import Path
 
+from common.errors import UserError
+
 HEAD = 1 << 16  # bytes that are looked at
+GZIP = b"\x1f\x8b"
+OTHER_KINDS = {  # what is no text, by its first bytes
+    GZIP: "a file compressed by gzip",
+    b"PK\x03\x04": "an Excel workbook or Word document or another ZIP archive",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook or Word document",
+    **dict.fromkeys((b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd"), "a compressed file"),
+    b"PAR1": "a Parquet file",
+    b"%PDF": "a PDF document",
+    b"SQLite format 3": "an SQLite database",
+}
 
 
 def encoding_of(path: Path, head: bytes) -> str:
     """`utf-8-sig`, or UTF-16 or CP949 where that is certain: then it is said, once for each file.
 
-    head: the first HEAD bytes.
+    head: the first HEAD bytes. Raises UserError for a file of another kind.
     """
+    if kind := next((kind for mark, kind in OTHER_KINDS.items() if head.startswith(mark)), ""):
+        raise UserError(f"{path} is {kind}; save the table as CSV, or the text as a text file (UTF-8).")
     encoding = _guessed(head)
     if encoding != "utf-8-sig":
         _say(path, encoding)
@@ -25,10 +39,7 @@ def _say(path: Path, encoding: str) -> None:
 
 
 def _guessed(head: bytes) -> str:
-    """CP949 is where nearly all of what is not ASCII would be Hangul.
-
-    The 2,350 syllables of KS X 1001 count, because other encodings of Asia give the rarer ones of CP949.
-    """
+    """CP949 is where nearly all of what is not ASCII would be Hangul of KS X 1001; others give rarer syllables."""
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
     for first, name in ((1, "utf-16-le"), (0, "utf-16-be")):  # without a mark: half of the bytes of ASCII are zero

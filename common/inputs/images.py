@@ -40,12 +40,10 @@ PHOTOGRAPHS = {
 def read_picture(source: Path | bytes, max_pixels: int = MAX_PIXELS, name: str | None = None) -> np.ndarray:
     """A picture as (height, width, 3) uint8 RGB, upright.
 
-    source: a path, or the bytes of an upload. name: what messages call it (default: the path). The size is read from
-    the header, so a picture of more than `max_pixels` is refused before it is decoded.
-
-    EXIF's orientation is applied. Grey, palette and CMYK pictures become RGB (CMYK without its colour profile).
-    Transparent pixels are laid over white. 16 bits a channel become 8. Of an animation the first frame is read.
-    Raises UserError for a file that is no picture, is cut short, holds real numbers, or is too large.
+    source: a path, or the bytes of an upload. name: what messages call it (default: the path). EXIF's orientation is
+    applied. Grey, palette and CMYK pictures become RGB (CMYK without its colour profile). Transparent pixels are laid
+    over white. 16 bits a channel become 8. Of an animation the first frame is read. Raises UserError for a file that is
+    no picture, is cut short, holds real numbers, or by its header has more than `max_pixels`.
     """
     name = name or (str(source) if isinstance(source, Path) else "the picture")
     with _opened(source, max_pixels, name) as picture:
@@ -77,8 +75,8 @@ def picture_header(
 def check_picture(path: Path, max_pixels: int = MAX_PIXELS) -> None:
     """Raise the UserError of `read_picture`, but decode the picture only if its end does not show that it is whole.
 
-    A JPEG, PNG or WebP that was cut short lacks the end mark or the length of its format. Other formats, and files with
-    other data behind that mark, are decoded. Damage in the middle is found only when the picture is read.
+    A JPEG, PNG or WebP that was cut short lacks the end mark or the length of its format. Others are decoded. Damage in
+    the middle is found only when the picture is read.
     """
     picture_header(path, max_pixels)
     with path.open("rb") as file:
@@ -152,17 +150,9 @@ def _upright(picture) -> Any:
     """
     from PIL import Image
 
-    turns = Image.Transpose
-    turn = {
-        2: turns.FLIP_LEFT_RIGHT,
-        3: turns.ROTATE_180,
-        4: turns.FLIP_TOP_BOTTOM,
-        5: turns.TRANSPOSE,
-        6: turns.ROTATE_270,
-        7: turns.TRANSVERSE,
-        8: turns.ROTATE_90,
-    }.get(picture.getexif().get(0x0112))
-    return picture if turn is None else picture.transpose(turn)
+    turns = ["FLIP_LEFT_RIGHT", "ROTATE_180", "FLIP_TOP_BOTTOM", "TRANSPOSE", "ROTATE_270", "TRANSVERSE", "ROTATE_90"]
+    turn = dict(enumerate(turns, start=2)).get(picture.getexif().get(0x0112))
+    return picture.transpose(Image.Transpose[turn]) if turn else picture
 
 
 def _rgb(picture, name: str) -> np.ndarray:
@@ -240,6 +230,19 @@ def packaged_digits() -> tuple[np.ndarray, np.ndarray]:
     return table[:, :-1].astype(np.uint8).reshape(-1, 28, 28, 1), table[:, -1].astype(int)
 
 
-def find_pictures(folder: Path) -> list[Path]:
-    """The pictures directly in a folder, by suffix, in the order of their names."""
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
+def find_pictures(folder: Path, deep: bool = False) -> tuple[list[Path], list[Path]]:
+    """(the pictures in a folder, what else is in it), by name, without hidden files. deep: in the folders below too."""
+    paths = sorted(folder.rglob("*") if deep else folder.iterdir())
+    hidden = re.compile(r"(.*/)?(\.|__)")
+    shown = [path for path in paths if not hidden.match(path.relative_to(folder).as_posix())]
+    pictures = dict.fromkeys(path for path in shown if path.is_file() and is_picture(path))
+    return [*pictures], [path for path in shown if path not in pictures and not (deep and path.is_dir())]
+
+
+def is_picture(path: Path) -> bool:
+    """By its suffix, or its first bytes. A camera's raw file begins as a TIFF, but Pillow would read its thumbnail."""
+    if path.suffix.lower() in SUFFIXES:
+        return True
+    with path.open("rb") as file:
+        head = file.read(12)
+    return head.startswith((b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8")) or (head[:4], head[8:]) == (b"RIFF", b"WEBP")

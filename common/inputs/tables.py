@@ -4,8 +4,8 @@ The cells of a text file are read as text: `0742`, `TRUE`, `NA` and `None` stay 
 empty. Numbers are made of those columns alone that the caller calls numbers (`check_numbers`). So a row means the same
 alone and among others. A Parquet file keeps its own types.
 
-A mistake in a file is a UserError whose sentence names the file, the column and the row. Rows are counted as an editor
-shows them: the header is row 1. They are counted from the frame's index, so a frame that has lost rows keeps its index.
+A mistake in a file is a UserError with file, column and row, as an editor counts them: the header is row 1. Rows are
+counted from the frame's index, so a frame that has lost rows keeps its index.
 """
 
 import importlib.util
@@ -24,16 +24,14 @@ import numpy as np
 import pandas as pd
 
 from common.errors import UserError, load_part
-from common.files import replacing
+from common.files import NUMBER, quoted, replacing
 from common.inputs.delimited import Layout, layout, read_rows, text_errors
 
 ARROW = "common.inputs.arrow"  # it reads text files faster, and Parquet files; a fork may leave it out
 KINDS = ("csv", "tsv", "parquet") if importlib.util.find_spec(ARROW) else ("csv", "tsv")  # what a page takes
 CHUNK_ROWS = 200_000
 LARGEST = 1e30  # a number beyond it is taken for a mistake; products of such numbers would overflow
-NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 BLANK = "[\\s\u200b\u2060\ufeff]"  # what cannot be seen at the ends of a category
-FORMULA = r"^[=+\-@\t\r]"  # a spreadsheet computes a cell that begins with one of these
 
 # Bounds, which hold before anything is expanded
 MAX_COLUMNS = 10_000
@@ -72,8 +70,7 @@ def _pieces(
 ) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
     """Each piece twice: as `read_chunks` gives it, and with the cells as they go to another file.
 
-    max_rows: where a page limits them; then the cells and the bytes of the whole table are limited too.
-    """
+    max_rows: as on a page, where the cells and the bytes of the whole table are limited too."""
     text = None if _is_parquet(path) else layout(path)
     header = text.header if text else _arrow().parquet_header(path)
     if not 0 < len(header) <= MAX_COLUMNS:
@@ -111,6 +108,11 @@ def _text_pieces(path: Path, text: Layout, rows: int) -> Iterator[tuple[pd.DataF
 
 def _arrow() -> Any:
     return load_part(ARROW, "A Parquet file")
+
+
+def is_table(path: Path) -> bool:
+    """Whether a file is called as a table is, in capitals or packed too: .csv, .TSV, .parquet, .csv.gz."""
+    return path.name.lower().removesuffix(".gz").endswith((".csv", ".tsv", ".parquet", ".pq"))
 
 
 def _is_parquet(path: Path) -> bool:
@@ -200,6 +202,8 @@ def is_empty(values: pd.Series) -> pd.Series:
     """Which cells hold nothing, or blanks alone: (rows,) bool."""
     if pd.api.types.is_numeric_dtype(values) or pd.api.types.is_datetime64_any_dtype(values):
         return values.isna()
+    if _is_text(values):
+        return values.isna() | (values.str.strip() == "")
     return values.isna() | values.isin([value for value in values.unique() if not str(value).strip()])
 
 
@@ -240,11 +244,9 @@ def score_table_file(
 
     score: rows of the table, indexed as in the file -> as many rows of new columns. The file is read in pieces, so it
     can be of any size. `target` exists only once all of it has been written. Returns the number of rows.
-
     The cells of `source` are written as they are. Only in Parquet the columns `numbers` of a text file become numbers.
-    A new column whose name is taken gets another one (`is_fraud_2`), which is said.
-    max_rows: how many rows are allowed (a page limits what a visitor may ask for). Raises UserError for more.
-    quote_formulas: write an apostrophe before a text that a spreadsheet would compute (= + - @ first).
+    A new column whose name is taken gets another one (`is_fraud_2`), which is said. max_rows: more are a UserError, as
+    on a page. quote_formulas: write an apostrophe before a text that a spreadsheet would compute (= + - @ first).
     """
     if target.suffix not in (".csv", ".parquet"):
         raise UserError(f"--output {target} must end in .csv or .parquet.")
@@ -266,7 +268,7 @@ def score_table_file(
             scored = pd.concat([cells, answer.set_axis(names, axis=1).set_axis(cells.index, axis=0)], axis=1)
             write(scored)
             rows += len(answer)
-            print(f"\r{rows:,} rows scored", end="", file=sys.stderr, flush=True)
+            print(f"{rows:,} rows scored", end="\r", file=sys.stderr, flush=True)  # a message may follow
         if not rows:
             raise UserError(f"{source} has a header but no rows.")
     print(file=sys.stderr)
@@ -288,12 +290,9 @@ def _free_names(wanted: list[str], taken: Collection[str]) -> list[str]:
 
 def _without_formulas(cells: pd.DataFrame) -> pd.DataFrame:
     """The cells with an apostrophe before each text, and each column name, that a spreadsheet would compute."""
-    quoted = {}
-    for name in filter(lambda name: _is_text(cells[name]), cells):
-        texts = cells[name]
-        formula = texts.str.match(FORMULA, na=False) & ~texts.str.strip().str.match(NUMBER, na=False)
-        quoted[name] = texts.mask(formula, "'" + texts)
-    return cells.assign(**quoted).rename(columns=lambda name: f"'{name}" if re.match(FORMULA, name) else name)
+    texts = {name: cells[name] for name in cells if _is_text(cells[name])}
+    columns = {name: column.map(quoted, na_action="ignore").astype(column.dtype) for name, column in texts.items()}
+    return cells.assign(**columns).rename(columns=quoted)
 
 
 def _is_text(values: pd.Series) -> bool:

@@ -18,9 +18,11 @@ JAMO = re.compile("[\u1100-\u1112][\u1161-\u1175][\u11a8-\u11c2]?")
 def read_text(path: Path) -> Iterator[str]:
     """The text of a file in pieces of about 4 million characters, so that the whole file need not fit in memory.
 
-    It is UTF-8, or what `encoding_of` finds. A byte-order mark is left out. Line ends become "\\n". The last piece is
-    empty. Raises UserError for a file that cannot be read. For a byte that is not UTF-8 it names position and line.
+    It is UTF-8, or what `encoding_of` finds, and comes composed (NFC): a Mac writes Hangul in parts. A byte-order mark
+    is left out. Line ends become "\\n". The last piece is empty. Raises UserError for a file that cannot be read. For a
+    byte that is not UTF-8 it names position and line.
     """
+    rest = ""
     try:
         with path.open("rb") as file:
             encoding = encoding_of(path, file.read(HEAD))
@@ -28,7 +30,13 @@ def read_text(path: Path) -> Iterator[str]:
             text = io.TextIOWrapper(file, encoding)
             try:
                 while piece := text.read(PIECE):
-                    yield piece
+                    piece = rest + piece
+                    end = len(piece) - 1
+                    while end > 0 and not piece[end].isascii():  # before such a character none is cut in two
+                        end -= 1
+                    rest = piece[end:]
+                    if end > 0:
+                        yield unicodedata.normalize("NFC", piece[:end])
             except UnicodeDecodeError as error:
                 byte = file.tell() - len(error.object) + error.start
                 file.seek(0)
@@ -38,6 +46,8 @@ def read_text(path: Path) -> Iterator[str]:
                     f"{path} is not {encoding.removesuffix('-sig').upper()}: byte {byte:,} (line {line:,}) is "
                     f"0x{error.object[error.start]:02x}; save the file as UTF-8."
                 ) from None
+            if rest:
+                yield unicodedata.normalize("NFC", rest)
             yield ""
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}.") from None

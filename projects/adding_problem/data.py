@@ -34,17 +34,17 @@ def load_data(config: Config, data: str, data_dir: Path) -> Splits:
         parts = [generate(count, config.length, random) for count in counts]
         source = f"Generated: random numbers, {config.length} in a sequence, two of them marked; seed {config.seed}"
     else:
-        whole = read_sequences(Path(data))
+        whole, repeated = read_sequences(Path(data))
         rows = split_rows(np.zeros(len(whole)), seed=config.seed)
         parts = [Split(whole.inputs[part], whole.targets[part]) for part in rows]
-        source = f"Sequences of {Path(data).name}, split at random"
+        source = f"Sequences of {Path(data).name}, split at random; {repeated:,} repeated ones removed"
     fingerprint = hashlib.sha256(b"".join(part.inputs.tobytes() for part in parts)).hexdigest()
     meta = describe(parts[0].inputs.shape[1])
     return Splits(*parts, meta, Source(Path(data).name, source, fingerprint, "sequence"))
 
 
-def read_sequences(path: Path, length: int | None = None) -> Split:
-    """The sequences of a CSV file with the columns x1, x2, …, first, second. Repeated rows count once.
+def read_sequences(path: Path, length: int | None = None) -> tuple[Split, int]:
+    """(the sequences of a CSV file with the columns x1, x2, …, first, second; how many repeated ones were left out).
 
     length: how many numbers a sequence must have; None: any. Raises UserError for what is wrong, with its row.
     """
@@ -53,8 +53,8 @@ def read_sequences(path: Path, length: int | None = None) -> Split:
     x = encoded_rows(read_table(path), path)
     if length and x.shape[1] != length:
         raise UserError(f"{path} has sequences of {x.shape[1]:,} numbers; expected {length:,} as in training.")
-    x = np.unique(x, axis=0)
-    return Split(x, sums(x))
+    distinct = np.unique(x, axis=0)
+    return Split(distinct, sums(distinct)), len(x) - len(distinct)
 
 
 def encoded_rows(frame: Any, path: Path) -> np.ndarray:

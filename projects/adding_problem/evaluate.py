@@ -29,11 +29,14 @@ PROBED = 200  # validation sequences over which the gradient is averaged
 def evaluate(run: Run, data: str | None = None) -> Report:
     """Score the run and its baselines on the test sequences, or on a file of sequences as long as those of training."""
     config, predictor, splits = run.config, run.load(), load_splits(run.config, run)
-    scorers, source, held = baselines(splits), splits.source, splits.validation
-    if data:
-        test, looks = read_sequences(Path(data), splits.meta["length"]), 1
+    source, held = splits.source, splits.validation
+    notes = [f"An answer within {TOLERANCE} of the truth counts as right."]
+    if data:  # read first: a wrong file is refused before anything is fitted
+        (test, repeated), looks = read_sequences(Path(data), splits.meta["length"]), 1
         source = scored_on(Path(data), source)
-    else:
+        notes += [f"{repeated:,} repeated sequences count once."] if repeated else []
+    scorers = baselines(splits)  # fitted before the test split is opened
+    if not data:
         test, looks = splits.open_test(run)
     answers = predictor.score(test.inputs)
     table = score_table(
@@ -56,7 +59,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
         failures=shown.reindex(shown["error"].abs().sort_values(ascending=False).index).head(10).to_dict("records"),
         figures={"answers": answers_figure(shown.head(SHOWN)), "gradient": gradient_figure(reach)},
         tables={"answers": shown.head(SHOWN), "gradient": reach},
-        notes=[f"An answer within {TOLERANCE} of the truth counts as right."],
+        notes=notes,
     )
 
 

@@ -44,11 +44,11 @@ RATES = np.array([0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3])  # 
 def evaluate(run: Run, data: str | None = None) -> Report:
     """Score the run and its baselines on the test series, or on a new labelled file."""
     config, predictor, splits = run.config, run.load(), load_splits(run.config, run)
-    meta, held = predictor.meta, splits.validation
-    scorers: dict[str, Scorer] = {config.model: predictor.score, **baselines(splits)}
-    source = splits.source
-    if data:
+    meta, held, source = predictor.meta, splits.validation, splits.source
+    if data:  # read first: a wrong file is refused before anything is fitted
         test, looks, source = labelled(Path(data), meta), 1, scored_on(Path(data), source)
+    scorers: dict[str, Scorer] = {config.model: predictor.score, **baselines(splits)}
+    if data:
         scorers.pop("oracle", None)
     else:
         test, looks = splits.open_test(run)

@@ -4,6 +4,7 @@ A vocabulary is learnt from the training part: 0 is padding, 1 an unknown charac
 network reads ids. It gives one logit for each known character, so the logit of an id has the index `id - FIRST`.
 """
 
+import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
@@ -70,10 +71,13 @@ def beginning(vocabulary: Vocabulary) -> str:
 
 
 def check_settings(raw: dict[str, Any]) -> dict[str, Any]:
-    """The raw input with the defaults filled in. Raises UserError for a setting that is out of range."""
+    """The raw input with the defaults filled in and its texts composed (NFC), as training texts are.
+
+    Raises UserError for a setting that is out of range.
+    """
     check_input(raw, {str: object})
     raw = {"prompt": "", **DEFAULTS, **raw}
     check_input(raw, RAW)
     if len(raw["prompt"]) > MAX_PROMPT:
         raise UserError(f"The prompt has {len(raw['prompt']):,} characters; at most {MAX_PROMPT:,} are read.")
-    return raw
+    return {**raw, **{name: unicodedata.normalize("NFC", raw[name]) for name in ("prompt", "stop")}}

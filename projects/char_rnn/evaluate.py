@@ -35,13 +35,13 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     config, predictor = run.config, run.load()
     network, splits = predictor.networks["model"], load_splits(config, run)
     train, validation = splits.train.inputs, splits.validation.inputs
-    # The baselines are fitted, and the length of their contexts is chosen, before the test part is opened.
-    scorers, order = baselines(splits)
     source = splits.source
-    if data:
+    if data:  # read first: a wrong file is refused before anything is fitted
         test, sha256 = read_labelled(Path(data), predictor.vocabulary, predictor.jamo)
         looks, source = 1, scored_on(Path(data), source, sha256)
-    else:
+    # The baselines are fitted, and the length of their contexts is chosen, before the test part is opened.
+    scorers, order = baselines(splits)
+    if not data:
         split, looks = splits.open_test(run)
         test = split.inputs
     window = config.window

@@ -12,7 +12,7 @@ import numpy as np
 
 from common.data import Source, Split, Splits, split_rows
 from common.errors import UserError
-from common.inputs.folders import content_keys
+from common.inputs.folders import content_keys, left_out_words, part_of
 from common.inputs.images import find_pictures, packaged_photograph, picture_header, picture_text, read_picture
 from projects.colorization.config import Config
 from projects.colorization.encoding import check_side, inputs_and_targets, middle, resized, scaled_shape
@@ -24,6 +24,7 @@ PACKAGED = ("astronaut", "chelsea", "china", "coffee", "flower", "motorcycle", "
 REGIONS = {"train": (0.0, 0.56), "validation": (0.57, 0.78), "test": (0.79, 1.0)}
 SQUARE = 0.21  # builtin: side of the squares, as a fraction of the photograph's width
 LAYOUTS = ("", "images", "data/images")  # where a folder may hold train… and val…: BSDS500's and COCO's layouts
+TRAIN, TEST = ("train", "training"), ("val", "valid", "validation", "test", "testing")  # folders, see `part_of`
 VALIDATION_FRACTION = 0.15  # of the training photographs, where a folder has a test set
 EXAMPLES, EXAMPLE_SIDE = 6, 224  # examples for the page, and their shorter side in pixels
 
@@ -49,14 +50,11 @@ def load_data(config: Config, data: str, data_dir: Path) -> Splits:
         words = "Squares of seven photographs in scikit-image and scikit-learn, split by region of each photograph"
     else:
         parts, words = _folder(Path(data), config.seed)
-    digest = hashlib.sha256()
-    for picture in (picture for part in parts for picture in part):
-        digest.update(repr((picture.name, picture.path.stat().st_size, picture.box)).encode())
     source = Source(
         name=data if data == "builtin" else Path(data).name,
         source=f"{words}. Pictures are shrunk until the shorter side has {config.size} pixels, and their middle square "
         "is scored.",
-        sha256=digest.hexdigest(),
+        sha256=fingerprint([picture for part in parts for picture in part]),
         unit="photograph",
     )
     validation = parts[1]
@@ -64,6 +62,12 @@ def load_data(config: Config, data: str, data_dir: Path) -> Splits:
     examples = [picture_text(picture) for picture in sorted(shown, key=colourfulness)[: -EXAMPLES - 1 : -1]]
     meta = {"size": config.size, "depth": config.depth, "examples": examples}
     return Splits(*map(as_split, parts), meta, source)
+
+
+def fingerprint(pictures: Sequence[Picture]) -> str:
+    """SHA-256 of the files' names and sizes."""
+    content = [(picture.name, picture.path.stat().st_size, picture.box) for picture in pictures]
+    return hashlib.sha256("".join(map(repr, content)).encode()).hexdigest()
 
 
 def as_split(pictures: list[Picture]) -> Split:
@@ -93,10 +97,10 @@ def _folder(folder: Path, seed: int) -> tuple[list[list[Picture]], str]:
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder; expected a folder of photographs.")
     for layout in LAYOUTS:
-        train, val = (_subfolder(folder / layout, name) for name in ("train", "val"))
+        train, val = (part_of(folder / layout, *names) for names in (TRAIN, TEST))
         if train and val:
-            test = photographs(val)
-            learnt = photographs(train, test)
+            test, left_out = photographs(val)
+            learnt, more = photographs(train, test)
             if len(learnt) < 2 or not test:
                 raise UserError(
                     f"{folder} has {len(learnt)} photographs to learn from and {len(test)} to test; expected at "
@@ -105,36 +109,28 @@ def _folder(folder: Path, seed: int) -> tuple[list[list[Picture]], str]:
             order = np.random.default_rng(seed).permutation(len(learnt))
             count = max(1, round(VALIDATION_FRACTION * len(learnt)))
             words = f"{train.name} is split into training and validation, {val.name} is the test"
+            words += left_out_words(left_out + more)
             rows = [sorted(order[count:]), sorted(order[:count])]
             return [*([learnt[i] for i in part] for part in rows), test], f"Photographs of {folder.name}: {words}"
-    pictures = photographs(folder)
+    pictures, left_out = photographs(folder)
     if len(pictures) < 3:
         raise UserError(
             f"{folder} has {len(pictures)} colour photographs, and no subfolders train… and val… with photographs; "
             "expected at least three."
         )
     parts = split_rows(pictures, groups=np.arange(len(pictures)), seed=seed)
-    words = f"{len(pictures)} photographs of the folder {folder.name}"
+    words = f"{len(pictures)} photographs of the folder {folder.name}{left_out_words(left_out)}"
     return [[pictures[i] for i in sorted(part)] for part in parts], words
 
 
-def _subfolder(folder: Path, name: str) -> Path | None:
-    """The subfolder called `name`, or `name` and a year, that holds pictures. Of several years the latest one."""
-    candidates = [
-        path
-        for path in (folder.iterdir() if folder.is_dir() else ())
-        if path.is_dir() and path.name.rstrip("0123456789") == name and find_pictures(path)
-    ]
-    return max(candidates, default=None)
+def photographs(folder: Path, others: Sequence[Picture] = ()) -> tuple[list[Picture], list[str]]:
+    """The colour photographs of a folder, each file once, without copies of `others`; a few words on each other file.
 
-
-def photographs(folder: Path, others: Sequence[Picture] = ()) -> list[Picture]:
-    """The colour photographs of a folder, each file once, without copies of `others`.
-
-    Raises UserError for a file that is no picture, too large or too small. Only headers are read: a folder of 100,000
+    Raises UserError for a picture that is damaged, too large or too small. Only headers are read: a folder of 100,000
     photographs takes a minute and no memory.
     """
-    paths = find_pictures(folder)
+    paths, odd = find_pictures(folder)
+    left_out = [f"{path.name} is no picture" for path in odd]
     keys = content_keys([*(other.path for other in others), *paths])
     pictures, seen = [], {keys[other.path] for other in others}
     for path in paths:
@@ -142,8 +138,10 @@ def photographs(folder: Path, others: Sequence[Picture] = ()) -> list[Picture]:
         check_side(height, width, str(path))
         if coloured and keys[path] not in seen:
             pictures.append(Picture(path.name, path))
+        else:
+            left_out.append(f"{path.name} {'is a copy of another' if coloured else 'has no colours'}")
         seen.add(keys[path])
-    return pictures
+    return pictures, left_out
 
 
 def evenly(length: int, count: int) -> list[int]:

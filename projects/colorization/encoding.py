@@ -5,14 +5,13 @@ from typing import Any
 import numpy as np
 
 from common.errors import UserError
-from common.inputs.images import input_picture
+from common.inputs.images import MAX_PIXELS, input_picture
 from common.saved import unlike
 from common.schema import Between
 from projects.colorization.lab import colourfulness, enlarged, to_lab, to_rgb
 
 L_SCALE, AB_SCALE = 50.0, 110.0  # L / 50 - 1 and ab / 110 lie in -1 … 1: sRGB's a is -86 … 98, its b -108 … 94
 MIN_SIDE = 16  # pixels; a smaller picture shows nothing to colour
-MAX_PIXELS = 8_000_000  # of a picture to be coloured
 MAX_SQUARES = 16  # the network reads at most this many times size × size pixels, of a very long picture too
 
 META = {"size": Between(1, 4096), "depth": Between(1, 16), "examples": [str]}  # meta.json (see common/schema.py)

@@ -14,12 +14,13 @@ import pandas as pd
 
 from common import report
 from common.cli import evaluate_command
-from common.data import Split, Splits, load_splits
+from common.data import Split, Splits, load_splits, scored_on
 from common.errors import UserError
 from common.evaluation import score_table
+from common.inputs.folders import left_out_words
 from common.report import Report
 from common.runs import Run
-from projects.colorization.data import Picture, as_split, photographs, shrunk
+from projects.colorization.data import Picture, as_split, fingerprint, photographs, shrunk
 from projects.colorization.encoding import L_SCALE, inputs_and_targets, middle
 from projects.colorization.figures import grid_figure, histograms_figure, losses_figure
 from projects.colorization.lab import to_lab, to_rgb
@@ -136,21 +137,23 @@ def _nearest_neighbours(features: np.ndarray, colours: np.ndarray, k: int) -> Me
     return method
 
 
-def _other_test(folder: Path) -> Split:
-    """The colour photographs of another folder, to score a finished run on."""
-    pictures = photographs(folder) if folder.is_dir() else []
+def _other_test(folder: Path) -> tuple[Split, list[str]]:
+    """The colour photographs of another folder, to score a finished run on, and what was left out."""
+    pictures, left_out = photographs(folder) if folder.is_dir() else ([], [])
     if not pictures:
         raise UserError(f"{folder} is not a folder with colour photographs in it.")
-    return as_split(pictures)
+    return as_split(pictures), left_out
 
 
 def evaluate(run: Run, data: str | None = None) -> Report:
     """Colour and score the test squares, or all photographs of another folder. The baselines are scored alike."""
-    size, other = run.config.size, _other_test(Path(data)) if data else None
+    size = run.config.size
+    other, left_out = _other_test(Path(data)) if data else (None, [])
     splits, predictor = load_splits(run.config, run), run.load()
     methods = {"network": network_method(predictor), **baselines(splits)}
     validation = scored(score(splits.validation.inputs, size, {"network": methods["network"]})["network"])
     test, looks = (other, 1) if other else splits.open_test(run)
+    source = scored_on(Path(data), splits.source, fingerprint(test.inputs)) if data else splits.source
     all_rows = score(test.inputs, size, methods)
     coloured = np.array([row is not None for row in all_rows["network"]])
     if not coloured.any():
@@ -169,8 +172,9 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     ]
     if not coloured.all():
         notes.append(f"{int((~coloured).sum())} test photographs without colour are left out.")
+    notes[-1] = notes[-1][:-1] + left_out_words(left_out) + "."
     return Report(
-        source=splits.source,
+        source=source,
         sizes={**splits.sizes, "test": len(test)},
         validation=mean_figures(validation)(np.ones(len(validation))),
         test={"unit": "photograph", "looks": looks, **_compared(rows, test, coloured)},

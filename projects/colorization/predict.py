@@ -66,7 +66,7 @@ def colour_file(predictor: Predictor, source: Path, target: Path) -> tuple[int, 
     """Colour `source` into `target`. Returns (width, height)."""
     if target.suffix.lower() not in SUFFIXES:
         raise UserError(f"--output {target} must end in one of {', '.join(SUFFIXES)}.")
-    picture = predictor.predict({"picture": read_picture(source, encoding.MAX_PIXELS)})["picture"]
+    picture = predictor.predict({"picture": read_picture(source)})["picture"]
     write_picture(picture, target)
     return picture.shape[1], picture.shape[0]
 

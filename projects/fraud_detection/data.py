@@ -35,11 +35,12 @@ HANDBOOK_COLUMNS = [CARD, TERMINAL, TIME, FRAUD, *FEATURES]
 WEEK = 7  # days
 MIN_NUMBERS = 0.5  # a column with at least this fraction of numbers is a column of numbers
 PAIRS = {"1": "0", "true": "false", "yes": "no", "y": "n"}  # positive values, and the negative ones that they go with
-SIGN = r"(?:[$€£¥₩₹원%]|USD|EUR|GBP|JPY|KRW|CNY|CHF|INR)"
+SIGN = r"(?:[A-Z]{0,2}\$|[%원円元]|USD|EUR|GBP|JPY|KRW|CNY|CHF|INR|Fr\.?|Rs\.?|kr\.?|zł|Kč|Ft|lei|руб\.?|TL)"
 # € 12.50, 12,50 EUR, 1,234.50, 1 234,50: texts that are meant as numbers
-AMOUNT = rf"-?(?:{SIGN} ?)?-?(?:\d+(?:[.,]\d+)?|\d{{1,3}}(?:[., ']\d{{3}})+(?:[.,]\d+)?)(?: ?{SIGN})?"
+AMOUNT = rf"[+-]?(?:{SIGN} ?)?[+-]?(?:\d+(?:[.,]\d+)?|\d{{1,3}}(?:[., ']\d{{3}})+(?:[.,]\d+)?)(?: ?{SIGN})?"
 MISSING = {"na", "n/a", "#n/a", "nan", "null", "none", "nil", "-", "--", ".", "?", "missing", "unknown", "없음"}
 MAX_AMOUNT = 40  # characters of such a text
+RESERVED = ("history", "hours_before")  # what a raw transaction holds besides its columns
 CODE = r"0\d+"  # 0742: a number would lose the zero, so it is a code
 
 
@@ -65,6 +66,8 @@ def load_data(config: Config, data: str, data_dir: Path) -> Splits:
         raise UserError(f"Target, card (--group), time and weight must be different columns; given are: {shown}.")
     frame = read_table(path, MAX_ROWS_IN_MEMORY)
     check_columns(frame, [*roles.values(), *codes(config)], path)
+    if taken := [name for name in RESERVED if name in frame]:
+        raise UserError(f"{path} has a column called {taken[0]!r}, which is the name of something else; rename it.")
     if len(frame) > MAX_ROWS_IN_MEMORY:
         large = load_part("projects.fraud_detection.large", f"A table of more than {MAX_ROWS_IN_MEMORY:,} rows")
         meta = large.first_look(config, path, frame, roles)
@@ -194,14 +197,16 @@ def infer_kinds(features: pd.DataFrame, path: Path, categories: Collection[str] 
         values = features[name]
         numbers = to_numbers(values)
         typed = pd.api.types.is_numeric_dtype(values)
-        text = values[np.isnan(numbers) & ~is_empty(values)].astype(str).str.strip()
+        other = values[np.isnan(numbers)]
+        text = other[~is_empty(other)].astype(str).str.strip()
         amounts = text[text.isin([value for value in text.unique() if _is_amount(value)])]
-        filled = max(1, (~is_empty(values)).sum())
-        meant = (~np.isnan(numbers)).sum() + len(amounts)
+        meant = len(values) - len(other) + len(amounts)
+        filled = max(1, len(values) - len(other) + len(text))
         if meant and text.drop(amounts.index).str.lower().isin(MISSING).all():
             meant = filled
         code = name in categories or pd.api.types.is_bool_dtype(values)
-        code = code or (not typed and values.astype(str).str.fullmatch(CODE).any())
+        whole = np.flatnonzero(numbers == np.floor(numbers))  # others are no codes
+        code = code or (not typed and values.iloc[whole].astype(str).str.fullmatch(CODE).any())
         if code or not (typed or meant >= MIN_NUMBERS * filled):
             columns[name] = as_categories(features, name, path)
         elif len(amounts):
@@ -221,6 +226,7 @@ def _is_amount(text: str) -> bool:
     if len(text) > MAX_AMOUNT:
         return False
     text = re.sub("[\u2010-\u2015\u2212]", "-", unicodedata.normalize("NFKC", text))
+    text = "".join("$" if unicodedata.category(sign) == "Sc" else sign for sign in text)  # of any currency
     text = text.strip(" '\"\u2018\u2019\u201c\u201d").replace("(", "").replace(")", "").removesuffix("-").strip()
     return bool(re.fullmatch(AMOUNT, text))
 

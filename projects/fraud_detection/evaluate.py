@@ -37,16 +37,16 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     """Score the run and its baselines on the test split, or on new labelled data with the run's columns."""
     config, predictor = run.config, run.load()
     splits = load_splits(config, run)
-    validation = splits.validation
+    validation, source = splits.validation, splits.source
+    if data:  # read first: a wrong file is refused before anything is fitted
+        looks, (test, source) = 1, _new_data(Path(data), predictor, source)
     # The baselines are fitted, and their thresholds chosen, before the test split is opened.
     scorers = baselines(splits)
     thresholds = {config.model: predictor.meta["threshold"]}
     for name, score in scorers.items():
         thresholds[name] = best_f1_threshold(validation.targets, score(validation.inputs), validation.weights)
-    if data:
-        looks, (test, source) = 1, _new_data(Path(data), predictor, splits.source)
-    else:
-        (test, looks), source = splits.open_test(run), splits.source
+    if not data:
+        test, looks = splits.open_test(run)
     scores = {config.model: predictor.score(test).astype(float)}
     scores |= {name: score(test.inputs) for name, score in scorers.items()}
     by_model = {name: figures(test, scores[name], thresholds[name], config) for name in scores}

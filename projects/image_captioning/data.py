@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 
@@ -102,10 +103,11 @@ def read_folder(folder: Path, language: str = LANGUAGE) -> tuple[list[Path], lis
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder; expected one with pictures and captions.csv.")
     names = _captions(folder)
-    files = {path.name: path for path in sorted(folder.rglob("*"), reverse=True) if path.is_file()}
+    found = sorted(folder.rglob("*"), reverse=True)
+    files = {normalize("NFC", path.name): path for path in found if path.is_file()}  # a Mac writes Hangul in parts
     by_name: dict[str, list[str]] = {}
     for name, text in names:
-        base = name.replace("\\", "/").rpartition("/")[2]
+        base = normalize("NFC", name).replace("\\", "/").rpartition("/")[2]
         if base not in files:
             raise UserError(f"{folder} has no picture {base!r}, which its captions name.")
         if normalise(text):
@@ -113,7 +115,7 @@ def read_folder(folder: Path, language: str = LANGUAGE) -> tuple[list[Path], lis
     paths = [files[name] for name in sorted(by_name)]
     for path in paths:
         check_picture(path, MAX_FILE_PIXELS)
-    return paths, [{language: by_name[path.name]} for path in paths]
+    return paths, [{language: by_name[name]} for name in sorted(by_name)]
 
 
 def _captions(folder: Path) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from common.errors import UserError
-from common.inputs.images import MAX_PIXELS, input_picture, read_picture
+from common.inputs.images import input_picture, read_picture
 from common.inputs.sequences import Ragged
 from common.inputs.vocabulary import JSON, Vocabulary
 from common.saved import unlike
@@ -195,7 +195,7 @@ def checked(raw: Any, meta: dict[str, Any]) -> tuple[np.ndarray, dict[str, Any]]
 
     Raises UserError for anything that is no picture (h, w, 3) uint8, and for settings outside of RAW.
     """
-    picture = input_picture(raw, MAX_PIXELS)
+    picture = input_picture(raw, MAX_FILE_PIXELS)
     check_input({name: value for name, value in raw.items() if name != "picture"}, RAW)
     settings = {"language": meta["languages"][0], "beam": meta["beam"], "temperature": 0.0, "seed": 0}
     settings |= {name: value for name, value in raw.items() if name in settings}

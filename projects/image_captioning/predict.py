@@ -17,7 +17,7 @@ from common import cli, runs
 from common.data import Split
 from common.errors import UserError
 from common.files import replacing
-from common.inputs.images import MAX_PIXELS, find_pictures, picture_text, read_picture, text_pictures
+from common.inputs.images import find_pictures, picture_text, read_picture, text_pictures
 from common.inputs.vocabulary import Vocabulary
 from projects.image_captioning import encoding
 
@@ -131,14 +131,16 @@ class Predictor:
 
 
 def caption_folder(predictor: Predictor, folder: Path, target: Path, language: str) -> tuple[int, int]:
-    """Write a CSV with image and caption for every picture in `folder`; (rows, files left out).
+    """Write a CSV with image and caption for every picture below `folder`; (rows, files left out).
 
     A file that is no picture, is damaged or too large is named on stderr and left out.
     """
-    rows = left_out = 0
-    paths = find_pictures(folder)
+    paths, others = find_pictures(folder, deep=True)
+    rows, left_out = 0, len(others)
     if not paths:
         raise UserError(f"{folder} holds no picture.")
+    for path in others:
+        print(f"left out: {path} is no picture", file=sys.stderr)
     with replacing(target) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["image", "caption"])
@@ -146,8 +148,9 @@ def caption_folder(predictor: Predictor, folder: Path, target: Path, language: s
             names, pictures = [], []
             for path in paths[begin : begin + ROWS[-1]]:
                 try:
-                    pictures.append(encoding.checked({"picture": read_picture(path)}, predictor.meta)[0])
-                    names.append(path.name)
+                    raw = {"picture": read_picture(path, encoding.MAX_FILE_PIXELS)}
+                    pictures.append(encoding.checked(raw, predictor.meta)[0])
+                    names.append(path.relative_to(folder).as_posix())
                 except UserError as error:
                     print(f"\nleft out: {error}", file=sys.stderr)
                     left_out += 1
@@ -187,7 +190,7 @@ if __name__ == "__main__":
             print(f"{rows:,} pictures, {left_out:,} files left out, by run {run.id}; written to {options.output}")
         else:
             raw = {name: value for name, value in asked.items() if value is not None}
-            answer = predictor.predict({"picture": read_picture(options.input, MAX_PIXELS), **raw})
+            answer = predictor.predict({"picture": read_picture(options.input, encoding.MAX_FILE_PIXELS), **raw})
             print(answer["caption"])
             for other in answer["alternatives"][1:]:
                 print(f"  {other['score']:.3f}  {other['caption']}")

@@ -1,7 +1,9 @@
 """From packaged digits or a folder of pictures to train, validation and test."""
 
 import hashlib
+import itertools
 import sys
+import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,14 +13,13 @@ import numpy as np
 
 from common.data import Source, Split, Splits, hold_out_tenth, split_rows
 from common.errors import UserError
-from common.inputs.folders import content_keys
-from common.inputs.images import SUFFIXES, check_picture, packaged_digits
+from common.inputs.folders import content_keys, left_out_words, part_of
+from common.inputs.images import check_picture, find_pictures, packaged_digits
 from projects.image_classification.config import Config
 from projects.image_classification.encoding import MAX_FILE_PIXELS, Inputs, describe
 
 MIN_OF_A_CLASS = 5  # distinct pictures, because each of the three splits needs some
-MAX_NAMED = 12  # files that were left out and are named in the log; the others are only counted
-LAYOUTS = (("train", "test"), ("train", "val"), ("train", "valid"), ("train", "validation"))
+TRAIN, TEST = ("train", "training"), ("test", "testing", "val", "valid", "validation")  # folders, see `part_of`
 DIGITS = [str(digit) for digit in range(10)]
 
 Labelled = tuple[Inputs, np.ndarray]  # pictures, and their class numbers (n,)
@@ -90,18 +91,21 @@ class Folder(NamedTuple):
 
 def _load_folder(config: Config, folder: Path) -> Splits:
     """A folder with one sub-folder a class, or with two folders of that kind, train and test (or val)."""
-    pairs = [(folder / train, folder / test) for train, test in LAYOUTS]
-    pair = next(((train, test) for train, test in pairs if train.is_dir() and test.is_dir()), None)
-    if pair:
-        test = pictures_of(pair[1])
-        training = pictures_of(pair[0], seen=test.paths)
+    learnt_from, tested_on = part_of(folder, *TRAIN), part_of(folder, *TEST)
+    if learnt_from and tested_on:
+        test = pictures_of(tested_on)
+        training = pictures_of(learnt_from, seen=test.paths)
         if odd := sorted(set(training.classes) ^ set(test.classes)):
-            raise UserError(f"{pair[0]} and {pair[1]} need the same classes; {odd[0]!r} is in one of them only.")
-        _check_counts(pair[0], training)
+            raise UserError(f"{learnt_from} and {tested_on} need the same classes; {odd[0]!r} is in one of them only.")
+        _check_counts(learnt_from, training)
         parts = [training.select(rows) for rows in hold_out_tenth(training.labels, config.seed)]
         parts.append((test.paths, test.labels))
         left_out = test.left_out + training.left_out
-        about = f"{pair[0].name} of {folder.name} is split into training and validation, {pair[1].name} is the test"
+        beside = [*itertools.chain(*find_pictures(folder))]
+        left_out += [f"{path.name} is not read" for path in beside if path not in (learnt_from, tested_on)]
+        about = (
+            f"{learnt_from.name} of {folder.name} is split into training and validation, {tested_on.name} is the test"
+        )
     else:
         training = pictures_of(folder)
         _check_counts(folder, training)
@@ -109,60 +113,50 @@ def _load_folder(config: Config, folder: Path) -> Splits:
         left_out = training.left_out
         about = f"Pictures of the folder {folder.name}, split at random"
     about += f"; {len(training.classes)} classes, shrunk to {config.size} × {config.size} pixels"
-    if left_out:
-        more = f" and {len(left_out) - MAX_NAMED:,} more" if len(left_out) > MAX_NAMED else ""
-        about += f". {len(left_out):,} files left out: {'; '.join(left_out[:MAX_NAMED])}{more}"
-    return make_splits(config, folder.name, parts, training.classes, about)
+    return make_splits(config, folder.name, parts, training.classes, about + left_out_words(left_out))
 
 
 def pictures_of(folder: Path, seen: Sequence[Path] = ()) -> Folder:
     """The pictures in a folder with one sub-folder a class. Of each file only the header and the end are read.
 
-    Left out are files that are no pictures, are damaged or too large, and copies, byte for byte, of a file that is
-    taken or is in `seen`. A file that lies in two classes has no right answer, so both copies are left out.
+    The folders in a class count to it. Left out are files that are no pictures, are in no class, are damaged or too
+    large, and copies, byte for byte, of a file that is taken or is in `seen`. A file that lies in two classes has no
+    right answer, so both copies are left out.
     Raises UserError for what is not a folder, has fewer than two classes, or has a class without a picture.
     """
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder; expected one with a sub-folder for each class.")
-    # Hidden folders, and those that a Mac's archive leaves behind, are not classes.
-    places = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__")))
-    if len(places) < 2:
+    beside, others = find_pictures(folder)
+    places = {path: unicodedata.normalize("NFC", path.name) for path in others if path.is_dir()}  # as a Mac does not
+    classes = sorted({*places.values()})
+    if len(classes) < 2:
         raise UserError(
-            f"{folder} has {len(places)} sub-folder{'' if len(places) == 1 else 's'}; expected one for each class, "
+            f"{folder} has {len(classes)} sub-folder{'' if len(classes) == 1 else 's'}; expected one for each class, "
             "two or more."
         )
     files: dict[Path, int] = {}
-    left_out: list[str] = []
+    left_out = [f"{path.name} is in no class" for path in [*beside, *others] if path not in places]
     checked = 0
-    for number, place in enumerate(places):
+    for place, name in places.items():
         before = len(files)
-        for path in sorted(place.iterdir()):
-            if path.name.startswith(".") or path.is_dir():
-                continue
+        pictures, others = find_pictures(place, deep=True)
+        left_out += [f"{path.relative_to(folder)} is no picture" for path in others]
+        for path in pictures:
             checked += 1
             if checked % 5000 == 0:
                 print(f"\r{checked:,} files checked", end="", file=sys.stderr, flush=True)
-            if fault := _fault(path):
-                left_out.append(f"{place.name}/{path.name} {fault}")
-            else:
-                files[path] = number
+            try:
+                check_picture(path, MAX_FILE_PIXELS)
+                files[path] = classes.index(name)
+            except UserError as error:
+                fault = str(error).removeprefix(str(path)).strip().rstrip(".")
+                left_out.append(f"{path.relative_to(folder)} {fault}")
         if len(files) == before:
             raise UserError(f"{place} has no picture that can be read; fill it or remove it.")
     if checked >= 5000:
         print(file=sys.stderr)
     kept = _without_copies(files, seen, left_out)
-    return Folder([*kept], np.array([*kept.values()]), [place.name for place in places], left_out)
-
-
-def _fault(path: Path) -> str:
-    """Why this file cannot be used; empty where it can."""
-    if path.suffix.lower() not in SUFFIXES:
-        return "is no picture"
-    try:
-        check_picture(path, MAX_FILE_PIXELS)
-    except UserError as error:
-        return str(error).removeprefix(str(path)).strip().rstrip(".")
-    return ""
+    return Folder([*kept], np.array([*kept.values()]), classes, left_out)
 
 
 def _without_copies(files: dict[Path, int], seen: Sequence[Path], left_out: list[str]) -> dict[Path, int]:

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from common.evaluation import TEMPERATURE, softmax
-from common.inputs.images import MAX_PIXELS, input_picture, picture_header, read_picture
+from common.inputs.images import input_picture, picture_header, read_picture
 from common.saved import unlike
 from common.schema import Between
 from projects.image_classification.augment import augment
 from projects.image_classification.config import Config
 
-MAX_FILE_PIXELS = 50_000_000  # a camera's picture; larger files in a folder are left out
+MAX_FILE_PIXELS = 50_000_000  # a camera's picture; larger files in a folder are left out, and refused alone
 MAX_SAMPLE = 2000  # files of a folder that `describe` reads
 ANSWERED = 10  # the most probable classes, which an answer lists
 DARK = 32  # level, 0 … 255: training pictures with a border below it have a dark background
@@ -146,7 +146,7 @@ def encode(raw: dict[str, Any], meta: dict[str, Any]) -> np.ndarray:
     a picture with a light border is inverted first. Where it has learnt pen strokes, they are scaled and centred as in
     MNIST. Raises UserError for an array of another kind or with too many pixels.
     """
-    picture, shape = input_picture(raw, MAX_PIXELS), meta["shape"]
+    picture, shape = input_picture(raw, MAX_FILE_PIXELS), meta["shape"]
     if list(picture.shape[:2]) == shape[:2]:
         fitted = squared(picture, shape)
     else:
@@ -180,7 +180,9 @@ def as_digit(picture: np.ndarray, side: int) -> np.ndarray:
     from PIL import Image
     from scipy.ndimage import shift
 
-    ink = np.asarray(Image.fromarray(picture).convert("L")).astype(float)
+    grey = Image.fromarray(picture).convert("L")
+    grey.thumbnail((2048, 2048))  # else a camera's picture would take a gigabyte as floats
+    ink = np.asarray(grey).astype(float)
     ink = np.clip(ink - np.median(ink), 0, None)  # most of the picture is paper
     mask = ink > MIN_INK * max(ink.max(), 1.0)
     if not mask.any():

@@ -17,6 +17,7 @@ from common import report
 from common.cli import evaluate_command
 from common.data import Split, Splits, load_splits, scored_on
 from common.evaluation import best_temperature, classification_figures, score_table, softmax
+from common.inputs.folders import left_out_words
 from common.inputs.images import picture_text, text_picture
 from common.report import Report
 from common.runs import Run
@@ -41,20 +42,20 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     """Score the run and its baselines on the test split, or on a folder of new pictures with the run's classes."""
     config, predictor = run.config, run.load()
     splits = load_splits(config, run)
-    scorers = baselines(splits)  # fitted and tuned before the test split is opened
     source, temperature = splits.source, predictor.meta["temperature"]
     notes = [f"Logits are divided by {temperature:.2f}, chosen on validation."]
+    if data:  # read first: a wrong folder is refused before anything is fitted
+        test, left_out = load_labelled(Path(data), predictor.meta)
+        looks, source = 1, scored_on(Path(data), source, fingerprint([test.inputs]), "picture")
+        notes[-1] = notes[-1][:-1] + left_out_words(left_out) + "."
+    scorers = baselines(splits)  # fitted and tuned before the test split is opened
     total, count = len(splits.train), baseline_pictures(splits)
     if (few := min(count, SVC_PICTURES)) < total:
         notes.append(
             f"Of {total:,} training pictures the baselines learnt from {count:,}, drawn at random, the support vector "
             f"machine from {few:,}."
         )
-    if data:
-        test, left_out = load_labelled(Path(data), predictor.meta)
-        looks, source = 1, scored_on(Path(data), source, fingerprint([test.inputs]), "picture")
-        notes += [f"Left out: {'; '.join(left_out[:20])} ({len(left_out)} files)."] if left_out else []
-    else:
+    if not data:
         test, looks = splits.open_test(run)
     scores = {config.model: softmax(predictor.score(test.inputs))}
     scores |= {name: score(test.inputs) for name, score in scorers.items()}

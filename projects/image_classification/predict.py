@@ -14,7 +14,7 @@ from common import cli, runs
 from common.data import Split
 from common.errors import UserError
 from common.evaluation import best_temperature, caution_limit
-from common.files import replacing
+from common.files import quoted, replacing
 from common.inputs.images import find_pictures, picture_text, read_picture, text_pictures
 from common.layers.answers import answers
 from projects.image_classification import encoding
@@ -127,15 +127,18 @@ class Predictor:
         self.examples = [{"picture": encoding.in_colour(picture)} for picture in pictures]
 
 
-def classify_folder(predictor: Predictor, folder: Path, target: Path) -> tuple[int, int]:
-    """Write a CSV with file, predicted and probability for every picture in `folder`; (rows, files left out).
+def classify_folder(predictor: Predictor, folder: Path, target: Path, quote_formulas: bool = False) -> tuple[int, int]:
+    """Write a CSV with file, predicted and probability for every picture below `folder`; (rows, files left out).
 
-    A file that is no picture, is damaged or too large is named on stderr and left out.
+    A file that is no picture, is damaged or too large is named on stderr and left out. quote_formulas: see `Options`.
     """
-    rows = left_out = 0
-    paths = find_pictures(folder)
+    rows = 0
+    paths, others = find_pictures(folder, deep=True)
     if not paths:
         raise UserError(f"{folder} holds no picture.")
+    for path in others:
+        print(f"left out: {path} is no picture", file=sys.stderr)
+    left_out = len(others)
     with replacing(target) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["file", "predicted", "probability"])
@@ -143,12 +146,13 @@ def classify_folder(predictor: Predictor, folder: Path, target: Path) -> tuple[i
             names, inputs = [], []
             for path in paths[start : start + BATCH]:
                 try:
-                    inputs.append(predictor.encode({"picture": read_picture(path)}))
-                    names.append(path.name)
+                    inputs.append(predictor.encode({"picture": read_picture(path, encoding.MAX_FILE_PIXELS)}))
+                    names.append(path.relative_to(folder).as_posix())
                 except UserError as error:
                     print(f"\nleft out: {error}", file=sys.stderr)
                     left_out += 1
             if inputs:
+                names = [quoted(name) for name in names] if quote_formulas else names
                 decoded = predictor.decode(answers(predictor.networks["model"], np.concatenate(inputs)))
                 table.writerows([n, a["label"], f"{a['probability']:.6f}"] for n, a in zip(names, decoded, strict=True))
                 rows += len(names)
@@ -165,6 +169,7 @@ class Options:
 
     input: Path  # a picture, or a folder of pictures: PNG, JPEG, WebP, BMP, TIFF or GIF, grey or in colour
     output: Path | None = None  # for a folder: the .csv file of answers with file, predicted, probability
+    quote_formulas: bool = False  # an apostrophe before a file's name that a spreadsheet would compute (= + - @ first)
     run: str = "best"  # id of a run, best (by validation) or latest
     runs_dir: Path = field(default_factory=runs.runs_dir)  # where the run folders are
 
@@ -176,10 +181,10 @@ class Options:
 if __name__ == "__main__":
     with cli.predict_command(Options, __spec__.parent) as (options, run):
         if options.input.is_dir():
-            rows, left_out = classify_folder(run.load(), options.input, options.output)
+            rows, left_out = classify_folder(run.load(), options.input, options.output, options.quote_formulas)
             print(f"{rows:,} pictures, {left_out:,} files left out, by run {run.id}; written to {options.output}")
         else:
-            answer = run.load().predict({"picture": read_picture(options.input)})
+            answer = run.load().predict({"picture": read_picture(options.input, encoding.MAX_FILE_PIXELS)})
             for number, (label, probability) in enumerate(list(answer["classes"].items())[:5]):
                 print(f"{'  ' if number else ''}{label}  {probability:.1%}")
             if answer["unfamiliar"]:

@@ -6,6 +6,7 @@
 import itertools
 import re
 import tokenize
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 from zlib import crc32
@@ -189,9 +190,9 @@ def spans(tags: Sequence[str]) -> list[tuple[str, int, int]]:
 
 
 def checked(raw: Any) -> str:
-    """The text of a raw input. Raises UserError where it is empty or too long."""
+    """The text of a raw input, composed (NFC) as training texts are. Raises UserError where it is empty or too long."""
     check_input(raw, {"text": str})
-    text = raw["text"]
+    text = unicodedata.normalize("NFC", raw["text"])
     if not text.strip():
         raise UserError("The text is empty; expected at least one word.")
     if len(text) > MAX_CHARACTERS:

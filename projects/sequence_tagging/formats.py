@@ -1,16 +1,16 @@
 """Files of tagged sentences: CoNLL columns, CoNLL-U, and tables with a sentence, a word and a tag in each row."""
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from common.errors import UserError
-from common.inputs.tables import as_texts, check_columns, read_table
+from common.inputs.tables import as_texts, check_columns, is_table, read_header, read_table
 from common.inputs.text import read_lines
 from projects.sequence_tagging.programs import UNLABELLED
 
-TABLES = (".csv", ".parquet")
 COLUMNS = ("sentence", "word", "tag")  # of a table
 CHUNK = re.compile(r"([BIESLU])[-_](.+)")  # how tags of stretches begin: of IOB, BIO, IOBES and BILOU
 
@@ -32,8 +32,8 @@ class Tagged:
     def add(self, rows: Sequence[tuple[str, str]], text: str = "", line: int = 0, document: str = "") -> None:
         """Add a sentence of (token, tag); without rows nothing happens."""
         if rows:
-            self.sentences.append(tuple(token for token, _ in rows))
-            self.tags.append(tuple(tag for _, tag in rows))
+            for cells, kept in zip(zip(*rows, strict=True), (self.sentences, self.tags), strict=True):
+                kept.append(tuple(unicodedata.normalize("NFC", cell) for cell in cells))
             self.texts.append(text or " ".join(token for token, _ in rows))
             self.lines.append(line)
             self.documents.append(document or str(line))
@@ -46,9 +46,9 @@ class Tagged:
 
 def read_tagged(path: Path) -> Tagged:
     """The sentences of a file. Raises UserError that names the line for whatever is wrong with it."""
-    if path.suffix == ".conllu":
+    if path.suffix.lower() == ".conllu":
         tagged = read_conllu(path)
-    elif path.suffix in TABLES:
+    elif is_table(path) and (path.suffix.lower() != ".tsv" or set(COLUMNS) <= set(read_header(path))):
         tagged = read_rows(path)
     else:
         tagged = read_columns(path)

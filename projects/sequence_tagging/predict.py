@@ -17,8 +17,9 @@ import pandas as pd
 from common import cli, runs
 from common.data import Split
 from common.errors import UserError
-from common.files import replacing
+from common.files import quoted, replacing
 from common.inputs.sequences import Ragged
+from common.inputs.tables import is_table
 from common.inputs.text import read_lines
 from common.inputs.vocabulary import UNKNOWN_SIGN, Vocabulary
 from projects.sequence_tagging import encoding
@@ -155,14 +156,15 @@ def log_odds(logits: np.ndarray, tag: int) -> np.ndarray:
     return logits[:, tag] - np.logaddexp.reduce(np.delete(logits, tag, axis=1), axis=1)
 
 
-def tag_file(predictor: Predictor, source: Path, target: Path) -> int:
-    """Tag a text file, a sentence a line; the number of lines. Empty lines hold no sentence.
+def tag_file(predictor: Predictor, source: Path, target: Path, quote_formulas: bool = False) -> int:
+    """Tag a text file, a sentence a line, into a file as `Options` say; the number of lines. Empty lines stay out.
 
-    target: .csv with the columns sentence, word, tag, probability; .conll with word and tag, a blank line after each
-    sentence. It exists only once all of it has been written.
+    `target` exists only once all of it has been written. In .conll a blank line follows each sentence.
     """
     if target.suffix not in ENDINGS:
         raise UserError(f"{target} must end in {' or '.join(ENDINGS)}.")
+    if is_table(source):
+        raise UserError(f"{source} is a table; expected a text file with a sentence in each line.")
     table, done = target.suffix == ".csv", 0
     lines = read_lines(source)
     with replacing(target) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
@@ -172,7 +174,8 @@ def tag_file(predictor: Predictor, source: Path, target: Path) -> int:
             cut = [[token for token, _ in tokens(text, predictor.meta["reading"])] for text in chunk]
             for number, (words, tags, likely) in enumerate(zip(cut, *predictor.tag(cut), strict=True), start=done + 1):
                 if table and words:
-                    columns = {"sentence": number, "word": words, "tag": tags, "probability": likely.round(4)}
+                    shown = [quoted(word) for word in words] if quote_formulas else words
+                    columns = {"sentence": number, "word": shown, "tag": tags, "probability": likely.round(4)}
                     pd.DataFrame(columns).to_csv(file, header=False, index=False)
                 elif words:
                     file.writelines(f"{word}\t{tag}\n" for word, tag in zip(words, tags, strict=True))
@@ -190,6 +193,7 @@ class Options:
     text: str | None = None  # one text
     input: Path | None = None  # a text file with a sentence in each line
     output: Path | None = None  # the tags: .csv (sentence, word, tag, probability) or .conll (word and tag)
+    quote_formulas: bool = False  # in .csv an apostrophe before a word that a spreadsheet would compute (= + - @ first)
     run: str = "best"  # id of a run, best (by validation) or latest
     runs_dir: Path = field(default_factory=runs.runs_dir)  # where the run folders are
 
@@ -213,5 +217,5 @@ if __name__ == "__main__":
         if options.text is not None:
             _print_answer(predictor.predict({"text": options.text}))
         else:
-            lines = tag_file(predictor, options.input, options.output)
+            lines = tag_file(predictor, options.input, options.output, options.quote_formulas)
             print(f"{lines:,} lines, by run {run.id}; written to {options.output}", file=sys.stderr)

@@ -9,6 +9,7 @@ import numpy as np
 from common.data import Source, Split, Splits
 from common.errors import UserError
 from common.files import file_sha256
+from common.inputs.folders import left_out_words
 from common.inputs.images import find_pictures, packaged_photograph, read_picture
 from projects.super_resolution.config import Config
 from projects.super_resolution.encoding import MIN_SIDE, check_pixels, kernel_name, true_kernel
@@ -42,13 +43,14 @@ def load_data(config: Config, data: str, data_dir: Path) -> Splits:
     Each split has at most `config.pictures`. Targets are the pictures' names, because pictures differ in size and are
     read one at a time.
     """
+    left_out: list[str] = []
     if data == "builtin":
         validation, test = (
             [Picture(name, packaged_photograph(name), config.window) for name in names] for names in (VALIDATION, TEST)
         )
         words = f"Windows of {config.window} × {config.window} pixels of photographs in scikit-image and scikit-learn"
     else:
-        pictures = list_folder(Path(data), config.scale)
+        pictures, left_out = list_folder(Path(data), config.scale)
         if len(pictures) < 2:
             raise UserError(
                 f"{data} has {len(pictures)} picture; expected at least two: one to choose by, one to test."
@@ -59,17 +61,22 @@ def load_data(config: Config, data: str, data_dir: Path) -> Splits:
     validation, test = validation[: config.pictures], test[: config.pictures]
     for picture in (*validation, *test):
         degraded(picture, config)  # reports a bad picture before anything is learnt
-    digest = hashlib.sha256("".join(picture.sha256 for picture in (*validation, *test)).encode())
-    digest.update(repr([picture.window for picture in (*validation, *test)]).encode())
     assumed = {"true": "", "bicubic": " (bicubic is assumed)", "estimate": " (which is estimated)"}[config.assume]
     source = Source(
         name=data if data == "builtin" else Path(data).name,
         source=f"{words}, each shrunk {config.scale} times by {kernel_name(config)}{assumed}. There is no training "
-        "split: every network learns from the one shrunk picture that it enlarges.",
-        sha256=digest.hexdigest(),
+        f"split: every network learns from the one shrunk picture that it enlarges{left_out_words(left_out)}.",
+        sha256=fingerprint([*validation, *test]),
         unit="picture",
     )
     return Splits(as_split([]), as_split(validation), as_split(test), {}, source)
+
+
+def fingerprint(pictures: list[Picture]) -> str:
+    """SHA-256 of the files' contents and of the windows."""
+    digest = hashlib.sha256("".join(picture.sha256 for picture in pictures).encode())
+    digest.update(repr([picture.window for picture in pictures]).encode())
+    return digest.hexdigest()
 
 
 def as_split(pictures: list[Picture]) -> Split:
@@ -77,19 +84,21 @@ def as_split(pictures: list[Picture]) -> Split:
     return Split(pictures, np.array([picture.name for picture in pictures]), np.ones(len(pictures)))
 
 
-def list_folder(folder: Path, scale: int) -> list[Picture]:
-    """The ground-truth pictures of a folder, or of its subfolder in LAYOUTS if the folder itself has none.
+def list_folder(folder: Path, scale: int) -> tuple[list[Picture], list[str]]:
+    """(the ground-truth pictures, a few words on each other file) of a folder, or of its subfolder in LAYOUTS.
 
     Where some names end in `_HR`, only these are ground truth. The others are shrunk copies.
     """
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder; expected a folder of ground-truth pictures.")
     for place in (folder, *(folder / layout.format(scale=scale) for layout in LAYOUTS)):
-        paths = find_pictures(place) if place.is_dir() else []
-        if paths:
-            paths = [path for path in paths if path.stem.upper().endswith("_HR")] or paths
+        found, others = find_pictures(place) if place.is_dir() else ([], [])
+        if found:
+            paths = [path for path in found if path.stem.upper().endswith("_HR")] or found
             unique = len({path.stem for path in paths}) == len(paths)  # else only the suffix tells a.png from a.jpg
-            return [Picture(path.stem if unique else path.name, path) for path in paths]
+            left_out = [f"{path.name} is no picture" for path in others]
+            left_out += [f"{path.name} is not called …_HR" for path in found if path not in paths]
+            return [Picture(path.stem if unique else path.name, path) for path in paths], left_out
     raise UserError(f"{folder} has no pictures (.png, .jpg, …), nor has a subfolder original, GTmod12 or HR.")
 
 

@@ -14,14 +14,15 @@ import pandas as pd
 
 from common import report
 from common.cli import evaluate_command
-from common.data import Split, load_splits
+from common.data import Split, load_splits, scored_on
 from common.evaluation import score_table
 from common.files import folder_name
+from common.inputs.folders import left_out_words
 from common.report import Report
 from common.runs import Run
 from projects.super_resolution.blur import resolve_kernel
 from projects.super_resolution.config import Config, recipe
-from projects.super_resolution.data import Picture, as_split, degraded, list_folder
+from projects.super_resolution.data import Picture, as_split, degraded, fingerprint, list_folder
 from projects.super_resolution.encoding import assumed_kernel
 from projects.super_resolution.metrics import DIRECTIONS, scores
 from projects.super_resolution.pictures import enlarge_all, kept_picture
@@ -38,10 +39,11 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     config = run.config
     splits = load_splits(config, run)
     if data:
-        test, looks = as_split(list_folder(Path(data), config.scale)), 1
+        pictures, left_out = list_folder(Path(data), config.scale)
+        test, looks, source = as_split(pictures), 1, scored_on(Path(data), splits.source, fingerprint(pictures))
         folder = run.path / "evaluations" / folder_name(Path(data)) / "pictures"
     else:
-        test, looks = splits.open_test(run)
+        (test, looks), source, left_out = splits.open_test(run), splits.source, []
         folder = run.path / "pictures" / "test"
     rows = enlarge_all(test.inputs, config, folder, run)
     table = pd.DataFrame(_row(picture, row, config) for picture, row in zip(test.inputs, rows, strict=True))
@@ -52,7 +54,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     validation = pd.DataFrame(run.history)
     worst = table.sort_values("gain")[["picture", "psnr bicubic", "psnr network", "gain", "ssim network"]]
     return Report(
-        source=splits.source,
+        source=source,
         sizes={**splits.sizes, "test": len(test)},
         validation={"psnr": float(validation["val_psnr"].mean()), "ssim": float(validation["val_ssim"].mean())},
         test={"unit": "picture", "looks": looks, **compared},
@@ -65,7 +67,8 @@ def evaluate(run: Run, data: str | None = None) -> Report:
         notes=[
             "PSNR and SSIM are on Y without a border of `scale` pixels, Y not rounded. With fewer than 20 pictures "
             "there is no verdict; pictures.csv lists every value.",
-            "The knobs were chosen by hand on pictures of Set5, so figures on Set5 are no test of the recipe.",
+            "The knobs were chosen by hand on pictures of Set5, so figures on Set5 are no test of the recipe"
+            f"{left_out_words(left_out)}.",
         ],
     )
 

@@ -18,7 +18,7 @@ from common import cli, runs
 from common.data import Split
 from common.evaluation import best_temperature, caution_limit, softmax
 from common.inputs.sequences import Ragged
-from common.inputs.tables import as_texts, check_columns, score_table_file
+from common.inputs.tables import as_texts, cell_text, check_columns, score_table_file
 from common.layers.answers import answers
 from projects.text_classification.encoding import best_mix, checked, decode, encode, mixed
 
@@ -173,7 +173,7 @@ def score_file(
     column: which one holds the text; None: the one that the run was trained on. max_rows, quote_formulas: as in
     `score_table_file`.
     """
-    column = column or predictor.meta["text"]
+    column = cell_text(column) if column else predictor.meta["text"]
 
     def label(frame: pd.DataFrame) -> pd.DataFrame:
         check_columns(frame, [column], source)

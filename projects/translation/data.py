@@ -14,7 +14,7 @@ import numpy as np
 from common.data import Source, Split, Splits
 from common.errors import UserError
 from common.files import file_sha256, files_in
-from common.inputs.tables import as_texts, read_header, read_table
+from common.inputs.tables import as_texts, is_table, read_header, read_table
 from common.inputs.text import read_text
 from projects.translation import spoken
 from projects.translation.config import Config
@@ -133,14 +133,14 @@ def files_of(path: Path) -> list[Path]:
 def read_pairs(path: Path, source: str | None, target: str | None) -> tuple[Pairs, list[str]]:
     """(texts, translations) and the names of the two languages, as far as the data has names.
 
-    A table has a header; source and target name its columns. A .txt file has no header: its first two
+    A table has a header; source and target name its columns. Any other file has no header: its first two
     columns, separated by tabs, are taken, as in the files of Tatoeba. A folder has parallel text files: train.en and
     train.de; source and target are the endings. Names may be left out where there are two only. Its files of the name
     `extra` are not read here; see `read_extra`. Raises UserError.
     """
     if path.is_dir():
         return read_folder(path, source, target)
-    if path.suffix == ".txt":
+    if not is_table(path):
         return read_lines(path), ["first", "second"]
     header = read_header(path)
     if source is None and target is None and len(header) == 2:

@@ -19,13 +19,12 @@ from common.data import Split
 from common.errors import UserError
 from common.files import replacing
 from common.inputs.sequences import Ragged
-from common.inputs.tables import as_texts, check_columns, score_table_file
+from common.inputs.tables import as_texts, cell_text, check_columns, is_table, score_table_file
 from common.inputs.text import read_lines
 from common.inputs.vocabulary import Vocabulary
 from projects.translation.encoding import checked, cut, encode, joined, normalise, read_limit, vocabulary_of
 
 CHUNK_ROWS = 2_000  # sentences of a file that are translated together
-TABLES = (".csv", ".tsv", ".parquet")
 
 
 class Predictor:
@@ -144,22 +143,25 @@ def translate_file(
     column: str | None = None,
     beam: int | None = None,
     quote_formulas: bool = False,
+    max_rows: int | None = None,
 ) -> int:
     """Translate a file; returns the number of sentences.
 
     A table (CSV, TSV, Parquet): `column`, or the one that training had, is translated into the new column
     `translation`. Any other file: a sentence a line, its translation on the same line; empty lines stay empty. Files
     are read in pieces, so they can be of any size, and `target` exists only once all of it has been written.
-    quote_formulas: as in `score_table_file`.
+    quote_formulas, max_rows: as in `score_table_file`; the latter limits the lines of a text, too.
     """
-    if source.suffix in TABLES:
-        name = column or predictor.meta["columns"][0]
+    if is_table(source):
+        name = cell_text(column) if column else predictor.meta["columns"][0]
 
         def translated(frame: pd.DataFrame) -> pd.DataFrame:
             check_columns(frame, [name], source)
             return pd.DataFrame({"translation": predictor.translate(as_texts(frame, name), beam)})
 
-        return score_table_file(source, target, translated, chunk_rows=CHUNK_ROWS, quote_formulas=quote_formulas)
+        return score_table_file(source, target, translated, max_rows, CHUNK_ROWS, quote_formulas=quote_formulas)
+    if max_rows is not None and sum(1 for _ in read_lines(source)) > max_rows:
+        raise UserError(f"{source} has more than {max_rows:,} lines, the most that this page takes.")
     done = 0
     lines = read_lines(source)
     with replacing(target) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
