@@ -203,7 +203,7 @@ def _charts(predictor: Any, raw: dict, shocked: dict | None) -> None:
     y = alt.Y("value:Q", title=title).scale(type="log" if log else "linear", zero=False).axis(minExtent=EXTENT)
     colour = alt.Color(f"{label}:N", title=None, sort=None).scale(range=list(COLOURS)).legend(orient="top")
     marked = len(steps) <= 12
-    above = alt.Chart(frame.dropna(), height=260).mark_line(point=marked).encode(x=x, y=y, color=colour)
+    above = alt.Chart(frame.dropna(), height=320).mark_line(point=marked).encode(x=x, y=y, color=colour)
     st.altair_chart(above, width="stretch")
     if predictor.meta["task"] == "risk" and len(steps) > predictor.meta["length"]:
         _risk_line(predictor, rows, x, label)
@@ -220,7 +220,7 @@ def _risk_line(predictor: Any, rows: list, x: alt.X, label: str) -> None:
     y = alt.Y("risk:Q", title=t("risk", "부도 확률")).scale(domain=[0, 1]).axis(format="%", minExtent=EXTENT)
     tooltip = ["step", alt.Tooltip("risk", format=".1%")]
     line = (
-        alt.Chart(pd.concat(parts), height=170).mark_line(strokeWidth=2).encode(x=x, y=y, color=colour, tooltip=tooltip)
+        alt.Chart(pd.concat(parts), height=220).mark_line(strokeWidth=2).encode(x=x, y=y, color=colour, tooltip=tooltip)
     )
     limit = pd.DataFrame({"risk": [predictor.meta["threshold"]]})
     rule = alt.Chart(limit).mark_rule(color=RED, strokeDash=[5, 4]).encode(y="risk:Q")
@@ -244,7 +244,7 @@ def _days(predictor: Any, raw: dict, x: alt.X) -> None:
     frame["sign"] = np.where(parts > 0, t("raises it", "높임"), t("lowers it", "낮춤"))
     colours = alt.Scale(domain=[t("raises it", "높임"), t("lowers it", "낮춤")], range=[ORANGE, BLUE])
     st.altair_chart(
-        alt.Chart(frame, height=170)
+        alt.Chart(frame, height=220)
         .mark_rect()
         .encode(
             x=x,
