@@ -489,6 +489,18 @@ def test_a_crash_before_anything_was_learnt_leaves_no_run(tmp_path, monkeypatch)
     assert not list(tmp_path.glob("*/*"))
 
 
+def test_a_full_disk_ends_a_training_with_the_name_of_the_run(tmp_path, monkeypatch, capsys):
+    def full(run):
+        raise OSError(errno.ENOSPC, "No space left on device")  # what a write to a full disk raises names no file
+
+    monkeypatch.setattr(cli, "train_run", full)
+    monkeypatch.setattr(sys, "argv", ["train", "--runs-dir", str(tmp_path)])
+    with pytest.raises(SystemExit) as stop:
+        cli.train_command(f"projects.{NAME}")
+    said = capsys.readouterr().err
+    assert stop.value.code == 2 and f"error: {tmp_path}" in said and "No space left" in said
+
+
 def test_output_of_another_encoding_and_a_pipe_that_closes():
     script = "from common import cli\nwith cli.user_errors():\n    print('한국어 ↓ é')\n    print('x\\n' * {count})\n"
     environment = {**os.environ, "PYTHONIOENCODING": "cp1252"}
