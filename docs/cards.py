@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -147,6 +148,28 @@ def image_classification(run: Run, axis: Axes, ground: str, ink: str) -> None:
     axis.set(xlim=(0, 16), ylim=(0, 9))
 
 
+def sequence_tagging(run: Run, axis: Axes, ground: str, ink: str) -> None:
+    """A small program: each name on the colour of its tag."""
+    text = (
+        "import math\n\nclass Circle(Shape):\n    sides = 0\n\n    def area(self, scale=1):\n"
+        "        total = math.pi * self.r ** 2\n        return round(total * scale)"
+    )
+    rows = [row for row in run.load().predict({"text": text})["tokens"] if row["tag"] != "_"]
+    tags = list(dict.fromkeys(row["tag"] for row in rows))
+    lines = text.splitlines()
+    width, height = 14.8 / max(map(len, lines)), 8.2 / len(lines)
+    for row in rows:
+        line = text[: row["start"]].count("\n")
+        x = 0.6 + width * (row["start"] - text.rfind("\n", 0, row["start"]) - 1)
+        colour = matplotlib.colormaps["tab20"](tags.index(row["tag"]))
+        y = 8.6 - height * (line + 1) + 0.12 * height
+        axis.add_patch(_box(x - 0.04, y, width * len(row["token"]) + 0.08, 0.76 * height, colour, 0.55))
+    for line, content in enumerate(lines):
+        for place, character in enumerate(content):
+            x, y = 0.6 + width * (place + 0.5), 8.6 - height * (line + 0.5)
+            axis.text(x, y, character, ha="center", va="center_baseline", fontsize=21, color=ink)
+
+
 def text_classification(run: Run, axis: Axes, ground: str, ink: str) -> None:
     """Texts, the pieces that spoke for the answer, and how sure the network is."""
     predictor = run.load()
@@ -204,6 +227,7 @@ DRAWINGS: dict[str, Callable[[Run, Axes, str, str], None]] = {
         char_rnn,
         fraud_detection,
         image_classification,
+        sequence_tagging,
         text_classification,
         translation,
     )
