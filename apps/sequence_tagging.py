@@ -48,6 +48,8 @@ def _one_text(run: Run) -> None:
         _tagged(answer, text, predictor.meta)
         if predictor.meta["spans"]:
             _names(answer)
+        if "transitions" in predictor.meta:
+            _by_crf(predictor, answer, text)
         _neighbours(predictor, answer, text)
         shared.show_answer(answer)
         tagged = [f"{row['token']}/{row['tag']}" for row in answer["tokens"] if row["tag"] not in (UNLABELLED, "O")]
@@ -85,6 +87,8 @@ def _tagged(answer: dict, text: str, meta: dict) -> None:
     code = meta["reading"] == "code"
     frame["chance"] = frame["probability"].map("{:.1%}".format)
     frame["seen"] = np.where(frame["known"], t("yes", "예"), t("no", "아니요"))
+    frame["middle"] = (frame["x"] + frame["x2"]) / 2
+    frame["kind"] = frame["tag"].str.replace(r"^[BI]-", "", regex=True)
     with_tag = frame[~frame["tag"].isin([UNLABELLED, "O"])]
     ink = shared.ink()
     lines, longest = int(frame["y"].max()) + 1, max(float(frame["x2"].max()), 40.0)
@@ -98,25 +102,16 @@ def _tagged(answer: dict, text: str, meta: dict) -> None:
         alt.Tooltip("seen", title=t("in the training data", "학습 데이터에 있음")),
     ]
     kinds = sorted({tag.removeprefix("B-").removeprefix("I-") for tag in meta["tags"]} - {"O"})
-    colour = alt.Color(
-        "kind:N",
-        scale=alt.Scale(domain=kinds, scheme="tableau20"),
-        legend=alt.Legend(title=None, orient="bottom", columns=4),
-    )
-    boxes = (
-        alt.Chart(with_tag.assign(kind=with_tag["tag"].str.replace(r"^[BI]-", "", regex=True)))
-        .mark_rect(opacity=0.45, cornerRadius=3)
-        .encode(x=x, x2="x2", y=y, color=colour, tooltip=tooltip)
-    )
-    base = alt.Chart(frame.assign(middle=(frame["x"] + frame["x2"]) / 2))
+    scale, legend = alt.Scale(domain=kinds, scheme="tableau20"), alt.Legend(title=None, orient="bottom", columns=4)
+    colour = alt.Color("kind:N", scale=scale, legend=legend)
+    boxes = alt.Chart(with_tag).mark_rect(opacity=0.45, cornerRadius=3)
+    layers = boxes.encode(x=x, x2="x2", y=y, color=colour, tooltip=tooltip)
     where = alt.X("middle:Q", axis=None, scale=alt.Scale(domain=[0, longest], nice=False))
-    words = base.mark_text(font="monospace", fontSize=13, dy=0 if code else -8, color=ink).encode(
-        x=where, y=y, text="shown", tooltip=tooltip
-    )
-    tags = alt.Chart(with_tag.assign(middle=(with_tag["x"] + with_tag["x2"]) / 2)).mark_text(
-        fontSize=10, dy=9, color=ink
-    )
-    layers = boxes + words if code else boxes + words + tags.encode(x=where, y=y, text="tag")
+    words = alt.Chart(frame).mark_text(font="monospace", fontSize=13, dy=0 if code else -8, color=ink)
+    layers += words.encode(x=where, y=y, text="shown", tooltip=tooltip)
+    if not code:
+        tags = alt.Chart(with_tag).mark_text(fontSize=10, dy=9, color=ink)
+        layers += tags.encode(x=where, y=y, text="tag")
     st.altair_chart(layers.properties(height=step * lines + 90, width=max(360, 7.85 * longest)), width="content")
     if len(answer["tokens"]) > MAX_DRAWN:
         st.caption(t(f"Only the first {MAX_DRAWN} words are drawn.", f"앞의 {MAX_DRAWN}개 단어만 그렸습니다."))
@@ -132,6 +127,16 @@ def _names(answer: dict) -> None:
         return
     st.subheader(t("Names", "이름"))
     shared.table(pd.DataFrame(answer["spans"])[["text", "label"]])
+
+
+def _by_crf(predictor, answer: dict, text: str) -> None:
+    """The words whose tag the CRF has changed, because neighbouring tags did not fit."""
+    columns = [t("word", "단어"), t("without the CRF", "CRF 없이"), t("with the CRF", "CRF 적용")]
+    pairs = zip(answer["tokens"], predictor.without_crf({"text": text}), strict=True)
+    changed = [(row["token"], alone, row["tag"]) for row, alone in pairs if row["tag"] != alone]
+    st.subheader(t(f"What the CRF changed: {len(changed)}", f"CRF가 바꾼 태그: {len(changed)}개"))
+    if changed:
+        shared.table(pd.DataFrame(changed, columns=columns))
 
 
 def _neighbours(predictor, answer: dict, text: str) -> None:

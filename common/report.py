@@ -67,19 +67,14 @@ def as_dict(run: Run, report: Report, timing: dict[str, float]) -> dict[str, Any
     """The content of report.json."""
     import keras
 
+    source = {name: getattr(report.source, name) for name in ("name", "source", "sha256", "weighted")}
     return plain(
         {
             "project": run.project.name,
             "run": run.id,
             "model": getattr(run.config, "model", run.project.name),
             "config": vars(run.config),
-            "data": {
-                "name": report.source.name,
-                "source": report.source.source,
-                "sha256": report.source.sha256,
-                "sizes": report.sizes,
-                "weighted": report.source.weighted,
-            },
+            "data": {**source, "sizes": report.sizes},
             "validation": report.validation,
             "test": {key: value for key, value in report.test.items() if key != "resampled"},
             "directions": report.directions,
@@ -172,13 +167,8 @@ def pair(model: Run, other: Run) -> dict[str, Any]:
     difference = None if None in values else values[0] - values[1]
     files = [run.path / "resampled.csv" for run in (model, other)]
     if "draws" not in first or first["draws"] != second.get("draws") or not all(file.exists() for file in files):
-        few = first["model"][metric].get("low") is None
-        return {
-            "difference": difference,
-            "low": None,
-            "high": None,
-            "verdict": "too few units" if few else "not paired",
-        }
+        verdict = "too few units" if first["model"][metric].get("low") is None else "not paired"
+        return {"difference": difference, "low": None, "high": None, "verdict": verdict}
     samples, other_samples = (pd.read_csv(file)[metric].to_numpy(float) for file in files)
     return {"difference": difference, **plain(paired(samples, other_samples, direction))}
 

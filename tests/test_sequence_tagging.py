@@ -277,6 +277,9 @@ def test_own_names_are_learnt_with_a_crf_and_scored_again(own_file, tmp_path):
     assert np.shape(predictor.meta["transitions"]["between"]) == (3, 3)
     answer = predictor.predict({"text": "Ada went to5 Rome ."})
     assert answer["spans"] == [{"label": "PER", "text": "Ada"}, {"label": "LOC", "text": "Rome"}]
+    predictor.meta["transitions"]["first"] = [-1e3 * (tag != "O") for tag in predictor.meta["tags"]]
+    raw = {"text": "Ada went to5 Rome ."}
+    assert predictor.predict(raw)["tokens"][0]["tag"] == "O" and predictor.without_crf(raw)[0] == "B-PER"
     again = run_here("projects.sequence_tagging.evaluate", "--data", str(own_file), *where)
     assert again.returncode == 0, again.stderr
     other = tmp_path / "other.conll"

@@ -129,6 +129,11 @@ class Predictor:
             "spans": [{"label": label, "text": text[cut[a][1] : ends[b - 1]]} for label, a, b in stretches],
         }
 
+    def without_crf(self, raw: dict[str, Any]) -> list[str]:
+        """The tag of each token by its own logits alone, as a network without a CRF answers."""
+        alone = Predictor(self.networks, {name: value for name, value in self.meta.items() if name != "transitions"})
+        return [row["tag"] for row in alone.predict(raw)["tokens"]]
+
     def stream(self, raw: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """The answer alone: the network reads both ways, so no tag is settled before the last word."""
         yield self.predict(raw)
