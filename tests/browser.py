@@ -73,7 +73,9 @@ def browser() -> Iterator[Any]:
 
 
 def settle(page: Any) -> None:
-    """Wait until the page's script has ended and its pictures are loaded."""
+    """Wait until the page's script has ended, its parts are there and its pictures are loaded."""
     page.wait_for_selector('[data-testid="stMain"] h1', timeout=120_000)  # before its first run it is also "notRunning"
     page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=120_000)
+    # A field stands as a skeleton until the browser has loaded the code of its kind.
+    page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')", timeout=120_000)
     page.wait_for_function("[...document.images].every(image => image.complete)")

@@ -34,7 +34,7 @@ LINES = {
     "fraud_detection": 7360,
     "image_captioning": 7400,
     "image_classification": 6490,
-    "sequence_tagging": 6470,
+    "sequence_tagging": 6515,
     "super_resolution": 5340,
     "text_classification": 6815,
     "translation": 7260,

@@ -14,7 +14,7 @@ from common.errors import UserError
 from common.project import Project
 from projects.sequence_tagging import data, encoding, formats
 from projects.sequence_tagging.config import Config
-from projects.sequence_tagging.linear import features
+from projects.sequence_tagging.features import features
 from projects.sequence_tagging.metrics import directions, figures
 from projects.sequence_tagging.model import OUTSIDE, Transitions, tag_loss
 from projects.sequence_tagging.predict import ENDINGS, tag_file

@@ -14,7 +14,8 @@ from common.data import Source, Split, Splits, split_rows
 from common.errors import UserError
 from common.files import file_sha256
 from projects.sequence_tagging.config import Config
-from projects.sequence_tagging.encoding import MAX_TAGS, describe, numbered
+from projects.sequence_tagging.encoding import MAX_TAGS, describe
+from projects.sequence_tagging.features import numbered
 from projects.sequence_tagging.formats import Tagged, read_tagged
 from projects.sequence_tagging.programs import UNLABELLED, labelled_code
 

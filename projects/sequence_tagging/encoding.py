@@ -9,7 +9,6 @@ import tokenize
 import unicodedata
 from collections.abc import Sequence
 from typing import Any
-from zlib import crc32
 
 import numpy as np
 
@@ -20,13 +19,12 @@ from common.inputs.vocabulary import JSON, PADDING, Vocabulary
 from common.saved import unlike
 from common.schema import check_input
 from projects.sequence_tagging.config import Config
+from projects.sequence_tagging.features import AFFIXES, FEATURES, SPACE, features, forms, normalise, numbered
 from projects.sequence_tagging.programs import code_tokens
 from projects.sequence_tagging.viterbi import best_tags, marginals
 
 READINGS = ("code", "words", "syllables")  # how a typed text is cut into tokens
 LETTERS = 24  # of a word, with Hangul taken apart; a longer word loses its middle
-AFFIX = 4  # letters of the longest beginning and ending of a word that has a number of its own
-AFFIXES = 1 + 2 * AFFIX  # numbers of a word's form: its shape, its beginnings and its endings
 BUCKETS = 2**15  # that shapes, beginnings and endings are hashed into
 MIN_COUNT = 2  # occurrences of a word or a letter in training from which on it is known
 MAX_CHARACTERS = 100_000  # of one text
@@ -34,7 +32,6 @@ WIDTHS = (16, 32, 64, 128)  # lengths that sentences are padded to when they are
 OVERLAP = 16  # tokens that the pieces of a longer sentence have in common at each side
 ROWS = 64  # sentences that are tagged at once
 MAX_TAGS = 500
-SPACE = " "  # a token of its own where text is read by syllables
 
 # What meta.json holds (see common/schema.py).
 META = {
@@ -80,13 +77,6 @@ def tokens(text: str, reading: str) -> list[tuple[str, int]]:
     return [(match.group(), match.start()) for match in WORDS.finditer(text)]
 
 
-def normalise(token: str) -> str:
-    """How a token is looked up: in lower case, every digit a 0, a string of a program as its quotation mark."""
-    if len(token) > 1 and token[-1] in "\"'" and token[0].lower() in "\"'rbfu":
-        return '"'
-    return re.sub(r"\d", "0", token.lower())
-
-
 def describe(sentences: Sequence[Sequence[str]], tags: list[str], reading: str, config: Config) -> dict[str, Any]:
     """`meta` of the training sentences. tags: all tags that training has."""
     words = [normalise(token) for tokens in sentences for token in tokens]
@@ -105,25 +95,11 @@ def are_spans(tags: Sequence[str]) -> bool:
     return "O" in tags and all(tag == "O" or tag[:2] in ("B-", "I-") for tag in tags)
 
 
-def forms(token: str) -> list[int]:
-    """Hashes of a token's form: its shape, and its beginnings and endings of 1 to AFFIX letters (jamo in Korean)."""
-    letters = to_jamo(token.lower())
-    shape = "".join("X" if c.isupper() else "x" if c.isalpha() else "0" if c.isdigit() else c for c in token[:8])
-    parts = [f"{n}{letters[:n]}" for n in range(1, AFFIX + 1)], [f"{letters[-n:]}{n}" for n in range(1, AFFIX + 1)]
-    return [crc32(text.encode("utf-8", "surrogatepass")) for text in (shape, *parts[0], *parts[1])]
-
-
-def numbered(values: Sequence) -> tuple[list, np.ndarray]:
-    """The distinct values in the order in which they appear, and for each value its number among them."""
-    numbers: dict[Any, int] = {}
-    codes = np.array([numbers.setdefault(value, len(numbers)) for value in values], int)
-    return list(numbers), codes
-
-
 def encode(sentences: Sequence[Sequence[str]], meta: dict[str, Any]) -> tuple[Ragged, np.ndarray]:
     """Sentences of tokens -> (ids of their words, the spelling of every token, end to end).
 
-    The spelling is (tokens, LETTERS + AFFIXES): the ids of its letters, then the buckets of its form.
+    The spelling is (tokens, LETTERS + AFFIXES + FEATURES): the ids of its letters, the buckets of its form, and the
+    buckets of its features (see features.py).
     """
     words, letters = Vocabulary.from_json(meta["words"]), Vocabulary.from_json(meta["letters"])
     flat = [token for sentence in sentences for token in sentence]
@@ -131,17 +107,19 @@ def encode(sentences: Sequence[Sequence[str]], meta: dict[str, Any]) -> tuple[Ra
     starts = np.concatenate([[0], np.cumsum([len(sentence) for sentence in sentences], dtype=int)])
     distinct, codes = numbered(flat)
     if not distinct:
-        return Ragged(ids, starts), np.zeros((0, LETTERS + AFFIXES), np.int32)
+        return Ragged(ids, starts), np.zeros((0, LETTERS + AFFIXES + FEATURES), np.int32)
     spelled = Ragged.of([letters.encode(to_jamo(token)) for token in distinct]).shortened(LETTERS)
     buckets = np.array([forms(token) for token in distinct], np.int64) % (BUCKETS - 1) + 1
-    return Ragged(ids, starts), np.hstack([spelled.padded(np.arange(len(distinct)), LETTERS), buckets])[codes]
+    of_words = np.hstack([spelled.padded(np.arange(len(distinct)), LETTERS), buckets])[codes]
+    return Ragged(ids, starts), np.hstack([of_words, features(sentences)]).astype(np.int32)
 
 
 def padded(words: Ragged, spelling: np.ndarray, rows: np.ndarray, width: int = 0) -> dict[str, np.ndarray]:
     """The network's input for some sentences of `encode`: words (n, width), letters and forms (n, width, …)."""
     places = Ragged(np.arange(1, len(words.ids) + 1), words.starts).padded(rows, width)
     spelled = np.concatenate([np.full((1, spelling.shape[1]), PADDING), spelling])[places].astype(np.int32)
-    return {"words": words.padded(rows, width), "letters": spelled[..., :LETTERS], "forms": spelled[..., LETTERS:]}
+    letters, forms, features = np.split(spelled, [LETTERS, LETTERS + AFFIXES], axis=-1)
+    return {"words": words.padded(rows, width), "letters": letters, "forms": forms, "features": features}
 
 
 def windows(length: int) -> list[tuple[int, int, int, int]]:
@@ -213,5 +191,8 @@ def disagreement(meta: dict[str, Any], networks: dict[str, Any]) -> str:
         known = [len(Vocabulary.from_json(meta["words"]))]
         if [weight.shape[0] for weight in network.get_layer("word_embedding").weights] != known:
             return f"it knows {known[0]:,} words, but the network another number"
-    shapes = ([(None, None, AFFIXES), (None, None, LETTERS), (None, None)], [(None, None, count)])
+    shapes = (
+        [(None, None, FEATURES), (None, None, AFFIXES), (None, None, LETTERS), (None, None)],
+        [(None, None, count)],
+    )
     return unlike(networks, dict.fromkeys(networks or ["model"], shapes))

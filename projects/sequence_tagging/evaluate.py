@@ -20,8 +20,8 @@ from common.evaluation import score_table
 from common.report import Report
 from common.runs import Run
 from projects.sequence_tagging.data import labelled
-from projects.sequence_tagging.encoding import normalise
-from projects.sequence_tagging.linear import EPOCHS, FEATURES, RATES, fitted
+from projects.sequence_tagging.features import FEATURES, normalise
+from projects.sequence_tagging.linear import EPOCHS, RATES, fitted
 from projects.sequence_tagging.metrics import directions, figures
 from projects.sequence_tagging.programs import UNLABELLED
 

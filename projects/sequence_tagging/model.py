@@ -7,7 +7,8 @@ from keras import layers, ops
 
 from common.inputs.vocabulary import Vocabulary
 from projects.sequence_tagging.config import Config
-from projects.sequence_tagging.encoding import AFFIXES, BUCKETS, LETTERS
+from projects.sequence_tagging.encoding import BUCKETS, LETTERS
+from projects.sequence_tagging.features import AFFIXES, FEATURES, WEIGHTS
 
 WINDOW = 2  # words on each side that `window` sees
 LETTER_EMBEDDING = 24  # numbers for each letter
@@ -25,7 +26,8 @@ def build_models(config: Config, meta: dict[str, Any]) -> tuple[keras.Model, ker
     words = keras.Input((None,), name="words", dtype="int32")
     letters = keras.Input((None, LETTERS), name="letters", dtype="int32")
     forms = keras.Input((None, AFFIXES), name="forms", dtype="int32")
-    inputs = {"words": words, "letters": letters, "forms": forms}
+    features = keras.Input((None, FEATURES), name="features", dtype="int32")
+    inputs = {"words": words, "letters": letters, "forms": forms, "features": features}
     known = len(Vocabulary.from_json(meta["words"]))
     x = layers.Embedding(known, config.embedding, name="word_embedding")(words)
     # A filter slides over the letters of each word. Its strongest answer in the word is kept.
@@ -46,16 +48,24 @@ def build_models(config: Config, meta: dict[str, Any]) -> tuple[keras.Model, ker
         case "lstm":
             x = layers.Bidirectional(layers.LSTM(config.units, return_sequences=True))(x, mask=mask)
     x = layers.Dropout(config.dropout, seed=config.seed + 1)(x)
-    network = keras.Model(inputs, layers.Dense(len(meta["tags"]), name="tags")(x * inside), name=config.model)
+    logits = layers.Dense(len(meta["tags"]), name="tags")(x * inside)
+    # Beside the network stands a linear model, which learns rare words fast: wide and deep (Cheng et al. 2016).
+    logits += linear(features, len(meta["tags"]), config.dropout, config.seed + 2)
+    network = keras.Model(inputs, logits, name=config.model)
     optimizer = keras.optimizers.Adam(config.learning_rate, global_clipnorm=1.0)
     return network, compiled(network, config.crf, optimizer)
 
 
-def linear_model(features: int, buckets: int, tags: int, crf: bool, rate: float) -> keras.Model:
-    """For the baselines: a weight for each feature and tag. (n, T, features) buckets -> logits (n, T, tags)."""
-    inputs = keras.Input((None, features), dtype="int32")
-    weights = layers.Embedding(buckets, tags, embeddings_initializer="zeros")(inputs)
-    return compiled(keras.Model(inputs, ops.sum(weights, axis=2)), crf, keras.optimizers.Adam(rate))
+def linear(features: Any, tags: int, dropout: float = 0.0, seed: int = 0) -> Any:
+    """A weight for each feature and tag: (n, T, FEATURES) buckets -> logits (n, T, tags). Dropout drops features."""
+    weights = layers.Embedding(WEIGHTS, tags, embeddings_initializer="zeros")(features)
+    return ops.sum(layers.Dropout(dropout, noise_shape=(None, None, FEATURES, 1), seed=seed)(weights), axis=2)
+
+
+def linear_model(tags: int, crf: bool, rate: float) -> keras.Model:
+    """For the baselines: the linear part alone."""
+    inputs = keras.Input((None, FEATURES), dtype="int32")
+    return compiled(keras.Model(inputs, linear(inputs, tags)), crf, keras.optimizers.Adam(rate))
 
 
 def compiled(network: keras.Model, crf: bool, optimizer: Any) -> keras.Model:

@@ -23,7 +23,8 @@ from common.inputs.tables import is_table
 from common.inputs.text import read_lines
 from common.inputs.vocabulary import UNKNOWN_SIGN, Vocabulary
 from projects.sequence_tagging import encoding
-from projects.sequence_tagging.encoding import ROWS, WIDTHS, checked, normalise, padded, spans, tokens, windows
+from projects.sequence_tagging.encoding import ROWS, WIDTHS, checked, padded, spans, tokens, windows
+from projects.sequence_tagging.features import normalise
 from projects.sequence_tagging.metrics import figures
 from projects.sequence_tagging.programs import UNLABELLED, is_name
 

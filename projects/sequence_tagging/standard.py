@@ -12,7 +12,7 @@ from common.files import file_sha256
 from common.inputs.text import read_lines
 from projects.sequence_tagging.config import Config
 from projects.sequence_tagging.data import with_meta
-from projects.sequence_tagging.encoding import SPACE
+from projects.sequence_tagging.features import SPACE
 from projects.sequence_tagging.formats import Tagged, as_bio, blocks, read_columns, read_conllu
 
 UD = "https://github.com/UniversalDependencies"
