@@ -228,13 +228,8 @@ def tries(tried: dict[str, str], file: str) -> None:
     rows = pd.DataFrame(past)
     with st.expander(t(f"What you have tried ({len(past)})", f"지금까지 써 본 것 ({len(past)})")):
         table(rows)
-        st.download_button(
-            t("Download as CSV", "CSV로 내려받기"),
-            rows.to_csv(index=False),
-            f"{file}.csv",
-            "text/csv",
-            key=f"tries-{file}",
-        )
+        label = t("Download as CSV", "CSV로 내려받기")
+        st.download_button(label, rows.to_csv(index=False), f"{file}.csv", "text/csv", key=f"tries-{file}")
 
 
 def caution(run: Run, sentence: str) -> None:
@@ -244,10 +239,9 @@ def caution(run: Run, sentence: str) -> None:
     """
     st.warning(sentence)
     shares = table_file(run, "caution", ("inputs",), ("count", "flagged"))
-    parts = [
-        f"{term(kind)} {float(share):.0%}" for kind, share in zip(shares["inputs"], shares["flagged"], strict=True)
-    ]
-    st.caption(t("Inputs that get this caution: ", "이 주의가 붙는 입력의 비율: ") + ", ".join(parts))
+    pairs = zip(shares["inputs"], shares["flagged"], strict=True)
+    parts = ", ".join(f"{term(kind)} {float(share):.0%}" for kind, share in pairs)
+    st.caption(t("Inputs that get this caution: ", "이 주의가 붙는 입력의 비율: ") + parts)
 
 
 def show_answer(answer: dict[str, Any]) -> None:

@@ -25,9 +25,8 @@ def validation_score(split: Transactions, config: Config) -> Callable[[np.ndarra
 
 def figures(split: Transactions, scores: np.ndarray, threshold: float, config: Config) -> Figures:
     """Every figure of these scores. Card precision is among them only where the split knows its cards."""
-    ranking = ranking_figures(
-        split.targets, scores, threshold, config.min_precision, config.cost_miss, config.cost_alarm
-    )
+    costs = config.min_precision, config.cost_miss, config.cost_alarm
+    ranking = ranking_figures(split.targets, scores, threshold, *costs)
     if split.cards is None:
         return ranking
     days = (split.cards["time"].to_numpy() // SECONDS_PER_DAY).astype(int)
