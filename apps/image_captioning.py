@@ -1,5 +1,6 @@
 """The page of image captioning: `python -m streamlit run apps/image_captioning.py`."""
 
+import hashlib
 import time
 from typing import Any
 
@@ -106,7 +107,8 @@ def _written(run: Run, raw: dict, scene: scenes.Scene | None = None) -> dict:
     scene: what the picture shows, where that is known; then wrong facts are marked.
     """
     settings = tuple((name, value) for name, value in raw.items() if name != "picture")
-    key = ("caption", run.id, raw["picture"].tobytes(), settings)
+    shown = hashlib.sha256(np.ascontiguousarray(raw["picture"])).hexdigest()
+    key = ("caption", run.id, shown, settings)
     paper = st.container(border=True).empty()
     if key not in st.session_state:
         answers = list(shared.predictor(run).stream(raw))
@@ -177,7 +179,7 @@ def _lit(picture: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
     light = np.uint8(255 * weights.reshape(GRID, GRID) / max(float(weights.max()), 1e-9))
     smooth = np.asarray(Image.fromarray(light).resize(picture.shape[1::-1], Image.Resampling.BICUBIC))[..., None] / 255
-    return np.uint8(picture * (0.2 + 0.8 * smooth) + 40 * smooth * (1 - picture / 255))
+    return np.uint8(picture * (0.3 + 0.7 * smooth) + 40 * smooth * (1 - picture / 255))
 
 
 def _enlarged(picture: np.ndarray) -> np.ndarray:
@@ -281,7 +283,7 @@ def _two_models(run: Run) -> None:
 
 
 def _errors(run: Run) -> None:
-    errors = shared.table_file(run, "errors", ("picture", "language", "caption", "reference"), ("score",))
+    errors = shared.table_file(run, "errors", ("picture", "language", "caption", "right_caption"), ("score",))
     if errors.empty:
         st.success(t("Every fact of every test caption is right.", "테스트 캡션의 모든 사실이 맞습니다."))
         return
@@ -290,7 +292,9 @@ def _errors(run: Run) -> None:
         for column, row in zip(st.columns(COLUMNS), rows, strict=False):
             column.image(_enlarged(text_picture(row.picture)), width="stretch")
             column.markdown(plain(row.caption) or "–")
-            column.caption(t(f"One of the right ones: {plain(row.reference)}", f"정답의 하나: {plain(row.reference)}"))
+            column.caption(
+                t(f"One of the right ones: {plain(row.right_caption)}", f"정답의 하나: {plain(row.right_caption)}")
+            )
 
 
 def data(run: Run) -> None:
@@ -317,7 +321,7 @@ def inside(run: Run) -> None:
                 x=alt.X("share:Q", title=t("share of the captions", "캡션의 비율"), scale=alt.Scale(zero=False)),
                 y=alt.Y("fact:N", sort=None, title=None),
                 color=alt.Color("scenes:N", title=None, scale=alt.Scale(range=["#0072B2", "#E69F00"])),
-                shape=alt.Shape("language:N", title=None),
+                shape=alt.Shape("language:N", title=None, legend=alt.Legend(symbolFillColor="#8794A3")),
                 tooltip=["fact", "scenes", "language", alt.Tooltip("share", format=".1%"), "captions"],
             )
         )

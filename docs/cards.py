@@ -130,6 +130,25 @@ def fraud_detection(run: Run, axis: Axes, ground: str, ink: str) -> None:
     axis.axhline(0.6 + 7.8 * (threshold - low) / (high - low), color=ink, linestyle=(0, (5, 4)), linewidth=1.6)
 
 
+def image_captioning(run: Run, axis: Axes, ground: str, ink: str) -> None:
+    """A scene, and beside it where the network looked before each of six words."""
+    from projects.image_captioning import scenes
+
+    groups = (scenes.Group(1, "large", "red", "7", "left"), scenes.Group(2, "large", "blue", "square", "right"))
+    picture = scenes.drawn(groups, np.random.default_rng(22), "test")
+    answer = run.load().predict({"picture": picture})
+    axis.imshow(picture, extent=(0.5, 8.5, 0.5, 8.5), aspect="auto", interpolation="nearest")
+    words = [i for i, word in enumerate(answer["words"]) if word not in ("a", "to", "the", "of", "<eos>")][:6]
+    for place, word in enumerate(words):
+        left, top = 9.1 + 3.35 * (place % 2), 8.5 - 2.75 * (place // 2)
+        extent = (left, left + 3.05, top - 2.45, top)
+        weights = np.reshape(answer["attention"][word], (8, 8))
+        axis.imshow(picture, extent=extent, aspect="auto", interpolation="nearest")
+        dark = 0.8 * (1 - np.sqrt(weights / weights.max()))
+        axis.imshow(np.zeros((8, 8)), extent=extent, aspect="auto", cmap="gray", alpha=dark, interpolation="bicubic")
+    axis.set(xlim=(0, 16), ylim=(0, 9))
+
+
 def image_classification(run: Run, axis: Axes, ground: str, ink: str) -> None:
     """Pictures above, and below them what the network looked at."""
     from common.layers import explain
@@ -226,6 +245,7 @@ DRAWINGS: dict[str, Callable[[Run, Axes, str, str], None]] = {
         bankruptcy,
         char_rnn,
         fraud_detection,
+        image_captioning,
         image_classification,
         sequence_tagging,
         text_classification,

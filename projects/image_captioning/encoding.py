@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -190,12 +190,21 @@ def picture_stream(
     return Stream(plan, load, seed or 0)
 
 
-def checked(raw: Any, meta: dict[str, Any]) -> tuple[np.ndarray, dict[str, Any]]:
-    """(the picture at the network's size, its settings) of a raw input; what is left out is as in training.
+def encode(raw: dict[str, Any], meta: dict[str, Any]) -> np.ndarray:
+    """{"picture": (h, w, 3) uint8} -> the encoder's input (1, height, width, 3) float32, 0 … 255.
 
-    Raises UserError for anything that is no picture (h, w, 3) uint8, and for settings outside of RAW.
+    Raises UserError for an array of another kind or with too many pixels.
     """
-    picture = input_picture(raw, MAX_FILE_PIXELS)
+    return squeezed(input_picture(raw, MAX_FILE_PIXELS), meta["shape"])[None].astype("float32")
+
+
+def decode(ids: Iterable[int], meta: dict[str, Any]) -> str:
+    """The caption of ids, up to its first <eos>."""
+    return " ".join(vocabulary_of(meta).decode(ids))
+
+
+def settings_of(raw: dict[str, Any], meta: dict[str, Any]) -> dict[str, Any]:
+    """What a raw input asks of the writer, else as in training. Raises UserError for what RAW does not have."""
     check_input({name: value for name, value in raw.items() if name != "picture"}, RAW)
     settings = {"language": meta["languages"][0], "beam": meta["beam"], "temperature": 0.0, "seed": 0}
     settings |= {name: value for name, value in raw.items() if name in settings}
@@ -203,4 +212,4 @@ def checked(raw: Any, meta: dict[str, Any]) -> tuple[np.ndarray, dict[str, Any]]
         raise UserError(
             f"The network does not write {settings['language']!r}; it writes {', '.join(meta['languages'])}."
         )
-    return squeezed(picture, meta["shape"]), settings
+    return settings

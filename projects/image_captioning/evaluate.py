@@ -156,7 +156,7 @@ def blind_writer(splits: Splits, config: Config) -> Writer:
 
 
 def errors(predictor: Predictor, split: Split, rows: Rows, captions: Sequence[str], in_scenes: bool) -> pd.DataFrame:
-    """The worst captions: picture (PNG in base64), language, caption, reference, score from 0 (bad) on."""
+    """The worst captions: picture (PNG in base64), language, caption, right_caption, score from 0 (bad) on."""
     if in_scenes:
         score = facts(captions, rows.references, rows.languages)[0].mean(axis=1)
     else:
@@ -165,9 +165,9 @@ def errors(predictor: Predictor, split: Split, rows: Rows, captions: Sequence[st
     for row in np.argsort(score, kind="stable")[:WORST]:
         if not in_scenes or score[row] < 1:
             picture = pixels(split.inputs, [rows.pictures[row]], predictor.meta["shape"])[0]
-            said = {"caption": captions[row], "reference": rows.references[row][0], "score": float(score[row])}
+            said = {"caption": captions[row], "right_caption": rows.references[row][0], "score": float(score[row])}
             table.append({"picture": picture_text(picture), "language": rows.languages[row], **said})
-    return pd.DataFrame(table, columns=["picture", "language", "caption", "reference", "score"])
+    return pd.DataFrame(table, columns=["picture", "language", "caption", "right_caption", "score"])
 
 
 def error_figure(worst: pd.DataFrame) -> Any:

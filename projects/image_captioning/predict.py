@@ -42,11 +42,11 @@ class Predictor:
 
     def encode(self, raw: dict[str, Any]) -> np.ndarray:
         """{"picture": (h, w, 3) uint8} -> the encoder's input (1, height, width, 3) float32, 0 … 255."""
-        return encoding.checked(raw, self.meta)[0][None].astype("float32")
+        return encoding.encode(raw, self.meta)
 
     def decode(self, ids: Any) -> str:
         """The caption of ids, up to <eos>."""
-        return " ".join(self.vocabulary.decode(ids))
+        return encoding.decode(ids, self.meta)
 
     def encode_split(self, split: Split, batch_size: int, seed: int | None = None, mirror: bool = False) -> Any:
         """A stream of batches for `fit`; a seed shuffles it anew in each epoch."""
@@ -84,15 +84,15 @@ class Predictor:
         """
         from projects.image_captioning.model import sample
 
-        picture, settings = encoding.checked(raw, self.meta)
+        picture, settings = self.encode(raw), encoding.settings_of(raw, self.meta)
         language = settings["language"]
         if settings["temperature"]:
             start = encoding.start_of(language, self.meta)
             drawn = settings["temperature"], settings["seed"]
-            written = sample(self.networks, picture[None].astype("float32"), start, self.meta["length"], *drawn)
+            written = sample(self.networks, picture, start, self.meta["length"], *drawn)
             tokens, alternatives = written["tokens"][0], []
         else:
-            written = self.write(picture[None], language, settings["beam"])
+            written = self.write(picture, language, settings["beam"])
             texts = map(self.decode, written["tokens"][0])
             alternatives = [
                 {"caption": text, "score": float(score)}
@@ -148,14 +148,13 @@ def caption_folder(predictor: Predictor, folder: Path, target: Path, language: s
             names, pictures = [], []
             for path in paths[begin : begin + ROWS[-1]]:
                 try:
-                    raw = {"picture": read_picture(path, encoding.MAX_FILE_PIXELS)}
-                    pictures.append(encoding.checked(raw, predictor.meta)[0])
+                    pictures.append(predictor.encode({"picture": read_picture(path, encoding.MAX_FILE_PIXELS)}))
                     names.append(path.relative_to(folder).as_posix())
                 except UserError as error:
                     print(f"\nleft out: {error}", file=sys.stderr)
                     left_out += 1
             if pictures:
-                table.writerows(zip(names, predictor.captions(np.stack(pictures), [language]), strict=True))
+                table.writerows(zip(names, predictor.captions(np.concatenate(pictures), [language]), strict=True))
                 rows += len(names)
             print(f"\r{rows:,} pictures", end="", file=sys.stderr, flush=True)
         print(file=sys.stderr)

@@ -207,6 +207,11 @@ def read_limit(meta: dict[str, Any]) -> int:
     return int(MARGIN * meta["limits"][-1][0])
 
 
+def decode(ids: Iterable[int], meta: dict[str, Any]) -> str:
+    """The text of a translation's ids, up to its first `<eos>`."""
+    return joined(vocabulary_of(meta, "target").decode(ids))
+
+
 def checked(raw: Any) -> tuple[str, int | None]:
     """(sentence, beam or None) of a raw input; see RAW. Raises UserError for anything else, and for an empty text."""
     check_input(raw, RAW)

@@ -1,7 +1,4 @@
-"""The ladder: an encoder and a decoder without attention, with attention, and the transformer.
-
-Every model is `decoder({"target": target, **encoder(source)})`. The decoders are those of `common/layers/writer.py`.
-"""
+"""The ladder: an encoder with a decoder of `common/layers/writer.py`, without attention, with it, a transformer."""
 
 from typing import Any
 

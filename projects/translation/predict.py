@@ -22,7 +22,7 @@ from common.inputs.sequences import Ragged
 from common.inputs.tables import as_texts, cell_text, check_columns, is_table, score_table_file
 from common.inputs.text import read_lines
 from common.inputs.vocabulary import Vocabulary
-from projects.translation.encoding import checked, cut, encode, joined, normalise, read_limit, vocabulary_of
+from projects.translation.encoding import checked, cut, decode, encode, joined, normalise, read_limit, vocabulary_of
 
 CHUNK_ROWS = 2_000  # sentences of a file that are translated together
 
@@ -52,7 +52,7 @@ class Predictor:
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of a translation's ids, up to `<eos>`."""
-        return joined(self.vocabulary.decode(ids))
+        return decode(ids, self.meta)
 
     def encode_split(self, split: Split, batch_size: int, seed: int | None = None, symbol_dropout: float = 0.0) -> Any:
         """A stream of batches for `fit`; a seed shuffles it anew in each epoch."""
