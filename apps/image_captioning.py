@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from apps import shared, state
-from apps.i18n import LANGUAGES, language, plain, t, term
+from apps.i18n import language, plain, t, term
 from common.inputs.images import MAX_PIXELS, text_picture
 from common.runs import Run
 from projects.image_captioning import scenes
@@ -64,7 +64,8 @@ def _settings(predictor: Any) -> dict[str, Any]:
     languages = predictor.meta["languages"]
     if len(languages) > 1:
         key = state.kept("written", languages[0], languages)
-        named = lambda name: LANGUAGES.get(name, name)  # noqa: E731
+        names = {"en": t("English", "영어"), "ko": t("Korean", "한국어")}
+        named = lambda name: names.get(name, name)  # noqa: E731
         chosen = st.segmented_control(
             t("Caption in", "캡션 언어"), languages, format_func=named, key=key, required=True
         )
