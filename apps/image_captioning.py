@@ -292,7 +292,7 @@ def _errors(run: Run) -> None:
         rows = errors[begin : begin + COLUMNS].itertuples()
         for column, row in zip(st.columns(COLUMNS), rows, strict=False):
             column.image(_enlarged(text_picture(row.picture)), width="stretch")
-            column.markdown(plain(row.caption) or "–")
+            column.text(row.caption or "–")
             column.caption(
                 t(f"One of the right ones: {plain(row.right_caption)}", f"정답의 하나: {plain(row.right_caption)}")
             )
@@ -305,7 +305,7 @@ def data(run: Run) -> None:
         for column, row in zip(st.columns(COLUMNS), sample[begin : begin + COLUMNS].itertuples(), strict=False):
             column.image(_enlarged(text_picture(row.picture)), width="stretch")
             for caption in row.captions.split(" | "):
-                column.caption(plain(caption))
+                column.text(caption)
 
 
 def inside(run: Run) -> None:

@@ -85,6 +85,7 @@ def test_what_is_typed_outlives_another_page(suite, width):
     expect(page.get_by_text("What you have tried (2)")).to_be_visible(timeout=SLOW)
     page.get_by_role("tab", name="Results").click()
     page.get_by_text("higher is better").wait_for()
+    settle(page)
     page.get_by_role("tab", name="Try it").click()
     expect(page.get_by_role("textbox").first).to_have_value("Guten Morgen, wie geht es Ihnen?", timeout=SLOW)
     address = page.url
