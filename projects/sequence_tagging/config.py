@@ -15,7 +15,7 @@ class Config:
     seed: Annotated[int, Bounds(min=0)] = 0  # same seed, same figures
     sentences: Annotated[int, Bounds(min=60)] = 12_000  # pieces of programs that are read (builtin only)
 
-    epochs: Annotated[int, Bounds(min=1)] = 8  # at most; early stopping may end training sooner
+    epochs: Annotated[int, Bounds(min=1)] = 7  # at most; early stopping may end training sooner
     batch_size: Annotated[int, Bounds(min=1), Search(16, 128, log=True)] = 32  # sentences in a training step
     patience: Annotated[int, Bounds(min=1)] = 3  # epochs without a better validation value before stopping
     learning_rate: Annotated[float, Bounds(min=1e-8), Search(5e-4, 1e-2, log=True)] = 2e-3  # Adam's peak rate
