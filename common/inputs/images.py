@@ -67,9 +67,14 @@ def shrunk_picture(content: bytes, max_pixels: int, name: str) -> np.ndarray:
 def picture_header(
     source: Path | bytes, max_pixels: int = MAX_PIXELS, name: str | None = None
 ) -> tuple[int, int, bool]:
-    """(width, height, whether it is in colour) from the header alone. Raises the same UserError as `read_picture`."""
+    """(width, height, whether it is in colour) of the upright picture, from the header alone.
+
+    Raises the same UserError as `read_picture`.
+    """
     with _opened(source, max_pixels, name or str(source)) as picture:
-        return *picture.size, picture.mode not in ("1", "L", "LA", "F") and not picture.mode.startswith("I")
+        on_its_side = picture.getexif().get(0x0112) in (5, 6, 7, 8)
+        size = picture.size[::-1] if on_its_side else picture.size
+        return *size, picture.mode not in ("1", "L", "LA", "F") and not picture.mode.startswith("I")
 
 
 def check_picture(path: Path, max_pixels: int = MAX_PIXELS) -> None:
