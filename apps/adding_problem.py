@@ -48,32 +48,14 @@ def try_it(run: Run) -> None:
 def _sequence(predictor) -> dict:
     """The sequence that the visitor has chosen: an example, or a new random one of any length."""
     kinds = {"example": t("an example", "예시"), "random": t("a new sequence", "새 수열")}
-    kind = st.segmented_control(
-        t("Sequence", "수열"),
-        list(kinds),
-        format_func=kinds.__getitem__,
-        key=state.kept("kind", "example", kinds),
-        required=True,
-    )
-    if kind == "example":
-        numbers = range(len(predictor.examples))
-        number = st.segmented_control(
-            t("Example", "예시"),
-            numbers,
-            format_func=lambda i: f"{i + 1}",
-            key=state.kept("example", 0, numbers),
-            required=True,
-        )
-        return predictor.examples[number]
+    if state.choice(t("Sequence", "수열"), "kind", kinds) == "example":
+        return shared.numbered_example(predictor.examples)
     trained = predictor.meta["length"]
     left, right = st.columns(2)
     longest = max(500, 2 * trained)
-    length = left.slider(
-        t(f"Length (trained on {trained})", f"길이(학습한 길이: {trained})"),
-        2,
-        longest,
-        key=state.kept("length", trained, low=2, high=longest),
-    )
+    with left:
+        label = t(f"Length (trained on {trained})", f"길이(학습한 길이: {trained})")
+        length = state.slider(label, "length", trained, 2, longest)
     seed = right.number_input(
         t("Random seed", "난수 시드"), 0, 2**31, step=1, key=state.kept("seed", 0, low=0, high=2**31)
     )

@@ -77,26 +77,9 @@ def _chosen(predictor: Any) -> dict | None:
     ways = {"example": t("an example", "예시")}
     if has_price(predictor):
         ways["draw"] = t("draw a share price", "주가 그리기")
-    way = "example"
-    if len(ways) > 1:
-        way = st.segmented_control(
-            t("Firm", "기업"),
-            list(ways),
-            format_func=ways.__getitem__,
-            key=state.kept("way", "example", ways),
-            required=True,
-        )
-    if way == "draw":
+    if len(ways) > 1 and state.choice(t("Firm", "기업"), "way", ways) == "draw":
         return _drawn()
-    numbers = range(len(predictor.examples))
-    number = st.segmented_control(
-        t("Example", "예시"),
-        numbers,
-        format_func=lambda i: f"{i + 1}",
-        key=state.kept("example", 0, numbers),
-        required=True,
-    )
-    return predictor.examples[number]
+    return shared.numbered_example(predictor.examples)
 
 
 def _drawn() -> dict | None:
@@ -105,20 +88,11 @@ def _drawn() -> dict | None:
     with left:
         picture = canvas.drawing(t("a share price over a year", "1년 동안의 주가"), t("Clear", "지우기"), "chart")
     with right:
-        level = st.slider(
-            t("Price of all shares at the middle, as a multiple of the debt", "가운데 높이의 시가총액(부채의 몇 배)"),
-            0.1,
-            5.0,
-            step=0.1,
-            key=state.kept("level", 1.0, low=0.1, high=5.0),
+        label = t(
+            "Price of all shares at the middle, as a multiple of the debt", "가운데 높이의 시가총액(부채의 몇 배)"
         )
-        noise = st.slider(
-            t("Daily fluctuation, %", "하루 변동폭(%)"),
-            0.0,
-            8.0,
-            step=0.5,
-            key=state.kept("noise", 2.0, low=0.0, high=8.0),
-        )
+        level = state.slider(label, "level", 1.0, 0.1, 5.0, 0.1)
+        noise = state.slider(t("Daily fluctuation, %", "하루 변동폭(%)"), "noise", 2.0, 0.0, 8.0, 0.5)
         st.caption(
             t(
                 f"From the bottom to the top the price rises by a factor of {RANGE:g}. A drawn line is smoother than any "

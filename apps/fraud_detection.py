@@ -73,17 +73,9 @@ def named(column: str) -> str:
 
 
 def _one_transaction(predictor) -> None:
-    kinds, numbers = (
-        (t("a real fraud", "실제 부정 거래"), t("a normal one", "정상 거래")),
-        range(len(predictor.examples)),
-    )
-    number = st.segmented_control(
-        t("Start from an example", "예시로 시작하기"),
-        numbers,
-        format_func=lambda i: f"{i + 1}: {kinds[i % 2]}",
-        key=state.kept("example", 0, numbers),
-        required=True,
-    )
+    kinds = t("a real fraud", "실제 부정 거래"), t("a normal one", "정상 거래")
+    numbers = {i: f"{i + 1}: {kinds[i % 2]}" for i in range(len(predictor.examples))}
+    number = state.choice(t("Start from an example", "예시로 시작하기"), "example", numbers)
     example = predictor.examples[number]
     values = {name: value for name, value in example.items() if name != "history"}
     shown = {name: value if isinstance(value, str) else f"{value:.6g}" for name, value in values.items()}

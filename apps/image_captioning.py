@@ -63,27 +63,19 @@ def _settings(predictor: Any) -> dict[str, Any]:
     asked: dict[str, Any] = {}
     languages = predictor.meta["languages"]
     if len(languages) > 1:
-        key = state.kept("written", languages[0], languages)
         names = {"en": t("English", "영어"), "ko": t("Korean", "한국어")}
-        named = lambda name: names.get(name, name)  # noqa: E731
-        chosen = st.segmented_control(
-            t("Caption in", "캡션 언어"), languages, format_func=named, key=key, required=True
-        )
+        named = {name: names.get(name, name) for name in languages}
+        chosen = state.choice(t("Caption in", "캡션 언어"), "written", named)
         asked |= {"language": chosen} if chosen != languages[0] else {}
     first, second = st.columns(2)
-    beam = first.slider(
-        t("Beam: captions that are kept while one is written", "빔: 캡션을 쓰는 동안 유지하는 후보 수"),
-        1,
-        MAX_BEAM,
-        key=state.kept("beam", predictor.meta["beam"], low=1, high=MAX_BEAM),
-    )
-    temperature = second.slider(
-        t("Temperature: 0 searches, above 0 words are drawn", "온도: 0이면 탐색하고, 0보다 크면 단어를 뽑습니다"),
-        0.0,
-        2.0,
-        step=0.1,
-        key=state.kept("temperature", 0.0, low=0.0, high=2.0),
-    )
+    with first:
+        label = t("Beam: captions that are kept while one is written", "빔: 캡션을 쓰는 동안 유지하는 후보 수")
+        beam = state.slider(label, "beam", predictor.meta["beam"], 1, MAX_BEAM)
+    with second:
+        label = t(
+            "Temperature: 0 searches, above 0 words are drawn", "온도: 0이면 탐색하고, 0보다 크면 단어를 뽑습니다"
+        )
+        temperature = state.slider(label, "temperature", 0.0, 0.0, 2.0, 0.1)
     asked |= {"beam": beam} if beam != predictor.meta["beam"] else {}
     if temperature:
         key = state.kept("seed", 0, low=0, high=1000)
@@ -241,8 +233,8 @@ def _group(number: int, default: scenes.Group) -> scenes.Group:
     chosen: dict[str, Any] = {"side": default.side}
     with st.container(border=True):
         for name, values in choices.items():
-            key = state.kept(f"{name}-{number}", getattr(default, name), values)
-            chosen[name] = st.segmented_control(labels[name], values, format_func=_said(name), key=key, required=True)
+            said = {value: _said(name)(value) for value in values}
+            chosen[name] = state.choice(labels[name], f"{name}-{number}", said, getattr(default, name))
     return scenes.Group(**chosen)
 
 

@@ -223,9 +223,7 @@ def _file(run: Run) -> None:
     example = "\n".join(example["text"].replace("\n", " ") for example in predictor.examples) + "\n"
     st.download_button(t("An example of such a file", "예시 파일"), example, "sentences.txt", "text/plain")
     kinds = {".csv": "CSV", ".conll": "CoNLL"}
-    key = state.kept("form", ".csv", kinds)
-    label = t("Form of the result", "결과 형식")
-    ending = st.segmented_control(label, list(kinds), format_func=kinds.__getitem__, key=key, required=True)
+    ending = state.choice(t("Form of the result", "결과 형식"), "form", kinds)
     uploaded = state.upload(t("Text file", "텍스트 파일"), ["txt"], "file", MAX_FILE_MB)
     if uploaded is None:
         return

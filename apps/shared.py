@@ -142,13 +142,7 @@ def picture_input(
         "upload": t("my own", "내 사진"),
         "camera": t("camera", "카메라"),
     }
-    way = st.segmented_control(
-        t("Picture", "사진"),
-        list(ways),
-        format_func=ways.__getitem__,
-        key=state.kept(f"{key}-way", "example", ways),
-        required=True,
-    )
+    way = state.choice(t("Picture", "사진"), f"{key}-way", ways)
     if way == "example":
         labels = [t(f"example {i + 1}", f"예시 {i + 1}") for i in range(len(examples))]
         number = canvas.thumbnails([example["picture"] for example in examples], labels, f"{key}-example")
@@ -188,6 +182,11 @@ def _picture(file: tuple[str, bytes] | None, max_pixels: int) -> tuple[Any, str]
     step = max(1, max(picture.shape[:2]) // MAX_SHOWN)
     st.image(picture[::step, ::step], caption=plain(name))
     return picture, name.rpartition(".")[0]
+
+
+def numbered_example(examples: Sequence[Any]) -> Any:
+    """The example whose number the visitor has chosen."""
+    return examples[state.choice(t("Example", "예시"), "example", {i: str(i + 1) for i in range(len(examples))})]
 
 
 def example_text(examples: Sequence[str], label: str, max_characters: int, key: str, button: str = "") -> str:

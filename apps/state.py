@@ -105,6 +105,17 @@ def _asked(key: str, default: Any, kind: type) -> Any:
     return text
 
 
+def choice(label: str, key: str, options: Mapping[Any, str], default: Any = None) -> Any:
+    """One of {value: text in the page's language}, as buttons; without a default the first one at the start."""
+    key = kept(key, next(iter(options)) if default is None else default, options)
+    return st.segmented_control(label, list(options), format_func=options.__getitem__, key=key, required=True)
+
+
+def slider(label: str, key: str, value: Any, low: Any, high: Any, step: Any = None, help: str | None = None) -> Any:
+    """A number from low to high."""
+    return st.slider(label, low, high, step=step, key=kept(key, value, low=low, high=high), help=help)
+
+
 def tabs(key: str, labels: Mapping[str, str]) -> dict[str, Any]:
     """`st.tabs` by name: {name: tab} for {name: label}. The address keeps the name of the open one."""
     state, names = st.session_state, {label: name for name, label in labels.items()}

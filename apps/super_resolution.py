@@ -53,13 +53,7 @@ def _input(predictor) -> tuple[dict | None, str]:
     picture, name = shared.picture_input(predictor.examples, "picture", t("A small picture", "작은 사진"), MAX_PIXELS)
     if picture is None:
         return None, ""
-    scale = st.segmented_control(
-        t("Times larger", "배율"),
-        (2, 3, 4),
-        format_func=lambda s: f"×{s}",
-        key=state.kept("scale", config.scale, (2, 3, 4)),
-        required=True,
-    )
+    scale = state.choice(t("Times larger", "배율"), "scale", {s: f"×{s}" for s in (2, 3, 4)}, config.scale)
     words = {
         "fast": t("fast: about 15 seconds", "빠름: 약 15초"),
         "default": t("default: about half a minute", "기본: 약 30초"),
@@ -203,15 +197,9 @@ def _compare(low: np.ndarray, large: np.ndarray) -> None:
     """Before and after in one picture. The visitor moves the line between them."""
     scale = large.shape[0] // low.shape[0]
     methods = {"bicubic": t("bicubic", "바이큐빅 보간"), "nearest": t("pixels", "픽셀 그대로")}
-    controls = st.container(horizontal=True, gap="medium")  # wraps on a narrow page
-    key = state.kept("before", "bicubic", methods)
-    method = controls.segmented_control(
-        t("Before", "전"), list(methods), format_func=methods.__getitem__, required=True, key=key
-    )
-    key = state.kept("zoom", 1, (1, 2, 4))
-    zoom = controls.segmented_control(
-        t("Zoom", "확대"), (1, 2, 4), format_func=lambda z: f"{z}×", required=True, key=key
-    )
+    with st.container(horizontal=True, gap="medium"):  # wraps on a narrow page
+        method = state.choice(t("Before", "전"), "before", methods)
+        zoom = state.choice(t("Zoom", "확대"), "zoom", {z: f"{z}×" for z in (1, 2, 4)})
     label = t("The line between before and after", "전과 후를 나누는 선")
     canvas.wipe(*(_middle(picture, zoom) for picture in (baseline(low, scale, method), large)), label, "wipe")
     st.caption(

@@ -45,12 +45,8 @@ def _sentence(predictor, key: str) -> str:
 def _one_sentence(run: Run) -> None:
     predictor = shared.predictor(run)
     text = _sentence(predictor, "one")
-    beam = st.slider(
-        t("Beam: translations that are kept while one is written", "빔: 번역을 쓰는 동안 유지하는 후보 수"),
-        1,
-        10,
-        key=state.kept("beam", predictor.meta["beam"], low=1, high=10),
-    )
+    label = t("Beam: translations that are kept while one is written", "빔: 번역을 쓰는 동안 유지하는 후보 수")
+    beam = state.slider(label, "beam", predictor.meta["beam"], 1, 10)
     with shared.errors_shown():
         raw = {"text": text} if beam == predictor.meta["beam"] else {"text": text, "beam": beam}
         answer = _written(run, raw)

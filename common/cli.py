@@ -263,6 +263,12 @@ def check_asked(options: Any, one: str) -> None:
         raise UserError("--input needs --output FILE." if options.input else "--output needs --input FILE.")
 
 
+def check_folder(options: Any) -> None:
+    """Raise UserError where `input` is a folder of pictures and `output` is no .csv file."""
+    if options.input.is_dir() and (options.output is None or options.output.suffix != ".csv"):
+        raise UserError("A folder needs --output FILE.csv.")
+
+
 @contextmanager
 def predict_command(options_class: type, package: str) -> Iterator[tuple[Any, Run | None]]:
     """`python -m projects.<name>.predict`: (options, the run they name), with Keras started.

@@ -74,6 +74,18 @@ def _bounded(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
+def no_writer(networks: dict[str, Any]) -> str:
+    """How networks are not an encoder with its decoder (see common/layers/writer.py); empty where they are."""
+    if set(networks) != {"encoder", "decoder"}:
+        return f"its networks are {', '.join(sorted(networks)) or 'none'}; expected decoder, encoder"
+    encoder, decoder = networks["encoder"], networks["decoder"]
+    if not all(isinstance(part, dict) for part in (encoder.output, decoder.input, decoder.output)):
+        return "its networks are no encoder and decoder"
+    if {"target", *encoder.output} - set(decoder.input) or "logits" not in decoder.output or not encoder.weights:
+        return "its networks do not fit each other"
+    return ""
+
+
 def unlike(networks: dict[str, Any], expected: dict[str, tuple[list[tuple], list[tuple]]]) -> str:
     """How networks differ from {name: (shapes of the inputs, shapes of the outputs)}; empty where they do not."""
     if set(networks) != set(expected):

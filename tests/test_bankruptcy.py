@@ -443,6 +443,10 @@ def test_firms_of_a_table_are_learnt_and_scored_without_labels(tmp_path):
     source, target = written(tmp_path / "half.csv", half), tmp_path / "half_out.csv"
     done = run_here("projects.bankruptcy.predict", "--input", str(source), "--output", str(target), *place)
     pd.testing.assert_frame_equal(pd.read_csv(target), scored, obj="scores do not depend on which labels are known")
+    named = written(tmp_path / "named.csv", long_table(9, seed=1).assign(firm=lambda t: "=" + t["firm"].astype(str)))
+    quoting = ["--input", str(named), "--output", str(target), "--quote-formulas"]
+    done = run_here("projects.bankruptcy.predict", *quoting, *place)
+    assert done.returncode == 0 and pd.read_csv(target)["firm"].str.startswith("'=").all(), done.stderr
     done = run_here("projects.bankruptcy.evaluate", "--data", str(new), *place)
     assert done.returncode == 2 and "no series with a label" in done.stderr
 

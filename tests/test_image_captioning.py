@@ -493,7 +493,12 @@ def test_a_folder_is_learnt_from_evaluated_and_captioned(tmp_path, monkeypatch):
 def test_a_damaged_picture_is_left_out_of_a_folder(tmp_path, predictor):
     folder = folder_of(tmp_path, 3)
     (folder / "01.png").write_bytes(b"damaged")
-    assert caption_folder(predictor, folder, tmp_path / "out.csv", "en") == (2, 2), "it and the captions"
+    (folder / "02.png").rename(folder / "=02.png")
+    out = tmp_path / "out.csv"
+    for quote, name in ((False, "=02.png"), (True, "'=02.png")):
+        assert caption_folder(predictor, folder, out, "en", quote) == (2, 2), "it and the captions"
+        assert name in pd.read_csv(out)["image"].tolist()
+        out.unlink()
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="holds no picture"):
         caption_folder(predictor, tmp_path / "empty", tmp_path / "x.csv", "en")

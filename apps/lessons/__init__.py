@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from apps import state
 from apps.i18n import language, t
 from apps.shared import ink
 from apps.state import kept
@@ -51,7 +52,7 @@ class State:
         return value if chosen is None else chosen
 
     def slider(self, label: str, name: str, value: float, low: float, high: float, step: float | None = None) -> Any:
-        return st.slider(label, low, high, step=step, key=kept(self.key(name), value, low=low, high=high))
+        return state.slider(label, self.key(name), value, low, high, step)
 
     def toggle(self, label: str, name: str, value: bool = False) -> bool:
         return st.toggle(label, key=kept(self.key(name), value))
@@ -103,11 +104,10 @@ class State:
 
 def choice(label: str, key: str, options: Mapping[str, str]) -> str:
     """A choice that the address keeps by its name."""
-    names = list(options)
-    key = kept(key, names[0], names)
-    if len(names) > 6 or key == "lesson":
-        return st.selectbox(label, names, format_func=options.__getitem__, key=key)
-    return st.segmented_control(label, names, required=True, format_func=options.__getitem__, key=key)
+    if len(options) <= 6 and key != "lesson":
+        return state.choice(label, key, options)
+    key = kept(key, next(iter(options)), options)
+    return st.selectbox(label, list(options), format_func=options.__getitem__, key=key)
 
 
 def matrix_of(

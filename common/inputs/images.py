@@ -1,12 +1,14 @@
 """Reading and writing pictures. Their size is checked before they are decoded; the array is always of one kind."""
 
 import base64
+import csv
 import importlib.resources
 import io
 import re
 import struct
+import sys
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from common.errors import UserError
-from common.files import replacing
+from common.files import quoted, replacing
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
@@ -251,3 +253,42 @@ def is_picture(path: Path) -> bool:
     with path.open("rb") as file:
         head = file.read(12)
     return head.startswith((b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8")) or (head[:4], head[8:]) == (b"RIFF", b"WEBP")
+
+
+def answer_folder(
+    folder: Path, target: Path, columns: Sequence[str], encode: Callable, answer: Callable, batch: int, quote: bool
+) -> tuple[int, int]:
+    """Write a CSV with a row for each picture below `folder`; (rows, files left out).
+
+    columns: the first is the picture's path below `folder`, the others are what `answer` gives. encode: a path -> the
+    network's input (1, …). answer: inputs (n, …) -> the other cells of n rows. A file that is no picture, is damaged or
+    too large is named on stderr and left out. quote: write an apostrophe before what a spreadsheet would compute.
+    """
+    paths, others = find_pictures(folder, deep=True)
+    if not paths:
+        raise UserError(f"{folder} holds no picture.")
+    for path in others:
+        print(f"left out: {path} is no picture", file=sys.stderr)
+    rows, left_out = 0, len(others)
+    with replacing(target) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(columns)
+        for begin in range(0, len(paths), batch):
+            names, inputs = [], []
+            for path in paths[begin : begin + batch]:
+                try:
+                    inputs.append(encode(path))
+                    names.append(path.relative_to(folder).as_posix())
+                except UserError as error:
+                    print(f"\nleft out: {error}", file=sys.stderr)
+                    left_out += 1
+            if inputs:
+                for name, cells in zip(names, answer(np.concatenate(inputs)), strict=True):
+                    row = [name, *cells]
+                    table.writerow([quoted(cell) for cell in row] if quote else row)
+                rows += len(names)
+            print(f"\r{rows:,} pictures", end="", file=sys.stderr, flush=True)
+        print(file=sys.stderr)
+        if not rows:
+            raise UserError(f"None of the {len(paths):,} files in {folder} is a picture that can be read.")
+    return rows, left_out

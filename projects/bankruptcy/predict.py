@@ -11,7 +11,7 @@ import numpy as np
 from common import cli, runs
 from common.errors import UserError
 from common.evaluation import best_temperature, softmax
-from common.files import replacing
+from common.files import quoted, replacing
 from common.layers.answers import answers
 from projects.bankruptcy import encoding
 from projects.bankruptcy.encoding import Series, calibrated
@@ -146,8 +146,11 @@ def example_series(validation: Series, logits: np.ndarray) -> list[np.ndarray]:
     ]
 
 
-def score_file(predictor: Predictor, source: Path, target: Path) -> int:
-    """Write a row for each firm of `source` to `target` (.csv or .parquet), its name and the answer; the number."""
+def score_file(predictor: Predictor, source: Path, target: Path, quote_formulas: bool = False) -> int:
+    """Write a row for each firm of `source` to `target` (.csv or .parquet), its name and the answer; the number.
+
+    quote_formulas: write an apostrophe before a text that a spreadsheet would compute.
+    """
     import pandas as pd
 
     from projects.bankruptcy.formats import read
@@ -158,13 +161,15 @@ def score_file(predictor: Predictor, source: Path, target: Path) -> int:
     roles = {**meta["roles"], "label": ""}  # no label: a series goes on to its last row, whether that has one or not
     found = read(source, roles, meta["variables"])
     logits = predictor.score(found.series)
-    table: dict[str, Any] = {roles["firm"]: found.names}
+    said = quoted if quote_formulas else str
+    table: dict[str, Any] = {roles["firm"]: [said(name) for name in found.names]}
     if meta["task"] == "risk":
         risks = softmax(logits)[:, 1]
         table |= {"risk": risks.round(6), "alarm": (risks >= meta["threshold"]).astype(int)}
     else:
         likely = softmax(logits)
-        table |= {"answer": [meta["classes"][row] for row in likely.argmax(1)], "probability": likely.max(1).round(6)}
+        answer = [said(meta["classes"][row]) for row in likely.argmax(1)]
+        table |= {"answer": answer, "probability": likely.max(1).round(6)}
     frame = pd.DataFrame({**table, "steps": [len(series) for series in found.series]})
     with replacing(target) as temporary:
         frame.to_csv(temporary, index=False) if target.suffix == ".csv" else frame.to_parquet(temporary, index=False)
@@ -177,11 +182,12 @@ class Options:
 
     input: Path  # firms or series in the form that the run was trained on; labels are not needed
     output: Path  # .csv or .parquet: a row for each firm with its risk, or for each series with its class
+    quote_formulas: bool = False  # an apostrophe before each text that a spreadsheet would compute (= + - @ first)
     run: str = "best"  # id of a run, best (by validation) or latest
     runs_dir: Path = field(default_factory=runs.runs_dir)  # where the run folders are
 
 
 if __name__ == "__main__":
     with cli.predict_command(Options, __spec__.parent) as (options, run):
-        rows = score_file(run.load(), options.input, options.output)
+        rows = score_file(run.load(), options.input, options.output, options.quote_formulas)
         print(f"{rows:,} scored, by run {run.id}; written to {options.output}")

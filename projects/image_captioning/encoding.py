@@ -12,7 +12,7 @@ from common.errors import UserError
 from common.inputs.images import input_picture, read_picture
 from common.inputs.sequences import Ragged
 from common.inputs.vocabulary import JSON, Vocabulary
-from common.saved import unlike
+from common.saved import no_writer, unlike
 from common.schema import Between, check_input
 from projects.image_captioning.config import Config
 
@@ -60,13 +60,9 @@ def disagreement(meta: dict[str, Any], networks: dict[str, Any]) -> str:
         return "languages or examples are empty, or the vocabulary lacks its ends"
     if len(meta["languages"]) > 1 and vocabulary.unknown(map(sign, meta["languages"])):
         return "the vocabulary lacks a language"
-    if set(networks) != {"encoder", "decoder"}:
-        return f"its networks are {', '.join(sorted(networks)) or 'none'}; expected decoder, encoder"
+    if wrong := no_writer(networks):
+        return wrong
     encoder, decoder = networks["encoder"], networks["decoder"]
-    if not all(isinstance(part, dict) for part in (encoder.output, decoder.input, decoder.output)):
-        return "its networks are no encoder and decoder"
-    if {"target", *encoder.output} - set(decoder.input) or "logits" not in decoder.output:
-        return "its networks do not fit each other"
     if decoder.output["logits"].shape[-1] != len(vocabulary):
         return f"it has {len(vocabulary):,} words, but its network {decoder.output['logits'].shape[-1]:,}"
     shapes = [(None, *tensor.shape[1:]) for tensor in encoder.outputs]

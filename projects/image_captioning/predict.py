@@ -4,8 +4,6 @@ python -m projects.image_captioning.predict --input picture.png --language ko
 python -m projects.image_captioning.predict --input pictures --output captions.csv
 """
 
-import csv
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,9 +13,7 @@ import numpy as np
 
 from common import cli, runs
 from common.data import Split
-from common.errors import UserError
-from common.files import replacing
-from common.inputs.images import find_pictures, picture_text, read_picture, text_pictures
+from common.inputs.images import answer_folder, picture_text, read_picture, text_pictures
 from common.inputs.vocabulary import Vocabulary
 from projects.image_captioning import encoding
 
@@ -130,37 +126,18 @@ class Predictor:
         self.examples = [{"picture": picture} for picture in pictures]
 
 
-def caption_folder(predictor: Predictor, folder: Path, target: Path, language: str) -> tuple[int, int]:
-    """Write a CSV with image and caption for every picture below `folder`; (rows, files left out).
+def caption_folder(
+    predictor: Predictor, folder: Path, target: Path, language: str, quote_formulas: bool = False
+) -> tuple[int, int]:
+    """Write a CSV with image and caption for every picture below `folder`; see `answer_folder`."""
 
-    A file that is no picture, is damaged or too large is named on stderr and left out.
-    """
-    paths, others = find_pictures(folder, deep=True)
-    rows, left_out = 0, len(others)
-    if not paths:
-        raise UserError(f"{folder} holds no picture.")
-    for path in others:
-        print(f"left out: {path} is no picture", file=sys.stderr)
-    with replacing(target) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(["image", "caption"])
-        for begin in range(0, len(paths), ROWS[-1]):
-            names, pictures = [], []
-            for path in paths[begin : begin + ROWS[-1]]:
-                try:
-                    pictures.append(predictor.encode({"picture": read_picture(path, encoding.MAX_FILE_PIXELS)}))
-                    names.append(path.relative_to(folder).as_posix())
-                except UserError as error:
-                    print(f"\nleft out: {error}", file=sys.stderr)
-                    left_out += 1
-            if pictures:
-                table.writerows(zip(names, predictor.captions(np.concatenate(pictures), [language]), strict=True))
-                rows += len(names)
-            print(f"\r{rows:,} pictures", end="", file=sys.stderr, flush=True)
-        print(file=sys.stderr)
-        if not rows:
-            raise UserError(f"None of the {len(paths):,} files in {folder} is a picture that can be read.")
-    return rows, left_out
+    def answer(inputs: np.ndarray) -> list[tuple[str]]:
+        return [(caption,) for caption in predictor.captions(inputs, [language])]
+
+    def encode(path: Path) -> np.ndarray:
+        return predictor.encode({"picture": read_picture(path, encoding.MAX_FILE_PIXELS)})
+
+    return answer_folder(folder, target, ("image", "caption"), encode, answer, ROWS[-1], quote_formulas)
 
 
 @dataclass(frozen=True)
@@ -170,13 +147,13 @@ class Options:
     input: Path  # a picture, or a folder of pictures: PNG, JPEG, WebP, BMP, TIFF or GIF
     output: Path | None = None  # for a folder: the .csv file of captions with image and caption
     language: str | None = None  # of the caption, where the run knows several; left out: the first one
+    quote_formulas: bool = False  # in .csv an apostrophe before a cell that a spreadsheet would compute (= + - @ first)
     beam: int | None = None  # captions that are kept while one is written (1: greedy); left out: as in training
     run: str = "best"  # id of a run, best (by validation) or latest
     runs_dir: Path = field(default_factory=runs.runs_dir)  # where the run folders are
 
     def __post_init__(self) -> None:
-        if self.input.is_dir() and (self.output is None or self.output.suffix != ".csv"):
-            raise UserError("A folder needs --output FILE.csv.")
+        cli.check_folder(self)
 
 
 if __name__ == "__main__":
@@ -185,7 +162,7 @@ if __name__ == "__main__":
         asked = {"language": options.language, "beam": options.beam}
         if options.input.is_dir():
             language = options.language or predictor.meta["languages"][0]
-            rows, left_out = caption_folder(predictor, options.input, options.output, language)
+            rows, left_out = caption_folder(predictor, options.input, options.output, language, options.quote_formulas)
             print(f"{rows:,} pictures, {left_out:,} files left out, by run {run.id}; written to {options.output}")
         else:
             raw = {name: value for name, value in asked.items() if value is not None}

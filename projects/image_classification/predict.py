@@ -1,8 +1,6 @@
 """Which class does a picture show, how probable is it, and where did the network look? Also for a whole folder."""
 
-import csv
 import functools
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,10 +10,8 @@ import numpy as np
 
 from common import cli, runs
 from common.data import Split
-from common.errors import UserError
 from common.evaluation import best_temperature, caution_limit
-from common.files import quoted, replacing
-from common.inputs.images import find_pictures, picture_text, read_picture, text_pictures
+from common.inputs.images import answer_folder, picture_text, read_picture, text_pictures
 from common.layers.answers import answers
 from projects.image_classification import encoding
 from projects.image_classification.config import Config
@@ -128,39 +124,16 @@ class Predictor:
 
 
 def classify_folder(predictor: Predictor, folder: Path, target: Path, quote_formulas: bool = False) -> tuple[int, int]:
-    """Write a CSV with file, predicted and probability for every picture below `folder`; (rows, files left out).
+    """Write a CSV with file, predicted and probability for every picture below `folder`; see `answer_folder`."""
 
-    A file that is no picture, is damaged or too large is named on stderr and left out. quote_formulas: see `Options`.
-    """
-    rows = 0
-    paths, others = find_pictures(folder, deep=True)
-    if not paths:
-        raise UserError(f"{folder} holds no picture.")
-    for path in others:
-        print(f"left out: {path} is no picture", file=sys.stderr)
-    left_out = len(others)
-    with replacing(target) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(["file", "predicted", "probability"])
-        for start in range(0, len(paths), BATCH):
-            names, inputs = [], []
-            for path in paths[start : start + BATCH]:
-                try:
-                    inputs.append(predictor.encode({"picture": read_picture(path, encoding.MAX_FILE_PIXELS)}))
-                    names.append(path.relative_to(folder).as_posix())
-                except UserError as error:
-                    print(f"\nleft out: {error}", file=sys.stderr)
-                    left_out += 1
-            if inputs:
-                names = [quoted(name) for name in names] if quote_formulas else names
-                decoded = predictor.decode(answers(predictor.networks["model"], np.concatenate(inputs)))
-                table.writerows([n, a["label"], f"{a['probability']:.6f}"] for n, a in zip(names, decoded, strict=True))
-                rows += len(names)
-            print(f"\r{rows:,} pictures", end="", file=sys.stderr, flush=True)
-        print(file=sys.stderr)
-        if not rows:
-            raise UserError(f"None of the {len(paths):,} files in {folder} is a picture that can be read.")
-    return rows, left_out
+    def answer(inputs: np.ndarray) -> list[tuple[str, str]]:
+        decoded = predictor.decode(answers(predictor.networks["model"], inputs))
+        return [(row["label"], f"{row['probability']:.6f}") for row in decoded]
+
+    def encode(path: Path) -> np.ndarray:
+        return predictor.encode({"picture": read_picture(path, encoding.MAX_FILE_PIXELS)})
+
+    return answer_folder(folder, target, ("file", "predicted", "probability"), encode, answer, BATCH, quote_formulas)
 
 
 @dataclass(frozen=True)
@@ -169,13 +142,12 @@ class Options:
 
     input: Path  # a picture, or a folder of pictures: PNG, JPEG, WebP, BMP, TIFF or GIF, grey or in colour
     output: Path | None = None  # for a folder: the .csv file of answers with file, predicted, probability
-    quote_formulas: bool = False  # an apostrophe before a file's name that a spreadsheet would compute (= + - @ first)
+    quote_formulas: bool = False  # an apostrophe before a cell that a spreadsheet would compute (= + - @ first)
     run: str = "best"  # id of a run, best (by validation) or latest
     runs_dir: Path = field(default_factory=runs.runs_dir)  # where the run folders are
 
     def __post_init__(self) -> None:
-        if self.input.is_dir() and (self.output is None or self.output.suffix != ".csv"):
-            raise UserError("A folder needs --output FILE.csv.")
+        cli.check_folder(self)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from common.errors import UserError
 from common.inputs.sequences import Ragged
 from common.inputs.text import from_jamo, to_jamo
 from common.inputs.vocabulary import JSON, Vocabulary
+from common.saved import no_writer
 from common.schema import Between, check_input
 from projects.translation.config import Config
 
@@ -57,14 +58,9 @@ def disagreement(meta: dict[str, Any], networks: dict[str, Any]) -> str:
         return "limits are not pairs that grow"
     if len(meta["columns"]) != 2 or not meta["examples"] or not all(map(_filled, meta["examples"])):
         return "columns are not two, or examples is empty"
-    if set(networks) != {"encoder", "decoder"}:
-        return f"its networks are {', '.join(sorted(networks)) or 'none'}; expected decoder, encoder"
-    encoder, decoder = networks["encoder"], networks["decoder"]
-    if not all(isinstance(part, dict) for part in (encoder.output, decoder.input, decoder.output)):
-        return "its networks are no encoder and decoder"
-    if {"target", *encoder.output} - set(decoder.input) or "logits" not in decoder.output or not encoder.weights:
-        return "its networks do not fit each other"
-    sizes = (encoder.weights[0].shape[0], decoder.output["logits"].shape[-1])
+    if wrong := no_writer(networks):
+        return wrong
+    sizes = (networks["encoder"].weights[0].shape[0], networks["decoder"].output["logits"].shape[-1])
     for side, size in zip(SIDES, sizes, strict=True):
         vocabulary = vocabulary_of(meta, side)
         if vocabulary.bos is None or vocabulary.eos is None or len(vocabulary) != size:
