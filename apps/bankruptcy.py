@@ -14,13 +14,17 @@ from apps.i18n import korean, plain, t, term
 from common.inputs.tables import check_upload
 from common.report import COLOURS
 from common.runs import Run
+from projects.bankruptcy import simulate
 from projects.bankruptcy.encoding import as_raw, checked
+from projects.bankruptcy.forecast import DAYS, PART, Forecast, forecast, read_prices, verdict, without_comments
 from projects.bankruptcy.predict import score_file
 
 BLUE, ORANGE, RED = COLOURS[0], COLOURS[1], COLOURS[5]
 GREY = "#8794A3"
 ENDS = 60  # days at which the risk beneath a chart is asked for
 MAX_ROWS = 100_000  # of an uploaded table
+MAX_DAYS, MAX_COLUMNS = 3000, 20  # of an uploaded table of prices: what trains within half a minute
+GENERATED_DAYS = 732  # of a generated share, as many as in the table of the lectures
 DRAWN_DAYS = 250  # of a chart that is drawn by hand
 RANGE = 20.0  # a drawn price may rise by this factor from the bottom to the top of the canvas
 SHOWN_VARIABLES, SHOWN_ROWS = 6, 50
@@ -35,6 +39,8 @@ def try_it(run: Run) -> None:
     drawings["file"] = (t("A file", "파일 전체"), lambda: _file(predictor))
     if (run.path / "lead.csv").exists():
         drawings["alarm"] = (t("Alarm and lead time", "경보와 예고 시간"), lambda: _alarm(run))
+    if has_price(predictor):
+        drawings["forecast"] = (t("Tomorrow's price", "내일의 주가"), _forecast)
     shared.parts("part", drawings)
 
 
@@ -326,6 +332,136 @@ def _alarm(run: Run) -> None:
             "nothing. The oracle sees the hidden assets: nobody can be earlier for the same number of false alarms.",
             "테스트 기업에 대해 판단한 날부터 매달 다시 위험도를 구한 결과입니다. 기준을 낮추면 경보가 더 일찍 울리지만 잘못된 "
             "경보도 늘어납니다. 오라클은 숨은 자산을 보므로, 잘못된 경보가 같다면 평균적으로 이보다 일찍 알 수는 없습니다.",
+        )
+    )
+
+
+# Tomorrow's price
+
+
+def _forecast() -> None:
+    """A small network trained on the spot to forecast the next day's price, beside persistence: tomorrow is as today."""
+    st.write(
+        t(
+            f"A network reads the prices of {DAYS} days and forecasts the next one. The first {PART:.0%} of the days teach. "
+            "Beside it stands persistence: tomorrow's price is today's.",
+            f"신경망이 {DAYS}일 동안의 주가를 읽고 다음 날의 주가를 예측합니다. 앞쪽 {PART:.0%}의 날로 학습합니다. 비교 대상은 "
+            "‘내일 주가는 오늘과 같다’고 답하는 지속성 예측입니다.",
+        )
+    )
+    values = _prices()
+    if values is None:
+        return
+    left, right = st.columns(2)
+    with left:
+        kind = state.choice(
+            t("Network", "신경망"), "network", {"lstm": "LSTM", "mlp": t("multilayer perceptron", "다층 퍼셉트론")}
+        )
+    with right:
+        ways = {"price": t("the price", "주가"), "change": t("the change of the price", "주가의 변화")}
+        what = state.choice(t("It predicts", "예측하는 것"), "predicts", ways)
+    bar = st.progress(0.0, t("Training …", "학습하는 중 …"))
+    done = _trained(values.tobytes(), values.shape, kind, what == "change", _told=bar.progress)
+    bar.empty()
+    _forecast_figures(done)
+
+
+@st.cache_data(max_entries=50, show_spinner=False)
+def _trained(values: bytes, shape: tuple[int, int], kind: str, change: bool, _told: Any) -> Forecast:
+    return forecast(np.frombuffer(values).reshape(shape), kind, change, 0, _told)
+
+
+def _prices() -> np.ndarray | None:
+    """(days, columns), the earliest day first, the price to forecast last: a generated share, or the visitor's table."""
+    label = t("Upload a table of prices, a row for each day", "하루에 한 행인 주가 표 올리기")
+    uploaded = state.upload(label, ["csv", "tsv", "parquet"], "prices", shared.MAX_UPLOAD_MB)
+    if uploaded is None:
+        seed = state.slider(t("Share, generated", "생성한 주가의 번호"), "share", 1, 1, 20)
+        market = simulate.simulate(50, GENERATED_DAYS, np.random.default_rng(seed))
+        return market.price[market.failed >= GENERATED_DAYS][0][:, None].astype(float)
+
+    def convert(source: Path, target: Path) -> None:
+        source.write_bytes(without_comments(source.read_bytes()))
+        check_upload(source, MAX_ROWS)
+        read_prices(source).to_parquet(target)
+
+    _, content = shared.converted(uploaded, ".parquet", t("Reading …", "읽는 중 …"), convert)
+    table = pd.read_parquet(io.BytesIO(content))
+    names = list(table.columns)
+    price = state.choice(
+        t("Price to forecast", "예측할 주가"), "column", {name: plain(name) for name in names}, names[-1]
+    )
+    latest_first = st.toggle(
+        t("The first row is the latest day", "첫 행이 가장 최근 날짜임"), key=state.kept("latest-first", True)
+    )
+    kept = [name for name in names if name != price][: MAX_COLUMNS - 1]
+    values = table[[*kept, price]].to_numpy(float)
+    values = values[::-1] if latest_first else values
+    if len(values) > MAX_DAYS:
+        st.info(t(f"The latest {MAX_DAYS:,} days are used.", f"최근 {MAX_DAYS:,}일만 사용합니다."))
+    return np.ascontiguousarray(values[-MAX_DAYS:])
+
+
+def _forecast_figures(done: Forecast) -> None:
+    own, naive = (float(np.sqrt((errors**2).mean())) for errors in done.errors())
+    word, p = verdict(done)
+    left, middle, right = st.columns(3)
+    share = t("as a share of the prices' range", "주가 범위에 대한 비율")
+    left.metric(
+        t("Error of the network", "신경망의 오차"),
+        f"{own:.4f}",
+        help=t("Root mean squared error, ", "평균 제곱근 오차, ") + share,
+    )
+    middle.metric(t("Error of persistence", "지속성 예측의 오차"), f"{naive:.4f}")
+    right.metric(t("The network is", "신경망은"), shared.verdict(word), help=f"Diebold–Mariano, p = {p:.3f}")
+    names = {
+        "truth": t("price", "실제 주가"),
+        "predicted": t("network", "신경망"),
+        "last": t("persistence", "지속성 예측"),
+    }
+    days = np.arange(1, len(done.truth) + 1)
+    lines = pd.concat(
+        pd.DataFrame({"day": days, "value": getattr(done, name), "line": label}) for name, label in names.items()
+    )
+    colours = alt.Scale(domain=list(names.values()), range=[GREY, ORANGE, BLUE])
+    st.altair_chart(
+        alt.Chart(lines, height=320)
+        .mark_line(strokeWidth=1.6)
+        .encode(
+            x=alt.X("day:Q", title=t("test day", "테스트 날")).scale(nice=False, domain=[1, len(days)]),
+            y=alt.Y("value:Q", title=t("price", "주가")).scale(zero=False),
+            color=alt.Color("line:N", scale=colours, title=None).legend(orient="top"),
+            tooltip=["day", alt.Tooltip("value", format=".5g"), "line"],
+        )
+        .interactive(bind_y=False),
+        width="stretch",
+    )
+    st.caption(
+        t(
+            "The forecast follows the price, and so does persistence: both lines are the price of a day ago, more or less. Zoom "
+            "in with the wheel.",
+            "예측이 주가를 잘 따라가는 것처럼 보입니다. 그러나 지속성 예측도 마찬가지입니다. 두 선 모두 하루 전의 주가와 거의 같습니다. "
+            "마우스 휠로 확대해 보세요.",
+        )
+    )
+    changes = pd.DataFrame({"true": done.truth - done.last, "predicted": done.predicted - done.last})
+    st.altair_chart(
+        alt.Chart(changes, height=320)
+        .mark_circle(size=28, opacity=0.6, color=ORANGE)
+        .encode(
+            x=alt.X("true:Q", title=t("true change from today to tomorrow", "오늘에서 내일까지의 실제 변화")),
+            y=alt.Y("predicted:Q", title=t("forecast of the change", "예측한 변화")),
+            tooltip=[alt.Tooltip("true", format=".4g"), alt.Tooltip("predicted", format=".4g")],
+        ),
+        width="stretch",
+    )
+    correct = float((np.sign(changes["true"]) == np.sign(changes["predicted"])).mean())
+    st.caption(
+        t(
+            f"The same days without yesterday's price. A useful forecast would rise from the lower left to the upper right. The "
+            f"direction is right on {correct:.0%} of the days; a coin has 50 %.",
+            f"같은 날들에서 어제의 주가를 뺀 그림입니다. 쓸모 있는 예측이라면 왼쪽 아래에서 오른쪽 위로 올라갑니다. 방향이 맞은 날은 "
+            f"{correct:.0%}입니다. 동전 던지기는 50 %입니다.",
         )
     )
 

@@ -17,6 +17,7 @@ from projects.bankruptcy import baselines, encoding, formats, rocket, simulate
 from projects.bankruptcy.config import TOY, Config
 from projects.bankruptcy.data import CHECKS, DAYS, at_check, load_data
 from projects.bankruptcy.encoding import Series
+from projects.bankruptcy.forecast import Forecast, forecast, read_prices, verdict, without_comments
 from projects.bankruptcy.metrics import figures, lead_days, lead_figures
 from projects.bankruptcy.model import build_model
 from tests.commands import run_here
@@ -523,3 +524,39 @@ def test_the_page_scores_a_file_and_shows_lead_times(copied, language):
     table = pd.read_csv(run.path / "lead.csv").query("model == 'mlp' and false_alarms == 0.1").iloc[0]
     app = opened(part="alarm", rate=0.1, language=language)
     assert app.metric[1].value == f"{table['found']:.0%}" and app.metric[2].value == f"{table['mean_days']:.0f}"
+
+
+def test_tomorrows_price_is_forecast_beside_todays(copied, tmp_path):
+    """A price that returns to its mean can be forecast; a table of the lectures' form is read as it is."""
+    copied("bankruptcy")
+    random, price = np.random.default_rng(0), [10.0]
+    for _ in range(299):
+        price.append(10 + 0.2 * (price[-1] - 10) + random.normal())
+    lines = [
+        "# from somewhere",
+        "# Date,Volume,Close",
+        *(f"d{day},{day % 7},{value}" for day, value in enumerate(price)),
+    ]
+    (tmp_path / "prices.csv").write_bytes(without_comments("\n".join(lines).encode()))
+    values = read_prices(tmp_path / "prices.csv").to_numpy()
+    assert values.shape == (300, 2) and values[:, 1] == pytest.approx(price)
+    done = forecast(values, "mlp", True, 0)
+    assert len(done.truth) == 90 and done.truth == pytest.approx(price[210:], rel=1e-4)
+    assert done.last == pytest.approx(price[209:-1], rel=1e-4) and verdict(done)[0] == "better"
+    shuffled = Forecast(done.truth, done.last, done.last + 3 * random.normal(size=90))
+    assert (
+        verdict(shuffled)[0] == "worse"
+        and verdict(Forecast(done.truth, done.last, done.last))[0] == "not distinguishable"
+    )
+    app = opened(part="forecast", network="mlp", predicts="change", latest_first=False)
+    app.file_uploader(key="prices").upload("prices.csv", "\n".join(lines).encode(), "text/csv").run()
+    assert not app.exception and not app.error, [*app.exception, *(part.value for part in app.error)]
+    own, naive = (np.sqrt((errors**2).mean()) for errors in done.errors())
+    assert [part.value for part in app.metric] == [f"{own:.4f}", f"{naive:.4f}", "▲ better"]
+    for content, words in (
+        (b"a,b\nx,y\n", "numbers"),
+        (b"p\n" + b"1\n" * 9, "9 days"),
+        (b"p\n1\nx\n" + b"1\n" * 90, "row 2"),
+    ):
+        app.file_uploader(key="prices").upload("bad.csv", content, "text/csv").run()
+        assert not app.exception and words in app.error[0].value
