@@ -13,7 +13,10 @@ import sacrebleu
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from common import runs
+from common.data import load_splits
 from common.errors import UserError
+from common.layers import backbone
 from common.layers.decoding import START, STOP
 from common.layers.writer import write
 from projects.image_captioning import data, scenes
@@ -23,6 +26,7 @@ from projects.image_captioning.encoding import (
     disagreement,
     encode_captions,
     normalise,
+    pixels,
     squeezed,
     vocabulary_of,
 )
@@ -488,6 +492,57 @@ def test_a_folder_is_learnt_from_evaluated_and_captioned(tmp_path, monkeypatch):
     assert done.returncode == 0, done.stderr
     said = pd.read_csv(tmp_path / "said.csv", keep_default_na=False)
     assert list(said) == ["image", "caption"] and len(said) == 30
+
+
+def test_a_backbone_looks_once_and_becomes_part_of_the_run(tmp_path, monkeypatch):
+    """With a small network in place of a downloaded one. Its weights are random and stay as they are."""
+
+    def small(include_top, weights, input_shape):
+        assert not include_top and weights is None and input_shape == (256, 256, 3)
+        x = keras.layers.AveragePooling2D(32)(inputs := keras.Input(input_shape))
+        return keras.Model(inputs, keras.layers.Dense(1280)(x))
+
+    (tmp_path / "pictures").mkdir()
+    folder = folder_of(tmp_path / "pictures")
+    monkeypatch.setitem(backbone.NETWORKS, "mobilenet_v2", small)
+    monkeypatch.setattr(backbone, "load", functools.partial(backbone.load, weights=None))
+    command = ["--data", folder, "--size", "64", "--epochs", "1", "--units", "8", "--backbone", "mobilenet_v2"]
+    command += ["--data-dir", tmp_path / "data", "--mirror"]
+    assert (done := run_here("projects.image_captioning.train", *command)).returncode == 0, done.stderr
+    run = runs.Run(next((tmp_path / "runs" / "image_captioning").glob("2*")))
+    predictor, made = run.load(), sorted((tmp_path / "data" / "grids").iterdir())
+    splits = load_splits(run.config, run)
+    kept = [np.load(file) for file in made]
+    whole = predictor.networks["encoder"]
+    assert whole.input.shape[1:] == (64, 64, 3) and sorted(map(len, kept)) == sorted(
+        splits.sizes[k] for k in ("train", "validation")
+    )
+    frozen = next(layer for layer in whole.layers if layer.name == "mobilenet_v2")
+    assert not frozen.trainable_weights
+    first = pixels(splits.train.inputs, [0], (64, 64, 3)).astype("float32")
+    grid = next(part for part in kept if len(part) == len(splits.train))[:1]
+    np.testing.assert_allclose(np.array(frozen(first)), grid, atol=2e-2)
+    pictures = pixels(splits.validation.inputs, [0], (64, 64, 3))
+    assert predictor.captions(pictures, ["own"]) == [predictor.predict({"picture": pictures[0]})["caption"]]
+    made[0].write_bytes(made[0].read_bytes()[:200])
+    with pytest.raises(UserError, match=f"{made[0].name}.*Delete it"):  # the next training reads it
+        data.seen_by(frozen, splits, run)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", backbone.NETWORKS)
+def test_each_backbone_gives_the_grid_that_it_promises(name):
+    network = backbone.load(name, (128, 128, 3), weights=None)
+    assert network.output.shape[1:] == backbone.grid_shape(name) and not network.trainable_weights
+
+
+def test_a_backbone_without_its_weights_is_a_sentence(monkeypatch):
+    def offline(**_):
+        raise Exception("URL fetch failure on https://example.org")
+
+    monkeypatch.setitem(backbone.NETWORKS, "resnet50_v2", offline)
+    with pytest.raises(UserError, match=r"weights of resnet50_v2 could not be loaded.*URL fetch failure"):
+        backbone.load("resnet50_v2", (64, 64, 3))
 
 
 def test_a_damaged_picture_is_left_out_of_a_folder(tmp_path, predictor):

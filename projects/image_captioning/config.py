@@ -15,6 +15,7 @@ class Config:
     seed: Annotated[int, Bounds(min=0)] = 0  # same seed, same figures; it draws the random splits too
     pictures: Annotated[int, Bounds(min=100, max=200_000)] = 24_000  # how many scenes to learn from (builtin only)
     size: Literal[64, 128, 256] = 128  # side in pixels that other pictures are squeezed to
+    backbone: Literal["none", "mobilenet_v2", "resnet50_v2"] = "none"  # a frozen encoder from ImageNet; downloads it
     beam: Annotated[int, Bounds(min=1, max=32)] = 1  # captions that are kept while one is written; 1: greedy
 
     epochs: Annotated[int, Bounds(min=1)] = 5  # passes over the training pictures

@@ -1,5 +1,7 @@
 """From generated scenes or a folder of pictures with captions to train, validation and test."""
 
+import dataclasses
+import functools
 import hashlib
 import json
 from collections.abc import Sequence
@@ -15,10 +17,11 @@ from common.inputs.folders import content_keys
 from common.inputs.images import check_picture
 from common.inputs.tables import as_texts, check_columns, read_table
 from common.inputs.text import read_text
+from common.runs import Run
 from common.schema import mismatch
 from projects.image_captioning import scenes
 from projects.image_captioning.config import Config
-from projects.image_captioning.encoding import MAX_FILE_PIXELS, Captions, Inputs, describe, normalise
+from projects.image_captioning.encoding import MAX_FILE_PIXELS, Captions, Inputs, describe, normalise, pixels
 
 VALIDATION, TEST = 500, 1000  # scenes, where training has at least four times as many
 MIN_PICTURES = 20
@@ -85,6 +88,23 @@ def make_splits(config: Config, parts: Sequence[Labelled], source: Source, scene
     """Splits of the three parts, with `meta` of the first one. scenes: see `encoding.describe`."""
     meta = describe(config, *parts[0], scenes)
     return Splits(*(Split(pictures, captions) for pictures, captions in parts), meta, source)
+
+
+def seen_by(frozen: Any, splits: Splits, run: Run) -> list[Split]:
+    """Training and validation with the grids of a frozen backbone for pictures; see `common.layers.backbone.grids`.
+
+    The grids lie in the data folder, so that the next training on the same pictures finds them.
+    """
+    from common.layers.backbone import grids
+
+    result, shape = [], splits.meta["shape"]
+    for name in ("train", "validation"):
+        split = getattr(splits, name)
+        key = json.dumps([splits.source.sha256, run.config.seed, name, shape, frozen.name])
+        file = run.data_dir / "grids" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.npy"
+        read = functools.partial(pixels, split.inputs, shape=shape)
+        result.append(dataclasses.replace(split, inputs=grids(frozen, read, len(split), file, run.log)))
+    return result
 
 
 def fingerprint(paths: Sequence[Path], captions: Sequence[Captions]) -> str:

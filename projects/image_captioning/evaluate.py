@@ -48,7 +48,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
         test, looks = labelled(Path(data), predictor.meta), 1
         source = scored_on(Path(data), source, fingerprint(test.inputs, test.targets), "picture")
     # Without what only the encoder and the run have: it does not change a writer without a picture.
-    knobs = dataclasses.replace(config, width=1, epochs=1, patience=1, mirror=False, beam=1)
+    knobs = dataclasses.replace(config, width=1, epochs=1, patience=1, mirror=False, beam=1, backbone="none")
     writers: dict[str, Writer] = {config.model: predictor.captions, **baselines(splits)}
     writers["without_picture"] = blind_writer(splits, knobs)  # all are fitted before the test split is opened
     if not data:

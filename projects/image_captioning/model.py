@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from common.layers import blocks, decoding, writer
+from common.layers import backbone, blocks, decoding, writer
 from projects.image_captioning.config import Config
 from projects.image_captioning.encoding import GRID, vocabulary_of
 
@@ -23,14 +23,14 @@ def build_model(config: Config, meta: dict[str, Any], blind: bool = False) -> ke
 
     picture: 0 … 255. A target begins with <bos> or the sign of its language; the logits at each place are those of the
     next word. A picture is encoded once for all of its captions. The models `encoder` and `decoder` are layers of it.
-    blind: the writer is told nothing about the picture.
+    blind: the writer is told nothing about the picture. With a backbone, "picture" is the grid that it gives.
     """
     keras.utils.set_random_seed(config.seed)
     encoder = make_encoder(config, meta)
     make_decoder = writer.transformer_decoder if config.model == "transformer" else writer.recurrent_decoder
     decoder = make_decoder(config, len(vocabulary_of(meta)), encoder.output)
     encoder = without_picture(encoder) if blind else encoder
-    picture = keras.Input(meta["shape"], name="picture")
+    picture = keras.Input(encoder.input.shape[1:], name="picture")
     target = keras.Input((meta["captions"], meta["length"]), dtype="int32", name="target")
     encoded = {name: ops.repeat(value, meta["captions"], axis=0) for name, value in encoder(picture).items()}
     flat = ops.reshape(target, (-1, meta["length"]))
@@ -46,17 +46,22 @@ def make_encoder(config: Config, meta: dict[str, Any]) -> keras.Model:
     `lstm` (Vinyals et al. 2015, Show and Tell): one vector of the whole picture is the first state of the writer.
     `attention` (Xu et al. 2015, Show, Attend and Tell): the writer also looks at the places, each of which is a vector.
     `transformer`: the places look at each other, and the writer at them.
+    With a backbone, this network begins at its grid.
     """
-    pixels = keras.Input(meta["shape"], name="pixels")
-    scale = [1 / variance**0.5 for variance in meta["variance"]]
-    offset = [-mean * factor for mean, factor in zip(meta["mean"], scale, strict=True)]
-    x = layers.Rescaling(scale, offset, name="standardise")(pixels)
-    x = blocks.conv(x, config.width, 5, strides=2, norm="batch", name="stem")
-    stage = 0
-    while x.shape[1] > GRID:
-        stage += 1
-        x = blocks.residual(x, config.width * 2**stage, strides=2, name=f"stage{stage}")
-    x = blocks.residual(x, x.shape[-1], name=f"stage{stage}_more")
+    if config.backbone == "none":
+        pixels = keras.Input(meta["shape"], name="pixels")
+        scale = [1 / variance**0.5 for variance in meta["variance"]]
+        offset = [-mean * factor for mean, factor in zip(meta["mean"], scale, strict=True)]
+        x = layers.Rescaling(scale, offset, name="standardise")(pixels)
+        x = blocks.conv(x, config.width, 5, strides=2, norm="batch", name="stem")
+        stage = 0
+        while x.shape[1] > GRID:
+            stage += 1
+            x = blocks.residual(x, config.width * 2**stage, strides=2, name=f"stage{stage}")
+        x = blocks.residual(x, x.shape[-1], name=f"stage{stage}_more")
+    else:
+        pixels = x = keras.Input(backbone.grid_shape(config.backbone), name="pixels")
+        x = layers.Dropout(config.dropout, name="grid_dropout")(x)
     grid = layers.Reshape((PLACES, x.shape[-1]), name="grid")(x)
     place = layers.Embedding(PLACES, config.units, name="place")(
         ops.cumsum(ops.ones_like(grid[:, :, 0], "int32"), axis=1) - 1

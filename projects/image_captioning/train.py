@@ -10,8 +10,10 @@ def train(config: Config, run: Run, callbacks=()) -> None:
     import functools
 
     from common.data import load_splits
+    from common.layers import backbone
     from common.layers.speed import fuse
     from common.training import OneCycle, fit, written_figures
+    from projects.image_captioning.data import seen_by
     from projects.image_captioning.metrics import split_figures
     from projects.image_captioning.model import build_model
     from projects.image_captioning.predict import Predictor
@@ -23,12 +25,18 @@ def train(config: Config, run: Run, callbacks=()) -> None:
     )
     model = fuse(build_model(config, meta))
     predictor = Predictor({name: model.get_layer(name) for name in ("encoder", "decoder")}, dict(meta))
-    training = predictor.encode_split(splits.train, config.batch_size, config.seed, config.mirror)
-    validation = predictor.encode_split(splits.validation, config.batch_size)
+    learnt, chosen = splits.train, splits.validation
+    if config.backbone != "none":  # it looks at each picture once; the training sees what it gives
+        frozen = backbone.load(config.backbone, meta["shape"])
+        learnt, chosen = seen_by(frozen, splits, run)
+    training = predictor.encode_split(learnt, config.batch_size, config.seed, config.mirror)
+    validation = predictor.encode_split(chosen, config.batch_size)
     write = functools.partial(predictor.captions, beam=1)
-    score = written_figures(lambda: split_figures(write, splits.validation, meta["scenes"]))
+    score = written_figures(lambda: split_figures(write, chosen, meta["scenes"]))
     schedule = OneCycle(config.learning_rate, config.epochs)
     fit(model, training, validation, config, run, [score, schedule, *callbacks])
+    if config.backbone != "none":
+        predictor.networks["encoder"] = backbone.on_top(predictor.networks["encoder"], frozen)
     predictor.choose_examples(splits.validation)
     run.save(predictor)
 
