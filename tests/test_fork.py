@@ -28,15 +28,15 @@ AUTHOR = {f"GIT_{who}_{what}": "someone@example.org" for who in ("AUTHOR", "COMM
 # Lines of Python in a fork, tests included. The goals are 6,000 for fraud_detection and 5,000 for the others; these are
 # the sizes that have been reached, so that no fork grows unseen.
 LINES = {
-    "bankruptcy": 7060,
-    "char_rnn": 6045,
-    "colorization": 5680,
-    "fraud_detection": 7360,
-    "image_captioning": 7400,
-    "image_classification": 6490,
+    "bankruptcy": 7320,
+    "char_rnn": 6030,
+    "colorization": 5675,
+    "fraud_detection": 7335,
+    "image_captioning": 7570,
+    "image_classification": 6495,
     "sequence_tagging": 6515,
-    "super_resolution": 5340,
-    "text_classification": 6815,
+    "super_resolution": 5330,
+    "text_classification": 6785,
     "translation": 7260,
 }
 CODE = ("common", "projects", "apps", "tests", "benchmarks")
