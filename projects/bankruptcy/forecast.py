@@ -113,11 +113,11 @@ def read_prices(path: Path) -> pd.DataFrame:
     numbers = pd.DataFrame({column: to_numbers(frame[column]) for column in frame.columns})
     numbers = numbers.loc[:, np.isfinite(numbers).any()]
     if numbers.empty:
-        raise UserError(f"{path}: no column holds numbers")
+        raise UserError(f"{path}: no column holds numbers.")
     wrong = ~np.isfinite(numbers)
     if wrong.any(axis=None):
         row, column = np.argwhere(wrong.to_numpy())[0]
-        raise UserError(f"{path}: column {numbers.columns[column]!r}, row {row + 1} of the table: no number")
+        raise UserError(f"{path}: column {numbers.columns[column]!r}, row {row + 1} of the table: this is no number.")
     if len(numbers) < LEAST:
-        raise UserError(f"{path}: {len(numbers)} days; a forecast needs at least {LEAST}")
+        raise UserError(f"{path}: {len(numbers)} days; a forecast needs at least {LEAST}.")
     return numbers
