@@ -1,0 +1,414 @@
+"""The page of comic text: `python -m streamlit run apps/comic_text.py`."""
+
+import hashlib
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from apps import canvas, shared, state
+from apps.i18n import plain, t
+from common import runs
+from common.errors import UserError
+from common.files import files_in
+from common.inputs.downloads import unpack
+from common.inputs.images import picture_bytes, text_picture
+from common.project import Project
+from common.runs import Run
+from projects.comic_text import encoding
+from projects.comic_text.predict import COLUMNS, letter_folder, read_edited, translator
+
+MAX_PIXELS = 8_000_000  # of a visitor's page
+MAX_SHOWN = 1400  # pixels of the longer side on the page; the download has the full size
+MAX_ZIP_BYTES, MAX_ZIP_FILES, MAX_PAGES = 200_000_000, 200, 40  # of a visitor's folder
+SIDES = ["left", "top", "right", "bottom"]
+RED = np.array([230, 30, 60])
+
+
+def try_it(run: Run) -> None:
+    shared.parts(
+        "part",
+        {
+            "page": (t("One page", "한 쪽"), lambda: _one_page(run)),
+            "folder": (t("A folder of pages", "여러 쪽"), lambda: _folder(run)),
+        },
+    )
+
+
+# --- one page --------------------------------------------------------------------------------------------------------
+
+
+def _one_page(run: Run) -> None:
+    predictor = shared.predictor(run)
+    left, right = st.columns([1, 3])
+    picture = None  # stays None where the picture is refused
+    with left, shared.errors_shown():
+        label = t("A comic page", "만화 한 쪽")
+        picture, name = shared.picture_input(predictor.examples, "page", label, MAX_PIXELS)
+        order = _order()
+    if picture is None:
+        return
+    raw = {"picture": picture, **({"order": order} if order != "left" else {})}
+    with right, shared.errors_shown():
+        found = _answer(run, raw)
+        if not found["blocks"]:
+            st.info(t("No lettering was found on this page.", "이 쪽에서는 글자를 찾지 못했습니다."))
+        st.image(_shown(_marked(picture, found)), width="stretch")
+        st.caption(
+            t(
+                "Found lettering is red; boxes have the numbers of the table.",
+                "찾은 글자는 빨간색이고, 상자의 번호는 아래 표와 같습니다.",
+            )
+        )
+    with shared.errors_shown():
+        blocks = _edited(run, picture, found)
+        answer = _answer(run, {**raw, "blocks": blocks}) if blocks is not None else found
+        _new_page(picture, answer, name, predictor.meta["credit"] if name.startswith("example-") else "")
+        shared.show_answer(answer)
+
+
+def _order() -> str:
+    names = {"left": t("left to right", "왼쪽에서 오른쪽"), "right": t("right to left", "오른쪽에서 왼쪽")}
+    return st.segmented_control(
+        t("Order of reading", "읽는 순서"),
+        list(names),
+        format_func=names.__getitem__,
+        key=state.kept("order", "left", names),
+        required=True,
+    )
+
+
+def _answer(run: Run, raw: dict[str, Any]) -> dict[str, Any]:
+    """What `predict` answers; the last few answers of this visitor are kept."""
+    shown = hashlib.sha256(np.ascontiguousarray(raw["picture"])).hexdigest()
+    key = (run.id, shown, repr({name: value for name, value in raw.items() if name != "picture"}))
+    known = st.session_state.setdefault("comic-answers", {})
+    if key not in known:
+        with st.spinner(t("Reading the page …", "만화를 읽는 중 …")):
+            answer = shared.predictor(run).predict(raw)
+        while len(known) >= 6:
+            known.pop(next(iter(known)))
+        known[key] = answer
+    return known[key]
+
+
+def _shown(picture: np.ndarray) -> np.ndarray:
+    step = -(-max(picture.shape[:2]) // MAX_SHOWN)
+    return picture[::step, ::step]
+
+
+def _marked(picture: np.ndarray, answer: dict[str, Any]) -> np.ndarray:
+    """The page with the mask in red, and a numbered frame around each block."""
+    from PIL import Image, ImageDraw
+
+    pixels = picture.copy()
+    on = answer["mask"] > 0
+    pixels[on] = np.uint8(0.3 * pixels[on] + 0.7 * RED)
+    image = Image.fromarray(pixels)
+    pen, size = ImageDraw.Draw(image), max(12, max(picture.shape[:2]) // 60)
+    for number, block in enumerate(answer["blocks"], start=1):
+        left, top, right, bottom = block["box"]
+        pen.rectangle((left - 3, top - 3, right + 2, bottom + 2), outline=(0, 110, 200), width=max(2, size // 8))
+        pen.text((left - 3, top - 4), str(number), (255, 255, 255), font_size=size, anchor="ls", stroke_width=3,
+                 stroke_fill=(0, 110, 200))  # fmt: skip
+    return np.asarray(image)
+
+
+def _edited(run: Run, picture: np.ndarray, found: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """The blocks as the visitor wants them; None where nothing has been changed."""
+    st.subheader(t("What it says, and what it shall say", "읽은 글과 새로 쓸 글"))
+    memory, shown = state.memory(), hashlib.sha256(np.ascontiguousarray(picture)).hexdigest()[:16]
+    key = f"blocks-{shown}-{run.id}"
+    start = pd.DataFrame(
+        [_row(block) for block in found["blocks"]], columns=[*SIDES, "text", "confidence", "translation"]
+    )
+    rows = memory.get(key, start)
+    _fill(run, rows, key)
+    rows = memory.get(key, rows)
+    names = {
+        "left": t("left", "왼쪽"),
+        "top": t("top", "위"),
+        "right": t("right", "오른쪽"),
+        "bottom": t("bottom", "아래"),
+        "text": t("text", "읽은 글"),
+        "confidence": t("confidence", "확신도"),
+        "translation": t("translation", "새로 쓸 글"),
+    }
+    whole = {side: st.column_config.NumberColumn(names[side], step=1, width="small") for side in SIDES}
+    table = st.data_editor(
+        rows,
+        num_rows="dynamic",
+        hide_index=False,
+        column_config={
+            **whole,
+            "text": st.column_config.TextColumn(names["text"], max_chars=encoding.MAX_TEXT),
+            "confidence": st.column_config.NumberColumn(names["confidence"], format="%.2f", disabled=True),
+            "translation": st.column_config.TextColumn(names["translation"], max_chars=encoding.MAX_TEXT),
+        },
+        key=f"{key}-{memory.get(f'{key}-drawn', 0)}",
+    )
+    st.caption(
+        t(
+            "Type a translation, and the block is lettered again; a hyphen leaves its place empty. Move a box by its numbers; "
+            "add or remove rows; join two rows by one box around both. A row without a text is read.",
+            "‘새로 쓸 글’에 글을 쓰면 그 자리에 새 글자를 넣고, 붙임표(-) 하나만 쓰면 그 자리를 비웁니다. 숫자를 고쳐 상자를 옮기고, "
+            "행을 더하거나 지울 수 있습니다. 두 상자를 합치려면 둘을 둘러싸는 상자 하나로 바꿉니다. 읽은 글이 비어 있는 행은 다시 읽습니다.",
+        )
+    )
+    left, right = st.columns(2)
+    if left.button(t("Start again", "처음으로"), key="comic-reset", disabled=table.equals(start)):
+        memory.pop(key, None)
+        memory[f"{key}-drawn"] = memory.get(f"{key}-drawn", 0) + 1
+        st.rerun()
+    kept = [row for row in table.to_dict("records") if all(pd.notna(row[side]) for side in SIDES)]
+    right.download_button(
+        t("Download the lines as CSV", "읽은 글을 CSV로 내려받기"),
+        table.assign(page="page")[list(COLUMNS)].to_csv(index=False).encode("utf-8-sig"),
+        "lines.csv",
+        "text/csv",
+    )
+    memory[f"{key}-now"] = table
+    if table.equals(start):
+        return None
+    return [_block(row, picture) for row in kept]
+
+
+def _fill(run: Run, rows: pd.DataFrame, key: str) -> None:
+    """Fill the column of translations from a table that the visitor uploads, or by a run that answers text with text."""
+    memory = state.memory()
+    now = memory.get(f"{key}-now", rows)
+    left, right = st.columns(2)
+    names = _translators()
+    chosen = left.selectbox(
+        t("Translate with", "번역할 실행"),
+        ["", *names],
+        format_func=lambda name: name or t("nothing: I type it", "쓰지 않음: 직접 입력"),
+        key=state.kept("translator", "", ["", *names]),
+    )
+    file = right.file_uploader(
+        t("Glossary, or edited lines (CSV)", "용어집 또는 고친 글 (CSV)"),
+        type=["csv"],
+        key="comic-glossary",
+        max_upload_size=2,
+    )
+    if not st.button(t("Fill the translations", "번역 채우기"), key="comic-fill", disabled=not (chosen or file)):
+        return
+    with tempfile.TemporaryDirectory() as folder, st.spinner(t("Translating …", "번역하는 중 …")):
+        place = None
+        if file:
+            place = Path(folder) / "table.csv"
+            place.write_bytes(file.getvalue())
+            if b"translation" in file.getvalue()[:400]:
+                blocks = [block for page in read_edited(place).values() for block in page]
+                table = [
+                    [*block["box"], block["text"], 1.0, "-" if block["translation"] == "" else block["translation"]]
+                    for block in blocks
+                ]
+                memory[key] = pd.DataFrame(table, columns=rows.columns)
+                memory[f"{key}-drawn"] = memory.get(f"{key}-drawn", 0) + 1
+                return
+        translate = translator(chosen or None, place, runs.runs_dir())
+        words = [translate(str(text)) if pd.notna(text) else None for text in now["text"]]
+    old = now["translation"].tolist()
+    memory[key] = now.assign(
+        translation=[new if new is not None else before for new, before in zip(words, old, strict=True)]
+    )
+    memory[f"{key}-drawn"] = memory.get(f"{key}-drawn", 0) + 1
+
+
+@st.cache_data(ttl=30, show_spinner=False)
+def _translators() -> list[str]:
+    """The finished runs of projects that answer a text with a text."""
+    from common.project import project_names
+
+    found = []
+    if "translation" in project_names():
+        for entry in runs.list_runs(Project("translation"), runs.runs_dir()):
+            if entry["status"] == "finished":
+                found.append(f"translation/{entry['run'].id}")
+    return found
+
+
+def _row(block: dict[str, Any]) -> list[Any]:
+    sure = min((line["confidence"] for line in block["lines"]), default=0.0)
+    return [*block["box"], block["text"], sure, None]
+
+
+def _block(row: dict[str, Any], picture: np.ndarray) -> dict[str, Any]:
+    """A row of the table as `predict` takes it, its box brought into the page."""
+    height, width = picture.shape[:2]
+    left, top, right, bottom = (int(row[side]) for side in SIDES)
+    box = [max(0, left), max(0, top), min(width, right), min(height, bottom)]
+    if box[0] >= box[2] or box[1] >= box[3]:
+        raise UserError(f"The box {left}, {top}, {right}, {bottom} does not lie on the page.")
+    words = row["translation"] if isinstance(row["translation"], str) else None
+    return {
+        "box": box,
+        "text": row["text"] if isinstance(row["text"], str) and row["text"].strip() else None,
+        "translation": "" if words and words.strip() == "-" else words or None,
+    }
+
+
+def _new_page(picture: np.ndarray, answer: dict[str, Any], name: str, credit: str) -> None:
+    """The wipe between the old and the new page, and the download."""
+    lettered = any(block["translation"] is not None for block in answer["blocks"])
+    new = answer["page"] if lettered else answer["clean"]
+    st.subheader(t("The new page", "새 페이지") if lettered else t("Without the lettering", "글자를 지운 페이지"))
+    canvas.wipe(_shown(picture), _shown(new), t("Left of the line: as it was", "선의 왼쪽: 원래 모습"), "comic-wipe")
+    if credit:
+        st.caption(plain(credit))
+    label = t("Download as PNG", "PNG로 내려받기")
+    st.download_button(label, _credited(new, credit), f"{name}-new.png", "image/png", type="primary")
+
+
+def _credited(picture: np.ndarray, credit: str) -> bytes:
+    """The PNG of a page, with the credit of its authors in the file where it is known."""
+    import io
+
+    from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
+
+    if not credit:
+        return picture_bytes(picture)
+    info, file = PngInfo(), io.BytesIO()
+    info.add_itxt("Copyright", credit)
+    Image.fromarray(picture).save(file, "PNG", pnginfo=info)
+    return file.getvalue()
+
+
+# --- a folder --------------------------------------------------------------------------------------------------------
+
+
+def _folder(run: Run) -> None:
+    """A .zip of pages in, a .zip of new pages and their lines out."""
+    st.write(
+        t(
+            "Upload a .zip of pages, and a table of translations if you have one. You get the pages lettered again, or without "
+            "lettering, and lines.csv. Edit that file and upload it with the same pages to have your words drawn.",
+            "만화를 담은 .zip과, 있으면 번역 표를 올려 주세요. 새 글자를 넣거나 글자를 지운 페이지와 lines.csv를 받습니다. "
+            "lines.csv를 고쳐 같은 만화와 함께 다시 올리면 고친 글을 그려 넣습니다.",
+        )
+    )
+    with shared.errors_shown():
+        pages = state.upload(t("Pages (.zip)", "만화 (.zip)"), ["zip"], "comic-zip", 50)
+        table = state.upload(
+            t("Glossary, or edited lines (CSV)", "용어집 또는 고친 글 (CSV)"), ["csv"], "comic-table", 2
+        )
+        order = _order()
+        if pages is None or not st.button(t("Letter the pages", "글자 다시 넣기"), type="primary", key="comic-go"):
+            return
+        with tempfile.TemporaryDirectory() as place, st.spinner(t("Lettering …", "글자를 넣는 중 …")):
+            folder, packed, target = Path(place) / "pages", Path(place) / "pages.zip", Path(place) / "new.zip"
+            folder.mkdir()
+            packed.write_bytes(pages[1])
+            unpack(packed, folder, MAX_ZIP_BYTES, MAX_ZIP_FILES)
+            count = sum(path.is_file() for path in folder.rglob("*"))
+            if count > MAX_PAGES:
+                raise UserError(f"The archive holds {count:,} files; at most {MAX_PAGES} pages are lettered here.")
+            edited = glossary = None
+            if table:
+                glossary = Path(place) / "table.csv"
+                glossary.write_bytes(table[1])
+                if b"translation" in table[1][:400]:
+                    edited, glossary = read_edited(glossary), None
+            translate = translator(None, glossary, runs.runs_dir())
+            done, left_out = letter_folder(shared.predictor(run), folder, target, translate, order, edited)
+            content = target.read_bytes()
+        st.success(
+            t(f"{done} pages, {left_out} files left out.", f"{done}쪽을 마쳤고, 파일 {left_out}개는 제외했습니다.")
+        )
+        st.download_button(t("Download as ZIP", "ZIP으로 내려받기"), content, "pages-new.zip", "application/zip")
+
+
+# --- the other tabs --------------------------------------------------------------------------------------------------
+
+
+def data(run: Run) -> None:
+    shared.data_head(run)
+    st.subheader(t("Pages to learn from", "학습에 쓰는 페이지"))
+    table = shared.table_file(run, "sample", ("page", "picture", "lines"))
+    rows = table.to_dict("records")
+    for place, row in zip(st.columns(len(rows)), rows, strict=True):
+        place.image(text_picture(row["picture"]), caption=plain(row["page"]), width="stretch")
+    shared.table(table[["page", "lines"]])
+    st.subheader(t("Figures of the test pages", "테스트 페이지별 수치"))
+    shared.table(shared.table_file(run, "pages", ("page",)))
+    st.subheader(t("Lines that were read wrongly", "잘못 읽은 줄"))
+    shared.table(shared.table_file(run, "lines", ("page", "text", "read"), ("errors",)))
+
+
+def inside(run: Run) -> None:
+    predictor = shared.predictor(run)
+    shared.figures(run.path / "figures", only=("losses",))
+    picture = predictor.examples[0]["picture"]
+    st.subheader(t("How sure the segmentation is", "분할 신경망의 확신도"))
+    left, right = st.columns(2)
+    left.image(_shown(picture), width="stretch")
+    probability = 1 / (1 + np.exp(-np.clip(predictor.logits(picture)[..., 0], -30, 30)))
+    right.image(_shown(np.uint8(255 * probability)), width="stretch")
+    if "autoencoder" in predictor.networks:
+        _restored(predictor, picture)
+    _steps(run, predictor, picture)
+    st.subheader(t("The networks", "신경망 구조"))
+    names = [file.stem for file in files_in(run.path, "*.keras")]
+    chosen = st.segmented_control(
+        t("Network", "신경망"), names, key=state.kept("network", "segmentation", names), required=True
+    )
+    shared.drawing(predictor.networks[chosen])
+    shared.code(run.project)
+
+
+def _restored(predictor: Any, picture: np.ndarray) -> None:
+    """What the autoencoder makes of a damaged part of a page."""
+    from projects.comic_text.data import damaged
+
+    st.subheader(t("What the autoencoder restores", "오토인코더의 복원"))
+    side = 256
+    square = picture[:side, :side].astype(np.float32)
+    square = square[: square.shape[0] // 16 * 16, : square.shape[1] // 16 * 16]
+    noisy = np.clip(damaged(square[None], np.random.default_rng(0))[0], 0, 255)
+    restored = predictor.logits(noisy.astype(np.uint8), "autoencoder")
+    shown = {
+        t("the page", "원래 페이지"): square,
+        t("damaged: the input", "손상한 입력"): noisy,
+        t("restored", "복원한 결과"): np.clip(restored, 0, 255),
+    }
+    for place, (label, pixels) in zip(st.columns(3), shown.items(), strict=True):
+        place.image(np.uint8(pixels), caption=label, width="stretch")
+
+
+def _steps(run: Run, predictor: Any, picture: np.ndarray) -> None:
+    """The reader's symbols step by step: before repeats and blanks are removed, and jamo composed."""
+    from projects.comic_text.layout import blocks
+    from projects.comic_text.predict import line_crops
+
+    st.subheader(t("How a line is read", "한 줄을 읽는 과정"))
+    crops = [crop for block in blocks(predictor.mask(picture)) for crop in line_crops(picture, block)]
+    if not crops:
+        st.caption(t("No line was found on the first example.", "첫 번째 예시에서 줄을 찾지 못했습니다."))
+        return
+    number = st.slider(t("Line", "줄"), 1, max(2, len(crops)), key=state.kept("line", 1, low=1, high=len(crops)))
+    crop = crops[min(number, len(crops)) - 1]
+    line = encoding.line_pixels(crop)
+    width = next(width for width in encoding.WIDTHS if width >= line.shape[1])
+    logits = np.asarray(predictor.networks["reader"].predict_on_batch(encoding.filled([line], width)))
+    count = -(-line.shape[1] // encoding.STRIDE)
+    best = logits[0, :count].argmax(axis=-1)
+    symbols = "".join("·" if one == encoding.BLANK else encoding.SYMBOLS[one - 1] for one in best)
+    st.image(np.repeat(np.repeat(crop, 2, axis=0), 2, axis=1))
+    st.code(" ".join(symbols), language=None)
+    text, confidence = predictor.decode(logits[:, :count])[0]
+    st.caption(
+        t(
+            f"One symbol for each {encoding.STRIDE} columns; a dot is CTC's blank. Repeats and blanks are removed, jamo are "
+            f"composed: “{plain(text)}”, confidence {confidence:.2f}.",
+            f"{encoding.STRIDE}열마다 기호 하나를 씁니다. 가운뎃점은 CTC의 빈칸 기호입니다. 반복과 빈칸을 없애고 자모를 모으면 "
+            f"‘{plain(text)}’가 되며, 확신도는 {confidence:.2f}입니다.",
+        )
+    )
+
+
+shared.page("comic_text", try_it, data, inside)

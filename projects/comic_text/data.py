@@ -1,0 +1,384 @@
+"""Generated pages, or a folder of pages with masks or boxes, in three splits; and batches of squares and of lines."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from unicodedata import normalize
+
+import numpy as np
+
+from common.data import Source, Split, Splits, split_rows
+from common.errors import UserError
+from common.inputs.images import find_pictures, picture_header, read_picture
+from common.inputs.text import read_text
+from common.schema import mismatch
+from projects.comic_text import pages
+from projects.comic_text.config import Config
+from projects.comic_text.encoding import MAX_PIXELS, STRIDE, filled, line_pixels, normalise, to_symbols
+from projects.comic_text.pages import Line, Sample
+
+CACHE_BYTES = 512 * 2**20  # pages with their masks that are kept in memory
+SQUARES = 4  # of each page in an epoch
+NEAR = 0.75  # of the squares, of training, that have lettering near their middle
+LINE_WIDTHS = (128, 256, 384)  # of the reader's batches
+LINES = 256  # generated lines on which the reader is validated
+TEXTS = {str: {"texts": [str]}}  # meta.json of pepper_carrot's layout
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page that is generated or read from disk when it is needed.
+
+    group: pages of one group are in one split. seed, split, fonts: of a generated page. picture, text, clean, balloon:
+    files of the page, of the mask of its lettering, of the art below lettering and balloons, and of the mask of the
+    balloons; all but the first may be missing. texts: what its lines say, where it is known without their boxes.
+    """
+
+    name: str
+    group: str
+    seed: int | None = None
+    split: str = ""
+    fonts: str = "base"
+    picture: Path | None = None
+    text: Path | None = None
+    clean: Path | None = None
+    balloon: Path | None = None
+    lines: tuple[Line, ...] = ()
+    texts: tuple[str, ...] = ()
+
+    @property
+    def labelled(self) -> bool:
+        return self.seed is not None or self.text is not None or bool(self.lines)
+
+
+def read(page: Page) -> Sample:
+    """The page with what is known of it. Raises UserError for a file that is damaged or of another size."""
+    if page.seed is not None:
+        return pages.render(page.seed, page.split, page.fonts)
+    assert page.picture
+    picture = read_picture(page.picture)
+    text = clean = None
+    if page.text:
+        text = read_picture(page.text).max(axis=2) > 127
+        _same_size(page.text, text, picture)
+    elif page.lines:
+        text = mask_of_boxes(picture, page.lines)
+    if page.clean:
+        clean = read_picture(page.clean)
+        _same_size(page.clean, clean, picture)
+        if page.balloon and text is not None:  # below the lettering of a balloon there is its paper, not the art
+            balloon = read_picture(page.balloon).max(axis=2) > 127
+            _same_size(page.balloon, balloon, picture)
+            if (paper := picture[balloon & ~text]).size:
+                clean[balloon] = np.median(paper, axis=0)
+    return Sample(picture, text, clean, page.lines)
+
+
+def _same_size(path: Path, array: np.ndarray, picture: np.ndarray) -> None:
+    if array.shape[:2] != picture.shape[:2]:
+        sizes = [f"{part.shape[1]} × {part.shape[0]}" for part in (array, picture)]
+        raise UserError(f"{path} has {sizes[0]} pixels, but its page {sizes[1]}.")
+
+
+def mask_of_boxes(picture: np.ndarray, lines: Sequence[Line]) -> np.ndarray:
+    """The lettering in the boxes of lines, where nobody has drawn a mask: Otsu's threshold in each box.
+
+    The border of a box counts as paper, so both dark and light letters are found.
+    """
+    mask = np.zeros(picture.shape[:2], bool)
+    for line in lines:
+        left, top, right, bottom = line.box
+        mask[top:bottom, left:right] |= ink(picture[top:bottom, left:right])
+    return mask
+
+
+def ink(part: np.ndarray) -> np.ndarray:
+    """What is lettering in a crop (h, w, 3) uint8 by Otsu's threshold (1979): the side that its border is not on."""
+    from skimage.filters import threshold_otsu
+
+    grey = part.mean(axis=2)
+    if np.ptp(grey) < 1:
+        return np.zeros(grey.shape, bool)
+    dark = grey <= threshold_otsu(grey)
+    border = np.concatenate([dark[0], dark[-1], dark[:, 0], dark[:, -1]])
+    return ~dark if border.mean() > 0.5 else dark
+
+
+def load_data(config: Config, data: str, data_dir: Path) -> Splits:
+    """Splits of `Page`s. Targets are their names: the masks are read with the pages.
+
+    data: `builtin`, or the path of a folder; see `read_folder`. A folder is split by the group of its pages.
+    """
+    if data == "builtin":
+        parts, words = generated(config), "Generated comic pages; the test has fonts and photographs of its own"
+        sha256 = _generated_key(config)
+    else:
+        everything, words = read_folder(Path(data))
+        labelled = [page for page in everything if page.labelled]
+        groups = np.unique([page.group for page in labelled], return_inverse=True)[1] if labelled else np.zeros(0, int)
+        if len(set(groups)) < 3:
+            raise UserError(
+                f"{data} has {len(set(groups))} pages or episodes with masks or boxes; at least 3 are needed."
+            )
+        rows = split_rows(labelled, groups=groups, seed=config.seed)
+        parts = [[labelled[row] for row in part] for part in rows]
+        held = {page.group for part in parts[1:] for page in part}
+        parts[0] += [page for page in everything if not page.labelled and page.group not in held]
+        sha256 = fingerprint(everything)
+    return make_splits(
+        config, parts, Source(data if data == "builtin" else Path(data).name, words + ".", sha256, "page")
+    )
+
+
+def make_splits(config: Config, parts: Sequence[list[Page]], source: Source, credit: str = "") -> Splits:
+    """Splits of three lists of pages. credit: what a redrawn page of this data must say."""
+    return Splits(*map(as_split, parts), {"depth": config.depth, "credit": credit, "examples": []}, source)
+
+
+def as_split(part: Sequence[Page]) -> Split:
+    return Split(list(part), np.array([page.name for page in part]))
+
+
+def generated(config: Config) -> list[list[Page]]:
+    """Three lists of generated pages."""
+    sizes = {"train": config.pages, "validation": max(3, config.pages // 8), "test": max(4, config.pages // 4)}
+    return [
+        [Page(f"{split} {seed}", f"{split} {seed}", seed, split, config.fonts) for seed in range(size)]
+        for split, size in sizes.items()
+    ]
+
+
+def _generated_key(config: Config) -> str:
+    """SHA-256 of the first page of each split, and of how many there are."""
+    digest = hashlib.sha256(f"{config.pages} {config.fonts}".encode())
+    for part in generated(config):
+        sample = read(part[0])
+        digest.update(sample.picture.tobytes())
+        digest.update(repr(sample.lines).encode())
+    return digest.hexdigest()
+
+
+def fingerprint(everything: Sequence[Page]) -> str:
+    """SHA-256 of the names and sizes of the files, and of the lines."""
+    rows = [
+        [
+            page.name,
+            [path.stat().st_size for path in (page.picture, page.text, page.clean, page.balloon) if path],
+            repr(page.lines),
+        ]
+        for page in everything
+    ]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+
+def read_folder(folder: Path) -> tuple[list[Page], str]:
+    """(the pages of a folder, a few words on it). Raises UserError for whatever is missing or wrong.
+
+    Pages are in `page`, or in `page_en`, `page_ko` …. Masks, white on black, have the names of their pages: those of
+    the lettering are in `text`, `text_en` …, those of the balloons in `balloon` …. The art below both is in `art`.
+    meta.json may say what the pages say, as that of pepper_carrot. Where a name begins with an episode (E03P01), its
+    pages are one group.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder} is not a folder; expected one with pages and masks.")
+    found, without = [], 0
+    texts = _texts(folder / "meta.json")
+    for place in sorted(path for path in folder.iterdir() if path.is_dir() and path.name.split("_")[0] == "page"):
+        language = place.name.removeprefix("page")
+        masks, balloons = (_by_stem(folder / f"{kind}{language}") for kind in ("text", "balloon"))
+        art = _by_stem(folder / "art")
+        for path in find_pictures(place)[0]:
+            picture_header(path, MAX_PIXELS)
+            name = normalize("NFC", path.stem)
+            said = tuple(line for text in texts.get(name + language, []) for line in text.split(" / "))
+            episode = name.partition("P")[0]
+            group = episode if episode[:1] == "E" and episode[1:].isdigit() else name
+            files = {"text": masks.get(name), "clean": art.get(name), "balloon": balloons.get(name)}
+            page = Page(name + language, group, picture=path, **files, texts=said)
+            without += not page.labelled
+            found.append(page)
+    if not found:
+        raise UserError(f"{folder} has no folder page, page_en … with pictures in it.")
+    words = f"{len(found)} pages of the folder {folder.name}, split by page or episode"
+    return found, words + (f"; {without} have no mask and are for the autoencoder alone" if without else "")
+
+
+def _by_stem(folder: Path) -> dict[str, Path]:
+    return {normalize("NFC", path.stem): path for path in find_pictures(folder)[0]} if folder.is_dir() else {}
+
+
+def _texts(file: Path) -> dict[str, list[str]]:
+    """{name of a page: texts} of a meta.json; empty where there is none."""
+    if not file.is_file():
+        return {}
+    try:
+        content = json.loads("".join(read_text(file)))
+    except ValueError as error:
+        raise UserError(f"{file} is no JSON ({error}).") from None
+    if wrong := mismatch({name: {"texts": page.get("texts")} for name, page in content.items()}, TEXTS):
+        raise UserError(f"{file} holds no texts of pages: {wrong}.")
+    return {name: page["texts"] for name, page in content.items()}
+
+
+# --- batches ---------------------------------------------------------------------------------------------------------
+
+
+def learnt(config: Config, train: Sequence[Page]) -> list[Page]:
+    """The pages whose masks are learnt from: a part of the labelled ones, as the knob `labels` says."""
+    labelled = [page for page in train if page.labelled]
+    count = max(1, round(config.labels * len(labelled)))
+    return [labelled[i] for i in sorted(np.random.default_rng(config.seed).permutation(len(labelled))[:count])]
+
+
+@lru_cache(maxsize=2)
+def _cache(train: tuple[Page, ...]) -> Any:
+    from common.stream import Cache
+
+    def arrays(row: int) -> np.ndarray:
+        sample = read(train[row])
+        text = np.zeros(sample.picture.shape[:2], bool) if sample.text is None else sample.text
+        return np.concatenate([sample.picture, text[..., None].astype(np.uint8)], axis=2)
+
+    return Cache(arrays, CACHE_BYTES)
+
+
+def squares(train: Sequence[Page], config: Config, damage: bool = False, times: int = 1) -> Any:
+    """A `common.stream.Stream` of random squares: pixels (n, crop, crop, 3), 0 … 255, and the mask (n, crop, crop, 1).
+
+    Each page gives SQUARES · times of them in an epoch. damage: for the autoencoder, which learns the square from a
+    damaged copy of it.
+    """
+    from common.stream import Stream
+
+    cache = _cache(tuple(train))
+
+    def plan(epoch: int, random: np.random.Generator) -> list[np.ndarray]:
+        rows = np.concatenate([random.permutation(len(train)) for _ in range(SQUARES * times)])
+        return np.split(rows, range(config.batch_size, len(rows), config.batch_size))
+
+    def load(rows: np.ndarray, random: np.random.Generator) -> tuple:
+        chosen = np.stack([random_square(cache[int(row)], config.crop, random) for row in rows])
+        pixels, mask = recoloured(chosen[..., :3], random), chosen[..., 3:]
+        return (damaged(pixels, random), pixels) if damage else (pixels, mask)
+
+    return Stream(plan, load, config.seed)
+
+
+def tiles(part: Sequence[Page], config: Config, damage: bool = False) -> Any:
+    """A Stream of all squares of pages side by side, for validation; what lies beyond a page repeats its border."""
+    from common.stream import Stream, row_batches
+
+    cache, side = _cache(tuple(part)), config.crop
+    places = []
+    for row in range(len(part)):
+        height, width = cache[row].shape[:2]
+        places += [(row, top, left) for top in range(0, height, side) for left in range(0, width, side)]
+
+    def load(rows: np.ndarray, random: np.random.Generator) -> tuple:
+        chosen = []
+        for row, top, left in (places[i] for i in rows):
+            square = cache[row][top : top + side, left : left + side]
+            missing = [(0, side - length) for length in square.shape[:2]]
+            pixels = np.pad(square[..., :3], [*missing, (0, 0)], mode="edge")
+            chosen.append(np.concatenate([pixels, np.pad(square[..., 3:], [*missing, (0, 0)])], axis=2))
+        pixels, mask = np.stack(chosen)[..., :3].astype(np.float32), np.stack(chosen)[..., 3:]
+        return (damaged(pixels, np.random.default_rng(int(rows[0]))), pixels) if damage else (pixels, mask)
+
+    return Stream(lambda epoch, random: row_batches(len(places), config.batch_size), load, config.seed)
+
+
+def random_square(page: np.ndarray, side: int, random: np.random.Generator) -> np.ndarray:
+    """A square (side, side, 4) of a page (h, w, 4); mostly with lettering near its middle, where there is any."""
+    height, width = page.shape[:2]
+    if height < side or width < side:
+        page = np.pad(page, [(0, max(0, side - height)), (0, max(0, side - width)), (0, 0)], mode="edge")
+        height, width = page.shape[:2]
+    top, left = random.random() * (height - side), random.random() * (width - side)
+    if random.random() < NEAR and len(lettered := np.flatnonzero(page[..., 3])):
+        y, x = divmod(int(lettered[int(random.integers(len(lettered)))]), width)
+        top, left = (place - side * random.uniform(0.2, 0.8) for place in (y, x))
+    top, left = int(np.clip(top, 0, height - side)), int(np.clip(left, 0, width - side))
+    return page[top : top + side, left : left + side]
+
+
+def recoloured(pixels: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Squares (n, h, w, 3) as float32; each channel brighter or darker at times, channels exchanged, or a negative."""
+    pixels = pixels.astype(np.float32)
+    for square in pixels:
+        if random.random() < 0.5:
+            square *= random.uniform(0.7, 1.0, 3).astype(np.float32)
+            square[:] = square[..., random.permutation(3)]
+        if random.random() < 0.08:
+            square[:] = 255 - square
+    return pixels
+
+
+def damaged(pixels: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Squares with noise, and with a quarter of their 16 × 16 fields made grey."""
+    n, height, width, _ = pixels.shape
+    gone = random.random((n, height // 16, width // 16, 1)) < 0.25
+    gone = gone.repeat(16, axis=1).repeat(16, axis=2)
+    return np.where(gone, np.float32(128), pixels + random.normal(0, 25, pixels.shape).astype(np.float32))
+
+
+def line_batches(config: Config, split: str, own: Sequence[Page] = ()) -> Any:
+    """A Stream of generated lines: (n, HEIGHT, w, 1) and their symbols (n, w / STRIDE), filled up with 0.
+
+    split: the fonts and photographs that they are made of. own: pages whose lines have boxes and text; half of the
+    lines are of these then. Validation has the same lines in every epoch.
+    """
+    from common.stream import Stream
+
+    size = 2 * config.batch_size
+    count = config.lines if split == "train" else min(LINES, config.lines)
+    real = [(page, line) for page in own for line in page.lines if to_symbols(line.text)]
+
+    def plan(epoch: int, random: np.random.Generator) -> list[tuple[int, int]]:
+        random = random if split == "train" else np.random.default_rng(0)
+        # In turn, because Keras takes the shapes of the first two batches for those of all, unless they differ.
+        seeds = random.integers(1 << 30, size=max(1, count // size))
+        return [(LINE_WIDTHS[i % len(LINE_WIDTHS)], int(seed)) for i, seed in enumerate(seeds)]
+
+    def load(batch: tuple[int, int], random: np.random.Generator) -> tuple:
+        width, seed = batch
+        random, lines, texts = np.random.default_rng(seed), [], []
+        while len(lines) < size:
+            if real and random.random() < 0.5:
+                line, text = own_line(*real[int(random.integers(len(real)))], random)
+            else:
+                line, text = pages.line(random, split, config.fonts, width)
+            symbols = to_symbols(text)
+            if 0 < room(symbols) <= min(line.shape[1], width) // STRIDE and line.shape[1] <= width:
+                lines.append(line)
+                texts.append(symbols)
+        targets = np.zeros((size, width // STRIDE), np.int32)
+        for row, symbols in zip(targets, texts, strict=True):
+            row[: len(symbols)] = symbols
+        return filled(lines, width), targets
+
+    return Stream(plan, load, config.seed)
+
+
+def room(symbols: Sequence[int]) -> int:
+    """The steps that CTC needs: one for each symbol, and a blank between two that are the same."""
+    return len(symbols) + sum(a == b for a, b in pairwise(symbols))
+
+
+def own_line(page: Page, line: Line, random: np.random.Generator) -> tuple[np.ndarray, str]:
+    """A line of a page on disk, cut out with a random margin."""
+    left, top, right, bottom = line.box
+    assert page.picture
+    margin = np.round(random.uniform(0, 0.12, 4) * (bottom - top)).astype(int)
+    picture = _page_pixels(page.picture)
+    part = picture[max(0, top - margin[0]) : bottom + margin[1], max(0, left - margin[2]) : right + margin[3]]
+    return line_pixels(part), normalise(line.text)
+
+
+@lru_cache(maxsize=64)
+def _page_pixels(path: Path) -> np.ndarray:
+    return read_picture(path)

@@ -1,0 +1,221 @@
+"""Baselines and figures; the only file that opens the test split.
+
+python -m projects.comic_text.evaluate --run best
+python -m projects.comic_text.evaluate --run best --data FOLDER
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from common import report
+from common.cli import evaluate_command
+from common.data import load_splits, scored_on
+from common.errors import UserError
+from common.evaluation import score_table
+from common.inputs.images import picture_text
+from common.report import Report
+from common.runs import Run
+from projects.comic_text import layout, redraw
+from projects.comic_text.baselines import nearest_glyphs, otsu_mask
+from projects.comic_text.config import Config
+from projects.comic_text.data import Page, as_split, fingerprint, read, read_folder
+from projects.comic_text.encoding import normalise
+from projects.comic_text.metrics import (
+    DIRECTIONS,
+    clean_counts,
+    figures,
+    line_counts,
+    mask_counts,
+    reading_counts,
+)
+from projects.comic_text.pages import Line, Sample
+from projects.comic_text.predict import Predictor, line_crops
+
+SHOWN = 2  # pages in the figure
+WORST = 24  # lines that were read wrongly, in the table
+SAMPLES = 6  # training pages that the page of the project can show
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to find lettering, (h, w, 3) -> (h, w) bool, and one to read upright lines."""
+
+    mask: Callable[[np.ndarray], np.ndarray]
+    read: Callable[[Sequence[np.ndarray]], list[str]]
+
+
+def evaluate(run: Run, data: str | None = None) -> Report:
+    """Score the run and its baseline on the test split, or on a folder of pages with masks or boxes."""
+    other = other_pages(Path(data)) if data else None  # read first: a wrong folder is refused at once
+    config, predictor = run.config, run.load()
+    splits = load_splits(config, run)
+    methods = {"network": method_of(predictor), "otsu_and_glyphs": Method(otsu_mask, nearest_glyphs)}
+    held = [mask_counts(predictor.mask(sample.picture), sample.text) for sample in map(read, splits.validation.inputs)]
+    test, looks = (as_split(other), 1) if other else splits.open_test(run)
+    source = scored_on(Path(data), splits.source, fingerprint(other)) if data else splits.source
+    counts: dict[str, list] = {name: [] for name in methods}
+    errors: list[dict[str, Any]] = []
+    for page in test.inputs:
+        sample = read(page)
+        for name, method in methods.items():
+            page_counts, read_lines = measured(page, sample, method)
+            counts[name].append(page_counts)
+            if name == "network":
+                errors += [{"page": page.name, **line} for line in read_lines]
+    table = score_table(
+        figures(counts["network"]),
+        {"otsu_and_glyphs": figures(counts["otsu_and_glyphs"])},
+        DIRECTIONS,
+        test.weights,
+        seed=config.seed,
+    )
+    order = np.argsort([figures([one])(np.ones(1))["iou"] for one in counts["network"]])
+    worst = sorted(errors, key=lambda line: -line["errors"])[:WORST]
+    shown = [test.inputs[i] for i in [*order[:1], *order[len(order) // 2 :][: SHOWN - 1]]]
+    first = read(test.inputs[0]).picture
+    lines = sum(counts["lines"] for counts in counts["network"])
+    return Report(
+        source=source,
+        sizes={**splits.sizes, "test": len(test)},
+        validation={"iou": figures(held)(np.ones(len(held)))["iou"]},
+        test={"unit": "page", "looks": looks, **table},
+        directions=DIRECTIONS,
+        parameters=sum(network.count_params() for network in predictor.networks.values()),
+        inference_per_second=report.throughput(lambda: predictor.predict({"picture": first}), 1),
+        failures=worst[:10],
+        figures={"pages": pages_figure(shown, predictor), "losses": losses_figure(run, config)},
+        tables={
+            "lines": pd.DataFrame(worst, columns=["page", "text", "read", "errors"]),
+            "pages": pages_table(test.inputs, counts),
+            "sample": sample_of(splits.train.inputs),
+        },
+        notes=[
+            f"The test has {lines:,.0f} lines. cer, wer: of the reader on true boxes. lines_right: the share of all "
+            "lines that were found and read right, letter for letter.",
+            "relaxed_f1: pixels that are one pixel off a border count as right (after Del Gobbo & Matuk Herrera 2020).",
+            "psnr: of the cleaned page under the lettering, compared with the page before it was lettered.",
+            "otsu_and_glyphs: dark components of Otsu's threshold that stand beside others of their size; each piece "
+            "of a line is read as the nearest glyph of the fonts of training. The rest is the same for both.",
+            "With one Hangul font in the base installation nothing is claimed of unseen Hangul fonts."
+            if config.fonts == "base"
+            else "The Hangul font of the test is none of those of training.",
+        ],
+    )
+
+
+def other_pages(folder: Path) -> list[Page]:
+    """The labelled pages of a folder. Raises UserError where there are none."""
+    found = [page for page in read_folder(folder)[0] if page.labelled]
+    if not found:
+        raise UserError(f"{folder} has no page with a mask or with boxes; there is nothing to compare with.")
+    return found
+
+
+def method_of(predictor: Predictor) -> Method:
+    return Method(predictor.mask, lambda crops: [text for text, _ in predictor.read(crops)])
+
+
+def measured(page: Page, sample: Sample, method: Method) -> tuple[dict[str, float], list[dict[str, Any]]]:
+    """(counts of a page for `metrics.figures`, its lines that were read wrongly in true boxes)."""
+    mask = method.mask(sample.picture)
+    blocks = layout.blocks(mask)
+    crops = [crop for block in blocks for crop in line_crops(sample.picture, block)]
+    truth = [line.text for line in sample.lines] or list(page.texts)
+    counts = {**mask_counts(mask, sample.text), **line_counts(method.read(crops), truth)}
+    if sample.clean is not None and sample.text.any():
+        clean = redraw.without(sample.picture, mask, blocks)
+        counts |= clean_counts(clean, sample.clean, sample.text)
+    wrong = []
+    if sample.lines:
+        texts = method.read([true_crop(sample.picture, line) for line in sample.lines])
+        counts |= reading_counts(texts, truth)
+        for text, line in zip(texts, sample.lines, strict=True):
+            if normalise(text) != normalise(line.text):
+                errors = reading_counts([text], [line.text])["characters_wrong"]
+                wrong.append({"text": line.text, "read": text, "errors": errors})
+    return counts, wrong
+
+
+def true_crop(picture: np.ndarray, line: Line) -> np.ndarray:
+    """A line cut out by its true box, upright."""
+    left, top, right, bottom = line.box
+    part = layout.turned(picture[top:bottom, left:right], line.angle)
+    if not line.angle:
+        return part
+    # The box of a turned line is higher than the line: h = line · cos + length · sin, w = length · cos + line · sin.
+    sine, cosine = abs(np.sin(np.radians(line.angle))), np.cos(np.radians(line.angle))
+    width, height = right - left, bottom - top
+    high = max(8.0, (height * cosine - width * sine) / max(cosine**2 - sine**2, 0.2))
+    wide = max(8.0, (width * cosine - height * sine) / max(cosine**2 - sine**2, 0.2))
+    middle = part.shape[0] / 2, part.shape[1] / 2
+    rows = slice(max(0, round(middle[0] - high / 2 - 1)), round(middle[0] + high / 2 + 1))
+    return part[rows, max(0, round(middle[1] - wide / 2 - 2)) : round(middle[1] + wide / 2 + 2)]
+
+
+def pages_table(pages: Sequence[Page], counts: dict[str, list]) -> pd.DataFrame:
+    """One line a page: its IoU and its lines that are right, of the network and of the baseline."""
+    table = pd.DataFrame({"page": [page.name for page in pages]})
+    for name, rows in counts.items():
+        values = [figures([row])(np.ones(1)) for row in rows]
+        for figure in ("iou", "lines_right", "psnr"):
+            table[f"{figure} {name}"] = [value[figure] for value in values]
+    return table
+
+
+def pages_figure(pages: Sequence[Page], predictor: Predictor) -> Any:
+    """The page with the worst IoU and ordinary ones: the page, the found lettering, the page without it."""
+    figure, axes = report.new_figure(rows=len(pages), columns=3, width=2.6, height=3.6)
+    for row, page in zip(np.reshape(axes, (len(pages), 3)), pages, strict=True):
+        picture = read(page).picture
+        answer = predictor.predict({"picture": picture})
+        shown = (picture, np.repeat(answer["mask"][..., None], 3, axis=2), answer["clean"])
+        for axis, pixels, title in zip(row, shown, ("page", "lettering", "cleaned"), strict=True):
+            axis.imshow(pixels[::2, ::2])
+            axis.set_title(title, fontsize=8)
+            axis.axis("off")
+    return figure
+
+
+def losses_figure(run: Run, config: Config) -> Any:
+    """The losses of the three networks, each over its own epochs, and the IoU of the segmentation."""
+    history, parts = run.history, []
+    if config.model == "pretrained":
+        count = next((i for i, row in enumerate(history) if row["epoch"] > config.autoencoder_epochs), len(history))
+        parts, history = [("autoencoder", history[:count])], history[count:]
+    parts += [("reader", history[: config.reader_epochs]), ("segmentation", history[config.reader_epochs :])]
+    figure, axes = report.new_figure(columns=len(parts), width=3.6, height=3.2)
+    for axis, (name, rows) in zip(np.ravel(axes), parts, strict=True):
+        for key, label in (("loss", "train"), ("val_loss", "validation")):
+            axis.plot(range(1, len(rows) + 1), [row[key] for row in rows], marker=".", label=label)
+        axis.set(xlabel="epoch", ylabel="loss", title=name, yscale="log")
+        axis.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def sample_of(pages: Sequence[Page]) -> pd.DataFrame:
+    """A few training pages for the page of the project: picture, mask (PNG in base64), and what they say."""
+    rows = np.unique(np.linspace(0, len(pages) - 1, SAMPLES).astype(int))
+    table = []
+    for page in (pages[row] for row in rows):
+        sample = read(page)
+        lines = [line.text for line in sample.lines] or list(page.texts)
+        table.append({"page": page.name, "picture": small(sample.picture), "lines": " / ".join(lines)})
+    return pd.DataFrame(table)
+
+
+def small(picture: np.ndarray, side: int = 320) -> str:
+    """A picture as PNG in base64, its longer side shrunk to `side` pixels."""
+    from PIL import Image
+
+    image = Image.fromarray(picture)
+    image.thumbnail((side, side))
+    return picture_text(np.asarray(image))
+
+
+if __name__ == "__main__":
+    evaluate_command(__spec__.parent)

@@ -1,0 +1,379 @@
+"""From a page to its mask, its lines and a new page; from a folder of pages to new ones and a table of lines.
+
+python -m projects.comic_text.predict --input page.png --output new.png --translator translation
+python -m projects.comic_text.predict --input pages --output new.zip --glossary names.csv
+python -m projects.comic_text.predict --input page.png --output new.png --edited lines.csv
+"""
+
+import csv
+import io
+import sys
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from common import cli, runs
+from common.data import Split
+from common.errors import UserError
+from common.files import replacing
+from common.inputs.images import (
+    SUFFIXES,
+    find_pictures,
+    picture_bytes,
+    picture_text,
+    read_picture,
+    text_pictures,
+    write_picture,
+)
+from common.project import Project
+from projects.comic_text import encoding, layout, redraw
+from projects.comic_text.layout import Block
+from projects.comic_text.lettering import Face, faces
+
+LINES = 16  # that are read at once; each width is compiled for this number
+EXAMPLES = 4
+MARGIN = 0.06  # of a line's height, around the line that is read
+
+
+class Predictor:
+    """Reads pages and letters them again.
+
+    networks: {"segmentation", "reader"} and perhaps "autoencoder", see model.py. meta: {"depth", "credit", "examples"}.
+    """
+
+    def __init__(self, networks: dict[str, Any], meta: dict[str, Any]):
+        self.networks, self.meta = networks, meta
+        pictures = text_pictures(example["picture"] for example in meta["examples"])
+        self.examples = [{"picture": picture} for picture in pictures]
+
+    def encode(self, raw: dict[str, Any]) -> np.ndarray:
+        """{"picture": (h, w, 3) uint8} -> the segmentation's input (1, h', w', 3) float32, filled up to its step."""
+        picture = encoding.checked(raw)
+        return encoding.padded(picture, encoding.step(self.meta["depth"]))[None].astype(np.float32)
+
+    def decode(self, logits: np.ndarray) -> list[tuple[str, float]]:
+        """The reader's output -> (text, confidence) of each line."""
+        return encoding.greedy(logits)
+
+    def logits(self, picture: np.ndarray, name: str = "segmentation") -> np.ndarray:
+        """The answer of the U-Net `name` for a page (h, w, 3) of any size, (h, w, channels).
+
+        Large pages are read in windows, with the same answer; see `encoding.windows`.
+        """
+        height, width = picture.shape[:2]
+        depth, network, answer = self.meta["depth"], self.networks[name], None
+        for rows, columns, kept_rows, kept_columns in encoding.windows(height, width, depth):
+            part = encoding.padded(picture[rows, columns], encoding.step(depth))[None].astype(np.float32)
+            # As a tensor's shape is not compiled in, one graph serves windows of every size.
+            output = np.asarray(network.predict_on_batch(part))[0]
+            answer = np.zeros((height, width, output.shape[-1]), np.float32) if answer is None else answer
+            top, left = kept_rows.start - rows.start, kept_columns.start - columns.start
+            size = (kept_rows.stop - kept_rows.start, kept_columns.stop - kept_columns.start)
+            answer[kept_rows, kept_columns] = output[top : top + size[0], left : left + size[1]]
+        return answer
+
+    def mask(self, picture: np.ndarray) -> np.ndarray:
+        """Where there is lettering: (h, w) bool."""
+        return self.logits(picture)[..., 0] > 0
+
+    def read(self, crops: Sequence[np.ndarray]) -> list[tuple[str, float]]:
+        """(text, confidence) of upright lines (h, w, 3) uint8."""
+        lines = [encoding.line_pixels(crop) for crop in crops]
+        result: list[tuple[str, float]] = [("", 0.0)] * len(lines)
+        for width in encoding.WIDTHS:
+            fit = [i for i, line in enumerate(lines) if line.shape[1] <= width and not result[i][0]]
+            fit = [i for i in fit if not any(lines[i].shape[1] <= small for small in encoding.WIDTHS if small < width)]
+            for begin in range(0, len(fit), LINES):
+                some = fit[begin : begin + LINES]
+                batch = encoding.filled([lines[i] for i in some], width)
+                batch = np.concatenate([batch, np.ones((LINES - len(some), *batch.shape[1:]), np.float32)])
+                logits = np.asarray(self.networks["reader"].predict_on_batch(batch))[: len(some)]
+                for i, answer in zip(some, self.decode(logits), strict=True):
+                    result[i] = answer
+        return result
+
+    def predict(self, raw: dict[str, Any]) -> dict[str, Any]:
+        """{"picture", and perhaps "order", "blocks"} -> the mask, what is read, and the new page.
+
+        mask: (h, w) uint8, 255 where there is lettering. blocks, in the order of reading: [{"box": [left, top, right,
+        bottom], "lines": [{"text", "confidence"}], "text": its lines with spaces between, "translation": as it was
+        given, or None}]. clean: the page (h, w, 3) without the lettering of these blocks. page: the new page, where a
+        block with a translation says that; a block without keeps its lettering.
+
+        raw["blocks"]: boxes instead of those that are found, each with its own text or translation where that is known.
+        An empty translation leaves the place empty. Raises UserError for what cannot be used.
+        """
+        picture = encoding.checked(raw)
+        mask = self.mask(picture)
+        if "blocks" in raw:
+            asked = raw["blocks"]
+            found = [layout.lines_in(mask, tuple(int(side) for side in block["box"])) for block in asked]
+        else:
+            found = layout.blocks(mask, raw.get("order", "left"))
+            asked = [{} for _ in found]
+        answers = self._texts(picture, found, asked)
+        clean = redraw.without(picture, mask, found)
+        return {
+            "mask": np.uint8(mask) * 255,
+            "blocks": answers,
+            "clean": clean,
+            "page": draw(picture, mask, clean, found, [answer["translation"] for answer in answers]),
+        }
+
+    def _texts(self, picture: np.ndarray, found: Sequence[Block], asked: Sequence[dict]) -> list[dict[str, Any]]:
+        crops = [line_crops(picture, block) for block in found]
+        read = iter(self.read([crop for block_crops in crops for crop in block_crops]))
+        answers = []
+        for block, block_crops, wanted in zip(found, crops, asked, strict=True):
+            lines = [dict(zip(("text", "confidence"), next(read), strict=True)) for _ in block_crops]
+            text = wanted.get("text")
+            text = " ".join(line["text"] for line in lines if line["text"]) if text is None else text
+            answers.append(
+                {"box": list(block.box), "lines": lines, "text": text, "translation": wanted.get("translation")}
+            )
+        return answers
+
+    def stream(self, raw: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """The answer of `predict`; there is nothing to show before it."""
+        yield self.predict(raw)
+
+    def choose_examples(self, validation: Split) -> None:
+        """Keep the EXAMPLES validation pages with the most lines, and what these say."""
+        from projects.comic_text.data import read
+
+        samples = [(page, read(page)) for page in validation.inputs[: 10 * EXAMPLES]]
+        samples.sort(key=lambda pair: -len(pair[1].lines or pair[0].texts))
+        self.meta["examples"] = [
+            {"picture": picture_text(sample.picture), "lines": [line.text for line in sample.lines] or list(page.texts)}
+            for page, sample in samples[:EXAMPLES]
+        ]
+        self.examples = [{"picture": sample.picture} for _, sample in samples[:EXAMPLES]]
+
+
+def line_crops(picture: np.ndarray, block: Block) -> list[np.ndarray]:
+    """The lines of a block as upright crops (h, w, 3), with a small margin. A box without lettering is one line."""
+    left, top, right, bottom = block.box
+    part = layout.turned(picture[top:bottom, left:right], block.angle)
+    if not block.lines:
+        return [part]
+    crops = []
+    for above, below, begin, end in block.lines:
+        margin = max(1, round(MARGIN * (below - above)))
+        if block.angle:
+            crops.append(part[max(0, above - margin) : below + margin, max(0, begin - margin) : end + margin])
+        else:
+            rows = slice(max(0, top + above - margin), top + below + margin)
+            crops.append(picture[rows, max(0, left + begin - margin) : left + end + margin])
+    return crops
+
+
+def draw(
+    picture: np.ndarray,
+    mask: np.ndarray,
+    clean: np.ndarray,
+    found: Sequence[Block],
+    translations: Sequence[str | None],
+) -> np.ndarray:
+    """The new page: blocks with a translation say that, the others keep their lettering."""
+    page, drawn = picture.copy(), [pair for pair in zip(found, translations, strict=True) if pair[1] is not None]
+    for block, _ in drawn:
+        left, top, right, bottom = redraw.wider(block.box, redraw.GROW, picture.shape)
+        page[top:bottom, left:right] = clean[top:bottom, left:right]
+    face = lettering_face()
+    for block, text in drawn:
+        if text.strip():
+            seen = redraw.look(picture, mask, block)
+            room = redraw.balloon(clean, block, seen.paper) if seen.flat else block.box
+            redraw.lettered(page, text, block, seen, room, face)
+    return page
+
+
+def lettering_face() -> Face:
+    """The face of new lettering: a plain one that every installation has."""
+    return faces("train")[0]
+
+
+# --- translations ----------------------------------------------------------------------------------------------------
+
+COLUMNS = ("page", "left", "top", "right", "bottom", "text", "confidence", "translation")  # of the table of lines
+Translate = Callable[[str], str | None]
+
+
+def translator(name: str | None, glossary: Path | None, runs_dir: Path) -> Translate:
+    """A function from a text to its translation, or to None where nobody knows one.
+
+    name: a finished run whose answer is text, "project" or "project/run", such as "translation/best". Projects do not
+    import each other: the run is found by name, and asked in the form of its own examples. glossary: a table with the
+    columns source and target; it wins over the run.
+    """
+    from common.inputs.tables import as_texts, check_columns, read_table
+
+    known: dict[str, str] = {}
+    if glossary:
+        table = read_table(glossary)
+        check_columns(table, ["source", "target"], glossary)
+        pairs = zip(as_texts(table, "source"), as_texts(table, "target"), strict=True)
+        known = {encoding.normalise(source).casefold(): target for source, target in pairs}
+    ask = _asked_run(name, runs_dir) if name else None
+
+    def translate(text: str) -> str | None:
+        plain = encoding.normalise(text)
+        if plain.casefold() in known:
+            return known[plain.casefold()]
+        return ask(plain) if ask and plain else None
+
+    return translate
+
+
+def _asked_run(name: str, runs_dir: Path) -> Callable[[str], str]:
+    project, _, run = name.partition("/")
+    predictor = runs.find(Project(project), run or "best", runs_dir).load()
+    example = predictor.examples[0]
+
+    def ask(text: str) -> str:
+        raw = text if isinstance(example, str) else {"text": text}
+        return next((value for value in predictor.predict(raw).values() if isinstance(value, str)), "")
+
+    answer = predictor.predict(example)
+    asks_text = isinstance(example, str) or (isinstance(example, dict) and "text" in example)
+    if not asks_text or not isinstance(next(iter(answer.values()), None), str):
+        raise UserError(f"The run {name} does not answer a text with a text; name a run of translation.")
+    return ask
+
+
+def read_edited(file: Path) -> dict[str, list[dict[str, Any]]]:
+    """{page: blocks} of a table with COLUMNS, as --lines has written it and somebody has edited it.
+
+    A block whose translation is empty keeps its lettering; a translation of one hyphen leaves its place empty.
+    """
+    from common.inputs.tables import as_texts, check_columns, check_numbers, read_table
+
+    table = read_table(file)
+    check_columns(table, [name for name in COLUMNS if name != "confidence"], file)
+    boxes = check_numbers(table, ["left", "top", "right", "bottom"], file)
+    texts = {name: as_texts(table, name) for name in ("page", "text", "translation")}
+    pages: dict[str, list[dict[str, Any]]] = {}
+    for row, box in enumerate(np.asarray(boxes)):
+        words = texts["translation"][row].strip()
+        block = {"box": [int(side) for side in box], "text": texts["text"][row]}
+        block["translation"] = "" if words == "-" else words or None
+        pages.setdefault(texts["page"][row], []).append(block)
+    return pages
+
+
+def letter_again(
+    predictor: Predictor, picture: np.ndarray, translate: Translate, order: str, blocks: list[dict] | None
+) -> tuple[np.ndarray, list[dict[str, Any]]]:
+    """(the new page, its blocks). Where no block has a translation, the new page is the one without lettering."""
+    raw: dict[str, Any] = {"picture": picture, "order": order}
+    answer = predictor.predict(raw if blocks is None else {**raw, "blocks": blocks})
+    if blocks is None:
+        known = [{**block, "translation": translate(block["text"])} for block in answer["blocks"]]
+        if any(block["translation"] is not None for block in known):
+            names = ("box", "text", "translation")
+            answer = predictor.predict({**raw, "blocks": [{name: block[name] for name in names} for block in known]})
+    translated = any(block["translation"] is not None for block in answer["blocks"])
+    return answer["page"] if translated else answer["clean"], answer["blocks"]
+
+
+def letter_page(predictor: Predictor, options: "Options", translate: Translate) -> int:
+    """Letter one page, and write the table of its lines beside it; returns the number of its blocks."""
+    edited = read_edited(options.edited).get(options.input.name, []) if options.edited else None
+    picture = read_picture(options.input, encoding.MAX_PIXELS)
+    page, blocks = letter_again(predictor, picture, translate, options.order, edited)
+    write_picture(page, options.output)
+    with replacing(options.lines or options.output.with_suffix(".csv")) as temporary:
+        temporary.write_bytes(table_of([(options.input.name, block) for block in blocks]))
+    return len(blocks)
+
+
+def letter_folder(
+    predictor: Predictor,
+    folder: Path,
+    target: Path,
+    translate: Translate,
+    order: str = "left",
+    edited: dict[str, list[dict[str, Any]]] | None = None,
+) -> tuple[int, int]:
+    """Letter each page below a folder, into a .zip with the pages and the table of their lines; (pages, left out).
+
+    One page at a time is in memory. A file that is no picture, is damaged or too large is named on stderr and left out.
+    """
+    paths, others = find_pictures(folder, deep=True)
+    if not paths:
+        raise UserError(f"{folder} holds no picture.")
+    done, rows, left_out = 0, [], len(others)
+    for path in others:
+        print(f"left out: {path} is no picture", file=sys.stderr)
+    with replacing(target) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for path in paths:
+            name = path.relative_to(folder).as_posix()
+            try:
+                picture = read_picture(path, encoding.MAX_PIXELS)
+                blocks = None if edited is None else edited.get(name, [])
+                page, blocks = letter_again(predictor, picture, translate, order, blocks)
+            except UserError as error:
+                print(f"\nleft out: {error}", file=sys.stderr)
+                left_out += 1
+                continue
+            archive.writestr(str(Path(name).with_suffix(".png").as_posix()), picture_bytes(page))
+            rows += [(name, block) for block in blocks]
+            done += 1
+            print(f"\r{done:,} pages", end="", file=sys.stderr, flush=True)
+        print(file=sys.stderr)
+        if not done:
+            raise UserError(f"None of the {len(paths):,} files in {folder} is a picture that can be read.")
+        archive.writestr("lines.csv", table_of(rows))
+    return done, left_out
+
+
+def table_of(rows: Sequence[tuple[str, dict[str, Any]]]) -> bytes:
+    """A .csv file with COLUMNS of (page, block): what was read, to be edited and read again."""
+    text = io.StringIO()
+    table = csv.writer(text)
+    table.writerow(COLUMNS)
+    for name, block in rows:
+        lines = [line["confidence"] for line in block["lines"]]
+        words = "-" if block["translation"] == "" else block["translation"] or ""
+        table.writerow([name, *block["box"], block["text"], round(min(lines, default=0.0), 3), words])
+    return text.getvalue().encode("utf-8-sig")  # Excel reads Hangul so
+
+
+@dataclass(frozen=True)
+class Options:
+    """A page or a folder of pages to letter again, and where the words come from."""
+
+    input: Path  # a page, or a folder of pages: PNG, JPEG, WebP, BMP, TIFF or GIF
+    output: Path  # the new page, in the format of its suffix; of a folder: a .zip file of new pages and lines.csv
+    translator: str | None = None  # a run whose answer is text, such as translation or translation/best
+    glossary: Path | None = None  # a .csv file with the columns source and target; it wins over the translator
+    lines: Path | None = None  # of one page: the .csv file of what was read; left out: beside the output
+    edited: Path | None = None  # such a file with your corrections and translations, to be drawn
+    order: Literal["left", "right"] = "left"  # where reading begins; right: manga
+    run: str = "best"  # id of a run, best (by validation) or latest
+    runs_dir: Path = field(default_factory=runs.runs_dir)  # where the run folders are
+
+    def __post_init__(self) -> None:
+        endings = (".zip",) if self.input.is_dir() else SUFFIXES
+        if self.output.suffix.lower() not in endings:
+            raise UserError(f"--output {self.output} must end in one of {', '.join(endings)}.")
+        for name in ("glossary", "edited"):
+            if (file := getattr(self, name)) and not file.is_file():
+                raise UserError(f"--{name} {file} does not exist, or is no file.")
+
+
+if __name__ == "__main__":
+    with cli.predict_command(Options, __spec__.parent) as (options, run):
+        translate = translator(options.translator, options.glossary, options.runs_dir)
+        if options.input.is_dir():
+            edited = read_edited(options.edited) if options.edited else None
+            count, left_out = letter_folder(run.load(), options.input, options.output, translate, options.order, edited)
+            rest = f", {left_out:,} files left out" if left_out else ""
+            print(f"{count:,} pages lettered by run {run.id}{rest}; written to {options.output}")
+        else:
+            count = letter_page(run.load(), options, translate)
+            print(f"{count:,} blocks lettered by run {run.id}; written to {options.output}")
