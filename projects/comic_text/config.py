@@ -19,14 +19,14 @@ class Config:
     crop: Literal[32, 64, 128, 192, 256] = 192  # side in pixels of the squares that are learnt
     width: Annotated[int, Bounds(min=1, max=128), Search(8, 32, log=True)] = 16  # channels at half resolution
     depth: Annotated[int, Bounds(min=1, max=5)] = 3  # further halvings of the U-Net; each doubles the channels
-    epochs: Annotated[int, Bounds(min=1)] = 10  # of the segmentation: passes over the training pages
+    epochs: Annotated[int, Bounds(min=1)] = 20  # of the segmentation: passes over the training pages
     batch_size: Annotated[int, Bounds(min=1), Search(4, 32, log=True)] = 16  # squares, or lines, in a training step
     patience: Annotated[int, Bounds(min=1)] = 1000  # epochs without a better validation value before stopping
     learning_rate: Annotated[float, Bounds(min=1e-8), Search(5e-4, 1e-2, log=True)] = 3e-3  # Adam's peak rate
     autoencoder_epochs: Annotated[int, Bounds(min=1)] = 2  # pretrained: passes of the autoencoder over the pages
 
-    lines: Annotated[int, Bounds(min=16, max=10_000_000)] = 4096  # generated lines in an epoch of the reader
-    reader_epochs: Annotated[int, Bounds(min=1)] = 8  # of the reader
+    lines: Annotated[int, Bounds(min=16, max=10_000_000)] = 8192  # generated lines in an epoch of the reader
+    reader_epochs: Annotated[int, Bounds(min=1)] = 6  # of the reader
     reader_width: Annotated[int, Bounds(min=1, max=128)] = 16  # channels of the reader's first convolution
     units: Annotated[int, Bounds(min=1, max=1024)] = 128  # of the reader's recurrent layer, in each direction
 
@@ -40,7 +40,7 @@ TOY = Config(
     depth=1,
     epochs=2,
     learning_rate=1e-2,
-    lines=32,
+    lines=16,
     reader_epochs=2,
     reader_width=4,
     units=8,

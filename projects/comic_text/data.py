@@ -25,7 +25,7 @@ from projects.comic_text.pages import Line, Sample
 CACHE_BYTES = 512 * 2**20  # pages with their masks that are kept in memory
 SQUARES = 4  # of each page in an epoch
 NEAR = 0.75  # of the squares, of training, that have lettering near their middle
-LINE_WIDTHS = (128, 256, 384)  # of the reader's batches
+LINE_WIDTHS = (128, 192, 320)  # of the reader's batches
 LINES = 256  # generated lines on which the reader is validated
 TEXTS = {str: {"texts": [str]}}  # meta.json of pepper_carrot's layout
 
@@ -115,10 +115,16 @@ def load_data(config: Config, data: str, data_dir: Path) -> Splits:
     data: `builtin`, or the path of a folder; see `read_folder`. A folder is split by the group of its pages.
     """
     if data == "builtin":
-        parts, words = generated(config), "Generated comic pages; the test has fonts and photographs of its own"
-        sha256 = _generated_key(config)
+        parts = generated(config)
+        source = Source(
+            "builtin",
+            "Comic pages generated from photographs of scikit-image and scikit-learn, shapes and fonts, in English and "
+            "Korean. The test has Latin fonts and photographs of its own.",
+            _generated_key(config),
+            "page",
+        )
     else:
-        everything, words = read_folder(Path(data))
+        everything = read_folder(Path(data))
         labelled = [page for page in everything if page.labelled]
         groups = np.unique([page.group for page in labelled], return_inverse=True)[1] if labelled else np.zeros(0, int)
         if len(set(groups)) < 3:
@@ -129,10 +135,14 @@ def load_data(config: Config, data: str, data_dir: Path) -> Splits:
         parts = [[labelled[row] for row in part] for part in rows]
         held = {page.group for part in parts[1:] for page in part}
         parts[0] += [page for page in everything if not page.labelled and page.group not in held]
-        sha256 = fingerprint(everything)
-    return make_splits(
-        config, parts, Source(data if data == "builtin" else Path(data).name, words + ".", sha256, "page")
-    )
+        source = Source(
+            Path(data).name,
+            f"{len(labelled)} pages with masks or boxes and {len(everything) - len(labelled)} without, of the folder "
+            f"{Path(data).name}, split by page or episode. The reader learns from generated lines too.",
+            fingerprint(everything),
+            "page",
+        )
+    return make_splits(config, parts, source)
 
 
 def make_splits(config: Config, parts: Sequence[list[Page]], source: Source, credit: str = "") -> Splits:
@@ -176,8 +186,8 @@ def fingerprint(everything: Sequence[Page]) -> str:
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
-def read_folder(folder: Path) -> tuple[list[Page], str]:
-    """(the pages of a folder, a few words on it). Raises UserError for whatever is missing or wrong.
+def read_folder(folder: Path) -> list[Page]:
+    """The pages of a folder. Raises UserError for whatever is missing or wrong.
 
     Pages are in `page`, or in `page_en`, `page_ko` …. Masks, white on black, have the names of their pages: those of
     the lettering are in `text`, `text_en` …, those of the balloons in `balloon` …. The art below both is in `art`.
@@ -186,7 +196,7 @@ def read_folder(folder: Path) -> tuple[list[Page], str]:
     """
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder; expected one with pages and masks.")
-    found, without = [], 0
+    found = []
     texts = _texts(folder / "meta.json")
     for place in sorted(path for path in folder.iterdir() if path.is_dir() and path.name.split("_")[0] == "page"):
         language = place.name.removeprefix("page")
@@ -200,12 +210,10 @@ def read_folder(folder: Path) -> tuple[list[Page], str]:
             group = episode if episode[:1] == "E" and episode[1:].isdigit() else name
             files = {"text": masks.get(name), "clean": art.get(name), "balloon": balloons.get(name)}
             page = Page(name + language, group, picture=path, **files, texts=said)
-            without += not page.labelled
             found.append(page)
     if not found:
         raise UserError(f"{folder} has no folder page, page_en … with pictures in it.")
-    words = f"{len(found)} pages of the folder {folder.name}, split by page or episode"
-    return found, words + (f"; {without} have no mask and are for the autoencoder alone" if without else "")
+    return found
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:
@@ -334,7 +342,7 @@ def line_batches(config: Config, split: str, own: Sequence[Page] = ()) -> Any:
     """
     from common.stream import Stream
 
-    size = 2 * config.batch_size
+    size = config.batch_size
     count = config.lines if split == "train" else min(LINES, config.lines)
     real = [(page, line) for page in own for line in page.lines if to_symbols(line.text)]
 

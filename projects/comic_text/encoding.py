@@ -82,10 +82,10 @@ def checked(raw: dict[str, Any]) -> np.ndarray:
 def halo(depth: int) -> int:
     """Pixels around a pixel that the segmentation's answer may depend on, rounded up to its step.
 
-    At half resolution two 3 × 3 convolutions reach 2 pixels, after each further halving twice as far; on the way up
-    the same, and a repeated pixel reaches one more. The first convolution reaches 3 full pixels.
+    At half resolution five 3 × 3 convolutions reach 5 pixels. After each further halving there are three, which reach
+    twice as far each time; pooling and repeating pixels reach as far as another two.
     """
-    reach = 2 * (2 * sum(2 * 2**level for level in range(depth + 1)) + 2**depth) + 4
+    reach = 2 * (6 + sum(5 * 2**level for level in range(1, depth + 1)))
     return -(-reach // step(depth)) * step(depth)
 
 

@@ -88,7 +88,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
         parameters=sum(network.count_params() for network in predictor.networks.values()),
         inference_per_second=report.throughput(lambda: predictor.predict({"picture": first}), 1),
         failures=worst[:10],
-        figures={"pages": pages_figure(shown, predictor), "losses": losses_figure(run, config)},
+        figures={"pages": pages_figure(shown, predictor), "network_losses": losses_figure(run, config)},
         tables={
             "lines": pd.DataFrame(worst, columns=["page", "text", "read", "errors"]),
             "pages": pages_table(test.inputs, counts),
@@ -110,7 +110,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
 
 def other_pages(folder: Path) -> list[Page]:
     """The labelled pages of a folder. Raises UserError where there are none."""
-    found = [page for page in read_folder(folder)[0] if page.labelled]
+    found = [page for page in read_folder(folder) if page.labelled]
     if not found:
         raise UserError(f"{folder} has no page with a mask or with boxes; there is nothing to compare with.")
     return found

@@ -38,11 +38,12 @@ def unet(config: Config, channels: int, name: str) -> keras.Model:
     """A U-Net (Ronneberger et al. 2015) that computes at half resolution.
 
     Each pixel at half resolution ends in 2 × 2 pixels (depth to space, Shi et al. 2016): strokes are three pixels
-    wide, so the answer has to be at full resolution, but most of the work need not.
+    wide, so the answer has to be at full resolution, but most of the work need not. The last convolutions see the
+    pixels themselves once more, as 4 × 3 channels: borders of strokes are found there.
     """
     pixels = keras.Input((None, None, 3), name="pixels")
-    x = layers.Rescaling(1 / 127.5, -1, name="scale")(pixels)
-    x = blocks.conv(x, config.width, 4, strides=2, norm="batch", name="down_0")
+    x = fine = ops.space_to_depth(layers.Rescaling(1 / 127.5, -1, name="scale")(pixels), 2)
+    x = blocks.conv(x, config.width, norm="batch", name="down_0")
     x = blocks.conv(x, config.width, norm="batch", name="down_0_more")
     skips = []
     for level in range(1, config.depth + 1):
@@ -56,7 +57,7 @@ def unet(config: Config, channels: int, name: str) -> keras.Model:
         x = layers.UpSampling2D(2, name=f"double_{level}")(x)
         x = layers.Concatenate(name=f"skip_{level}")([x, skips[level]])
         x = blocks.conv(x, width, norm="batch", name=f"up_{level}")
-    x = blocks.conv(x, config.width, norm="batch", name="last")
+    x = blocks.conv(layers.Concatenate(name="fine")([x, fine]), 2 * config.width, norm="batch", name="last")
     x = layers.Conv2D(4 * channels, 3, padding="same", name="quarters")(x)
     x = ops.depth_to_space(x, 2)
     if channels == 3:

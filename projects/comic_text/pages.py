@@ -106,7 +106,7 @@ def sentence(random: np.random.Generator, language: str, count: int, face: Face)
     # The rank is spread evenly on a logarithmic scale: frequent words are frequent, and rare ones do occur.
     chosen = [vocabulary[int(len(vocabulary) ** random.random()) - 1] for _ in range(count)]
     if language == "ko":
-        for i in np.flatnonzero(random.random(count) < 0.25):  # syllables that are rare in words
+        for i in np.flatnonzero(random.random(count) < 0.15):  # syllables that are rare in words
             chosen[i] = "".join(random.choice(syllables(), int(random.integers(1, 5))))
     elif random.random() < 0.1:
         letters = list("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
@@ -264,7 +264,7 @@ def _lettered(page: Drawing, panel: tuple[int, int, int, int]) -> None:
     else:
         count = int(random.integers(1, 6))
         lines = [sentence(random, page.language, int(random.integers(1, 5)), face) for _ in range(count)]
-        size = int(random.integers(11, 24) if random.random() < 0.85 else random.integers(24, 34))
+        size = int(random.integers(14, 26) if random.random() < 0.85 else random.integers(26, 36))
         angle = random.uniform(-5, 5) if random.random() < 0.15 else 0.0
     width = panel[2] - panel[0]
     lines = [line for line in lines if length(line, face, size) < 0.95 * width]
@@ -295,10 +295,13 @@ def _lettered(page: Drawing, panel: tuple[int, int, int, int]) -> None:
     page.taken[y : y + outer_h, x : x + outer_w] = True
     dark = random.random() < 0.12
     if bare:
-        colour = random.integers(0, 256, 3) if sound else np.full(3, random.choice((0, 255)))
-        around = np.full(3, 255 if colour.mean() < 128 else 0) if random.random() < 0.8 else random.integers(0, 256, 3)
-        # Lettering that nobody could tell from its outline is not drawn by anybody.
-        around = around if abs(around.mean() - colour.mean()) > 60 else np.full(3, 255 if colour.mean() < 128 else 0)
+        # The outline stands out from the art below it, and the letters from their outline: so do those of artists.
+        dark_art = page.art[y : y + outer_h, x : x + outer_w].mean() < 110
+        around = random.uniform(200, 256, 3) if dark_art else random.uniform(0, 50, 3)
+        colour = random.uniform(0, 120, 3) if dark_art else random.uniform(130, 256, 3)
+        if random.random() < 0.5:  # one strong colour
+            colour[int(random.integers(3))] = 255.0 if not dark_art else 200.0
+        colour = np.full(3, 0.0 if dark_art else 255.0) if random.random() < 0.3 else colour
     else:
         paper = random.uniform(0, 70, 3) if dark else random.uniform(200, 256, 3)
         paper = np.full(3, 255.0) if not dark and random.random() < 0.6 else paper
@@ -397,8 +400,8 @@ def line(random: np.random.Generator, split: str, fonts: str, width: int, langua
     everything = faces(split, fonts)
     face = everything[int(random.integers(len(everything)))]
     size = int(random.integers(14, 40))
-    stroke = int(random.integers(1, max(2, size // 9) + 1)) if random.random() < 0.15 else 0
-    text = sentence(random, language, int(random.integers(1, 2 + width // 48)), face)
+    stroke = int(random.integers(1, max(2, size // 9) + 1)) if random.random() < 0.1 else 0
+    text = sentence(random, language, int(random.integers(1 + width // 150, 2 + width // 40)), face)
     while True:
         letters, outlined = drawn(random, [text], face, size, stroke)
         ys, xs = np.nonzero(outlined[0] >= COVERED)

@@ -21,7 +21,7 @@ def load_data(config: Config, data: str, data_dir: Path) -> Splits:
             f"{folder} is not there. Put the folders art, page_en, page_ko, text_en, text_ko, balloon_en, balloon_ko "
             f"and meta.json of Pepper & Carrot there; see {HOME}."
         )
-    pages, _ = read_folder(folder)
+    pages = read_folder(folder)
     parts: list[list[Page]] = [[], [], []]
     for page in pages:
         parts[2 if page.group in TEST else 1 if page.group in VALIDATION else 0].append(page)

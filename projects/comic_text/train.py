@@ -16,6 +16,7 @@ def train(config: Config, run: Run, callbacks=()) -> None:
     import keras
 
     from common.data import load_splits
+    from common.layers.speed import fuse
     from common.training import OneCycle, fit
     from projects.comic_text import model
     from projects.comic_text.data import learnt, line_batches, squares, tiles
@@ -33,7 +34,7 @@ def train(config: Config, run: Run, callbacks=()) -> None:
         knobs = replace(config, epochs=epochs, patience=10**6 if extra else config.patience)
         run.log(f"{name}: {network.count_params():,} parameters")
         schedule = OneCycle(config.learning_rate, epochs)
-        fit(network, training, held, knobs, run, [*extra, schedule, *callbacks], part=name)
+        fit(fuse(network), training, held, knobs, run, [*extra, schedule, *callbacks], part=name)
 
     networks = {}
     segmentation = model.segmentation(config)

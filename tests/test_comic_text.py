@@ -1,0 +1,441 @@
+"""What only comic_text promises: exact pages, no seams, lines from masks, CTC's text, cleaned and lettered pages."""
+
+import csv
+import io
+import unicodedata
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from common.errors import UserError
+from common.inputs.images import write_picture
+from projects.comic_text import baselines, data, encoding, evaluate, layout, lettering, metrics, pages, redraw
+from projects.comic_text.config import TOY, Config
+from projects.comic_text.pages import Line
+
+
+def paper(height=200, width=400, value=255):
+    return np.full((height, width, 3), value, np.uint8)
+
+
+def written(picture, text, left, top, size=24, angle=0.0):
+    """Dark lettering on a picture, in place; the mask of its covered pixels."""
+    letters, _ = lettering.draw_lines(text.split("\n"), lettering.faces("train")[0], size)
+    coverage = np.maximum.reduce(letters)
+    if angle:
+        coverage = np.asarray(Image.fromarray(coverage).rotate(angle, expand=True))
+    mask = np.zeros(picture.shape[:2], bool)
+    mask[top : top + coverage.shape[0], left : left + coverage.shape[1]] = coverage >= pages.COVERED
+    rows, columns = slice(top, top + coverage.shape[0]), slice(left, left + coverage.shape[1])
+    picture[rows, columns] = picture[rows, columns] * (1 - coverage[..., None] / 255)
+    return mask
+
+
+# --- generated pages -------------------------------------------------------------------------------------------------
+
+
+def test_a_page_is_a_function_of_its_seed_and_its_parts_fit_each_other():
+    lettered = 0
+    for seed in range(6):
+        sample = pages.render(seed, "test")
+        again = pages.render(seed, "test")
+        np.testing.assert_array_equal(sample.picture, again.picture)
+        assert sample.lines == again.lines and sample.picture.shape == (*pages.SHAPE, 3)
+        inside = np.zeros(pages.SHAPE, bool)
+        for line in sample.lines:
+            left, top, right, bottom = line.box
+            assert sample.text[top:bottom, left:right].any() and encoding.to_symbols(line.text)
+            inside[top:bottom, left:right] = True
+        assert not (sample.text & ~inside).any(), "lettering outside of every line"
+        lettered += len(sample.lines)
+        if sample.text.any():  # what covers the art differs from it where it is, and hardly elsewhere
+            off = np.abs(sample.picture.astype(int) - sample.clean).max(axis=2)
+            assert off[sample.text].mean() > 2 * off[~sample.text].mean()
+    assert lettered > 20
+
+
+def test_no_font_and_no_photograph_is_in_two_splits():
+    for fonts in ("base", "all"):
+        named = [
+            {face.latin.name for face in lettering.faces(split, fonts)} for split in ("train", "validation", "test")
+        ]
+        assert all(named) and not named[0] & named[1] and not named[0] & named[2] and not named[1] & named[2]
+    families = [{name.partition("-")[0] for name in lettering.BASE[split]} for split in ("train", "test")]
+    assert not families[0] & families[1]
+    shown = [set(names) for names in pages.PHOTOGRAPHS.values()]
+    assert not shown[0] & shown[1] and not shown[0] & shown[2] and not shown[1] & shown[2]
+
+
+def test_generated_lines_have_room_for_what_they_say():
+    stream = data.line_batches(TOY, "train")
+    lines, symbols = stream[0]
+    assert lines.shape[1:] == (encoding.HEIGHT, data.LINE_WIDTHS[0], 1) and len(symbols) == TOY.batch_size
+    for row in symbols:
+        said = row[row > 0].tolist()
+        assert said and data.room(said) <= symbols.shape[1]
+    again, _ = data.line_batches(TOY, "train")[0]
+    np.testing.assert_array_equal(lines, again)
+
+
+# --- symbols ---------------------------------------------------------------------------------------------------------
+
+
+def test_jamo_are_composed_to_what_they_were():
+    for text in ("값을 닭이", "Hello, 세계!", "각각 끝"):
+        assert encoding.to_text(encoding.to_symbols(text)) == text
+    every = "".join(map(chr, range(0xAC00, 0xD7A4)))
+    assert encoding.to_text(encoding.to_symbols(every)) == every
+    assert encoding.normalise("“Wait …”  don’t") == '"Wait ..." don\'t'
+    assert unicodedata.is_normalized("NFC", encoding.to_text(encoding.to_symbols("한글")))
+
+
+def test_greedy_removes_repeats_and_blanks():
+    symbols = encoding.to_symbols("aab")
+    path = [0, symbols[0], symbols[0], 0, symbols[1], symbols[2], symbols[2], 0]
+    logits = np.full((1, len(path), len(encoding.SYMBOLS) + 1), -20.0)
+    logits[0, range(len(path)), path] = 20.0
+    (text, confidence), *_ = encoding.greedy(logits)
+    assert text == "aab" and confidence == pytest.approx(1.0)
+    assert encoding.greedy(np.full((1, 4, 9), 0.0) + np.eye(9)[0])[0] == ("", 0.0)
+
+
+def test_a_line_looks_alike_dark_on_light_and_light_on_dark():
+    dark = paper(60, 160)
+    written(dark, "Hello", 10, 0, 20)
+    line, negative = encoding.line_pixels(dark), encoding.line_pixels(255 - dark)
+    np.testing.assert_allclose(line, negative, atol=0.02)
+    assert np.percentile(line, 90) == pytest.approx(1.0, abs=0.05) and line.min() < 0.1
+
+
+# --- windows ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+def test_windows_have_no_seams(depth, monkeypatch):
+    """A strip in windows has the answer that it has when it is read whole, to float32's rounding."""
+    from projects.comic_text.model import segmentation
+    from projects.comic_text.predict import Predictor
+
+    config = Config(width=2, depth=depth)
+    network = segmentation(config)
+    predictor = Predictor({"segmentation": network}, {"depth": depth, "credit": "", "examples": []})
+    picture = np.random.default_rng(0).integers(0, 256, (1000, 70, 3), dtype=np.uint8)
+    whole = predictor.logits(picture)
+    monkeypatch.setattr(encoding, "WINDOW", 16 * encoding.step(depth))
+    assert len(list(encoding.windows(1000, 70, depth))) > 2
+    np.testing.assert_allclose(predictor.logits(picture), whole, atol=1e-4)
+    monkeypatch.setattr(encoding, "halo", lambda depth: 0)  # without a halo the test would find seams
+    assert np.abs(predictor.logits(picture) - whole).max() > 1e-3
+
+
+# --- layout ----------------------------------------------------------------------------------------------------------
+
+
+def test_lines_and_blocks_of_two_balloons_are_found_in_the_order_of_reading():
+    picture = paper(300, 600)
+    mask = written(picture, "One line\nand more", 20, 40) | written(picture, "가을 하늘\n높고 푸른\n으으으", 350, 30)
+    found = layout.blocks(mask)
+    assert [len(block.lines) for block in found] == [2, 3]
+    assert found[0].box[0] < found[1].box[0]
+    assert [block.box for block in layout.blocks(mask, "right")] == [block.box for block in reversed(found)]
+    assert layout.blocks(np.zeros((50, 50), bool)) == []
+
+
+@pytest.mark.parametrize("angle", [-20.0, 15.0])
+def test_a_turned_line_is_one_line_and_is_turned_back(angle):
+    picture = paper(300, 600)
+    mask = written(picture, "Turned words here", 60, 40, 30, angle)
+    (block,) = layout.blocks(mask)
+    assert len(block.lines) == 1 and block.angle == pytest.approx(angle, abs=3)
+    top, bottom, _, _ = block.lines[0]
+    assert bottom - top < 50
+
+
+# --- removal and lettering -------------------------------------------------------------------------------------------
+
+
+def test_lettering_on_flat_paper_is_removed_without_a_trace():
+    picture = paper(value=231)
+    mask = written(picture, "Gone", 100, 60, 40)
+    clean = redraw.without(picture, mask, layout.blocks(mask))
+    np.testing.assert_array_equal(clean, paper(value=231))
+
+
+def test_lettering_on_a_ramp_is_inpainted():
+    ramp = np.repeat(np.tile(np.linspace(40, 220, 400).astype(np.uint8), (200, 1))[..., None], 3, axis=2)
+    picture = ramp.copy()
+    mask = written(picture, "Gone", 100, 60, 40)
+    clean = redraw.without(picture, mask, layout.blocks(mask))
+    assert np.abs(clean.astype(int) - ramp)[mask].mean() < 3 < np.abs(picture.astype(int) - ramp)[mask].mean()
+
+
+def test_new_words_stand_in_the_balloon_and_are_as_large_as_they_can_be():
+    face = lettering.faces("train")[0]
+    lines, size = lettering.fitted("a few words that need lines", face, 120, 80, 30)
+    assert len(lines) > 1 and max(lettering.length(line, face, size) for line in lines) <= 120
+    bigger = lettering.wrapped("a few words that need lines", face, size + 1, 120)
+    assert bigger is None or (size + 1) * (lettering.LEADING * (len(bigger) - 1) + 1.2) > 80
+    korean = lettering.wrapped("아주아주긴낱말하나", face, 20, 60)
+    assert len(korean) > 1 and "".join(korean) == "아주아주긴낱말하나"
+    assert lettering.wrapped("Unbreakable", face, 30, 40) is None
+
+
+def test_a_balloon_bounds_the_new_words():
+    picture = paper(300, 500, 90)
+    picture[80:200, 100:380] = 255
+    mask = written(picture, "Hi there", 170, 100, 24)
+    (block,) = layout.blocks(mask)
+    clean = redraw.without(picture, mask, [block])
+    left, top, right, bottom = redraw.balloon(clean, block, (255, 255, 255))
+    assert left >= 100 and top >= 80 and right <= 380 and bottom <= 200
+    assert right - left > 1.3 * (block.box[2] - block.box[0])
+
+
+def test_an_outline_is_kept():
+    picture = np.random.default_rng(0).integers(60, 190, (200, 400, 3), dtype=np.uint8)
+    letters, outlined = lettering.draw_lines(["BOOM"], lettering.faces("train")[1], 60, 5)
+    rows, columns = slice(20, 20 + letters[0].shape[0]), slice(40, 40 + letters[0].shape[1])
+    for coverage, colour in ((outlined[0], (255, 255, 255)), (letters[0], (200, 0, 0))):
+        part = coverage[..., None] / 255
+        picture[rows, columns] = picture[rows, columns] * (1 - part) + np.array(colour) * part
+    mask = np.zeros(picture.shape[:2], bool)
+    mask[rows, columns] = outlined[0] >= pages.COVERED
+    seen = redraw.look(
+        picture, mask, layout.lines_in(mask, (40, 20, 40 + letters[0].shape[1], 20 + letters[0].shape[0]))
+    )
+    assert not seen.flat and seen.outline and min(seen.outline) > 200
+    assert seen.ink[0] > 150 and max(seen.ink[1:]) < 60
+
+
+# --- figures ---------------------------------------------------------------------------------------------------------
+
+
+def test_mask_figures_are_those_of_scikit_learn_and_a_border_may_be_one_pixel_off():
+    from sklearn.metrics import f1_score, jaccard_score
+
+    random = np.random.default_rng(0)
+    truth, mask = random.random((2, 40, 50)) < 0.2
+    figures = metrics.figures([metrics.mask_counts(mask, truth)])(np.ones(1))
+    assert figures["iou"] == pytest.approx(jaccard_score(truth.ravel(), mask.ravel()))
+    assert figures["f1"] == pytest.approx(f1_score(truth.ravel(), mask.ravel()))
+    stroke = np.zeros((30, 30), bool)
+    stroke[10:20, 10:13] = True
+    shifted = np.roll(stroke, 1, axis=1)
+    figures = metrics.figures([metrics.mask_counts(shifted, stroke)])(np.ones(1))
+    assert figures["iou"] == pytest.approx(0.5) and figures["relaxed_f1"] == 1.0
+    far = metrics.figures([metrics.mask_counts(np.roll(stroke, 8, axis=1), stroke)])(np.ones(1))
+    assert far["relaxed_f1"] == 0.0
+
+
+def test_reading_figures():
+    counts = metrics.reading_counts(["Helo world", "안녕"], ["Hello world", "안녕"])
+    found = metrics.line_counts(["안녕", "x"], ["Hello world", "안녕", "안녕"])
+    figures = metrics.figures([{**counts, **found}])(np.ones(1))
+    assert figures["cer"] == pytest.approx(1 / 13) and figures["wer"] == pytest.approx(1 / 3)
+    assert figures["cer_latin"] == pytest.approx(1 / 11) and figures["cer_hangul"] == 0.0
+    assert figures["lines_right"] == pytest.approx(1 / 3)
+    assert np.isnan(figures["psnr"]) and np.isnan(figures["iou"])
+
+
+def test_baselines_find_and_read_plain_lettering():
+    picture = paper()
+    mask = written(picture, "Plain words", 40, 60, 24)
+    found = baselines.otsu_mask(picture)
+    assert (found & mask).sum() / (found | mask).sum() > 0.5
+    left, top, right, bottom = layout.blocks(mask)[0].box
+    assert baselines.nearest_glyphs([picture[top - 2 : bottom + 2, left - 2 : right + 2]])[0].lower() == "plain words"
+    assert not baselines.otsu_mask(paper()).any() and baselines.nearest_glyphs([paper(20, 40)]) == [""]
+
+
+def test_a_true_line_that_rises_is_cut_out_upright():
+    picture = paper(300, 600)
+    mask = written(picture, "Rising words", 60, 40, 30, 20.0)
+    ys, xs = np.nonzero(mask)
+    crop = evaluate.true_crop(picture, Line((xs.min(), ys.min(), xs.max() + 1, ys.max() + 1), "Rising words", 20.0))
+    assert crop.shape[0] < 50 < crop.shape[1]
+
+
+# --- data of one's own -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Four pages with masks, in the layout of pepper_carrot, two of one episode; one page without a mask."""
+    for episode, number in (("E01", 0), ("E01", 1), ("E02", 0), ("E03", 0)):
+        sample = pages.render(number + 10, "train", shape=(160, 128))
+        write_picture(sample.picture, place(tmp_path, "page_en", f"{episode}P{number:02d}"))
+        mask = np.repeat(np.uint8(sample.text)[..., None] * 255, 3, axis=2)
+        write_picture(mask, place(tmp_path, "text_en", f"{episode}P{number:02d}"))
+        write_picture(sample.clean, place(tmp_path, "art", f"{episode}P{number:02d}"))
+    write_picture(paper(100, 100), place(tmp_path, "page_en", "E04P00"))
+    (tmp_path / "meta.json").write_text('{"E01P00_en": {"texts": ["One / two", "three"], "text_frac": 0.1}}')
+    return tmp_path
+
+
+def place(folder, kind, name):
+    (folder / kind).mkdir(exist_ok=True)
+    return folder / kind / f"{name}.png"
+
+
+def test_a_folder_is_split_by_episode_and_pages_without_a_mask_are_learnt_without_it(folder):
+    splits = data.load_data(TOY, str(folder), folder)
+    parts = [splits.train.inputs, splits.validation.inputs, splits.sealed_test.inputs]
+    groups = [{page.group for page in part} for part in parts]
+    assert all(groups) and not groups[0] & groups[1] and not groups[0] & groups[2] and not groups[1] & groups[2]
+    everything = {page.name: page for part in parts for page in part}
+    assert everything["E01P00_en"].texts == ("One", "two", "three")
+    assert not everything["E04P00_en"].labelled and everything["E04P00_en"] in parts[0]
+    assert everything["E04P00_en"] not in data.learnt(TOY, parts[0])
+    assert data.read(everything["E02P00_en"]).text.dtype == bool
+
+
+def break_size(folder):
+    write_picture(paper(20, 20), place(folder, "text_en", "E02P00"))
+
+
+def break_meta(folder):
+    (folder / "meta.json").write_text('{"E01P00_en": {"texts": 5}}')
+
+
+def break_json(folder):
+    (folder / "meta.json").write_text("{")
+
+
+def break_masks(folder):
+    for path in (folder / "text_en").iterdir():
+        path.unlink()
+
+
+def break_pages(folder):
+    (folder / "page_en").rename(folder / "other")
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        (break_size, "20 × 20 pixels, but its page 128 × 160"),
+        (break_meta, "holds no texts of pages"),
+        (break_json, "is no JSON"),
+        (break_masks, "0 pages or episodes with masks"),
+        (break_pages, "no folder page"),
+    ],
+)
+def test_a_wrong_folder_is_refused_in_a_sentence(folder, fault, sentence):
+    fault(folder)
+    with pytest.raises(UserError, match=sentence):
+        splits = data.load_data(TOY, str(folder), folder)
+        for part in (splits.train, splits.validation, splits.sealed_test):
+            for page in part.inputs:
+                data.read(page)
+
+
+# --- the run ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def predictor(trained):
+    return trained("comic_text").load()
+
+
+@pytest.mark.parametrize(
+    ("raw", "sentence"),
+    [
+        ({}, "holds no picture"),
+        ({"picture": paper(8, 8)}, "each side needs at least 16"),
+        ({"picture": paper(), "order": "down"}, "order"),
+        ({"picture": paper(), "blocks": [{"box": [0, 0, 10]}]}, "Box 1 has 3 numbers"),
+        ({"picture": paper(), "blocks": [{"box": [0, 0, 500, 10]}]}, "does not lie in the picture"),
+        ({"picture": paper(), "blocks": [{"box": [9, 0, 5, 10]}]}, "does not lie in the picture"),
+        ({"picture": paper(), "blocks": [{"box": [0, 0, 9, 9], "text": "x" * 3000}]}, "3,000 characters"),
+        ({"picture": paper(), "blocks": [{"box": [0, 0, 9, 9]}] * 501}, "501 boxes"),
+    ],
+)
+def test_a_wrong_input_is_refused_in_a_sentence(predictor, raw, sentence):
+    with pytest.raises(UserError, match=sentence):
+        predictor.predict(raw)
+
+
+def test_given_boxes_are_taken_and_their_translations_drawn(predictor):
+    picture = paper()
+    mask = written(picture, "Old words", 100, 60, 24)
+    left, top, right, bottom = layout.blocks(mask)[0].box
+    predictor.mask = lambda picture: mask
+    try:
+        block = {"box": [left, top, right, bottom], "text": "Old words"}
+        kept = predictor.predict({"picture": picture, "blocks": [block]})
+        np.testing.assert_array_equal(kept["page"], picture)
+        np.testing.assert_array_equal(kept["clean"], paper())
+        empty = predictor.predict({"picture": picture, "blocks": [{**block, "translation": ""}]})
+        np.testing.assert_array_equal(empty["page"], paper())
+        new = predictor.predict({"picture": picture, "blocks": [{**block, "translation": "새 글"}]})
+    finally:
+        del predictor.mask
+    assert new["blocks"][0]["text"] == "Old words" and new["blocks"][0]["translation"] == "새 글"
+    ink = new["page"].min(axis=2) < 128
+    assert ink.sum() > 50 and not (ink & mask).all()
+    xs = np.flatnonzero(ink.any(axis=0))
+    assert abs((xs.min() + xs.max()) / 2 - (left + right) / 2) < 6, "the new words are not in the middle"
+
+
+def test_a_page_without_lettering_has_an_honest_empty_answer(predictor):
+    predictor.mask = lambda picture: np.zeros(picture.shape[:2], bool)
+    try:
+        answer = predictor.predict({"picture": paper()})
+    finally:
+        del predictor.mask
+    assert answer["blocks"] == [] and (answer["page"] == paper()).all()
+
+
+def test_a_folder_goes_out_as_pages_and_lines_and_comes_back_edited(predictor, tmp_path, capsys):
+    from projects.comic_text.predict import letter_folder, read_edited, translator
+
+    source = tmp_path / "pages"
+    source.mkdir()
+    picture = paper()
+    mask = written(picture, "Old words", 100, 60, 24)
+    write_picture(picture, source / "a.png")
+    (source / "b.png").write_bytes(b"no picture")
+    (source / "notes.txt").write_text("x")
+    glossary = tmp_path / "glossary.csv"
+    glossary.write_text("source,target\nxyz,새\n", encoding="utf-8")
+    predictor.mask, read = lambda picture: mask, predictor.read
+    predictor.read = lambda crops: [("XYZ", 0.9)] * len(crops)
+    try:
+        done = letter_folder(predictor, source, tmp_path / "new.zip", translator(None, glossary, tmp_path))
+        assert done == (1, 2) and "b.png" in capsys.readouterr().err
+        with zipfile.ZipFile(tmp_path / "new.zip") as archive:
+            assert sorted(archive.namelist()) == ["a.png", "lines.csv"]
+            lines = archive.read("lines.csv").decode("utf-8-sig")
+            page = np.asarray(Image.open(io.BytesIO(archive.read("a.png"))))
+        (row,) = csv.DictReader(io.StringIO(lines))
+        assert (row["page"], row["text"], row["translation"]) == ("a.png", "XYZ", "새")
+        assert (page != picture).any()
+        table = tmp_path / "lines.csv"
+        table.write_text(lines.replace("새", "-"), encoding="utf-8")
+        edited = read_edited(table)
+        assert edited["a.png"][0]["translation"] == ""
+        letter_folder(predictor, source, tmp_path / "empty.zip", translator(None, None, tmp_path), "left", edited)
+    finally:
+        del predictor.mask
+        predictor.read = read
+    with zipfile.ZipFile(tmp_path / "empty.zip") as archive:
+        np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(archive.read("a.png")))), paper())
+
+
+def test_pretraining_starts_the_encoder_and_only_it():
+    from projects.comic_text import model
+
+    config = Config(width=2, depth=1)
+    segmentation, autoencoder = model.segmentation(config), model.autoencoder(config)
+    autoencoder.set_weights([weight + 1 for weight in autoencoder.get_weights()])
+    before = {layer.name: layer.get_weights() for layer in segmentation.layers}
+    model.start_from(segmentation, autoencoder)
+    for layer in segmentation.layers:
+        if not layer.get_weights():
+            continue
+        source = autoencoder.get_layer(layer.name) if layer.name.startswith("down") else None
+        wanted = source.get_weights() if source else before[layer.name]
+        for weight, value in zip(layer.get_weights(), wanted, strict=True):
+            np.testing.assert_array_equal(weight, value)
