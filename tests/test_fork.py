@@ -31,6 +31,7 @@ LINES = {
     "bankruptcy": 7320,
     "char_rnn": 6030,
     "colorization": 5675,
+    "comic_text": 8150,
     "fraud_detection": 7335,
     "image_captioning": 7570,
     "image_classification": 6495,
