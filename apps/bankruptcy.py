@@ -405,15 +405,15 @@ def _prices() -> np.ndarray | None:
 def _forecast_figures(done: Forecast) -> None:
     own, naive = (float(np.sqrt((errors**2).mean())) for errors in done.errors())
     word, p = verdict(done)
-    left, middle, right = st.columns(3)
+    left, right = st.columns(2)
     share = t("as a share of the prices' range", "주가 범위에 대한 비율")
     left.metric(
         t("Error of the network", "신경망의 오차"),
         f"{own:.4f}",
         help=t("Root mean squared error, ", "평균 제곱근 오차, ") + share,
     )
-    middle.metric(t("Error of persistence", "지속성 예측의 오차"), f"{naive:.4f}")
-    right.metric(t("The network is", "신경망은"), shared.verdict(word), help=f"Diebold–Mariano, p = {p:.3f}")
+    right.metric(t("Error of persistence", "지속성 예측의 오차"), f"{naive:.4f}")
+    st.write(shared.compared(word, t("persistence", "지속성 예측")) + f" (Diebold–Mariano, p = {p:.3f})")
     names = {
         "truth": t("price", "실제 주가"),
         "predicted": t("network", "신경망"),
@@ -459,9 +459,9 @@ def _forecast_figures(done: Forecast) -> None:
     st.caption(
         t(
             f"The same days without yesterday's price. A useful forecast would rise from the lower left to the upper right. The "
-            f"direction is right on {correct:.0%} of the days; a coin has 50 %.",
+            f"direction is right on {correct:.0%} of the days; a coin has 50%.",
             f"같은 날들에서 어제의 주가를 뺀 그림입니다. 쓸모 있는 예측이라면 왼쪽 아래에서 오른쪽 위로 올라갑니다. 방향이 맞은 날은 "
-            f"{correct:.0%}입니다. 동전 던지기는 50 %입니다.",
+            f"{correct:.0%}입니다. 동전 던지기는 50%입니다.",
         )
     )
 
