@@ -74,8 +74,14 @@ def ends_in_mean(model: keras.Model) -> bool:
 
 
 def gradient(model: keras.Model, inputs: Any, label: int) -> Any:
-    """The gradient of the class's logit with respect to the inputs, a tensor."""
-    import tensorflow as tf  # Keras has no gradient function
+    """The gradient of the class's logit with respect to the inputs, a tensor. Raises ValueError for a third backend."""
+    if keras.backend.backend() == "jax":  # Keras has no gradient function
+        import jax
+
+        return ops.cast(jax.grad(lambda x: ops.sum(model(x, training=False)[:, label]))(inputs), "float32")
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(f"gradients are not computed on {keras.backend.backend()}")
+    import tensorflow as tf
 
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(inputs)

@@ -20,6 +20,7 @@ def make_loop(network: keras.Model, filtered: bool) -> Callable:
 
     def loop(last, states, forced, uniform, temperature, top_k, top_p):
         """(ids that were written (CHUNK, batch), states); forced: given ids (CHUNK, batch), or -1 to choose one."""
+        forced, uniform = ops.convert_to_tensor(forced), ops.convert_to_tensor(uniform)
 
         def step(t, last, states):
             logits, *new = network([last[:, None], *states], training=False)

@@ -3,6 +3,7 @@
 import keras
 from keras import layers, ops
 
+from common.errors import UserError
 from common.layers import blocks
 from projects.colorization.config import Config
 
@@ -12,8 +13,10 @@ MAX_CHANNELS = 8  # times `config.width`; deeper levels have no more channels th
 def build_model(config: Config, meta: dict) -> keras.Model:
     """A compiled model from lightness (batch, h, w, 1) to ab (batch, h, w, 2), both scaled to about -1 … 1.
 
-    h and w: multiples of 2 ** depth.
+    h and w: multiples of 2 ** depth. Raises UserError on other backends than TensorFlow.
     """
+    if keras.backend.backend() != "tensorflow":  # two networks, each with its own optimiser, in one step
+        raise UserError("Colorization trains its networks on TensorFlow alone: set KERAS_BACKEND=tensorflow.")
     keras.utils.set_random_seed(config.seed)
     return Colorizer(unet(config), patch_gan(config) if config.model == "gan" else None, config)
 

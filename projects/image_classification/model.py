@@ -145,8 +145,8 @@ LADDER = {"mlp": mlp, "lenet": lenet, "alexnet": alexnet, "vgg": vgg, "googlenet
 
 
 def gpu():
-    """The first GPU that Keras sees, or None."""
-    return next(iter(keras.distribution.list_devices("gpu")), None)
+    """The first device that Keras sees and that is no CPU, or None."""
+    return next((device for device in keras.distribution.list_devices() if not device.lower().startswith("cpu")), None)
 
 
 @contextlib.contextmanager
