@@ -1,5 +1,5 @@
 """Parts of a page that Streamlit lacks: a canvas to draw on, a picture that reports where it was clicked, a choice by
-thumbnails, and a line between two pictures that the visitor drags.
+thumbnails, a line between two pictures that the visitor drags, a dragged path, and frames of the camera.
 
 All are custom components of Streamlit itself (`st.components.v2`), a few lines of plain JavaScript each, in a
 file beside this one. They are registered once, when this module is imported. Their HTML, CSS and JavaScript hold no data.
@@ -36,6 +36,8 @@ _board = _component("draw", f'<div class="board">{BOARD}</div>')
 _clickable = _component("click", '<div class="board"><canvas role="img"></canvas></div>')
 _thumbnails = _component("thumbnails", '<div class="thumbnails"></div>')
 _wipe = _component("wipe", WIPE)
+_drag = _component("drag", '<div class="board"><canvas role="img"></canvas></div>')
+_record = _component("record", '<div class="board"><canvas role="img"></canvas><button type="button"></button></div>')
 
 
 def drawing(label: str, clear: str, key: str) -> np.ndarray | None:
@@ -89,6 +91,46 @@ def thumbnails(pictures: Sequence[np.ndarray], labels: Sequence[str], key: str) 
 def wipe(before: np.ndarray, after: np.ndarray, label: str, key: str) -> None:
     """Two pictures of one size (h, w, 3) uint8: `before` left of a line that the visitor drags, `after` right of it."""
     _wipe(data={"before": _address(before), "after": _address(after), "label": label}, key=key)
+
+
+def dragged(picture: np.ndarray, label: str, key: str, pause: int, frames: int) -> list[tuple[float, float]]:
+    """A picture (h, w, 3) uint8 over which the visitor drags. Returns the path as fractions (x, y) of its sides.
+
+    A place is noted every `pause` milliseconds while the pointer is held down, at most `frames` of them.
+    """
+    data = {"label": label, "picture": _address(picture), "pause": pause, "frames": frames}
+    path: Any = _drag(data=data, key=key, on_path_change=_nothing).path
+    memory = state.memory()
+    path = memory.get(f"{key}-path") if path is None else path  # a picture that is drawn anew has reported nothing yet
+    if mismatch(path, [[float]]) or len(path) > frames:
+        return []
+    if not all(len(place) == 2 and all(0 <= part < 1 for part in place) for place in path):
+        return []
+    memory[f"{key}-path"] = path
+    return [(float(x), float(y)) for x, y in path]
+
+
+def recorded(words: dict[str, str], key: str, pause: int, frames: int) -> np.ndarray | None:
+    """Frames of the visitor's camera (frames, 64, 64, 3) uint8, `pause` milliseconds apart; None before.
+
+    words: {"start": text of the button, "refused": what it says without a camera}. Raises UserError for anything else.
+    """
+    data = {**words, "pause": pause, "frames": frames}
+    memory = state.memory()
+    strip = _record(data=data, key=key, on_strip_change=_nothing).strip or memory.get(f"{key}-strip")
+    if strip is None:
+        return None
+    if (
+        not isinstance(strip, str)
+        or len(strip) > 20 * MAX_CHARACTERS
+        or not strip.startswith("data:image/jpeg;base64,")
+    ):
+        raise UserError("The recording is not a picture.")
+    picture = text_picture(strip.partition(",")[2], frames * 64 * 64, "The recording")
+    if picture.shape != (frames * 64, 64, 3):
+        raise UserError("The recording has another number of frames.")
+    memory[f"{key}-strip"] = strip
+    return picture.reshape(frames, 64, 64, 3)
 
 
 def _address(picture: np.ndarray) -> str:

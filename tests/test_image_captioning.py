@@ -16,6 +16,7 @@ from streamlit.testing.v1 import AppTest
 from common import runs
 from common.data import load_splits
 from common.errors import UserError
+from common.inputs import scenery
 from common.layers import backbone
 from common.layers.decoding import START, STOP
 from common.layers.writer import write
@@ -125,12 +126,12 @@ def test_some_combinations_are_in_the_test_alone(tmp_path):
 
 
 def test_no_handwriting_and_no_photograph_is_in_two_parts():
-    rows = [np.concatenate(list(scenes.digits_of(part).rows.values())) for part in scenes.PARTS]
+    rows = [np.concatenate(list(scenery.digits_of(part).rows.values())) for part in scenery.PARTS]
     assert len(np.unique(np.concatenate(rows))) == sum(map(len, rows)) == 5000
-    begins_and_ends = [place for part in scenes.PARTS.values() for place in part]
-    assert begins_and_ends == sorted(begins_and_ends) and begins_and_ends[-1] == scenes.PHOTO
-    for photo in scenes.photographs():
-        assert len(photo) == scenes.PHOTO and photo.shape[1] >= scenes.SIDE
+    begins_and_ends = [place for part in scenery.PARTS.values() for place in part]
+    assert begins_and_ends == sorted(begins_and_ends) and begins_and_ends[-1] == scenery.PHOTO
+    for photo in scenery.photographs():
+        assert len(photo) == scenery.PHOTO and photo.shape[1] >= scenes.SIDE
 
 
 @pytest.mark.parametrize("side", scenes.SIDES)

@@ -105,6 +105,26 @@ def inception(x, filters: Sequence[int], norm: str | None = None, name: str = "i
     return layers.Concatenate(name=name)(branches)
 
 
+def dilated(x, filters: int, length: int, causal: bool = True, mask=None):
+    """1-D convolutions whose dilation doubles until one output sees `length` steps (van den Oord et al. 2016).
+
+    x: tensor (batch, time, features). causal: an output sees the steps up to its own; else as many on both sides, as in
+    MS-TCN (Abu Farha & Gall 2019). mask: (batch, time) of bool, False for padding, which then has no influence.
+    Returns a tensor (batch, time, filters).
+    """
+    dilation, seen = 1, 1
+    while seen < length:
+        padding = "causal" if causal else "same"
+        x = layers.Conv1D(
+            filters, 3, padding=padding, dilation_rate=dilation, activation="relu", name=f"dilation_{dilation}"
+        )(x)
+        if mask is not None:
+            x = x * keras.ops.cast(mask, x.dtype)[..., None]
+        seen += (2 if causal else 1) * dilation
+        dilation *= 2
+    return x
+
+
 RECURRENT = {"simple_rnn": layers.SimpleRNN, "gru": layers.GRU, "lstm": layers.LSTM}
 
 

@@ -10,7 +10,6 @@ from projects.bankruptcy.config import Config
 from projects.bankruptcy.encoding import width
 
 RECURRENT = ("simple_rnn", "gru", "lstm")
-KERNEL = 3  # of the dilated convolutions
 
 
 def build_model(config: Config, meta: dict[str, Any]) -> keras.Model:
@@ -36,22 +35,12 @@ def read_series(x, config: Config, length: int):
     if config.model == "mlp":
         return blocks.dense(layers.Flatten(name="flat")(x), config.units, dropout=config.dropout, name="window")
     if config.model == "cnn":
-        return dilated(x, max(1, config.units // 2), length)
+        return last_and_mean(blocks.dilated(x, max(1, config.units // 2), length))
     x = layers.Masking(name="masked")(x)  # steps before the beginning of a short series are zeros
     return blocks.recurrent_stack(x, config.model, [config.units], return_sequences=False, name=config.model)
 
 
-def dilated(x, filters: int, length: int):
-    """Causal convolutions whose dilation doubles until one output sees the whole series (van den Oord et al. 2016).
-
-    The last step and the mean over time: what is now, and how often a form has been seen.
-    """
-    dilation, seen = 1, 1
-    while seen < length:
-        x = layers.Conv1D(
-            filters, KERNEL, padding="causal", dilation_rate=dilation, activation="relu", name=f"dilation_{dilation}"
-        )(x)
-        seen += (KERNEL - 1) * dilation
-        dilation *= 2
+def last_and_mean(x):
+    """What is now, and how often a form has been seen: the last step and the mean over time."""
     mean = layers.GlobalAveragePooling1D(name="mean")(x)
     return layers.Concatenate(name="last_and_mean")([x[:, -1, :], mean])

