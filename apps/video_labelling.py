@@ -15,9 +15,9 @@ import streamlit as st
 from apps import canvas, shared, state
 from apps.i18n import plain, t, term
 from common.errors import UserError
-from common.inputs.scenery import piece_of_photograph
 from common.inputs.video import VIDEOS, read_film, write_gif
 from common.runs import Run
+from common.scenery import piece_of_photograph
 from projects.video_labelling import films
 from projects.video_labelling.encoding import segments
 from projects.video_labelling.predict import write_table
@@ -336,7 +336,7 @@ def data(run: Run) -> None:
     shared.data_head(run)
     sample = shared.table_file(run, "sample", ("label",), ("segments", "frames", "median"))
     sample["label"] = sample["label"].map(term)
-    shared.table(sample)
+    shared.table(sample.rename(columns={"label": t("a label", "라벨")}))
 
 
 def inside(run: Run) -> None:

@@ -13,10 +13,9 @@ import sacrebleu
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from common import runs
+from common import runs, scenery
 from common.data import load_splits
 from common.errors import UserError
-from common.inputs import scenery
 from common.layers import backbone
 from common.layers.decoding import START, STOP
 from common.layers.writer import write

@@ -15,10 +15,10 @@ from common.data import Source, Split, Splits, split_rows
 from common.errors import UserError
 from common.inputs.folders import content_keys
 from common.inputs.images import check_picture
-from common.inputs.scenery import photographs
 from common.inputs.tables import as_texts, check_columns, read_table
 from common.inputs.text import read_text
 from common.runs import Run
+from common.scenery import photographs
 from common.schema import mismatch
 from projects.image_captioning import scenes
 from projects.image_captioning.config import Config

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from common.inputs.scenery import DIGITS, PARTS, digits_of, ink_box, piece_of_photograph
+from common.scenery import DIGITS, PARTS, digits_of, ink_box, piece_of_photograph
 
 SIDE = 64  # pixels of a picture
 COLOURS = {

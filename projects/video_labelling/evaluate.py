@@ -73,7 +73,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
             "sample": sample_of(splits.train, names),
         },
         notes=[
-            "most_frequent: the most frequent label of training.",
+            "commonest_label: the most frequent label of training.",
             f"differences: gradient boosting on the mean differences of {BLOCKS} × {BLOCKS} blocks between "
             f"neighbouring frames, {len(LAGS)} of them around each frame, at most {MOST_ROWS:,} training frames.",
             "shots: what `differences` says most often between two cuts; a cut is where two frames differ by "
@@ -112,7 +112,7 @@ def baselines(splits: Splits) -> dict[str, Labeller]:
         return [majority(film.pixels(), answer) for film, answer in zip(films, by_differences(films), strict=True)]
 
     return {
-        "most_frequent": lambda films: [np.full(len(film.pixels()), most) for film in films],
+        "commonest_label": lambda films: [np.full(len(film.pixels()), most) for film in films],
         "differences": by_differences,
         "shots": by_shots,
     }

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from common.inputs.scenery import DIGITS, PARTS, digits_of, ink_box, piece_of_photograph
+from common.scenery import DIGITS, PARTS, digits_of, ink_box, piece_of_photograph
 
 SIDE = 64  # pixels of a frame
 FRAMES = 48  # of a film
