@@ -22,7 +22,7 @@ def build_models(config: Config, meta: dict[str, Any]) -> tuple[keras.Model, dic
     What is trained reads {"frames" (n, T, SIDE, SIDE, 3), "there" (n, T)} and gives logits (n, T, labels).
     The networks: `encoder`, a frame (see `encoding.pairs`) -> its features; `labeller`, {"features" (n, T, features),
     "there"} -> logits. there: 1 for a frame, 0 for padding. A recurrent network that is causal also has `step`, for a
-    camera: {"frame", "state_1", …} -> {"logits" (n, labels), "state_1", …}.
+    camera: {"frame", "state_1", …} -> {"logits" (n, labels), "next_state_1", …}.
     """
     keras.utils.set_random_seed(config.seed)
     encoder = make_encoder(config, meta)
@@ -92,5 +92,7 @@ def make_step(encoder: keras.Model, labeller: keras.Model) -> keras.Model:
     names = [f"state_{i + 1}" for i in range(2 if isinstance(layer, layers.LSTM) else 1)]
     before = [keras.Input((layer.units,), name=name) for name in names]
     x, after = layer.cell(encoder(frame), before)
-    outputs = {"logits": labeller.get_layer("logits")(x), **dict(zip(names, after, strict=True))}
+    outputs = {"logits": labeller.get_layer("logits")(x)}
+    # Named otherwise than the inputs, because ONNX has one name for one tensor.
+    outputs |= {f"next_{name}": state for name, state in zip(names, after, strict=True)}
     return keras.Model({"frame": frame, **dict(zip(names, before, strict=True))}, outputs, name="step")

@@ -139,7 +139,7 @@ class Predictor:
         for frame in frames:
             output = step.predict_on_batch({"frame": self.seen(frame[None], before).astype(np.float32), **state})
             before = frame[None]
-            state = {name: output[name] for name in names}
+            state = {name: output[f"next_{name}"] for name in names}
             yield self.decode(output["logits"][0])
 
     def remembered(self, raw: dict[str, Any]) -> np.ndarray | None:
