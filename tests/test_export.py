@@ -20,7 +20,7 @@ from common.errors import UserError
 from common.project import Project
 from common.tools import export, sources
 from tests.commands import ask
-from tests.conftest import PROJECTS
+from tests.conftest import PROJECTS, QUICK
 
 EXPORTED = [name for name in PROJECTS if not hasattr(Project(name).card, "NO_EXPORT")]
 
@@ -174,7 +174,9 @@ def test_a_network_that_answers_otherwise_is_refused(tmp_path, monkeypatch):
 
 
 @every_format
-@pytest.mark.parametrize("name", EXPORTED)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name != QUICK else []) for name in EXPORTED]
+)
 def test_a_run_is_exported_whole(name, form, trained, run_example, tmp_path, capfd):
     needs(form)
     run, output = trained(name), tmp_path / "exported"
