@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from apps import canvas, shared, state
-from apps.i18n import plain, t
+from apps.i18n import plain, t, term
 from common import runs
 from common.errors import UserError
 from common.files import files_in
@@ -122,9 +122,7 @@ def _edited(run: Run, picture: np.ndarray, found: dict[str, Any]) -> list[dict[s
     st.subheader(t("What it says, and what it shall say", "읽은 글과 새로 쓸 글"))
     memory, shown = state.memory(), hashlib.sha256(np.ascontiguousarray(picture)).hexdigest()[:16]
     key = f"blocks-{shown}-{run.id}"
-    start = pd.DataFrame(
-        [_row(block) for block in found["blocks"]], columns=[*SIDES, "text", "confidence", "translation"]
-    )
+    start = _table([_row(block) for block in found["blocks"]])
     rows = memory.get(key, start)
     _fill(run, rows, key)
     rows = memory.get(key, rows)
@@ -203,11 +201,9 @@ def _fill(run: Run, rows: pd.DataFrame, key: str) -> None:
             place.write_bytes(file.getvalue())
             if b"translation" in file.getvalue()[:400]:
                 blocks = [block for page in read_edited(place).values() for block in page]
-                table = [
-                    [*block["box"], block["text"], 1.0, "-" if block["translation"] == "" else block["translation"]]
-                    for block in blocks
-                ]
-                memory[key] = pd.DataFrame(table, columns=rows.columns)
+                words = ["-" if block["translation"] == "" else block["translation"] or "" for block in blocks]
+                pairs = zip(blocks, words, strict=True)
+                memory[key] = _table([[*block["box"], block["text"], 1.0, word] for block, word in pairs])
                 memory[f"{key}-drawn"] = memory.get(f"{key}-drawn", 0) + 1
                 return
         translate = translator(chosen or None, place, runs.runs_dir())
@@ -234,7 +230,13 @@ def _translators() -> list[str]:
 
 def _row(block: dict[str, Any]) -> list[Any]:
     sure = min((line["confidence"] for line in block["lines"]), default=0.0)
-    return [*block["box"], block["text"], sure, None]
+    return [*block["box"], block["text"], sure, ""]
+
+
+def _table(rows: list[list[Any]]) -> pd.DataFrame:
+    """The table of blocks; its index is the number that the frames on the page have."""
+    index = pd.RangeIndex(1, len(rows) + 1)
+    return pd.DataFrame(rows, columns=[*SIDES, "text", "confidence", "translation"], index=index)
 
 
 def _block(row: dict[str, Any], picture: np.ndarray) -> dict[str, Any]:
@@ -257,7 +259,10 @@ def _new_page(picture: np.ndarray, answer: dict[str, Any], name: str, credit: st
     lettered = any(block["translation"] is not None for block in answer["blocks"])
     new = answer["page"] if lettered else answer["clean"]
     st.subheader(t("The new page", "새 페이지") if lettered else t("Without the lettering", "글자를 지운 페이지"))
-    canvas.wipe(_shown(picture), _shown(new), t("Left of the line: as it was", "선의 왼쪽: 원래 모습"), "comic-wipe")
+    with st.columns([1, 4, 1])[1]:
+        canvas.wipe(
+            _shown(picture), _shown(new), t("Left of the line: as it was", "선의 왼쪽: 원래 모습"), "comic-wipe"
+        )
     if credit:
         st.caption(plain(credit))
     label = t("Download as PNG", "PNG로 내려받기")
@@ -355,7 +360,11 @@ def inside(run: Run) -> None:
     st.subheader(t("The networks", "신경망 구조"))
     names = [file.stem for file in files_in(run.path, "*.keras")]
     chosen = st.segmented_control(
-        t("Network", "신경망"), names, key=state.kept("network", "segmentation", names), required=True
+        t("Network", "신경망"),
+        names,
+        format_func=term,
+        key=state.kept("network", "segmentation", names),
+        required=True,
     )
     shared.drawing(predictor.networks[chosen])
     shared.code(run.project)

@@ -281,6 +281,17 @@ def enlarged(run: Run) -> Image.Image:
     return beside([picture[top : top + side, left : left + side] for picture in (before, after)])
 
 
+def lettered(run: Run) -> Image.Image:
+    """A generated page with its lettering in red, and beside it the page without."""
+    from projects.comic_text import pages
+
+    sample = pages.render(63, "test")
+    answer = run.load().predict({"picture": sample.picture})
+    found = sample.picture.copy()
+    found[answer["mask"] > 0] = (230, 30, 60)
+    return beside([picture[:448] for picture in (found, answer["clean"])])
+
+
 def beside(tiles: list[np.ndarray]) -> Image.Image:
     """Two square pictures side by side, as large as a card."""
     picture = Image.new("RGB", (2 * WIDTH, 2 * HEIGHT), "#8794A3")
@@ -291,7 +302,7 @@ def beside(tiles: list[np.ndarray]) -> Image.Image:
     return picture.resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS)
 
 
-PHOTOGRAPHS = {"colorization": coloured, "super_resolution": enlarged}
+PHOTOGRAPHS = {"colorization": coloured, "comic_text": lettered, "super_resolution": enlarged}
 
 
 def main() -> None:

@@ -2,8 +2,10 @@
 
 import csv
 import io
+import json
 import unicodedata
 import zipfile
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -14,6 +16,8 @@ from common.inputs.images import write_picture
 from projects.comic_text import baselines, data, encoding, evaluate, layout, lettering, metrics, pages, redraw
 from projects.comic_text.config import TOY, Config
 from projects.comic_text.pages import Line
+from tests.browser import browser, executable, served, settle
+from tests.conftest import PROJECTS, copy_run
 
 
 def paper(height=200, width=400, value=255):
@@ -57,15 +61,37 @@ def test_a_page_is_a_function_of_its_seed_and_its_parts_fit_each_other():
 
 
 def test_no_font_and_no_photograph_is_in_two_splits():
-    for fonts in ("base", "all"):
-        named = [
-            {face.latin.name for face in lettering.faces(split, fonts)} for split in ("train", "validation", "test")
-        ]
-        assert all(named) and not named[0] & named[1] and not named[0] & named[2] and not named[1] & named[2]
-    families = [{name.partition("-")[0] for name in lettering.BASE[split]} for split in ("train", "test")]
-    assert not families[0] & families[1]
-    shown = [set(names) for names in pages.PHOTOGRAPHS.values()]
-    assert not shown[0] & shown[1] and not shown[0] & shown[2] and not shown[1] & shown[2]
+    families = [{name.partition("-")[0] for name in lettering.BASE[split]} for split in ("train", "validation", "test")]
+    assert not families[0] & families[1] and not families[0] & families[2] and not families[1] & families[2]
+    ends = sorted(pages.REGIONS.values())
+    assert all(first[1] < second[0] for first, second in pairwise(ends)), "two splits share a part of a photograph"
+
+
+def test_capitals_in_a_tight_box_keep_their_polarity():
+    """Around bold capitals there would be more ink than paper, and the line would be read as its negative."""
+    picture = paper()
+    face = lettering.faces("train")[1]
+    letters, _ = lettering.draw_lines(["TREE"], face, 40)
+    picture[: letters[0].shape[0], : letters[0].shape[1]] = 255 - letters[0][..., None]
+    ys, xs = np.nonzero(letters[0] > 127)
+    box = (int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1)
+    line = encoding.line_pixels(evaluate.true_crop(picture, Line(box, "TREE")))
+    assert np.median(line[:2]) > 0.9 and line.mean() > 0.4
+
+
+def test_with_more_fonts_the_test_has_its_own_hangul():
+    pytest.importorskip("pylopdf_fonts_ko")
+    train, test = ({face.hangul.name for face in lettering.faces(split, "all")} for split in ("train", "test"))
+    assert len(train) == 2 and not train & test
+    assert not {face.latin for face in lettering.faces("train", "all")} & {
+        face.latin for face in lettering.faces("test", "all")
+    }
+
+
+def test_a_missing_package_of_fonts_is_named(monkeypatch):
+    monkeypatch.setitem(lettering.EXTRA, "test", ((("no_such_fonts", "a.ttf"), lettering.SERIF),))
+    with pytest.raises(UserError, match=r"no_such_fonts are not there; pip install -e \"\.\[fonts\]\""):
+        lettering.faces("test", "all")
 
 
 def test_generated_lines_have_room_for_what_they_say():
@@ -91,14 +117,14 @@ def test_jamo_are_composed_to_what_they_were():
     assert unicodedata.is_normalized("NFC", encoding.to_text(encoding.to_symbols("한글")))
 
 
-def test_greedy_removes_repeats_and_blanks():
+def test_decoding_removes_repeats_and_blanks():
     symbols = encoding.to_symbols("aab")
     path = [0, symbols[0], symbols[0], 0, symbols[1], symbols[2], symbols[2], 0]
     logits = np.full((1, len(path), len(encoding.SYMBOLS) + 1), -20.0)
     logits[0, range(len(path)), path] = 20.0
-    (text, confidence), *_ = encoding.greedy(logits)
+    (text, confidence), *_ = encoding.decode(logits)
     assert text == "aab" and confidence == pytest.approx(1.0)
-    assert encoding.greedy(np.full((1, 4, 9), 0.0) + np.eye(9)[0])[0] == ("", 0.0)
+    assert encoding.decode(np.full((1, 4, 9), 0.0) + np.eye(9)[0])[0] == ("", 0.0)
 
 
 def test_a_line_looks_alike_dark_on_light_and_light_on_dark():
@@ -121,10 +147,10 @@ def test_windows_have_no_seams(depth, monkeypatch):
     config = Config(width=2, depth=depth)
     network = segmentation(config)
     predictor = Predictor({"segmentation": network}, {"depth": depth, "credit": "", "examples": []})
-    picture = np.random.default_rng(0).integers(0, 256, (1000, 70, 3), dtype=np.uint8)
+    picture = np.random.default_rng(0).integers(0, 256, (1024, 64, 3), dtype=np.uint8)
     whole = predictor.logits(picture)
     monkeypatch.setattr(encoding, "WINDOW", 16 * encoding.step(depth))
-    assert len(list(encoding.windows(1000, 70, depth))) > 2
+    assert len(list(encoding.windows(1024, 64, depth))) > 2
     np.testing.assert_allclose(predictor.logits(picture), whole, atol=1e-4)
     monkeypatch.setattr(encoding, "halo", lambda depth: 0)  # without a halo the test would find seams
     assert np.abs(predictor.logits(picture) - whole).max() > 1e-3
@@ -291,6 +317,40 @@ def test_a_folder_is_split_by_episode_and_pages_without_a_mask_are_learnt_withou
     assert data.read(everything["E02P00_en"]).text.dtype == bool
 
 
+def test_boxes_with_texts_are_labels_too(folder):
+    picture = paper()
+    mask = written(picture, "Some words", 40, 60, 24)
+    left, top, right, bottom = (int(side) for side in layout.blocks(mask)[0].box)
+    write_picture(picture, place(folder, "page", "boxed"))
+    row = f"boxed.png,{left - 2},{top - 2},{right + 2},{bottom + 2},Some words"
+    (folder / "lines.csv").write_text(f"page,left,top,right,bottom,text\n{row}\n")
+    (page,) = (page for page in data.read_folder(folder) if page.name == "boxed")
+    found = data.read(page).text
+    assert page.labelled and (found & mask).sum() / (found | mask).sum() > 0.6
+    line, text = data.own_line(page, page.lines[0], np.random.default_rng(0))
+    assert text == "Some words" and line.shape[0] == encoding.HEIGHT
+    (folder / "lines.csv").write_text("page,left,top,right,bottom,text\nboxed.png,0,0,5000,20,x\n")
+    with pytest.raises(UserError, match="does not lie in"):
+        data.read_folder(folder)
+
+
+def test_boxes_of_coco_are_labels_too(tmp_path):
+    picture = paper()
+    mask = written(picture, "Some words", 40, 60, 24)
+    left, top, right, bottom = (int(side) for side in layout.blocks(mask)[0].box)
+    write_picture(picture, tmp_path / "a.png")
+    box = [left - 2, top - 2, right - left + 4, bottom - top + 4]
+    content = {
+        "images": [{"id": 1, "file_name": "a.png"}],
+        "annotations": [{"image_id": 1, "category_id": 1, "bbox": box}],
+        "categories": [{"id": 1, "name": "text"}],
+    }
+    (tmp_path / "boxes.json").write_text(json.dumps(content))
+    (page,) = data.read_folder(tmp_path)
+    found = data.read(page).text
+    assert (found & mask).sum() / (found | mask).sum() > 0.6
+
+
 def break_size(folder):
     write_picture(paper(20, 20), place(folder, "text_en", "E02P00"))
 
@@ -309,6 +369,7 @@ def break_masks(folder):
 
 
 def break_pages(folder):
+    (folder / "meta.json").unlink()
     (folder / "page_en").rename(folder / "other")
 
 
@@ -319,7 +380,7 @@ def break_pages(folder):
         (break_meta, "holds no texts of pages"),
         (break_json, "is no JSON"),
         (break_masks, "0 pages or episodes with masks"),
-        (break_pages, "no folder page"),
+        (break_pages, "holds no annotations"),
     ],
 )
 def test_a_wrong_folder_is_refused_in_a_sentence(folder, fault, sentence):
@@ -439,3 +500,56 @@ def test_pretraining_starts_the_encoder_and_only_it():
         wanted = source.get_weights() if source else before[layer.name]
         for weight, value in zip(layer.get_weights(), wanted, strict=True):
             np.testing.assert_array_equal(weight, value)
+
+
+def test_any_run_that_answers_text_translates_and_a_glossary_wins(trained, tmp_path):
+    from projects.comic_text.predict import translator
+
+    if "translation" not in PROJECTS:
+        pytest.skip("a fork without a project of sentences")
+    run = trained("translation")
+    glossary = tmp_path / "glossary.csv"
+    glossary.write_text("source,target\nPepper!,후추!\n", encoding="utf-8")
+    translate = translator(f"translation/{run.id}", glossary, run.path.parents[1])
+    assert translate("PEPPER!") == "후추!" and isinstance(translate("Good morning"), str)
+    assert translator(None, None, tmp_path)("Good morning") is None
+    with pytest.raises(UserError, match="does not answer a text with a text"):
+        translator(f"comic_text/{trained('comic_text').id}", None, trained("comic_text").path.parents[1])
+    with pytest.raises(UserError, match="There is no project 'nobody'"):
+        translator("nobody/best", None, tmp_path)
+
+
+# --- the page --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(executable() is None, reason="no Chromium")
+def test_the_whole_way_in_a_browser(trained, tmp_path):
+    """Upload a page, see the mask, fill in a table of translations, get the new page as PNG."""
+    copy_run(trained("comic_text"), tmp_path / "runs")
+    picture = paper()
+    written(picture, "Old words", 100, 60, 24)
+    write_picture(picture, tmp_path / "page.png")
+    table = tmp_path / "lines.csv"
+    table.write_text("page,left,top,right,bottom,text,confidence,translation\npage.png,90,60,260,110,Old words,1,New\n")
+    with browser() as chromium, served("apps/comic_text.py", tmp_path / "runs") as address:
+        page = chromium.new_page(viewport={"width": 1280, "height": 1400}, accept_downloads=True)
+        page.set_default_timeout(120_000)
+        page.goto(address)
+        settle(page)
+        page.get_by_role("radio", name="my own").click()
+        page.locator(".st-key-page-upload input[type=file]").set_input_files(tmp_path / "page.png")
+        page.get_by_text("page.png").first.wait_for()
+        settle(page)
+        page.locator(".st-key-comic-glossary input[type=file]").set_input_files(table)
+        page.get_by_role("button", name="Fill the translations").click()
+        page.get_by_role("heading", name="The new page").wait_for()
+        settle(page)
+        assert not page.get_by_test_id("stException").count() and not page.get_by_test_id("stAlertContentError").count()
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Download as PNG").click()
+        new = np.asarray(Image.open(download.value.path()))
+        page.close()
+    changed = np.abs(new.astype(int) - picture).max(axis=2) > 40
+    ys, xs = np.nonzero(changed)
+    assert len(ys) > 50 and xs.min() > 60 and xs.max() < 300 and ys.max() < 140

@@ -26,7 +26,7 @@ class Config:
     autoencoder_epochs: Annotated[int, Bounds(min=1)] = 2  # pretrained: passes of the autoencoder over the pages
 
     lines: Annotated[int, Bounds(min=16, max=10_000_000)] = 8192  # generated lines in an epoch of the reader
-    reader_epochs: Annotated[int, Bounds(min=1)] = 6  # of the reader
+    reader_epochs: Annotated[int, Bounds(min=1)] = 8  # of the reader
     reader_width: Annotated[int, Bounds(min=1, max=128)] = 16  # channels of the reader's first convolution
     units: Annotated[int, Bounds(min=1, max=1024)] = 128  # of the reader's recurrent layer, in each direction
 

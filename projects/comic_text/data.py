@@ -14,6 +14,7 @@ import numpy as np
 
 from common.data import Source, Split, Splits, split_rows
 from common.errors import UserError
+from common.inputs.boxes import read_boxes
 from common.inputs.images import find_pictures, picture_header, read_picture
 from common.inputs.text import read_text
 from common.schema import mismatch
@@ -119,7 +120,7 @@ def load_data(config: Config, data: str, data_dir: Path) -> Splits:
         source = Source(
             "builtin",
             "Comic pages generated from photographs of scikit-image and scikit-learn, shapes and fonts, in English and "
-            "Korean. The test has Latin fonts and photographs of its own.",
+            "Korean. The test has Latin fonts of its own and its own parts of the photographs.",
             _generated_key(config),
             "page",
         )
@@ -191,28 +192,65 @@ def read_folder(folder: Path) -> list[Page]:
 
     Pages are in `page`, or in `page_en`, `page_ko` …. Masks, white on black, have the names of their pages: those of
     the lettering are in `text`, `text_en` …, those of the balloons in `balloon` …. The art below both is in `art`.
-    meta.json may say what the pages say, as that of pepper_carrot. Where a name begins with an episode (E03P01), its
-    pages are one group.
+    Where there is no mask, lines.csv may say where the lines are and what they say, a row each: page, left, top, right,
+    bottom, text. meta.json may say what the pages say, as that of pepper_carrot. Where a name begins with an episode
+    (E03P01), its pages are one group.
+    A folder without `page` is one of pictures with boxes as `common.inputs.boxes` reads them (COCO, VOC, YOLO).
     """
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder; expected one with pages and masks.")
-    found = []
-    texts = _texts(folder / "meta.json")
-    for place in sorted(path for path in folder.iterdir() if path.is_dir() and path.name.split("_")[0] == "page"):
+    places = sorted(path for path in folder.iterdir() if path.is_dir() and path.name.split("_")[0] == "page")
+    if not places:
+        return _boxed(folder)
+    found, texts, lines = [], _texts(folder / "meta.json"), _lines(folder / "lines.csv")
+    for place in places:
         language = place.name.removeprefix("page")
         masks, balloons = (_by_stem(folder / f"{kind}{language}") for kind in ("text", "balloon"))
         art = _by_stem(folder / "art")
         for path in find_pictures(place)[0]:
-            picture_header(path, MAX_PIXELS)
+            width, height, _ = picture_header(path, MAX_PIXELS)
             name = normalize("NFC", path.stem)
             said = tuple(line for text in texts.get(name + language, []) for line in text.split(" / "))
             episode = name.partition("P")[0]
             group = episode if episode[:1] == "E" and episode[1:].isdigit() else name
+            own = lines.get(path.name, ())
+            if outside := next((line.box for line in own if not _inside(line.box, width, height)), None):
+                raise UserError(f"lines.csv has the box {outside}, which does not lie in {path} ({width} × {height}).")
             files = {"text": masks.get(name), "clean": art.get(name), "balloon": balloons.get(name)}
-            page = Page(name + language, group, picture=path, **files, texts=said)
-            found.append(page)
+            found.append(Page(name + language, group, picture=path, **files, lines=own, texts=said))
     if not found:
         raise UserError(f"{folder} has no folder page, page_en … with pictures in it.")
+    return found
+
+
+def _inside(box: tuple[int, int, int, int], width: int, height: int) -> bool:
+    left, top, right, bottom = box
+    return 0 <= left < right <= width and 0 <= top < bottom <= height
+
+
+def _boxed(folder: Path) -> list[Page]:
+    """The pages of a folder of pictures with boxes around their lettering."""
+    pages = []
+    for one in read_boxes(folder)[0]:
+        boxes = [tuple(int(side) for side in (*np.floor(box[:2]), *np.ceil(box[2:]))) for box in one.boxes]
+        name = one.path.relative_to(folder).as_posix()
+        pages.append(Page(name, name, picture=one.path, lines=tuple(Line(box, "") for box in boxes)))
+    return pages
+
+
+def _lines(file: Path) -> dict[str, tuple[Line, ...]]:
+    """{file name of a page: its lines} of a table with page, left, top, right, bottom and text; empty without one."""
+    if not file.is_file():
+        return {}
+    from common.inputs.tables import as_texts, check_columns, check_numbers, read_table
+
+    sides = ["left", "top", "right", "bottom"]
+    table = read_table(file)
+    check_columns(table, ["page", "text", *sides], file)
+    boxes = np.asarray(check_numbers(table, sides, file)).astype(int).tolist()
+    found: dict[str, tuple[Line, ...]] = {}
+    for name, box, text in zip(as_texts(table, "page"), boxes, as_texts(table, "text"), strict=True):
+        found[name] = (*found.get(name, ()), Line(tuple(box), text))
     return found
 
 
@@ -381,7 +419,7 @@ def own_line(page: Page, line: Line, random: np.random.Generator) -> tuple[np.nd
     """A line of a page on disk, cut out with a random margin."""
     left, top, right, bottom = line.box
     assert page.picture
-    margin = np.round(random.uniform(0, 0.12, 4) * (bottom - top)).astype(int)
+    margin = np.maximum(1, np.round(random.uniform(0.04, 0.16, 4) * (bottom - top))).astype(int)
     picture = _page_pixels(page.picture)
     part = picture[max(0, top - margin[0]) : bottom + margin[1], max(0, left - margin[2]) : right + margin[3]]
     return line_pixels(part), normalise(line.text)

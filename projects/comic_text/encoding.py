@@ -79,6 +79,14 @@ def checked(raw: dict[str, Any]) -> np.ndarray:
     return picture
 
 
+def encode(raw: dict[str, Any], meta: dict[str, Any]) -> np.ndarray:
+    """{"picture": (h, w, 3) uint8} -> the segmentation's input (1, h', w', 3) float32, filled up to its step.
+
+    Raises UserError for what is no picture.
+    """
+    return padded(checked(raw), step(meta["depth"]))[None].astype(np.float32)
+
+
 def halo(depth: int) -> int:
     """Pixels around a pixel that the segmentation's answer may depend on, rounded up to its step.
 
@@ -129,6 +137,11 @@ def to_text(symbols: Sequence[int]) -> str:
     return unicodedata.normalize("NFC", "".join(SYMBOLS[symbol - 1] for symbol in symbols)).strip()
 
 
+def margin(height: int) -> int:
+    """Pixels of paper around a line of this height that is read: tight around capitals there is more ink than paper."""
+    return max(2, round(0.1 * height))
+
+
 def line_pixels(crop: np.ndarray) -> np.ndarray:
     """A line (h, w, 3) uint8, upright -> (HEIGHT, w', 1) float32: 0 is the lettering, about 1 what is around it.
 
@@ -153,11 +166,11 @@ def filled(lines: Sequence[np.ndarray], width: int) -> np.ndarray:
     return batch
 
 
-def greedy(logits: np.ndarray) -> list[tuple[str, float]]:
-    """The most probable symbol of each step, repeats and blanks removed (Graves et al. 2006): [(text, confidence)].
+def decode(logits: np.ndarray) -> list[tuple[str, float]]:
+    """What the reader says, greedily: the best symbol of each step, without repeats and blanks (Graves et al. 2006).
 
-    logits: (n, steps, symbols + 1). confidence: the geometric mean of the probabilities of the symbols that are
-    written; 0 where there is none.
+    logits: (n, steps, symbols + 1). Returns [(text, confidence)]; confidence is the geometric mean of the probabilities
+    of the symbols that are written, and 0 where there is none.
     """
     shifted = logits - logits.max(axis=-1, keepdims=True)
     best = logits.argmax(axis=-1)

@@ -24,7 +24,7 @@ from projects.comic_text import layout, redraw
 from projects.comic_text.baselines import nearest_glyphs, otsu_mask
 from projects.comic_text.config import Config
 from projects.comic_text.data import Page, as_split, fingerprint, read, read_folder
-from projects.comic_text.encoding import normalise
+from projects.comic_text.encoding import margin, normalise
 from projects.comic_text.metrics import (
     DIRECTIONS,
     clean_counts,
@@ -144,17 +144,20 @@ def measured(page: Page, sample: Sample, method: Method) -> tuple[dict[str, floa
 def true_crop(picture: np.ndarray, line: Line) -> np.ndarray:
     """A line cut out by its true box, upright."""
     left, top, right, bottom = line.box
-    part = layout.turned(picture[top:bottom, left:right], line.angle)
     if not line.angle:
-        return part
+        edge = margin(bottom - top)
+        return picture[max(0, top - edge) : bottom + edge, max(0, left - edge) : right + edge]
     # The box of a turned line is higher than the line: h = line · cos + length · sin, w = length · cos + line · sin.
+    part = layout.turned(picture[top:bottom, left:right], line.angle)
     sine, cosine = abs(np.sin(np.radians(line.angle))), np.cos(np.radians(line.angle))
     width, height = right - left, bottom - top
-    high = max(8.0, (height * cosine - width * sine) / max(cosine**2 - sine**2, 0.2))
-    wide = max(8.0, (width * cosine - height * sine) / max(cosine**2 - sine**2, 0.2))
-    middle = part.shape[0] / 2, part.shape[1] / 2
-    rows = slice(max(0, round(middle[0] - high / 2 - 1)), round(middle[0] + high / 2 + 1))
-    return part[rows, max(0, round(middle[1] - wide / 2 - 2)) : round(middle[1] + wide / 2 + 2)]
+    high, wide = (
+        max(8.0, (one * cosine - other * sine) / max(cosine**2 - sine**2, 0.2))
+        for one, other in ((height, width), (width, height))
+    )
+    edge, (y, x) = margin(round(high)), (side / 2 for side in part.shape[:2])
+    rows = slice(max(0, round(y - high / 2 - edge)), round(y + high / 2 + edge))
+    return part[rows, max(0, round(x - wide / 2 - edge)) : round(x + wide / 2 + edge)]
 
 
 def pages_table(pages: Sequence[Page], counts: dict[str, list]) -> pd.DataFrame:

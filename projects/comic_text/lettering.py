@@ -1,5 +1,7 @@
 """Fonts, and text as pixels: drawn for generated pages, and fitted into a balloon of a real one."""
 
+import importlib.resources
+import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -9,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 import common
+from common.errors import UserError
 
 # Where the fonts are split: by family, so that no style of a test font has been seen.
 # matplotlib's, in every installation. The cm fonts are Knuth's Computer Modern.
@@ -31,8 +34,18 @@ BASE = {
     "validation": ("cmss10",),
     "test": ("DejaVuSerif", "DejaVuSerif-Bold", "DejaVuSerif-Italic", "DejaVuSerif-BoldItalic"),
 }
-# Those of the packages of .[fonts]: package -> files in it.
-EXTRA: dict[str, dict[str, tuple[str, ...]]] = {"train": {}, "validation": {}, "test": {}}
+# Those of the packages of .[fonts]: package and file, for Latin letters, with a font for Hangul beside them.
+SANS, SERIF = ("pylopdf_fonts_ko", "NotoSansKR-Regular.otf"), ("pylopdf_fonts_ko", "NotoSerifKR-Regular.otf")
+EXTRA = {
+    "train": (
+        (("font_amatic_sc", "files/AmaticSC-Bold.ttf"), SANS),
+        (("font_fredoka_one", "files/FredokaOne-Regular.ttf"), SANS),
+        (("font_lato", "files/Lato-Regular.ttf"), SANS),
+        (("font_lato", "files/Lato-BoldItalic.ttf"), SANS),
+    ),
+    "validation": (),
+    "test": ((("font_intuitive", "files/Intuitive.ttf"), SERIF),),
+}
 TEX = "cm"  # fonts with TeX's own table: these signs are where they are in ASCII
 TEX_SIGNS = "!#%&'()*+,-./:;=?@[]"
 SIGNS = "!\"#$%&'()*+,-./:;=?@[]"
@@ -58,11 +71,23 @@ def hangul_font() -> Path:
 
 
 def faces(split: str, fonts: str = "base") -> list[Face]:
-    """The faces of "train", "validation" or "test". fonts: "base", or "all" with those of the packages of .[fonts]."""
+    """The faces of "train", "validation" or "test". fonts: "base", or "all" with those of the packages of .[fonts].
+
+    Raises UserError where a package is not installed.
+    """
     import matplotlib
 
     folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
-    return [Face(folder / f"{name}.ttf", hangul_font()) for name in BASE[split]]
+    extra = [Face(_packaged(*latin), _packaged(*hangul)) for latin, hangul in EXTRA[split]] if fonts == "all" else []
+    # With other Hangul fonts, that of the test is one of which training has no style.
+    hangul = extra[0].hangul if extra and split == "test" else hangul_font()
+    return [*(Face(folder / f"{name}.ttf", hangul) for name in BASE[split]), *extra]
+
+
+def _packaged(package: str, file: str) -> Path:
+    if not importlib.util.find_spec(package):
+        raise UserError(f'The fonts of the package {package} are not there; pip install -e ".[fonts]" brings them.')
+    return Path(str(importlib.resources.files(package).joinpath(file)))
 
 
 def is_hangul(character: str) -> bool:

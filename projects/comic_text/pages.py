@@ -5,6 +5,7 @@ lettering in the fonts of one split; screen tones, ink, blur and JPEG damage.
 """
 
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,20 +14,21 @@ from typing import Any
 
 import numpy as np
 
-from common.inputs.images import packaged_photograph, read_picture
+from common.inputs.images import PHOTOGRAPHS, packaged_photograph, read_picture
 from projects.comic_text.encoding import HEIGHT, STRIDE, line_pixels
 from projects.comic_text.lettering import Face, draw_lines, faces, length
 
 SHAPE = (640, 448)  # height and width of a page in pixels
 LANGUAGES = ("en", "ko")
 KOREAN = 0.4  # of the pages, and of the lines
-PHOTOGRAPHS = {
-    "train": ("astronaut", "coffee", "flower", "rocket", "chelsea"),
-    "validation": ("motorcycle",),
-    "test": ("china", "camera"),
-}
+# The part of each photograph's width that a split gets; the gaps between the parts are in no split.
+REGIONS = {"train": (0.0, 0.6), "validation": (0.61, 0.79), "test": (0.8, 1.0)}
 COVERED = 51  # a pixel is lettering where at least a fifth of it is covered; so are the masks of pepper_carrot
 WORDS = 8000  # the most frequent ones of a language
+# Words of the list that no page for learners should show.
+IMPROPER = re.compile(
+    "sex|fuck|shit|porn|bitch|dick|cock|pussy|nigg|rape|nude|ass$|cunt|섹스|섹|시발|씨발|새끼|강간|자지|보지"
+)
 ENDS = ("", "", ".", ".", "!", "?", "...", "!!", "?!")
 SOUNDS = {
     "en": (
@@ -91,7 +93,8 @@ def words(language: str) -> list[str]:
 
     from projects.comic_text.encoding import normalise, to_symbols, to_text
 
-    return [word for word in top_n_list(language, WORDS) if to_text(to_symbols(word)) == normalise(word)]
+    known = (word for word in top_n_list(language, WORDS) if to_text(to_symbols(word)) == normalise(word))
+    return [word for word in known if not IMPROPER.search(word)]
 
 
 @lru_cache(maxsize=1)
@@ -181,9 +184,12 @@ def _panels(random: np.random.Generator, shape: tuple[int, int]) -> list[tuple[i
     return boxes
 
 
-@lru_cache(maxsize=8)
-def _photograph(name: str) -> np.ndarray:
-    return read_picture(packaged_photograph(name))
+@lru_cache(maxsize=3 * len(PHOTOGRAPHS))
+def _photograph(name: str, split: str) -> np.ndarray:
+    """The part of a photograph that a split gets."""
+    picture = read_picture(packaged_photograph(name))
+    left, right = (round(picture.shape[1] * side) for side in REGIONS[split])
+    return picture[:, left:right]
 
 
 def scenery(random: np.random.Generator, split: str, height: int, width: int) -> np.ndarray:
@@ -191,7 +197,9 @@ def scenery(random: np.random.Generator, split: str, height: int, width: int) ->
     from PIL import Image, ImageDraw, ImageFilter
 
     if random.random() < 0.6:
-        photograph = _photograph(str(random.choice(PHOTOGRAPHS[split])))
+        # Turned, mirrored and with exchanged colours: eight photographs are few, and strokes of any kind must be met.
+        photograph = np.rot90(_photograph(str(random.choice(list(PHOTOGRAPHS))), split), int(random.integers(4)))
+        photograph = photograph[:, :: int(random.choice((1, -1))), random.permutation(3)]
         side = random.uniform(0.3, 1.0)
         h, w = (max(16, int(side * length)) for length in photograph.shape[:2])
         top, left = int(random.integers(photograph.shape[0] - h + 1)), int(random.integers(photograph.shape[1] - w + 1))
@@ -271,6 +279,7 @@ def _lettered(page: Drawing, panel: tuple[int, int, int, int]) -> None:
     if not lines:
         return
     stroke = int(random.integers(1, max(2, size // 8) + 1)) if sound or bare or random.random() < 0.05 else 0
+    stroke = 0 if bare and random.random() < 0.3 else stroke
     letters, outlined = drawn(random, lines, face, size, stroke, random.uniform(1.05, 1.4))
     if angle:
         letters, outlined = ([_turned(one, angle) for one in group] for group in (letters, outlined))
@@ -302,6 +311,7 @@ def _lettered(page: Drawing, panel: tuple[int, int, int, int]) -> None:
         if random.random() < 0.5:  # one strong colour
             colour[int(random.integers(3))] = 255.0 if not dark_art else 200.0
         colour = np.full(3, 0.0 if dark_art else 255.0) if random.random() < 0.3 else colour
+        colour = colour if stroke else around  # without an outline it is the lettering that stands out from the art
     else:
         paper = random.uniform(0, 70, 3) if dark else random.uniform(200, 256, 3)
         paper = np.full(3, 255.0) if not dark and random.random() < 0.6 else paper
@@ -434,7 +444,7 @@ def line(random: np.random.Generator, split: str, fonts: str, width: int, langua
         if not len(ys):
             return line(random, split, fonts, width, language)
         box = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1])
-    margin = np.round(random.uniform(0, 0.12, 4) * (box[3] - box[1])).astype(int)
+    margin = np.maximum(1, np.round(random.uniform(0.04, 0.16, 4) * (box[3] - box[1]))).astype(int)
     left, top = np.maximum(box[:2] - margin[:2], 0)
     right, bottom = box[2:] + margin[2:]
     inner, outer = inner[top:bottom, left:right], outer[top:bottom, left:right]

@@ -11,6 +11,7 @@ import sys
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,7 +37,7 @@ from projects.comic_text.lettering import Face, faces
 
 LINES = 16  # that are read at once; each width is compiled for this number
 EXAMPLES = 4
-MARGIN = 0.06  # of a line's height, around the line that is read
+SURE = 0.4  # confidence that one line of a found block must have: the others are mostly no lettering
 
 
 class Predictor:
@@ -52,12 +53,11 @@ class Predictor:
 
     def encode(self, raw: dict[str, Any]) -> np.ndarray:
         """{"picture": (h, w, 3) uint8} -> the segmentation's input (1, h', w', 3) float32, filled up to its step."""
-        picture = encoding.checked(raw)
-        return encoding.padded(picture, encoding.step(self.meta["depth"]))[None].astype(np.float32)
+        return encoding.encode(raw, self.meta)
 
     def decode(self, logits: np.ndarray) -> list[tuple[str, float]]:
         """The reader's output -> (text, confidence) of each line."""
-        return encoding.greedy(logits)
+        return encoding.decode(logits)
 
     def logits(self, picture: np.ndarray, name: str = "segmentation") -> np.ndarray:
         """The answer of the U-Net `name` for a page (h, w, 3) of any size, (h, w, channels).
@@ -67,8 +67,7 @@ class Predictor:
         height, width = picture.shape[:2]
         depth, network, answer = self.meta["depth"], self.networks[name], None
         for rows, columns, kept_rows, kept_columns in encoding.windows(height, width, depth):
-            part = encoding.padded(picture[rows, columns], encoding.step(depth))[None].astype(np.float32)
-            # As a tensor's shape is not compiled in, one graph serves windows of every size.
+            part = self.encode({"picture": picture[rows, columns]})
             output = np.asarray(network.predict_on_batch(part))[0]
             answer = np.zeros((height, width, output.shape[-1]), np.float32) if answer is None else answer
             top, left = kept_rows.start - rows.start, kept_columns.start - columns.start
@@ -104,6 +103,7 @@ class Predictor:
         given, or None}]. clean: the page (h, w, 3) without the lettering of these blocks. page: the new page, where a
         block with a translation says that; a block without keeps its lettering.
 
+        A block of which no line is read with the confidence SURE is left out.
         raw["blocks"]: boxes instead of those that are found, each with its own text or translation where that is known.
         An empty translation leaves the place empty. Raises UserError for what cannot be used.
         """
@@ -116,6 +116,9 @@ class Predictor:
             found = layout.blocks(mask, raw.get("order", "left"))
             asked = [{} for _ in found]
         answers = self._texts(picture, found, asked)
+        if "blocks" not in raw:
+            sure = [max((line["confidence"] for line in answer["lines"]), default=0.0) >= SURE for answer in answers]
+            found, answers = list(compress(found, sure)), list(compress(answers, sure))
         clean = redraw.without(picture, mask, found)
         return {
             "mask": np.uint8(mask) * 255,
@@ -162,7 +165,7 @@ def line_crops(picture: np.ndarray, block: Block) -> list[np.ndarray]:
         return [part]
     crops = []
     for above, below, begin, end in block.lines:
-        margin = max(1, round(MARGIN * (below - above)))
+        margin = encoding.margin(below - above)
         if block.angle:
             crops.append(part[max(0, above - margin) : below + margin, max(0, begin - margin) : end + margin])
         else:

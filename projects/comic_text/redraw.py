@@ -43,7 +43,9 @@ def without(picture: np.ndarray, mask: np.ndarray, blocks: list[Block]) -> np.nd
         if _is_flat(picture[top:bottom, left:right][ring], paper):
             part[gone] = paper.astype(np.uint8)
         else:
-            part[gone] = _inpainted(picture[top:bottom, left:right], gone)[gone]
+            # The solution overshoots where the page around is rough; it may be no darker or lighter than that.
+            low, high = np.quantile(picture[top:bottom, left:right][ring], (0.05, 0.95), axis=0)
+            part[gone] = np.clip(_inpainted(picture[top:bottom, left:right], gone)[gone], low, high)
     return clean
 
 
