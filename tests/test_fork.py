@@ -31,7 +31,7 @@ LINES = {
     "bankruptcy": 7335,
     "char_rnn": 6030,
     "colorization": 5680,
-    "comic_text": 8150,
+    "comic_text": 8700,
     "fraud_detection": 7335,
     "image_captioning": 7570,
     "image_classification": 6505,
