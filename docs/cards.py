@@ -167,6 +167,21 @@ def image_classification(run: Run, axis: Axes, ground: str, ink: str) -> None:
     axis.set(xlim=(0, 16), ylim=(0, 9))
 
 
+def mask_detection(run: Run, axis: Axes, ground: str, ink: str) -> None:
+    """Two pictures with the boxes that the network has drawn."""
+    from projects.mask_detection.predict import drawn
+
+    predictor = run.load()
+    for number, raw in enumerate(predictor.examples[:2]):
+        answer, times = predictor.predict(raw), max(1, 480 // max(raw["picture"].shape[:2]))
+        picture = raw["picture"].repeat(times, axis=0).repeat(times, axis=1)
+        objects = [{**one, "box": [side * times for side in one["box"]]} for one in answer["objects"]]
+        left = 0.35 + 7.8 * number
+        picture = drawn(picture, {"objects": objects}, predictor.classes)
+        axis.imshow(picture, extent=(left, left + 7.5, 0.75, 8.25), aspect="auto")
+    axis.set(xlim=(0, 16), ylim=(0, 9))
+
+
 def sequence_tagging(run: Run, axis: Axes, ground: str, ink: str) -> None:
     """A small program: each name on the colour of its tag."""
     text = (
@@ -247,6 +262,7 @@ DRAWINGS: dict[str, Callable[[Run, Axes, str, str], None]] = {
         fraud_detection,
         image_captioning,
         image_classification,
+        mask_detection,
         sequence_tagging,
         text_classification,
         translation,

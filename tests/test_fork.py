@@ -35,6 +35,7 @@ LINES = {
     "fraud_detection": 7335,
     "image_captioning": 7570,
     "image_classification": 6505,
+    "mask_detection": 7320,
     "sequence_tagging": 6515,
     "super_resolution": 5330,
     "text_classification": 6785,
