@@ -332,6 +332,19 @@ def test_a_wrong_table_is_a_sentence(tmp_path, change, words):
         load_data(Config(), str(written(tmp_path / "a.csv", frame)), tmp_path)
 
 
+@pytest.mark.parametrize(
+    "times, steps", [((202011, 202012, 202101, 202103), 5), ((20201230, 20201231, 20210101, 20210104), 4)]
+)
+def test_months_and_days_without_a_separator_are_times(tmp_path, times, steps):
+    """A month that is missing is a gap, the end of a year is none. Days have no gaps: shares rest at weekends."""
+    rows = pd.DataFrame({"firm": "a", "time": times, "x": range(4), "label": 0})
+    (path := tmp_path / "t.csv").write_text(rows.to_csv(index=False))
+    assert [len(series) for series in formats.read(path, ROLES).series] == [steps]
+    path.write_text(rows.to_csv(index=False).replace(str(times[1]), "20201332"))
+    with pytest.raises(UserError, match=r"row 3.*20201332|would have"):
+        formats.read(path, ROLES)
+
+
 def test_dates_order_a_table_and_names_must_differ(tmp_path):
     frame = long_table().assign(time=lambda f: f["time"].astype(str) + "-03-01")
     found = formats.read(written(tmp_path / "a.csv", frame.iloc[::-1]), ROLES)

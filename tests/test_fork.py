@@ -28,7 +28,7 @@ AUTHOR = {f"GIT_{who}_{what}": "someone@example.org" for who in ("AUTHOR", "COMM
 # Lines of Python in a fork, tests included. The goals are 6,000 for fraud_detection and 5,000 for the others; these are
 # the sizes that have been reached, so that no fork grows unseen.
 LINES = {
-    "bankruptcy": 7335,
+    "bankruptcy": 7355,
     "char_rnn": 6030,
     "colorization": 5680,
     "comic_text": 8700,

@@ -142,10 +142,18 @@ def _long(path, frame, firm, time, label, variables) -> Found:
 
 
 def _times(path: Path, frame: pd.DataFrame, time: str) -> tuple[np.ndarray, bool]:
-    """The times as numbers (rows,), and whether they are whole numbers, such as years, so that a gap can be seen."""
+    """The times as numbers (rows,), and whether they are whole numbers, such as years, so that a gap can be seen.
+
+    202012 is the month before 202101, and 20201231 the day before 20210101.
+    """
     numbers = to_numbers(frame[time])
-    if np.isnan(numbers).all():
-        dates = pd.to_datetime(frame[time], errors="coerce", utc=True, format="mixed")
+    year, month = np.divmod(numbers, 100)
+    if (np.clip(year, 1900, 2099) == year).all() and (np.clip(month, 1, 12) == month).all():
+        return 12 * year + month, True
+    compact = (np.clip(numbers, 19000101, 20991231) == numbers).all()
+    if compact or np.isnan(numbers).all():
+        form = "%Y%m%d" if compact else "mixed"
+        dates = pd.to_datetime(frame[time].astype(str), errors="coerce", utc=True, format=form)
         numbers = ((dates - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1)).to_numpy(float)
         whole = False
     else:
