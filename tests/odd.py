@@ -17,6 +17,7 @@ ANSWER_SECONDS = 0.5  # for the answers to each tenth odd input; of the others t
 # What a raw input may hold besides the keys of the examples.
 ALSO: dict[str, dict[str, Any]] = {
     "char_rnn": {"top_k": 5, "top_p": 0.9, "stop": "the"},
+    "comic_text": {"order": "right", "blocks": [{"box": [2, 2, 40, 30], "text": "Hi", "translation": "안녕"}]},
     "fraud_detection": {"history": [{"hours_before": 2.5}]},
     "super_resolution": {"scale": 2, "quality": "fast", "seed": 0, "kernel": [[0.1, 0.8, 0.1]] * 3},
 }

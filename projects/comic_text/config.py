@@ -13,6 +13,7 @@ class Config:
     model: Literal["plain", "pretrained"] = "pretrained"  # pretrained: an autoencoder's encoder starts the segmentation
     seed: Annotated[int, Bounds(min=0, max=1_000_000)] = 0  # same seed, same figures
     pages: Annotated[int, Bounds(min=8, max=100_000)] = 240  # generated pages to learn from (builtin only)
+    height: Literal[160, 640, 1280] = 640  # in pixels of generated pages; 0.7 of it is their width (builtin only)
     fonts: Literal["base", "all"] = "base"  # of generated lettering; all: those of the packages of .[fonts] too
     labels: Annotated[float, Bounds(min=0.0001, max=1)] = 1.0  # fraction of the training pages whose masks are learnt
 
@@ -35,6 +36,7 @@ class Config:
 TOY = Config(
     model="plain",
     pages=8,
+    height=160,
     crop=64,
     width=4,
     depth=1,

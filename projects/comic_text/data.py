@@ -35,9 +35,9 @@ TEXTS = {str: {"texts": [str]}}  # meta.json of pepper_carrot's layout
 class Page:
     """A page that is generated or read from disk when it is needed.
 
-    group: pages of one group are in one split. seed, split, fonts: of a generated page. picture, text, clean, balloon:
-    files of the page, of the mask of its lettering, of the art below lettering and balloons, and of the mask of the
-    balloons; all but the first may be missing. texts: what its lines say, where it is known without their boxes.
+    group: pages of one group are in one split. seed, split, fonts, height: of a generated page. picture, text, clean,
+    balloon: files of the page, of the mask of its lettering, of the art below lettering and balloons, and of the mask
+    of the balloons; all but the first may be missing. texts: what its lines say, where it is known without their boxes.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Page:
     seed: int | None = None
     split: str = ""
     fonts: str = "base"
+    height: int = 0
     picture: Path | None = None
     text: Path | None = None
     clean: Path | None = None
@@ -60,7 +61,7 @@ class Page:
 def read(page: Page) -> Sample:
     """The page with what is known of it. Raises UserError for a file that is damaged or of another size."""
     if page.seed is not None:
-        return pages.render(page.seed, page.split, page.fonts)
+        return pages.render(page.seed, page.split, page.fonts, (page.height, round(0.7 * page.height)))
     assert page.picture
     picture = read_picture(page.picture)
     text = clean = None
@@ -157,16 +158,16 @@ def as_split(part: Sequence[Page]) -> Split:
 
 def generated(config: Config) -> list[list[Page]]:
     """Three lists of generated pages."""
-    sizes = {"train": config.pages, "validation": max(3, config.pages // 8), "test": max(4, config.pages // 4)}
+    sizes = {"train": config.pages, "validation": max(3, config.pages // 8), "test": max(20, config.pages // 4)}
     return [
-        [Page(f"{split} {seed}", f"{split} {seed}", seed, split, config.fonts) for seed in range(size)]
+        [Page(f"{split} {i}", f"{split} {i}", i, split, config.fonts, config.height) for i in range(size)]
         for split, size in sizes.items()
     ]
 
 
 def _generated_key(config: Config) -> str:
     """SHA-256 of the first page of each split, and of how many there are."""
-    digest = hashlib.sha256(f"{config.pages} {config.fonts}".encode())
+    digest = hashlib.sha256(f"{config.pages} {config.fonts} {config.height}".encode())
     for part in generated(config):
         sample = read(part[0])
         digest.update(sample.picture.tobytes())

@@ -186,16 +186,16 @@ def pages_figure(pages: Sequence[Page], predictor: Predictor) -> Any:
 
 def losses_figure(run: Run, config: Config) -> Any:
     """The losses of the three networks, each over its own epochs, and the IoU of the segmentation."""
-    history, parts = run.history, []
-    if config.model == "pretrained":
-        count = next((i for i, row in enumerate(history) if row["epoch"] > config.autoencoder_epochs), len(history))
-        parts, history = [("autoencoder", history[:count])], history[count:]
-    parts += [("reader", history[: config.reader_epochs]), ("segmentation", history[config.reader_epochs :])]
+    history = run.history
+    first = config.autoencoder_epochs if config.model == "pretrained" else 0
+    last = len(history) - config.reader_epochs
+    parts = [("segmentation", history[first:last]), ("reader", history[last:])]
+    parts = [("autoencoder", history[:first]), *parts] if first else parts
     figure, axes = report.new_figure(columns=len(parts), width=3.6, height=3.2)
     for axis, (name, rows) in zip(np.ravel(axes), parts, strict=True):
         for key, label in (("loss", "train"), ("val_loss", "validation")):
             axis.plot(range(1, len(rows) + 1), [row[key] for row in rows], marker=".", label=label)
-        axis.set(xlabel="epoch", ylabel="loss", title=name, yscale="log")
+        axis.set(xlabel="epoch", ylabel="loss", title=name, yscale="log" if rows else "linear")
         axis.legend(frameon=False, fontsize=8)
     return figure
 

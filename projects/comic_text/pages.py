@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
@@ -465,11 +464,3 @@ def line(random: np.random.Generator, split: str, fonts: str, width: int, langua
         height = int(random.integers(11, 24))
         image = image.resize((max(STRIDE, round(image.width * height / image.height)), height), Image.Resampling.BOX)
     return line_pixels(np.asarray(image))[:, :width], text
-
-
-def strip(random: np.random.Generator, split: str, height: int, width: int) -> Sample:
-    """A webtoon strip of any length: pages below each other."""
-    parts: Sequence[Any] = [
-        render(int(random.integers(1 << 30)), split, shape=(SHAPE[0], width)) for _ in range(-(-height // SHAPE[0]))
-    ]
-    return Sample(*(np.concatenate([getattr(part, name) for part in parts])[:height] for name in ("picture", "text")))

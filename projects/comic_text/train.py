@@ -6,10 +6,11 @@ from projects.comic_text.config import Config
 
 
 def train(config: Config, run: Run, callbacks=()) -> None:
-    """Load; fit the autoencoder, the reader and the segmentation one after the other; save all of them into the run.
+    """Load; fit the autoencoder, the segmentation and the reader one after the other; save all of them into the run.
 
-    The segmentation comes last: METRIC is its IoU. Before it nothing is found, so the IoU of those epochs is 0, and of
-    epochs with the same METRIC `fit` keeps the one with the smallest validation loss.
+    METRIC is the IoU of the segmentation. Before it nothing is found, so the IoU of those epochs is 0, and after it the
+    IoU stands: `fit` keeps, of epochs with the same METRIC, the one with the smallest validation loss. Callbacks from
+    outside, such as those of a search, look at METRIC too, so they are for the segmentation alone.
     """
     from dataclasses import replace
 
@@ -25,37 +26,30 @@ def train(config: Config, run: Run, callbacks=()) -> None:
     splits = load_splits(config, run)
     run.log(f"{splits.source.source}\n{splits.sizes}")
     learnt_from, validation = learnt(config, splits.train.inputs), splits.validation.inputs
-    nothing_found = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: logs.update({"iou": 0.0, "val_iou": 0.0})
-    )
 
-    def fitted(network, training, held, epochs, name, extra=()):
-        # Early stopping looks at METRIC, so it is for the segmentation alone.
-        knobs = replace(config, epochs=epochs, patience=10**6 if extra else config.patience)
+    def fitted(network, training, held, epochs, name, iou=None):
+        # Early stopping looks at METRIC as well.
+        knobs = replace(config, epochs=epochs, patience=config.patience if iou is None else 10**6)
+        constant = keras.callbacks.LambdaCallback(
+            on_epoch_end=lambda _, logs: logs.update({"iou": iou, "val_iou": iou})
+        )
+        outside = callbacks if iou is None else [constant]
         run.log(f"{name}: {network.count_params():,} parameters")
-        schedule = OneCycle(config.learning_rate, epochs)
-        fit(fuse(network), training, held, knobs, run, [*extra, schedule, *callbacks], part=name)
+        fit(fuse(network), training, held, knobs, run, [*outside, OneCycle(config.learning_rate, epochs)], part=name)
 
-    networks = {}
-    segmentation = model.segmentation(config)
+    networks = {"segmentation": model.segmentation(config)}
     if config.model == "pretrained":
         networks["autoencoder"] = autoencoder = model.autoencoder(config)
         pages, held = squares(splits.train.inputs, config, damage=True), tiles(validation, config, damage=True)
-        fitted(autoencoder, pages, held, config.autoencoder_epochs, "autoencoder", [nothing_found])
-        model.start_from(segmentation, autoencoder)
-    networks["reader"] = reader = model.reader(config)
-    lines = line_batches(config, "train", learnt_from), line_batches(config, "validation")
-    fitted(reader, *lines, config.reader_epochs, "reader", [nothing_found])
-    networks["segmentation"] = segmentation
+        fitted(autoencoder, pages, held, config.autoencoder_epochs, "autoencoder", iou=0.0)
+        model.start_from(networks["segmentation"], autoencoder)
     # As many steps for a part of the labels as for all of them: otherwise fewer steps would be compared, not labels.
-    times = max(1, len(splits.train) // len(learnt_from))
-    fitted(
-        segmentation,
-        squares(learnt_from, config, times=times),
-        tiles(validation, config),
-        config.epochs,
-        "segmentation",
-    )
+    pages = squares(learnt_from, config, times=max(1, len(splits.train) // len(learnt_from)))
+    fitted(networks["segmentation"], pages, tiles(validation, config), config.epochs, "segmentation")
+    networks["reader"] = model.reader(config)
+    lines = line_batches(config, "train", learnt_from), line_batches(config, "validation")
+    reached = max(row["val_iou"] for row in run.history)
+    fitted(networks["reader"], *lines, config.reader_epochs, "reader", iou=reached)
     predictor = Predictor(networks, dict(splits.meta))
     predictor.choose_examples(splits.validation)
     run.save(predictor)
