@@ -8,7 +8,7 @@ PROBLEM = {
 }
 TOPOLOGY = "many-to-many"  # pixels to a mask, columns of a line to symbols
 METRIC = ("iou", "max")  # of the lettering's pixels, over all pages together
-MINUTES = 12.0  # of the default's whole command on two cores
+MINUTES = 12.0  # of the default on two cores by the arithmetic in EXPERIMENTS.md; nobody has timed it yet
 DATA = {
     "builtin": "comic pages generated from photographs, shapes and fonts, in English and Korean (default)",
     "PATH": "a folder of pages (page, page_en …) with masks of the lettering (text, text_en …), or with COCO boxes",
