@@ -53,6 +53,12 @@ def draw(folder: Path, names: list[str]) -> list[str]:
     return [name for name in names if not charts[name]]
 
 
+def _label(label: str) -> str:
+    """The label of an axis. That of a learning curve ends in the name of a metric."""
+    before, _, metric = label.partition("validation ")
+    return korean("validation") + " " + term(metric) if metric and not before else korean(label)
+
+
 def _is_long(panel: dict[str, Any]) -> bool:
     """Whether a panel needs the width of the page: a matrix with many columns."""
     return any(mark["kind"] == "matrix" and len(mark["values"][0]) > 40 for mark in panel["marks"])
@@ -110,7 +116,7 @@ def _layer(panel: dict[str, Any], mark: dict[str, Any], colour: alt.Color | None
     for column in ("x", "y", "x2", "y2"):
         if column in frame and panel[column[0]]["log"]:
             frame[column] = frame[column].clip(lower=max(panel[column[0]]["range"][0], 1e-12))
-    tooltip = [alt.Tooltip(f"{side}:Q", title=korean(panel[side]["label"]) or side, format=".4g") for side in "xy"]
+    tooltip = [alt.Tooltip(f"{side}:Q", title=_label(panel[side]["label"]) or side, format=".4g") for side in "xy"]
     base = alt.Chart(frame).encode(x=x, y=y, **({"color": colour} if colour else {}), tooltip=tooltip)
     first = {} if colour else {"color": GREY if mark.get("dashed") else COLOURS[0]}
     if mark["kind"] == "bars":
@@ -142,7 +148,7 @@ def _axis(panel: dict[str, Any], side: str) -> alt.X | alt.Y:
     low, high = given["range"]
     scale = alt.Scale(type="log" if given["log"] else "linear", domain=[low, high], nice=False, clamp=True)
     return kind(
-        f"{side}:Q", title=korean(given["label"]) or None, scale=scale, axis=alt.Axis(grid=not given["names"], **axis)
+        f"{side}:Q", title=_label(given["label"]) or None, scale=scale, axis=alt.Axis(grid=not given["names"], **axis)
     )
 
 
@@ -161,7 +167,7 @@ def _matrix(panel: dict[str, Any], mark: dict[str, Any]) -> alt.Chart:
         axis = alt.Axis(
             labelExpr=f"{labels}[datum.value]", ticks=False, labelAngle=0 if side == "y" else -90, labelOverlap=True
         )
-        encodings[side] = kind(f"{side}:O", title=korean(panel[side]["label"]) or None, axis=axis)
+        encodings[side] = kind(f"{side}:O", title=_label(panel[side]["label"]) or None, axis=axis)
         cells[f"{side}_name"] = cells[side].map(words[side])
     signed = mark["low"] < 0
     scale = (
@@ -175,7 +181,7 @@ def _matrix(panel: dict[str, Any], mark: dict[str, Any]) -> alt.Chart:
         else {"color": alt.value(COLOURS[0]), "opacity": alt.Opacity("value:Q", scale=scale, legend=None)}
     )
     tooltip = [
-        *(alt.Tooltip(f"{side}_name:N", title=korean(panel[side]["label"]) or side) for side in ("y", "x")),
+        *(alt.Tooltip(f"{side}_name:N", title=_label(panel[side]["label"]) or side) for side in ("y", "x")),
         alt.Tooltip("value:Q", title=t("value", "값"), format=".3g"),
     ]
     return alt.Chart(cells).mark_rect().encode(**encodings, **shade, tooltip=tooltip)

@@ -112,13 +112,13 @@ def _choose() -> None:
     st.session_state["language"] = st.session_state["language-switch"]
 
 
-ACRONYMS = ("bleu", "crf", "ece", "f1", "gan", "gru", "l1", "lstm", "mcc", "mlp", "psnr", "roc_auc", "ssim", "svc",
-            "vgg")  # fmt: skip
+SPELT = {"cider": "CIDEr-D", "chrf": "chrF"}
+ACRONYMS = set("bleu bleu_1 bleu_2 bleu_3 bleu_4 crf ece f1 gan gru l1 lstm mcc mlp psnr roc_auc ssim svc vgg".split())
 # The Korean terms for metrics, models, knobs and columns. A name that is not among them stays English on the Korean page.
 TERMS: dict[str, str] = json.loads((FOLDER / "terms.json").read_text(encoding="utf-8"))
 
 
 def term(name: str) -> str:
     """A metric, model or knob in the page's language: `average_precision` -> "average precision" or "평균 정밀도"."""
-    english = name.upper().replace("_", "-") if name in ACRONYMS else name.replace("_", " ")
+    english = name.upper().replace("_", "-") if name in ACRONYMS else SPELT.get(name, name.replace("_", " "))
     return TERMS.get(name.replace(" ", "_"), english) if language() == "ko" else english
