@@ -113,7 +113,24 @@ def _choose() -> None:
 
 
 SPELT = {"cider": "CIDEr-D", "chrf": "chrF"}
-ACRONYMS = set("bleu bleu_1 bleu_2 bleu_3 bleu_4 crf ece f1 gan gru l1 lstm mcc mlp psnr roc_auc ssim svc vgg".split())
+ACRONYMS = {
+    "bleu",
+    "crf",
+    "ece",
+    "f1",
+    "gan",
+    "gru",
+    "l1",
+    "lstm",
+    "mcc",
+    "mlp",
+    "psnr",
+    "roc_auc",
+    "ssim",
+    "svc",
+    "vgg",
+}
+ACRONYMS |= {f"bleu_{n}" for n in range(1, 5)}
 # The Korean terms for metrics, models, knobs and columns. A name that is not among them stays English on the Korean page.
 TERMS: dict[str, str] = json.loads((FOLDER / "terms.json").read_text(encoding="utf-8"))
 
