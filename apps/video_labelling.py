@@ -26,6 +26,7 @@ MAX_MB = 50  # of an upload
 MAX_SECONDS = 600  # of a film on the page
 MOST = 160  # pixels of the longer side of a film on the page
 WIDTH = 300  # pixels of a film as it is shown
+LINE = 440  # pixels of the time line
 DIGIT = 20  # pixels of a dragged digit
 BLUE, ORANGE = "#0072B2", "#E69F00"
 
@@ -53,7 +54,7 @@ def _film(predictor: Any, key: str) -> tuple[dict[str, Any] | None, list[int], s
     way_key = state.kept(f"{key}-way", "example", ways)
     way = st.segmented_control(label, list(ways), format_func=ways.__getitem__, key=way_key, required=True)
     if way == "example":
-        shown = [example["film"][len(example["film"]) // 2] for example in predictor.examples]
+        shown = [_liveliest(example["film"]) for example in predictor.examples]
         labels = [t(f"example {i + 1}", f"예시 {i + 1}") for i in range(len(shown))]
         number = canvas.thumbnails(shown, labels, f"{key}-example")
         return predictor.examples[number], predictor.meta["examples"][number]["labels"], f"example-{number + 1}"
@@ -62,6 +63,11 @@ def _film(predictor: Any, key: str) -> tuple[dict[str, Any] | None, list[int], s
     if way == "camera":
         return _recorded(key), [], "camera"
     return _uploaded(predictor, key)
+
+
+def _liveliest(film: np.ndarray) -> np.ndarray:
+    """The frame that differs most from the others: many are blank."""
+    return film[np.abs(film - np.median(film, axis=0)).mean(axis=(1, 2, 3)).argmax()]
 
 
 def _dragged(key: str) -> dict[str, Any] | None:
@@ -209,7 +215,7 @@ def _bands(rows: dict[str, list[tuple[int, int, int]]], names: list[str], rate: 
         .encode(x=x, x2="to", y=y, color=colour, tooltip=tooltip)
     )
     words = alt.Chart(frame).mark_text(fontSize=11, color=shared.ink()).encode(x="middle:Q", y=y, text="written")
-    return (bars + words + _rule(place, rate)).properties(height=34 * len(rows))
+    return (bars + words + _rule(place, rate)).properties(height=34 * len(rows), width=LINE)
 
 
 def _rule(place: int, rate: float) -> alt.Chart:
@@ -241,9 +247,9 @@ def _time_line(names: list[str], answer: dict[str, Any], truth: list[int], place
         )
     )
     chart = alt.vconcat(
-        _bands(rows, names, rate, place), (lines + _rule(place, rate)).properties(height=200), spacing=4
+        _bands(rows, names, rate, place), (lines + _rule(place, rate)).properties(height=200, width=LINE), spacing=4
     )
-    st.altair_chart(chart.resolve_scale(x="shared"))
+    st.altair_chart(chart.resolve_scale(x="shared", color="independent"))
 
 
 def _memory(predictor: Any, raw: dict[str, Any], answer: dict[str, Any], place: int) -> None:

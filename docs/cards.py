@@ -247,6 +247,27 @@ def translation(run: Run, axis: Axes, ground: str, ink: str) -> None:
     axis.set(xlim=(0, 16), ylim=(0, 9))
 
 
+def video_labelling(run: Run, axis: Axes, ground: str, ink: str) -> None:
+    """Frames of a film, and below them its true labels and the answer as coloured bands."""
+    from projects.video_labelling.encoding import segments
+
+    predictor = run.load()
+    example = predictor.meta["examples"][0]
+    film = predictor.examples[0]["film"]
+    answer = predictor.predict(predictor.examples[0])
+    numbers = [predictor.meta["labels"].index(label) for label in answer["labels"]]
+    for place, frame in enumerate(np.linspace(0, len(film) - 1, 8).astype(int)):
+        left, top = 0.5 + 3.8 * (place % 4), 8.6 - 3.2 * (place // 4)
+        axis.imshow(film[frame], extent=(left, left + 3.6, top - 3.0, top), aspect="auto", interpolation="bilinear")
+    for labels, height in ((example["labels"], 1.25), (numbers, 0.45)):
+        for label, begin, end in segments(labels):
+            width = 15.0 / len(film)
+            axis.barh(
+                height, (end - begin) * width, 0.6, 0.5 + begin * width, color=COLOURS[label % 6], edgecolor=ground
+            )
+    axis.set(xlim=(0, 16), ylim=(0, 9))
+
+
 def _box(x: float, y: float, width: float, height: float, colour: str, alpha: float) -> Any:
     from matplotlib.patches import Rectangle
 
@@ -266,6 +287,7 @@ DRAWINGS: dict[str, Callable[[Run, Axes, str, str], None]] = {
         sequence_tagging,
         text_classification,
         translation,
+        video_labelling,
     )
 }
 

@@ -4,13 +4,16 @@ import csv
 import importlib.util
 import itertools
 from fractions import Fraction
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 from sklearn.ensemble import HistGradientBoostingClassifier
 
+from apps import canvas
 from common.errors import UserError
+from common.inputs.images import picture_text
 from common.inputs.video import read_film, write_gif
 from common.layers import blocks
 from common.project import Project
@@ -21,6 +24,7 @@ from projects.video_labelling.encoding import SIDE, UNLABELLED, encode
 from projects.video_labelling.evaluate import changes, majority
 from projects.video_labelling.model import build_models
 from projects.video_labelling.predict import Predictor
+from tests.browser import browser, executable, served, settle
 from tests.commands import run_here
 
 needs_av = pytest.mark.skipif(not importlib.util.find_spec("av"), reason="needs .[video]")
@@ -392,3 +396,62 @@ def test_fight_clips_are_split_by_source(datasets):
     assert sum(map(len, units)) == 66 == len(set().union(*units))
     assert sum(len(target) for part in parts for target in part.targets) == 238 * 24
     assert splits.meta["labels"] == ["fight", "noFight"] and splits.meta["rate"] == 12.0
+
+
+def test_what_a_browser_sends_is_checked(monkeypatch):
+    """A dragged path and a recording come from anybody's browser."""
+
+    def dragged(path):
+        monkeypatch.setattr(canvas, "_drag", lambda **keywords: SimpleNamespace(path=path))
+        return canvas.dragged(np.zeros((4, 4, 3), np.uint8), "label", "key", 100, 3)
+
+    def recorded(strip):
+        monkeypatch.setattr(canvas, "_record", lambda **keywords: SimpleNamespace(strip=strip))
+        return canvas.recorded({"start": "a", "refused": "b"}, "key", 100, 2)
+
+    assert dragged([[0.5, 0.25], [0.0, 0.75]]) == [(0.5, 0.25), (0.0, 0.75)]
+    for wrong in ("path", [[0.5]], [[0.5, 1.5]], [[0.1, 0.1]] * 4, [["a", "b"]], 7):
+        assert dragged(wrong) == []
+    strip = np.zeros((128, 64, 3), np.uint8)
+    assert recorded("data:image/jpeg;base64," + picture_text(strip)).shape == (2, 64, 64, 3)
+    for wrong, words in (("hello", "not a picture"), ([1], "not a picture"), ("data:image/jpeg;base64," + picture_text(strip[:9]), "number of frames")):  # fmt: skip
+        with pytest.raises(UserError, match=words):
+            recorded(wrong)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(executable() is None, reason="no Chromium: python -m playwright install chromium")
+def test_a_film_in_a_browser(copied, tmp_path):
+    """A real film is uploaded and labelled, and a drawn digit is dragged into a film."""
+    run = copied("video_labelling")
+    write_gif(iter(films.Recipe("test", 1).pixels()), 8.0, tmp_path / "mine.gif")
+    with browser() as chromium, served("apps/video_labelling.py", run.path.parents[1]) as address:
+        page = chromium.new_page(viewport={"width": 1300, "height": 1400})
+        page.goto(f"{address}/?one-way=upload")
+        settle(page)
+        page.locator("input[type=file]").set_input_files(str(tmp_path / "mine.gif"))
+        page.get_by_text("Labels as CSV").wait_for(timeout=60_000)
+        with page.expect_download() as download:
+            page.get_by_text("Labels as CSV").click()
+        rows = list(csv.DictReader(download.value.path().open()))
+        assert rows[0]["film"] == "mine" and float(rows[-1]["to"]) == pytest.approx(6, abs=0.3)
+        page.goto(f"{address}/?one-way=drag")
+        settle(page)
+        board = page.locator("canvas").first
+        box = board.bounding_box()
+        page.mouse.move(box["x"] + 80, box["y"] + 60)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 90, box["y"] + 200, steps=5)
+        page.mouse.up()
+        page.wait_for_timeout(1500)
+        settle(page)
+        photo = page.locator("canvas").last
+        box = photo.bounding_box()
+        page.mouse.move(box["x"] + 20, box["y"] + box["height"] / 2)
+        page.mouse.down()
+        for step in range(12):
+            page.mouse.move(box["x"] + 20 + step * box["width"] / 15, box["y"] + box["height"] / 2)
+            page.wait_for_timeout(120)
+        page.mouse.up()
+        page.get_by_text("Labels as CSV").wait_for(timeout=60_000)
+        assert not page.get_by_text("Traceback").count() and not page.locator('[data-testid="stException"]').count()
