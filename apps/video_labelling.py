@@ -44,14 +44,15 @@ def try_it(run: Run) -> None:
 
 def _film(predictor: Any, key: str) -> tuple[dict[str, Any] | None, list[int], str]:
     """(raw film, its true labels where they are known, a name) that the visitor has chosen; None while there is none."""
+    shown = predictor.meta["shown"]
     ways = {
-        "example": t("an example", "예시"),
+        **({"example": t("an example", "예시")} if shown else {}),
         "drag": t("drag a digit", "숫자 끌기"),
         "upload": t("my own", "내 동영상"),
         "camera": t("camera", "카메라"),
     }
     label = t("Film", "동영상")
-    way_key = state.kept(f"{key}-way", "example", ways)
+    way_key = state.kept(f"{key}-way", next(iter(ways)), ways)
     way = st.segmented_control(label, list(ways), format_func=ways.__getitem__, key=way_key, required=True)
     if way == "example":
         shown = [_liveliest(example["film"]) for example in predictor.examples]
@@ -332,7 +333,7 @@ def _two_models(run: Run) -> None:
 
 
 def _errors(run: Run) -> None:
-    if run.data == "fight_clips":  # nobody in these films has agreed to be shown
+    if not shared.predictor(run).meta["shown"]:
         st.info(t("Films of this data set are not shown.", "이 데이터 세트의 동영상은 보여 주지 않습니다."))
         return
     shared.figures(run.path / "figures", only=("strips",))

@@ -22,7 +22,14 @@ import numpy as np
 from common.cli import start_keras
 
 FRAMES = 2_000
-META = {"labels": list("abcdefgh"), "rate": 8.0, "frames": 48, "mean": [90.0] * 3, "variance": [2500.0] * 3}
+META = {
+    "labels": list("abcdefgh"),
+    "rate": 8.0,
+    "frames": 48,
+    "mean": [90.0] * 3,
+    "variance": [2500.0] * 3,
+    "shown": True,
+}
 
 
 def per_second(call: Callable[[], object], frames: int) -> float:

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 from sklearn.ensemble import HistGradientBoostingClassifier
+from streamlit.testing.v1 import AppTest
 
 from apps import canvas
 from common.errors import UserError
+from common.files import read_json, write_json
 from common.inputs.images import picture_text
 from common.inputs.video import read_film, write_gif
 from common.layers import blocks
@@ -26,6 +28,7 @@ from projects.video_labelling.model import build_models
 from projects.video_labelling.predict import Predictor
 from tests.browser import browser, executable, served, settle
 from tests.commands import run_here
+from tests.conftest import ROOT
 
 needs_av = pytest.mark.skipif(not importlib.util.find_spec("av"), reason="needs .[video]")
 META = {
@@ -396,6 +399,18 @@ def test_fight_clips_are_split_by_source(datasets):
     assert sum(map(len, units)) == 66 == len(set().union(*units))
     assert sum(len(target) for part in parts for target in part.targets) == 238 * 24
     assert splits.meta["labels"] == ["fight", "noFight"] and splits.meta["rate"] == 12.0
+    assert not splits.meta["shown"]
+
+
+def test_films_that_may_not_be_shown_are_not(copied):
+    """A run on surveillance clips: the page offers no example and no strip."""
+    run = copied("video_labelling")
+    write_json(run.path / "meta.json", {**read_json(run.path / "meta.json"), "shown": False})
+    app = AppTest.from_file(str(ROOT / "apps" / "video_labelling.py"), default_timeout=120).run()
+    assert not app.exception and app.segmented_control(key="one-way").options == ["drag a digit", "my own", "camera"]
+    app.query_params["part"] = "errors"
+    app.run()
+    assert [info.value for info in app.info] == ["Films of this data set are not shown."]
 
 
 def test_what_a_browser_sends_is_checked(monkeypatch):

@@ -70,11 +70,13 @@ def _builtin(config: Config) -> Splits:
     return make_splits(config, list(films.LABELS), films.RATE, labelled, source)
 
 
-def make_splits(config: Config, labels: list[str], rate: float, parts: Sequence[Labelled], source: Source) -> Splits:
-    """Splits of the three parts, with `meta` of the first one."""
+def make_splits(
+    config: Config, labels: list[str], rate: float, parts: Sequence[Labelled], source: Source, shown: bool = True
+) -> Splits:
+    """Splits of the three parts, with `meta` of the first one. shown: whether a page may show the films."""
     train, validation, test = (Split(part.films, part.targets, units=np.array(part.units)) for part in parts)
     meta = describe(config, labels, rate, train.inputs)
-    meta["examples"] = examples(validation)
+    meta |= {"shown": shown, "examples": examples(validation)}
     return Splits(train, validation, test, meta, source)
 
 
@@ -159,7 +161,9 @@ def own(config: Config, folder: Path) -> Splits:
     return split_clips(config, clips, whole, folder.name, f"Films of the folder {folder.name}", config.rate)
 
 
-def split_clips(config: Config, clips: list[Clip], whole: bool, name: str, about: str, rate: float) -> Splits:
+def split_clips(
+    config: Config, clips: list[Clip], whole: bool, name: str, about: str, rate: float, shown: bool = True
+) -> Splits:
     """Splits of clips: no source is in two of them. whole: clips of one label each are joined into films."""
     if len(clips) < MIN_FILMS:
         raise UserError(f"{name} has {len(clips)} films; at least {MIN_FILMS} are needed.")
@@ -180,7 +184,7 @@ def split_clips(config: Config, clips: list[Clip], whole: bool, name: str, about
     digest.update(np.ascontiguousarray(frames[:: max(1, len(frames) // 1000)]).tobytes())
     text = f"{about}, {len(clips):,} in all, {rate:g} frames a second of {SIDE} × {SIDE} pixels; no source is "
     text += "in two splits." + (" Clips are joined into films." if whole else "")
-    return make_splits(config, labels, rate, parts, Source(name, text, digest.hexdigest(), "film"))
+    return make_splits(config, labels, rate, parts, Source(name, text, digest.hexdigest(), "film"), shown)
 
 
 def store(clips: Sequence[Clip], rate: float, labels: list[str]) -> list[tuple[Stored, np.ndarray, str]]:

@@ -18,7 +18,7 @@ from projects.video_labelling.config import Config
 SIDE = 64  # pixels of a frame as the network sees it
 MAX_FRAMES = 100_000  # of a film that is labelled
 MAX_FRAME_PIXELS = 4_000_000
-MAX_SAMPLE = 20  # films from which mean and variance are computed
+MAX_SAMPLE = 10  # films from which mean and variance are computed
 UNLABELLED = -1  # a frame that nobody has labelled: neither learnt nor scored
 
 # What a raw input holds beside its frames: how many of them are a second. Left out: the rate of training.
@@ -29,6 +29,7 @@ META = {  # meta.json (see common/schema.py)
     "frames": Between(4, 512),
     "mean": [float],
     "variance": [float],
+    "shown": bool,  # whether its films may be shown; nobody in surveillance films has agreed to that
     "examples": [{"frames": Between(1, 512), "strip": str, "labels": [int]}],
 }
 

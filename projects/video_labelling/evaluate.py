@@ -26,10 +26,10 @@ BLOCKS = 8  # rows and columns of blocks in which a frame is compared with the o
 LAGS = (-2, -1, 0, 1, 2)  # frames around a frame whose differences the boosting sees
 MOST_ROWS = 20_000  # frames that the boosting learns from
 CUT = 30.0  # mean difference of two frames, of 255, from which on there is a cut
-WORST = 6
+WORST = 5
 STRIP = 24  # frames of a strip
 
-Labeller = Callable[[Sequence[Any]], list[np.ndarray]]
+Labeller = Callable[[np.ndarray], dict[str, np.ndarray]]
 
 
 def evaluate(run: Run, data: str | None = None) -> Report:
@@ -40,12 +40,13 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     if data:  # read first: a wrong folder is refused before anything is fitted
         test, looks = labelled(Path(data), predictor.meta), 1
         source = scored_on(Path(data), source, sha256=str(len(test)), unit=source.unit)
-    labellers = baselines(splits)  # fitted before the test split is opened
+    labeller = baselines(splits)  # fitted before the test split is opened
     if not data:
         test, looks = splits.open_test(run)
     likely = predictor.probabilities(test.inputs)
     answers = {config.model: [rows.argmax(axis=-1) for rows in likely]}
-    answers |= {name: labeller(test.inputs) for name, labeller in labellers.items()}
+    others = [labeller(film.pixels()) for film in test.inputs]
+    answers |= {name: [other[name] for other in others] for name in others[0]}
     scored = {name: figures(given, test.targets) for name, given in answers.items()}
     table = score_table(scored.pop(config.model), scored, DIRECTIONS, test.weights, test.units, seed=config.seed)
     given = answers[config.model]
@@ -65,7 +66,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
         inference_per_second=report.throughput(lambda: predictor.logits([predictor.features(sample)]), len(sample)),
         failures=[failure(test, given, row, names) for row in worst],
         figures={
-            "strips": strips(test, given, worst, names),
+            **({"strips": strips(test, given, worst, names)} if splits.meta["shown"] else {}),
             "confusion": report.confusion_figure(flat[0][known], flat[1][known], names),
         },
         tables={
@@ -86,16 +87,17 @@ def evaluate(run: Run, data: str | None = None) -> Report:
 
 
 @lru_cache(maxsize=1)
-def baselines(splits: Splits) -> dict[str, Labeller]:
-    """The most frequent label; boosting on differences of blocks; the same with a majority in each shot."""
+def baselines(splits: Splits) -> Labeller:
+    """The frames of a film (T, SIDE, SIDE, 3) -> {baseline: the number of each frame's label}.
+
+    The commonest label; boosting on differences of blocks; the same with a majority in each shot.
+    """
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     targets = np.concatenate(splits.train.targets)
-    most = int(np.bincount(targets[targets != UNLABELLED]).argmax())
-    random = np.random.default_rng(0)
-    films = random.permutation(len(splits.train))
+    commonest = int(np.bincount(targets[targets != UNLABELLED]).argmax())
     rows, labels, count = [], [], 0
-    for film in films:
+    for film in np.random.default_rng(0).permutation(len(splits.train)):
         known = splits.train.targets[film] != UNLABELLED
         rows.append(differences(splits.train.inputs[film].pixels())[known])
         labels.append(splits.train.targets[film][known])
@@ -105,17 +107,12 @@ def baselines(splits: Splits) -> dict[str, Labeller]:
     boosting = HistGradientBoostingClassifier(max_iter=40, max_leaf_nodes=15, early_stopping=False, random_state=0)
     boosting.fit(np.concatenate(rows), np.concatenate(labels))
 
-    def by_differences(films: Sequence[Any]) -> list[np.ndarray]:
-        return [boosting.predict(differences(film.pixels())) for film in films]
+    def answers(pixels: np.ndarray) -> dict[str, np.ndarray]:
+        answer = boosting.predict(differences(pixels))
+        constant = np.full(len(pixels), commonest)
+        return {"commonest_label": constant, "differences": answer, "shots": majority(pixels, answer)}
 
-    def by_shots(films: Sequence[Any]) -> list[np.ndarray]:
-        return [majority(film.pixels(), answer) for film, answer in zip(films, by_differences(films), strict=True)]
-
-    return {
-        "commonest_label": lambda films: [np.full(len(film.pixels()), most) for film in films],
-        "differences": by_differences,
-        "shots": by_shots,
-    }
+    return answers
 
 
 def changes(pixels: np.ndarray) -> np.ndarray:

@@ -27,4 +27,4 @@ def load_data(config: Config, data: str, data_dir: Path) -> Splits:
         Clip(folder / label / name, [(0.0, float("inf"), label)], f"source {source}")
         for name, label, source in zip(names, labels, sources, strict=True)
     ]
-    return split_clips(config, clips, True, "fight_clips", "Surveillance clips, fight or not", RATE)
+    return split_clips(config, clips, True, "fight_clips", "Surveillance clips, fight or not", RATE, shown=False)
