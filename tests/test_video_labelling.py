@@ -408,6 +408,7 @@ def test_films_that_may_not_be_shown_are_not(copied):
     write_json(run.path / "meta.json", {**read_json(run.path / "meta.json"), "shown": False})
     app = AppTest.from_file(str(ROOT / "apps" / "video_labelling.py"), default_timeout=120).run()
     assert not app.exception and app.segmented_control(key="one-way").options == ["drag a digit", "my own", "camera"]
+    app = AppTest.from_file(str(ROOT / "apps" / "video_labelling.py"), default_timeout=120)
     app.query_params["part"] = "errors"
     app.run()
     assert [info.value for info in app.info] == ["Films of this data set are not shown."]
