@@ -168,17 +168,20 @@ def image_classification(run: Run, axis: Axes, ground: str, ink: str) -> None:
 
 
 def mask_detection(run: Run, axis: Axes, ground: str, ink: str) -> None:
-    """Two pictures with the boxes that the network has drawn."""
+    """Two pictures with the boxes that the network has drawn. The faces are made coarse: nobody can be recognised."""
     from projects.mask_detection.predict import drawn
 
     predictor = run.load()
     for number, raw in enumerate(predictor.examples[:2]):
-        answer, times = predictor.predict(raw), max(1, 480 // max(raw["picture"].shape[:2]))
-        picture = raw["picture"].repeat(times, axis=0).repeat(times, axis=1)
+        answer, picture = predictor.predict(raw), raw["picture"]
+        coarse = Image.fromarray(picture).resize([max(1, side // 8) for side in picture.shape[1::-1]])
+        coarse = np.asarray(coarse.resize(picture.shape[1::-1], Image.Resampling.NEAREST))
+        times = max(1, 480 // max(picture.shape[:2]))
+        coarse = coarse.repeat(times, axis=0).repeat(times, axis=1)
         objects = [{**one, "box": [side * times for side in one["box"]]} for one in answer["objects"]]
         left = 0.35 + 7.8 * number
-        picture = drawn(picture, {"objects": objects}, predictor.classes)
-        axis.imshow(picture, extent=(left, left + 7.5, 0.75, 8.25), aspect="auto")
+        shown = drawn(coarse, {"objects": objects}, predictor.classes)
+        axis.imshow(shown, extent=(left, left + 7.5, 0.75, 8.25), aspect="auto")
     axis.set(xlim=(0, 16), ylim=(0, 9))
 
 

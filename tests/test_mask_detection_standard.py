@@ -1,11 +1,16 @@
-"""Kaggle's set of mask detection, read from real files where they are there, and a photograph in a real browser."""
+"""Kaggle's set of mask detection, read from real files where they are there, exports on pictures, a photograph in a browser."""
 
+import keras
+import numpy as np
 import pandas as pd
 import pytest
 
 from common.errors import UserError
-from projects.mask_detection import standard
+from common.tools import export
+from projects.mask_detection import scenes, standard
 from projects.mask_detection.config import TOY, Config
+from projects.mask_detection.encoding import describe
+from projects.mask_detection.model import answering, build_model
 from tests.conftest import ROOT
 
 
@@ -27,6 +32,29 @@ def test_every_picture_of_the_standard_set_is_in_the_part_of_its_list(datasets):
             assert (one["boxes"][:, 2:] > one["boxes"][:, :2]).all() and (one["boxes"] >= 0).all()
     assert moved <= 4, "copies of a picture are in the part of the first one"
     assert len(splits.train) > 600
+
+
+@pytest.mark.slow
+@pytest.mark.export
+@pytest.mark.parametrize("form", ["onnx", "litert"])
+@pytest.mark.parametrize("name", ["fcos", "mask_rcnn"])
+def test_an_export_answers_pictures_as_keras_does(name, form, tmp_path):
+    for module in export.FORMATS[form].packages:
+        pytest.importorskip(module, reason='python -m pip install -e ".[export]"')
+    config = Config(model=name, size=64, width=4, channels=8, proposals=8)
+    answering(build_model(config, describe(64, name, scenes.CLASSES, True))).save(tmp_path / "saved.keras")
+    network = keras.saving.load_model(tmp_path / "saved.keras", compile=False)
+    pictures = scenes.generated("test", 4, 64)[0].astype("float32")
+    network(pictures, training=False)  # Keras exports only a model that has been called
+    # Not `export_network`: in noise all peaks are equally high, and rounding decides which are proposed first.
+    export.convert(network, form, tmp_path / f"model{export.FORMATS[form].suffix}")
+    exported = export.opened(form, tmp_path / f"model{export.FORMATS[form].suffix}")
+    for picture in pictures:
+        answers = exported({"pixels": picture[None]})
+        wanted = keras.tree.flatten(network.predict_on_batch(picture[None]))
+        for key, value in zip(export.output_names(answers), wanted, strict=True):
+            np.testing.assert_allclose(answers[key], value, atol=1e-4)
+    keras.backend.clear_session()
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ network suppresses nothing; one map with a stride of 4; one mask for all classes
 """
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 from common.layers import blocks
@@ -111,10 +112,11 @@ def hats(low, high, side: int, length: int):
 
     low, high: (batch, n), in pixels of the input. A place beyond the border has the value of the border.
     """
-    fractions = (ops.arange(side, dtype="float32") + 0.5) / side
+    # NumPy's arrays become constants of an ONNX file; tensors would become inputs of their own.
+    fractions = (np.arange(side, dtype="float32") + 0.5) / side
     place = ops.expand_dims(low, -1) + ops.expand_dims(high - low, -1) * fractions
     place = ops.clip(place / STRIDE - 0.5, 0, length - 1)
-    return ops.relu(1 - ops.abs(ops.expand_dims(place, -1) - ops.arange(length, dtype="float32")))
+    return ops.relu(1 - ops.abs(ops.expand_dims(place, -1) - np.arange(length, dtype="float32")))
 
 
 def box_head(channels: int, classes: int) -> keras.Model:
