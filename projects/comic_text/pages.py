@@ -265,14 +265,7 @@ def _lettered(page: Drawing, panel: tuple[int, int, int, int]) -> None:
     """Put a balloon, a caption or a sound effect into a panel, where it has room."""
     random, kind, face = page.random, page.random.random(), page.face()
     sound, bare = kind < 0.2, kind < 0.3
-    if sound:
-        lines = [str(random.choice(SOUNDS[page.language])) + str(random.choice(("", "!", "!!", "...")))]
-        size, angle = int(random.integers(24, 64)), random.uniform(-25, 25)
-    else:
-        count = int(random.integers(1, 6))
-        lines = [sentence(random, page.language, int(random.integers(1, 5)), face) for _ in range(count)]
-        size = int(random.integers(14, 26) if random.random() < 0.85 else random.integers(26, 36))
-        angle = random.uniform(-5, 5) if random.random() < 0.15 else 0.0
+    lines, size, angle = _words(random, page.language, face, sound)
     width = panel[2] - panel[0]
     lines = [line for line in lines if length(line, face, size) < 0.95 * width]
     if not lines:
@@ -303,21 +296,11 @@ def _lettered(page: Drawing, panel: tuple[int, int, int, int]) -> None:
     page.taken[y : y + outer_h, x : x + outer_w] = True
     dark = random.random() < 0.12
     if bare:
-        # The outline stands out from the art below it, and the letters from their outline: so do those of artists.
         dark_art = page.art[y : y + outer_h, x : x + outer_w].mean() < 110
-        around = random.uniform(200, 256, 3) if dark_art else random.uniform(0, 50, 3)
-        colour = random.uniform(0, 120, 3) if dark_art else random.uniform(130, 256, 3)
-        if random.random() < 0.5:  # one strong colour
-            colour[int(random.integers(3))] = 255.0 if not dark_art else 200.0
-        colour = np.full(3, 0.0 if dark_art else 255.0) if random.random() < 0.3 else colour
-        colour = colour if stroke else around  # without an outline it is the lettering that stands out from the art
+        colour, around = _colours_on_art(random, dark_art, stroke)
     else:
-        paper = random.uniform(0, 70, 3) if dark else random.uniform(200, 256, 3)
-        paper = np.full(3, 255.0) if not dark and random.random() < 0.6 else paper
-        colour = random.uniform(190, 256, 3) if dark else random.uniform(0, 90, 3)
-        colour = np.zeros(3) if not dark and random.random() < 0.6 else colour
-        around = paper
-        _balloon(page, shape, (x, y, x + outer_w, y + outer_h), paper, dark)
+        colour, around = _colours_on_paper(random, dark)
+        _balloon(page, shape, (x, y, x + outer_w, y + outer_h), around, dark)
     top, left = y + (outer_h - height) // 2, x + (outer_w - wide) // 2
     for text, inner, outer in zip(lines, letters, outlined, strict=True):
         inner, outer = inner[part], outer[part]
@@ -332,6 +315,39 @@ def _lettered(page: Drawing, panel: tuple[int, int, int, int]) -> None:
         if len(ys):
             box = (left + int(xs.min()), top + int(ys.min()), left + int(xs.max()) + 1, top + int(ys.max()) + 1)
             page.lines.append(Line(box, text, angle))
+
+
+def _words(random: np.random.Generator, language: str, face: Face, sound: bool) -> tuple[list[str], int, float]:
+    """The lines of a sound effect or of a balloon, their size in pixels and their angle in degrees."""
+    if sound:
+        lines = [str(random.choice(SOUNDS[language])) + str(random.choice(("", "!", "!!", "...")))]
+        return lines, int(random.integers(24, 64)), random.uniform(-25, 25)
+    count = int(random.integers(1, 6))
+    lines = [sentence(random, language, int(random.integers(1, 5)), face) for _ in range(count)]
+    size = int(random.integers(14, 26) if random.random() < 0.85 else random.integers(26, 36))
+    return lines, size, random.uniform(-5, 5) if random.random() < 0.15 else 0.0
+
+
+def _colours_on_art(random: np.random.Generator, dark: bool, stroke: int) -> tuple[np.ndarray, np.ndarray]:
+    """Colours of letters and of their outline (stroke: its width) on dark or light art.
+
+    The outline stands out from the art below it, and the letters from their outline: so do those of artists.
+    """
+    around = random.uniform(200, 256, 3) if dark else random.uniform(0, 50, 3)
+    colour = random.uniform(0, 120, 3) if dark else random.uniform(130, 256, 3)
+    if random.random() < 0.5:  # one strong colour
+        colour[int(random.integers(3))] = 200.0 if dark else 255.0
+    colour = np.full(3, 0.0 if dark else 255.0) if random.random() < 0.3 else colour
+    return colour if stroke else around, around  # without an outline it is the lettering that stands out
+
+
+def _colours_on_paper(random: np.random.Generator, dark: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Colours of letters and of the paper around them."""
+    paper = random.uniform(0, 70, 3) if dark else random.uniform(200, 256, 3)
+    paper = np.full(3, 255.0) if not dark and random.random() < 0.6 else paper
+    colour = random.uniform(190, 256, 3) if dark else random.uniform(0, 90, 3)
+    colour = np.zeros(3) if not dark and random.random() < 0.6 else colour
+    return colour, paper
 
 
 def _turned(coverage: np.ndarray, angle: float) -> np.ndarray:
