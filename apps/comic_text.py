@@ -337,7 +337,8 @@ def data(run: Run) -> None:
     table = shared.table_file(run, "sample", ("page", "picture", "lines"))
     rows = table.to_dict("records")
     for place, row in zip(st.columns(len(rows)), rows, strict=True):
-        place.image(text_picture(row["picture"]), caption=plain(row["page"]), width="stretch")
+        place.image(text_picture(row["picture"]), width="stretch")
+        place.text(row["page"])
     shared.table(table[["page", "lines"]])
     st.subheader(t("Figures of the test pages", "테스트 페이지별 수치"))
     shared.table(shared.table_file(run, "pages", ("page",)))

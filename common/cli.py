@@ -189,8 +189,12 @@ def noticing_interrupts() -> Iterator[None]:
         interrupts.append(KeyboardInterrupt if number == signal.SIGINT else Terminated)
         raise interrupts[-1]
 
-    with _handling({signal.SIGINT: interrupt, signal.SIGTERM: interrupt}):
-        yield
+    try:
+        with _handling({signal.SIGINT: interrupt, signal.SIGTERM: interrupt}):
+            yield
+    except Exception:  # an import that was cut short fails in many ways
+        if not interrupts:
+            raise
     if interrupts:
         raise interrupts[-1]
 
@@ -220,7 +224,7 @@ def start_keras() -> None:
     if sys.stderr.isatty():
         print(f"starting {os.environ['KERAS_BACKEND']} …", file=sys.stderr, flush=True)
     keep_freed_memory()
-    with quiet_stderr():
+    with quiet_stderr(), noticing_interrupts():
         import keras
 
         keras.ops.zeros(1)  # the first operation starts the device, which prints the most

@@ -28,19 +28,19 @@ AUTHOR = {f"GIT_{who}_{what}": "someone@example.org" for who in ("AUTHOR", "COMM
 # Lines of Python in a fork, tests included. The goals are 6,000 for fraud_detection and 5,000 for the others; these are
 # the sizes that have been reached, so that no fork grows unseen.
 LINES = {
-    "bankruptcy": 7355,
-    "char_rnn": 6030,
-    "colorization": 5680,
-    "comic_text": 8700,
-    "fraud_detection": 7335,
-    "image_captioning": 7570,
-    "image_classification": 6505,
-    "mask_detection": 7320,
-    "sequence_tagging": 6515,
-    "super_resolution": 5330,
-    "text_classification": 6785,
-    "translation": 7260,
-    "video_labelling": 6890,
+    "bankruptcy": 7385,
+    "char_rnn": 6050,
+    "colorization": 5710,
+    "comic_text": 8730,
+    "fraud_detection": 7360,
+    "image_captioning": 7625,
+    "image_classification": 6535,
+    "mask_detection": 7345,
+    "sequence_tagging": 6540,
+    "super_resolution": 5360,
+    "text_classification": 6810,
+    "translation": 7285,
+    "video_labelling": 6905,
 }
 CODE = ("common", "projects", "apps", "tests", "benchmarks")
 

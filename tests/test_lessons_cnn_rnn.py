@@ -313,8 +313,8 @@ def test_runs_of_the_adding_problem_are_shown(trained, monkeypatch):
 @pytest.mark.parametrize("topology", topologies.FORMS)
 def test_every_project_of_a_topology_is_linked(topology):
     expected = {
-        "many-to-many": ["char_rnn", "sequence_tagging"],
-        "deep": ["char_rnn", "sequence_tagging"],
+        "many-to-many": ["char_rnn", "comic_text", "sequence_tagging", "video_labelling"],
+        "deep": ["char_rnn", "comic_text", "sequence_tagging", "video_labelling"],
         "delayed": ["translation"],
         "one-to-many": ["image_captioning"],
     }

@@ -74,9 +74,20 @@ def picture_header(
     Raises the same UserError as `read_picture`.
     """
     with _opened(source, max_pixels, name or str(source)) as picture:
-        on_its_side = picture.getexif().get(0x0112) in (5, 6, 7, 8)
-        size = picture.size[::-1] if on_its_side else picture.size
+        size = picture.size[::-1] if _on_its_side(picture) else picture.size
         return *size, picture.mode not in ("1", "L", "LA", "F") and not picture.mode.startswith("I")
+
+
+def _on_its_side(picture: Any) -> bool:
+    """Whether a camera was turned by 90 degrees. Of a PNG only what stands before its pixels is read."""
+    from PIL import Image
+
+    if picture.format == "PNG":  # its getexif would decode the picture
+        exif = Image.Exif()
+        exif.load(picture.info.get("exif", b""))
+    else:
+        exif = picture.getexif()
+    return exif.get(0x0112) in (5, 6, 7, 8)
 
 
 def check_picture(path: Path, max_pixels: int = MAX_PIXELS) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from common.inputs.boxes import clipped, fitted
+from common.inputs.boxes import clipped, fitted, iou
 from common.inputs.images import input_picture, read_picture
 from common.schema import Between
 
@@ -192,15 +192,16 @@ def suppressed(
     boxes: (n, 4). scores: (n, classes). A box is removed by one of the same class with a higher score that overlaps it
     by more than OVERLAP. The first array says which of the (box, class) pairs of the other two are kept.
     """
-    import tensorflow as tf  # Keras has no suppression
-
     rows, classes = np.nonzero(scores >= least)
     best = np.argsort(-scores[rows, classes], kind="stable")[:1000]
     rows, classes = rows[best], classes[best]
     # Boxes of different classes are moved apart, so that they do not meet.
     apart = boxes[rows] + classes[:, None] * (2 * np.abs(boxes).max(initial=1) + 1)
-    kept = tf.image.non_max_suppression(apart.astype("float32"), scores[rows, classes].astype("float32"), MOST, OVERLAP)
-    return kept.numpy(), rows, classes
+    kept, left = [], np.arange(len(apart))
+    while len(left) and len(kept) < MOST:
+        kept.append(left[0])
+        left = left[1:][iou(apart[left[:1]], apart[left[1:]])[0] <= OVERLAP]
+    return np.array(kept, int), rows, classes
 
 
 def decode(output: Any, shape: Sequence[int], meta: dict[str, Any], least: float = LEAST) -> dict[str, np.ndarray]:
