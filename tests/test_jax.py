@@ -39,4 +39,6 @@ def test_a_toy_trains_on_jax_as_on_tensorflow(name, trained, tmp_path):
     if "low" in ours:  # the random numbers of the two are different, so the networks are
         assert ours["low"] <= theirs["high"] and theirs["low"] <= ours["high"], (ours, theirs)
     else:
-        assert ours["value"] == pytest.approx(theirs["value"], rel=0.05)
+        assert ours["value"] == pytest.approx(
+            theirs["value"], rel=0.05, abs=0.02
+        )  # a toy may have learnt next to nothing
