@@ -320,8 +320,7 @@ class Options:
     runs_dir: Path = field(default_factory=runs.runs_dir)  # where the run folders are
 
     def __post_init__(self) -> None:
-        if self.input.is_dir() and (self.output is None or self.output.suffix != ".csv"):
-            raise UserError("A folder needs --output FILE.csv.")
+        cli.check_folder(self)
         if self.threshold is not None and not 0 <= self.threshold <= 1:
             raise UserError(f"--threshold is {self.threshold}; expected a number from 0 to 1.")
 
