@@ -35,7 +35,7 @@ LINES = {
     "fraud_detection": 7360,
     "image_captioning": 7625,
     "image_classification": 6535,
-    "mask_detection": 7345,
+    "mask_detection": 7375,
     "sequence_tagging": 6540,
     "super_resolution": 5360,
     "text_classification": 6810,

@@ -202,6 +202,26 @@ def test_a_picture_with_weight_two_counts_as_two_pictures():
         assert weighted[name] == pytest.approx(value, abs=0.02), name  # copies have equal scores, whose order is free
 
 
+def test_figures_of_masks_that_fill_their_boxes_are_those_of_the_boxes():
+    random = np.random.default_rng(5)
+    truths, answers = [], []
+    for faces in (0, 1, 4):
+        corner, size = random.integers(0, 40, (faces, 2)), random.integers(8, 24, (faces, 2))
+        boxes = np.concatenate([corner, corner + size], axis=1)
+        rows = {"labels": random.integers(0, 2, faces), "scores": random.random(faces)}
+        moved = np.clip(boxes + random.integers(-3, 4, boxes.shape), 0, 64)
+        for part, corners in ((truths, boxes), (answers, moved)):
+            whole = np.zeros((faces, 64, 72), bool)
+            for k, (left, top, right, bottom) in enumerate(corners):
+                whole[k, top:bottom, left:right] = True
+            part.append({"boxes": corners.astype("float32"), "whole": whole, **rows})
+        del truths[-1]["scores"]
+    boxed, masked = (
+        metrics.figures(metrics.matched(truths, answers, 2, masks=masks))(np.ones(3)) for masks in (False, True)
+    )
+    assert masked == pytest.approx(boxed) and 0.2 < boxed["ap50_95"] < 1
+
+
 def test_figures_without_faces_or_answers():
     nothing = {"boxes": np.zeros((0, 4)), "labels": np.zeros(0, int), "scores": np.zeros(0)}
     one = target([[0, 0, 9, 9]])
@@ -256,6 +276,9 @@ def test_each_network_learns_two_scenes_and_is_saved(name, tmp_path):
     if name == "mask_rcnn":
         assert first["masks"].shape == (len(first["objects"]), 64, 64) and first["masks"].dtype == bool
         assert "gives" in encoding.disagreement({**full, "examples": ["x"], "kind": "fcos"}, {"model": opened})
+        held = splits.validation
+        figures = metrics.figures(one.matches(held, masks=True), "mask_")(held.weights)
+        assert 0 <= figures["mask_ap50_95"] <= figures["mask_ap50"] <= 1
     keras.backend.clear_session()
 
 

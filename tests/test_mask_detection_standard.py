@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from common.errors import UserError
 from common.tools import export
@@ -11,6 +12,7 @@ from projects.mask_detection import scenes, standard
 from projects.mask_detection.config import TOY, Config
 from projects.mask_detection.encoding import describe
 from projects.mask_detection.model import answering, build_model
+from projects.mask_detection.predict import picture_stream
 from tests.conftest import ROOT
 
 
@@ -78,3 +80,27 @@ def test_a_photo_in_a_browser(trained):
         page.get_by_text("0 faces, with their scores").wait_for()
         assert not page.get_by_test_id("stException").count() and not page.get_by_test_id("stAlertContentError").count()
         page.close()
+
+
+def test_photographs_without_masks_teach_boxes_and_scenes_teach_masks(tmp_path):
+    home = tmp_path / "face_mask_detection"
+    (home / "annotations").mkdir(parents=True)
+    random = np.random.default_rng(0)
+    box = "<bndbox><xmin>8</xmin><ymin>8</ymin><xmax>30</xmax><ymax>30</ymax></bndbox>"
+    for number in range(40):
+        Image.fromarray(random.integers(0, 255, (40, 50, 3)).astype(np.uint8)).save(home / f"photo{number}.png")
+        (home / "annotations" / f"photo{number}.xml").write_text(
+            f"<annotation><filename>photo{number}.png</filename><size><width>50</width><height>40</height></size>"
+            f"<object><name>with_mask</name>{box}</object></annotation>"
+        )
+    plain, two_stages = (
+        standard.load_data(Config(model=name, size=64), "face_mask_detection", tmp_path)
+        for name in ("centernet", "mask_rcnn")
+    )
+    photographs = plain.sizes["train"]
+    assert two_stages.sizes == {**plain.sizes, "train": photographs + photographs // 2}
+    assert f"{photographs // 2} generated scenes" in two_stages.source.source
+    has_mask = [[mask is not None for mask in one["masks"]] for one in two_stages.train.targets]
+    assert not any(map(any, has_mask[:photographs])) and all(map(all, has_mask[photographs:]))
+    x, y = picture_stream(two_stages.train, two_stages.meta, TOY, training=True)[0]
+    assert x["pixels"].shape[1:] == (64, 64, 3) and (y["masks"] >= 0).any()

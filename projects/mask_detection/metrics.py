@@ -43,12 +43,15 @@ def matched(
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
+    sizes: list[dict] = [{}] * len(truths)
+    if masks:
+        sizes = [dict(zip(("height", "width"), row["whole"].shape[1:], strict=True)) for row in answers]
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools reports on everything
         sets = []
         for rows in (truths, answers):
             found = COCO()
             found.dataset = {
-                "images": [{"id": number} for number in range(1, len(truths) + 1)],
+                "images": [{"id": number, **size} for number, size in enumerate(sizes, start=1)],
                 "categories": [{"id": number} for number in range(classes)],
                 "annotations": _annotations(rows, masks),
             }

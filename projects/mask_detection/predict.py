@@ -162,13 +162,14 @@ def picture_stream(split: Split, meta: dict[str, Any], config: Config, training:
     def kept(row: int) -> np.ndarray:
         return small(encoding.picture_of(split.inputs[row]), KEPT_SIDE * side)
 
-    cache = Cache(kept, CACHE_BYTES) if not isinstance(split.inputs, np.ndarray) else split.inputs
+    cache = Cache(kept, CACHE_BYTES)
 
     def sample(row: int) -> tuple[np.ndarray, dict[str, Any]]:
         """A picture and its target, in the pixels of the kept picture."""
-        picture, target = cache[row], split.targets[row]
-        if isinstance(split.inputs, np.ndarray):
-            return picture, target
+        source, target = split.inputs[row], split.targets[row]
+        if isinstance(source, np.ndarray):
+            return source, target
+        picture = cache[row]
         width, height, factor = *picture.shape[1::-1], _factor(split, row, picture)
         return picture, {**target, "boxes": np.clip(target["boxes"] * factor, 0, [width, height, width, height])}
 

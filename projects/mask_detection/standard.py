@@ -7,6 +7,7 @@ from common.data import Source, Splits
 from common.errors import UserError
 from common.inputs.boxes import read_boxes
 from common.inputs.folders import content_keys, left_out_words
+from projects.mask_detection import scenes
 from projects.mask_detection.config import Config
 from projects.mask_detection.data import check_size, fingerprint, labelled, make_splits
 from projects.mask_detection.scenes import CLASSES
@@ -39,10 +40,16 @@ def load_data(config: Config, data: str, data_dir: Path) -> Splits:
     if empty := [part for part, rows in parts.items() if not rows]:
         raise UserError(f"{folder} holds {len(annotated)} pictures; none of them is in the part {empty[0]}.")
     rows = [labelled(part, CLASSES) for part in parts.values()]
+    about = ""
+    if config.model == "mask_rcnn":  # the photographs have boxes only, so its mask head learns from generated scenes
+        inputs, targets = rows[0]
+        made, truths = scenes.generated("train", len(inputs) // 2, config.size)
+        rows[0] = ([*inputs, *made], [*targets, *truths])
+        about = f" Training has {len(made)} generated scenes too: masks are learnt from these alone."
     source = Source(
         data,
         f"Face Mask Detection (Kaggle, andrewmvd), {len(annotated):,} of its 853 photographs; split by a hash of their "
-        f"names, eight tenths for training, a tenth each for validation and test{left_out_words(left_out)}.",
+        f"names, eight tenths for training, a tenth each for validation and test{left_out_words(left_out)}.{about}",
         fingerprint([targets for _, targets in rows]),
         "picture",
     )
