@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from streamlit.components.v2 import manifest_scanner
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -28,6 +29,8 @@ one_now_others_slow = pytest.mark.parametrize(
 ONE_SERVER = ("test_browser",)  # files whose tests share a server for all projects
 TOY_BUDGET = 8  # seconds for the whole toy training of a project
 toy_seconds: dict[str, float] = {}  # project -> seconds, of the toy runs that this process has trained
+# Each run of AppTest asks all packages whether they bring components of Streamlit. They stay the same: asked once.
+manifest_scanner.scan_component_manifests = functools.cache(manifest_scanner.scan_component_manifests)
 
 
 def group(nodeid: str) -> str:
@@ -105,11 +108,11 @@ def trained(request, tmp_path_factory) -> Callable[[str], runs.Run]:
     """name -> a finished toy run of that project on its built-in data, for tests that only read it.
 
     The first process that asks trains it, and each process has a copy. A test that writes into a runs folder takes
-    `copied`.
+    `copied`. Several runs of the tests on the same code share the folder that $KERAS_PORTFOLIO_TOYS names.
     """
     base, finished = tmp_path_factory.getbasetemp(), {}
-    # With several processes, the folder beside theirs.
-    shared = (base.parent if hasattr(request.config, "workerinput") else base) / "trained"
+    beside = base.parent if hasattr(request.config, "workerinput") else base  # with several processes, beside theirs
+    shared = Path(os.environ.get("KERAS_PORTFOLIO_TOYS", beside / "trained"))
 
     def run(name: str) -> runs.Run:
         if name not in finished:

@@ -93,20 +93,16 @@ def load(path: Path, tmp_path: Path, config: Config = TOY):
         ("".join(map(chr, range(0x4E00, 0x4E00 + 6000))).encode(), "is it a text"),
         ("".join(map(chr, range(0xAC00, 0xAC00 + 6000))).encode(), "--jamo"),
         (None, "cannot be read"),
+        ("folder", "folder"),
     ],
 )
 def test_files_that_cannot_be_used(tmp_path, content, message):
-    path = tmp_path / "bad.txt"
-    if content is not None:
+    path = tmp_path if content == "folder" else tmp_path / "bad.txt"
+    if isinstance(content, bytes):
         path.write_bytes(content)
     with pytest.raises(UserError, match=message):
         load(path, tmp_path)
     assert not list(tmp_path.glob("data/*")), "something half-written stayed behind"
-
-
-def test_a_folder_is_not_a_text(tmp_path):
-    with pytest.raises(UserError, match="folder"):
-        load(tmp_path, tmp_path)
 
 
 def test_three_parts_and_a_vocabulary_of_the_training_part(tmp_path):

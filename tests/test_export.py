@@ -6,7 +6,6 @@ import functools
 import importlib
 import inspect
 import json
-import subprocess
 import sys
 import types
 
@@ -19,6 +18,7 @@ from common import runs
 from common.errors import UserError
 from common.project import Project
 from common.tools import export, sources
+from tests.children import asked_one_by_one
 from tests.commands import ask
 from tests.conftest import PROJECTS, QUICK
 
@@ -46,37 +46,22 @@ def timed_by_one_call(monkeypatch):
     monkeypatch.setattr(export, "milliseconds", functools.partial(export.milliseconds, seconds=1e-9))
 
 
-# A process that runs the example.py of each folder that a line of its input names. It imports TensorFlow once.
+# A process that runs the example.py of a folder.
 EXAMPLES = """
-import contextlib, io, json, runpy, sys, traceback
-for line in sys.stdin:
-    out, error = io.StringIO(), ""
-    try:
-        with contextlib.redirect_stdout(out):
-            runpy.run_path(json.loads(line) + "/example.py", run_name="__main__")
-    except BaseException:
-        error = traceback.format_exc()
+import runpy, sys
+
+def answer(folder):
+    runpy.run_path(folder + "/example.py", run_name="__main__")
     ours = [name for name in sys.modules if name.split(".")[0] in ("common", "projects", "apps")]
-    print(json.dumps({"stdout": out.getvalue(), "error": error, "ours": ours}), flush=True)
+    assert not ours, ours
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def run_example(tmp_path_factory):
     """folder -> what its example.py prints where neither Keras nor this code can be imported from."""
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "encoding": "utf-8"}
-    elsewhere = tmp_path_factory.mktemp("elsewhere")
-    with subprocess.Popen([sys.executable, "-c", EXAMPLES], cwd=elsewhere, **pipes) as child:
-
-        def run(folder):
-            child.stdin.write(json.dumps(str(folder)) + "\n")
-            child.stdin.flush()
-            answer = json.loads(child.stdout.readline())
-            assert not answer["error"] and not answer["ours"], answer["error"] or answer["ours"]
-            return answer["stdout"]
-
+    with asked_one_by_one(EXAMPLES, tmp_path_factory.mktemp("elsewhere")) as run:
         yield run
-        child.stdin.close()
 
 
 def dense() -> keras.Model:
@@ -189,7 +174,7 @@ def test_a_run_is_exported_whole(name, form, trained, run_example, tmp_path, cap
     assert all(content["code"]["functions"].values()), "encode or decode has no docstring"
     assert inspect.getdoc(run.project.predictor_class.encode), "Predictor.encode has no docstring"
     assert all(about["file"] in (output / "README.md").read_text() for about in content["networks"].values())
-    differences = [float(line.rpartition(" ")[2]) for line in run_example(output).splitlines()]
+    differences = [float(line.rpartition(" ")[2]) for line in run_example(str(output)).splitlines()]
     assert len(differences) == sum(len(about["outputs"]) for about in content["networks"].values())
     scale = max(1e-6, *(about["largest_output"] for about in content["networks"].values()))
     assert max(differences) < export.TOLERANCE * scale

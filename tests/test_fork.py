@@ -21,6 +21,7 @@ from common.project import Project
 from common.tools.fork import carried_run, documents, fork
 from common.tools.fork.closure import imported, tools
 from tests import reports
+from tests.children import asked_one_by_one
 from tests.conftest import PROJECTS, ROOT, one_now_others_slow
 
 every_project = pytest.mark.parametrize("name", PROJECTS)
@@ -358,24 +359,43 @@ def test_the_structure_test_passes_in_a_fork(forked, tmp_path):
 # Its commands and its page
 
 
-PAGE = """
-import json, sys
+# A process that shows the page of a fork, of another one after it. Each runs its own code: none is kept from the one before.
+PAGES = """
+import contextlib, json, os, sys
+import streamlit
 from streamlit.testing.v1 import AppTest
-app = AppTest.from_file("streamlit_app.py", default_timeout=200).run()
-assert not app.exception and not app.error, (app.exception, app.error)
-import apps.shared, common.runs, projects
-print(json.dumps({"title": app.title[0].value, "buttons": [button.key for button in app.button], "answers": len(app.json), "files": [apps.shared.__file__, common.runs.__file__, projects.__file__]}))
+
+def answer(folder):
+    os.chdir(folder)
+    for variable in ("KERAS_PORTFOLIO_RUNS", "KERAS_PORTFOLIO_DATA"):
+        os.environ.pop(variable, None)
+    for name in [name for name in sys.modules if name.split(".")[0] in ("apps", "common", "projects")]:
+        del sys.modules[name]
+    streamlit.cache_resource.clear()
+    streamlit.cache_data.clear()
+    with contextlib.redirect_stdout(sys.stderr):
+        app = AppTest.from_file(os.path.abspath("streamlit_app.py"), default_timeout=200).run()
+    assert not app.exception and not app.error, (app.exception, app.error)
+    import apps.shared, common.runs, projects
+    files = [apps.shared.__file__, common.runs.__file__, projects.__file__]
+    print(json.dumps({"title": app.title[0].value, "buttons": [button.key for button in app.button], "answers": len(app.json), "files": files}))
 """
 
 
+@pytest.fixture(scope="session")
+def shown(tmp_path_factory):
+    """The folder of a fork -> what its page shows, while the suite can be imported from elsewhere on the path."""
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    with asked_one_by_one(PAGES, elsewhere, PYTHONPATH=str(ROOT)) as ask:
+        yield lambda folder: json.loads(ask(str(folder)))
+
+
 @one_now_others_slow
-def test_the_page_of_a_fork_works_at_once(name, trained, tmp_path):
-    """With the run that it carries, from its root, while the suite can be imported from elsewhere on the path."""
+def test_the_page_of_a_fork_works_at_once(name, trained, tmp_path, shown):
+    """With the run that it carries, from its root."""
     folder = tmp_path / "fork"
     fork(Project(name), folder, run=trained(name))
-    child = alone(folder, "-c", PAGE, PYTHONPATH=str(ROOT))
-    assert child.returncode == 0, child.stderr
-    page = json.loads(child.stdout.splitlines()[-1])
+    page = shown(folder)
     assert page["title"] == Project(name).card.TITLE["en"]
     assert page["answers"] == 1 and not [button for button in page["buttons"] if button and "train" in button]
     assert all(file.startswith(str(folder)) for file in page["files"]), "a page of the fork ran the suite's code"
@@ -519,7 +539,8 @@ def test_the_two_commands_in_a_new_virtual_environment(tmp_path):
     for command in commands:
         shell(command)
     assert len(list((folder / "runs" / name).glob("*/report.json"))) == 1
-    page = json.loads(shell("python -", input=PAGE).splitlines()[-1])
+    environment["PAGES"] = f"{PAGES}\nanswer('.')"
+    page = json.loads(shell('python -c "$PAGES"').splitlines()[-1])
     assert page["answers"] == 1 and all(file.startswith(str(folder)) for file in page["files"])
     # The suite in the same environment: from its own root each runs its own code, from elsewhere there is the suite's.
     shell("python -m pip install -q --no-deps -e .", ROOT)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -63,17 +64,42 @@ def test_only_an_https_address_of_this_repository_is_written(origin, address, tm
     assert source.startswith(f'REPOSITORY = "{address}"') and ("← put" in source) == (not address)
 
 
+# What a kernel does before it runs the next notebook: no name, no module and no path of the one before is left.
+AS_NEW = """%reset -f
+def as_new():
+    import os, sys
+    os.environ.update({environment!r})
+    os.chdir({folder!r})
+    sys.path[:] = [path for path in sys.path if path != {root!r}]
+    for name in [name for name in sys.modules if name.split(".")[0] in ("apps", "common", "projects")]:
+        del sys.modules[name]
+as_new()
+del as_new"""
+
+
+@pytest.fixture(scope="session")
+def kernel():
+    """Jupyter's own kernel, one for the notebooks of many projects: starting Keras takes as long as a toy training."""
+    pytest.importorskip("ipykernel")
+    nbclient = pytest.importorskip("nbclient")
+    manager = pytest.importorskip("jupyter_client").AsyncKernelManager(kernel_name="python3")
+    yield manager
+    if manager.has_kernel:
+        nbclient.util.run_sync(manager.shutdown_kernel)(now=True)
+
+
 @one_now_others_slow
-def test_a_notebook_runs_from_the_first_cell_to_the_last(name, tmp_path, monkeypatch):
+def test_a_notebook_runs_from_the_first_cell_to_the_last(name, tmp_path, kernel):
     """In Jupyter's own kernel, on the toy setting, from a folder that is not the root."""
     nbclient = pytest.importorskip("nbclient")
-    pytest.importorskip("ipykernel")  # the kernel that nbclient starts
     content = nbformat.from_dict(notebook.notebook(Project(name), ""))
+    environment = {key: value for key, value in os.environ.items() if key.startswith("KERAS_PORTFOLIO")}
+    as_new = AS_NEW.format(environment=environment, folder=str(ROOT / "projects"), root=str(ROOT))
+    content.cells.insert(0, nbformat.v4.new_code_cell(as_new))
     for cell in content.cells:
         cell.source = cell.source.replace("config = project.config_class()", "config = project.toy")
     assert "project.toy" in code_of(content)
-    client = nbclient.NotebookClient(content, timeout=400, resources={"metadata": {"path": str(ROOT / "projects")}})
-    client.execute()
+    nbclient.NotebookClient(content, km=kernel, timeout=400).execute(cleanup_kc=False)
     nbformat.write(content, tmp_path / "executed.ipynb")
     outputs = [output for cell in content.cells if cell.cell_type == "code" for output in cell.outputs]
     assert not [output for output in outputs if output.output_type == "error"]

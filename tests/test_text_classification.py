@@ -292,7 +292,7 @@ def test_deleting_what_carried_the_answer_moves_it_more_than_chance(trained):
     top, chance = [], []
     for text in texts:
         label = int(predictor.score([text])[0].argmax())
-        spans, effects = pieces(text), np.array(predictor.contributions(text, label))
+        spans, effects = pieces(text), np.array([part["effect"] for part in predictor.predict(text)["carried_by"]])
         chosen = [np.argsort(-effects)[:3], *(random.permutation(len(spans))[:3] for _ in range(5))]
         variants = [without(text, [spans[i] for i in some]) for some in chosen]
         left = log_odds(predictor.score([text, *variants]).astype(float), label)

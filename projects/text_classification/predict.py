@@ -84,17 +84,18 @@ class Predictor:
         carried_by: the `contributions` to this label. Raises UserError for an empty text.
         """
         text = checked(raw)
-        likely = softmax(self.score([text]))[0]
+        scores = self._without_each(text)
+        likely = softmax(scores[:1])[0]
         order = np.argsort(-likely)[:5]
         label = int(order[0])
         return {
             "label": self.meta["classes"][label],
             "probability": float(likely[label]),
             "classes": {self.meta["classes"][k]: float(likely[k]) for k in order},
-            "unfamiliar": bool(self.familiarity([text])[0] < self.meta["caution_below"]),
+            "unfamiliar": bool(likely.max() < self.meta["caution_below"]),  # see `familiarity`
             "carried_by": [
                 {"piece": text[start:end], "start": start, "end": end, "effect": effect}
-                for (start, end), effect in zip(pieces(text), self.contributions(text, label), strict=True)
+                for (start, end), effect in zip(pieces(text), contributions(scores, label), strict=True)
             ],
         }
 
@@ -102,15 +103,9 @@ class Predictor:
         """The answer alone: a classifier has no steps to show before it."""
         yield self.predict(raw)
 
-    def contributions(self, text: str, label: int) -> list[float]:
-        """For each of `pieces`, by how much the log-odds of `label` would fall without it.
-
-        Occlusion (Zeiler & Fergus 2014) on words. One piece at a time is left out. So two pieces that say the same
-        have small effects both, because the other one remains.
-        """
-        variants = [text, *(text[:start] + " " + text[end:] for start, end in pieces(text))]
-        with_all, *without = log_odds(self.score(variants).astype(float), label)
-        return [float(with_all - value) for value in without]
+    def _without_each(self, text: str) -> np.ndarray:
+        """Calibrated logits (1 + pieces, classes): of the text, then of the text without each of its `pieces`."""
+        return self.score([text, *(text[:start] + " " + text[end:] for start, end in pieces(text))])
 
     def familiarity(self, texts: Sequence[str]) -> np.ndarray:
         """How much the texts are like those of training: the probability of the answer (Hendrycks & Gimpel 2017)."""
@@ -153,6 +148,16 @@ def pieces(text: str) -> list[tuple[int, int]]:
     most = int(np.clip(2_000_000 // max(len(text), 1), 16, 250))
     run = -(-len(spans) // most) if spans else 1
     return [(spans[i][0], spans[min(i + run, len(spans)) - 1][1]) for i in range(0, len(spans), run)]
+
+
+def contributions(scores: np.ndarray, label: int) -> list[float]:
+    """For each of `pieces`, by how much the log-odds of `label` would fall without it.
+
+    scores: calibrated logits (1 + pieces, classes), of the whole text and then without each piece. This is occlusion
+    (Zeiler & Fergus 2014) on words. Two pieces that say the same have small effects both, because the other remains.
+    """
+    with_all, *without = log_odds(scores.astype(float), label)
+    return [float(with_all - value) for value in without]
 
 
 def log_odds(logits: np.ndarray, label: int) -> np.ndarray:
