@@ -348,11 +348,13 @@ def _threshold(run: Run, predictor) -> None:
 
 def data(run: Run) -> None:
     shared.data_head(run)
-    sample = shared.table_file(run, "sample", (), ("target",))
-    columns = [column for column in sample if column != "target"]
+    sample = shared.table_file(run, "sample", ("target",))
+    *columns, answer = sample  # see `_sample` of projects/fraud_detection/evaluate.py
     feature = st.selectbox(t("Column", "열"), columns, format_func=named, key=state.kept("column", columns[0], columns))
     # Altair would read dots, colons and brackets in a column's name as its own signs.
-    kinds = pd.DataFrame({"value": sample[feature], "kind": sample["target"].map(dict(enumerate(_kinds())))})
+    kinds = pd.DataFrame(
+        {"value": sample[feature], "kind": sample[answer].astype(str).map(dict(zip("01", _kinds(), strict=True)))}
+    )
     numeric = pd.api.types.is_numeric_dtype(kinds["value"])
     x = alt.X("value", title=named(feature), **({"bin": alt.Bin(maxbins=40)} if numeric else {"sort": "-y"}))
     y = alt.Y("count()", stack=None, title=t("transactions in the sample", "표본의 거래 수"))

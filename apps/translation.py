@@ -267,10 +267,12 @@ def _file(run: Run) -> None:
     file = Path(uploaded[0])
     ending, doing = ".csv" if is_table(file) else ".txt", t("Translating …", "번역하는 중 …")
     with shared.errors_shown():
-        rows, content = shared.converted(
+        (rows, too_long), content = shared.converted(
             uploaded, ending, doing, lambda source, target: translate_file(predictor, source, target, max_rows=MAX_ROWS)
         )
         st.success(t(f"{rows:,} sentences translated.", f"문장 {rows:,}개를 번역했습니다."))
+        if too_long:
+            st.warning(t(f"Too long: of {too_long:,} sentences the middle was not read.", f"너무 긴 문장 {too_long:,}개는 가운데 부분을 읽지 않았습니다."))  # fmt: skip
         st.download_button(t("Download the translations", "번역 내려받기"), content, f"translated-{file.stem}{ending}")
         st.text("\n".join(content.decode("utf-8").splitlines()[:MAX_LINES]))
 

@@ -207,9 +207,9 @@ def split_rows(
             rest, test = list(outer.split(rows, labels))[number]
             train, validation = (rest[part] for part in next(inner.split(rest, labels[rest])))
         except ValueError:  # scikit-learn's message names its own parameters
-            raise UserError(
-                f"{len(rows)} rows are too few to split: each class needs some in all three parts."
-            ) from None
+            if len(np.unique(labels)) > 1:
+                raise UserError(f"{len(rows)} rows are too few: each class needs some in all three parts.") from None
+            train = validation = test = rows[:0]
     if not (len(train) and len(validation) and len(test)):
         raise UserError(f"The {len(rows)} rows cannot be split in three: a part would be empty.")
     return train, validation, test

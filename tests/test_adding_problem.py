@@ -141,6 +141,13 @@ def test_a_wrong_cell_is_named_with_its_row(tmp_path, column, value, words):
         read_sequences(tmp_path / "own.csv")
 
 
+@pytest.mark.parametrize("rows", [1, 2])
+def test_a_table_of_too_few_rows_is_named_without_classes(rows, tmp_path):
+    table(tmp_path / "own.csv").head(rows).to_csv(tmp_path / "few.csv", index=False)
+    with pytest.raises(UserError, match=f"The {rows} rows cannot be split in three"):
+        load_data(TOY, str(tmp_path / "few.csv"), tmp_path)
+
+
 def test_a_missing_column_and_another_length_are_named(tmp_path):
     table(tmp_path / "own.csv").drop(columns="x3").to_csv(tmp_path / "gap.csv", index=False)
     with pytest.raises(UserError, match="x"):

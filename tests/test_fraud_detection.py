@@ -18,7 +18,7 @@ from common.project import Project
 from projects.fraud_detection.config import TOY, Config
 from projects.fraud_detection.data import infer_kinds, labelled, load_data, two_classes
 from projects.fraud_detection.encoding import MAX_CATEGORIES, Transactions, encode, encoded_width, times_of
-from projects.fraud_detection.evaluate import reliability, spending_rule
+from projects.fraud_detection.evaluate import _sample, reliability, spending_rule
 from projects.fraud_detection.predict import score_file
 from tests.conftest import ROOT
 
@@ -202,6 +202,7 @@ def test_scoring_a_file(predictor, table, tmp_path):
         result = pd.read_csv(scored) if target == "csv" else pd.read_parquet(scored)
         assert list(result.columns) == [*rows.columns, "fraud_probability", "is_fraud"]
         single = predictor.predict(predictor.examples[0])
+        assert single == predictor.predict({name: str(value) for name, value in predictor.examples[0].items()})
         assert result["fraud_probability"][0] == pytest.approx(single["fraud_probability"], rel=1e-4)
         assert bool(result["is_fraud"][0]) == single["is_fraud"]
 
@@ -283,32 +284,12 @@ def test_odd_raw_transactions_are_sentences_and_answers_are_finite(own, predicto
             with pytest.raises(UserError):
                 one.predict(raw)
         for name, column in one.meta["columns"].items():
-            values = [
-                [1],
-                {"a": 1},
-                None,
-                "",
-                b"1",
-                np.zeros(2),
-                "\ud800",
-                10**5000,
-                float("nan"),
-                float("inf"),
-                1e308,
-                "1e31",
-            ]
+            values = [[1], {"a": 1}, None, "", b"1", np.zeros(2), "\ud800", 10**5000, np.nan, np.inf, 1e308, "1e31"]
             for value in values if "median" in column else values[:7]:
                 with pytest.raises(UserError, match=f"the transaction.*{name}"):
                     one.predict(example | {name: value})
-            for value in (
-                -1e30,
-                1e30,
-                1e-320,
-                np.float32(2),
-                np.int64(3),
-                " 4 ",
-                True if "categories" in column else 5,
-            ):
+            five = True if "categories" in column else 5
+            for value in (-1e30, 1e30, 1e-320, np.float32(2), np.int64(3), " 4 ", five):
                 answer = one.predict(example | {name: value})
                 assert np.isfinite([answer["fraud_probability"], *answer["moved_by"].values()]).all()
 
@@ -368,6 +349,11 @@ def test_a_column_of_dates_has_one_reading(form, first, table, tmp_path):
 def test_dates_that_cannot_be_known_are_refused(dates, message, tmp_path):
     with pytest.raises(UserError, match=message):
         times_of(pd.Series(dates, name="when"), tmp_path)
+
+
+def test_a_column_called_target_keeps_its_values_in_the_sample():
+    sample = _sample(Transactions(pd.DataFrame({"target": [5.0, 7.0], "a": [1.0, 2.0]}), np.array([1, 0])))
+    assert sample.to_dict("list") == {"target": [7, 5], "a": [2, 1], "target_": [0, 1]}
 
 
 def test_a_failed_scoring_leaves_nothing(predictor, tmp_path, monkeypatch):

@@ -35,6 +35,7 @@ from tests.commands import run_here
 from tests.conftest import refused
 
 SENTENCES = [("the house", "das haus"), ("the book", "das buch"), ("a book", "ein buch"), ("a house", "ein haus")]
+FOUR = [("en", "de"), *SENTENCES]
 
 
 @pytest.fixture(scope="module")
@@ -205,15 +206,9 @@ def test_extra_pairs_are_learnt_from_alone(tmp_path):
 @pytest.mark.parametrize(
     "rows, message",
     [
-        (
-            [("en", "de"), *numbered(5), ("only one",)],
-            "line 7: 1 cells, the last of them 'only one', but the header has 2",
-        ),
-        (
-            [("en", "de"), *numbered(5), ("one", "two", "three")],
-            "line 7: 3 cells, the last of them 'three', but the header has 2",
-        ),
-        ([("en", "de"), *numbered(5)], "5 different sentences with a translation; at least 30"),
+        ([*FOUR, ("only one",)], "line 6: 1 cells, the last of them 'only one', but the header has 2"),
+        ([*FOUR, ("one", "two", "three")], "line 6: 3 cells, the last of them 'three', but the header has 2"),
+        (FOUR, "4 different sentences with a translation; at least 30"),
         ([("en", "de", "fr"), ("a", "b", "c")], "Say --source COLUMN and --target COLUMN; it has: en, de, fr"),
         ([("en", "de")], "has a header but no rows"),
         ([], "is empty; expected a header row"),
@@ -273,10 +268,8 @@ def test_the_unit_is_chosen_from_the_data():
 @pytest.mark.parametrize(
     "change, wrong",
     [
-        ({"limits": [[5, 5], [5, 6]]}, "limits"),
-        ({"limits": []}, "limits"),
-        ({"examples": []}, "examples"),
-        ({"examples": [{"text": " "}]}, "examples"),
+        *(({"limits": limits}, "limits") for limits in ([[5, 5], [5, 6]], [])),
+        *(({"examples": examples}, "examples") for examples in ([], [{"text": " "}])),
         ({"columns": ["a"]}, "columns"),
         ({"source": {"vocabulary": {"symbols": ["a"], "bos": True, "eos": True}, "pieces": ""}}, "the source has 5"),
     ],
@@ -438,14 +431,11 @@ def test_what_is_not_known_or_not_read_is_named(predictor):
 @pytest.mark.parametrize(
     "raw, message",
     [
-        ({"text": ""}, "The sentence is empty"),
-        ({"text": " \n"}, "The sentence is empty"),
+        *(({"text": text}, "The sentence is empty") for text in ("", " \n")),
         ({}, "text is missing"),
         ({"text": 3}, "text is 3; expected a text"),
         (None, "expected"),
-        ({"text": "5 March", "beam": 0}, "beam is 0; expected"),
-        ({"text": "5 March", "beam": 33}, "beam is 33; expected"),
-        ({"text": "5 March", "beam": True}, "beam is True; expected"),
+        *(({"text": "5 March", "beam": beam}, f"beam is {beam}; expected") for beam in (0, 33, True)),
     ],
 )
 def test_what_cannot_be_translated_is_refused(predictor, raw, message):
@@ -477,8 +467,8 @@ def test_a_sentence_is_translated_alike_alone_and_among_others(predictor):
 
 def test_a_text_file_keeps_its_lines(predictor, tmp_path):
     source, target = tmp_path / "in.txt", tmp_path / "out.txt"
-    source.write_text("5 March 2025\n\n\r\n오후 두 시\nlast", encoding="utf-8")
-    assert translate_file(predictor, source, target) == 5
+    source.write_text("5 March 2025\n\n\r\n오후 두 시\n" + "last " * 500, encoding="utf-8")
+    assert translate_file(predictor, source, target) == (5, 1)
     lines = target.read_text(encoding="utf-8").split("\n")
     assert len(lines) == 6 and lines[1] == lines[2] == lines[5] == ""
     assert lines[0] == predictor.predict({"text": "5 March 2025"})["translation"]
@@ -487,7 +477,7 @@ def test_a_text_file_keeps_its_lines(predictor, tmp_path):
 def test_a_table_gets_a_column(predictor, tmp_path):
     source, target = tmp_path / "in.csv", tmp_path / "out.csv"
     source.write_text("id,text\n1,5 March 2025\n2,\n", encoding="utf-8")
-    assert translate_file(predictor, source, target) == 2
+    assert translate_file(predictor, source, target) == (2, 0)
     frame = pd.read_csv(target, keep_default_na=False)
     assert list(frame) == ["id", "text", "translation"] and frame["translation"][1] == ""
     source.write_text("id,text\n=1+1,5 March 2025\n", encoding="utf-8")

@@ -300,7 +300,9 @@ def transaction(raw: Any, meta: dict[str, Any], with_history: bool) -> Transacti
     UserError with the step of the history and the column that is wrong.
     """
     check_input(raw, {"history?": [{str: object}]})
-    past = raw.get("history", []) if with_history else []
+    if not with_history:
+        return Transactions.unlabelled(_single(raw, meta, "the transaction"))
+    past = raw.get("history", [])
     if len(past) > MAX_STEPS:
         raise UserError(f"The history has {len(past):,} transactions; at most {MAX_STEPS:,} are taken.")
     names = [*(f"transaction {number} of the history" for number in range(1, len(past) + 1)), "the transaction"]
@@ -323,6 +325,10 @@ def _single(raw: dict[str, Any], meta: dict[str, Any], name: str) -> pd.DataFram
     values = {column: value.item() if isinstance(value, np.generic) else value for column, value in values.items()}
     if wrong := mismatch(values, {column + "?": CELL for column in meta["columns"]}):
         raise UserError(f"{name}: {wrong}.")
+    numbers = [values.get(name) for name, column in meta["columns"].items() if "median" in column]
+    plain = all(type(value) in (int, float) and abs(value) <= LARGEST for value in numbers)
+    if plain and len(numbers) == len(meta["columns"]):
+        return pd.DataFrame([values], dtype=float)  # the usual case, answered fast
     cells = {column: ["" if value is None else str(value)] for column, value in values.items()}
     try:
         return checked(pd.DataFrame(cells), meta, name)

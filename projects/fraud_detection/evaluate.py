@@ -221,9 +221,15 @@ def _card_tables(
 
 
 def _sample(train: Transactions, count: int = 200) -> pd.DataFrame:
-    """Training rows to look at, as many frauds as normal ones."""
+    """Training rows to look at, as many frauds as normal ones. The answer is the last column.
+
+    It is called `target`, or `target_` where the data has another column of that name.
+    """
     rows = np.concatenate([np.flatnonzero(train.targets == label)[:count] for label in (0, 1)])
-    return train.inputs.iloc[rows].assign(target=train.targets[rows])
+    answer = "target"
+    while answer in train.inputs:
+        answer += "_"
+    return train.inputs.iloc[rows].assign(**{answer: train.targets[rows]})
 
 
 def _curve_figure(test: Transactions, scores: dict[str, np.ndarray]):

@@ -144,33 +144,41 @@ def translate_file(
     beam: int | None = None,
     quote_formulas: bool = False,
     max_rows: int | None = None,
-) -> int:
-    """Translate a file; returns the number of sentences.
+) -> tuple[int, int]:
+    """Translate a file. Returns the number of sentences, and of those that are so long that their middle was not read.
 
     A table (CSV, TSV, Parquet): `column`, or the one that training had, is translated into the new column
     `translation`. Any other file: a sentence a line, its translation on the same line; empty lines stay empty. Files
     are read in pieces, so they can be of any size, and `target` exists only once all of it has been written.
     quote_formulas, max_rows: as in `score_table_file`; the latter limits the lines of a text, too.
     """
+    too_long = 0
+
+    def translated(texts: Sequence[str]) -> list[str]:
+        nonlocal too_long
+        too_long += int((predictor.encode(texts).lengths > read_limit(predictor.meta)).sum())
+        return predictor.translate(texts, beam)
+
     if is_table(source):
         name = cell_text(column) if column else predictor.meta["columns"][0]
 
-        def translated(frame: pd.DataFrame) -> pd.DataFrame:
+        def scored(frame: pd.DataFrame) -> pd.DataFrame:
             check_columns(frame, [name], source)
-            return pd.DataFrame({"translation": predictor.translate(as_texts(frame, name), beam)})
+            return pd.DataFrame({"translation": translated(as_texts(frame, name))})
 
-        return score_table_file(source, target, translated, max_rows, CHUNK_ROWS, quote_formulas=quote_formulas)
+        done = score_table_file(source, target, scored, max_rows, CHUNK_ROWS, quote_formulas=quote_formulas)
+        return done, too_long
     if max_rows is not None and sum(1 for _ in read_lines(source)) > max_rows:
         raise UserError(f"{source} has more than {max_rows:,} lines, the most that this page takes.")
     done = 0
     lines = read_lines(source)
     with replacing(target) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
         while chunk := list(itertools.islice(lines, CHUNK_ROWS)):
-            file.writelines(line + "\n" for line in predictor.translate(chunk, beam))
+            file.writelines(line + "\n" for line in translated(chunk))
             done += len(chunk)
             print(f"\r{done:,} sentences", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
-    return done
+    return done, too_long
 
 
 @dataclass(frozen=True)
@@ -209,5 +217,6 @@ if __name__ == "__main__":
             _print_answer(predictor.predict({"text": options.text, "beam": options.beam}))
         else:
             asked = options.input, options.output, options.column, options.beam, options.quote_formulas
-            done = translate_file(predictor, *asked)
-            print(f"{done:,} sentences, by run {run.id}; written to {options.output}", file=sys.stderr)
+            done, too_long = translate_file(predictor, *asked)
+            left_out = f", {too_long:,} of them too long: their middle was not read" if too_long else ""
+            print(f"{done:,} sentences{left_out}, by run {run.id}; written to {options.output}", file=sys.stderr)
