@@ -112,7 +112,8 @@ def _choose() -> None:
     st.session_state["language"] = st.session_state["language-switch"]
 
 
-SPELT = {"cider": "CIDEr-D", "chrf": "chrF"}
+SPELT = {"cider": "CIDEr-D", "chrf": "chrF", "ap50": "AP50", "ap50_95": "AP50–95", "ar100": "AR100"}
+SPELT |= {f"mask_{name}": f"mask {SPELT[name]}" for name in ("ap50", "ap50_95", "ar100")}
 ACRONYMS = {
     "bleu",
     "crf",
@@ -137,5 +138,9 @@ TERMS: dict[str, str] = json.loads((FOLDER / "terms.json").read_text(encoding="u
 
 def term(name: str) -> str:
     """A metric, model or knob in the page's language: `average_precision` -> "average precision" or "평균 정밀도"."""
-    english = name.upper().replace("_", "-") if name in ACRONYMS else SPELT.get(name, name.replace("_", " "))
+    english = (
+        name.upper().replace("_", "-")
+        if name in ACRONYMS
+        else SPELT.get(name.replace(" ", "_"), name.replace("_", " "))
+    )
     return TERMS.get(name.replace(" ", "_"), english) if language() == "ko" else english

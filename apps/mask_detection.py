@@ -235,9 +235,12 @@ def data(run: Run) -> None:
             words = t(f"{int(row.faces)} faces", f"얼굴 {int(row.faces)}개")
             column.image(text_picture(row.picture), caption=words, width="stretch")
     st.subheader(t("The test, class by class", "클래스별 테스트 결과"))
-    shared.table(shared.table_file(run, "classes"))
+    classes = shared.table_file(run, "classes", texts=("class",))
+    shared.table(classes.assign(**{"class": classes["class"].map(term)}))
     st.subheader(t("By size of face and by faces in a picture", "얼굴 크기와 한 장의 얼굴 수에 따른 결과"))
-    shared.table(shared.table_file(run, "sizes"))
+    sizes = shared.table_file(run, "sizes", texts=("group", "part"), numbers=("boxes",))
+    sizes = sizes[sizes["boxes"] > 0].replace({"group": {"size": "face_size", "crowd": "faces_in_picture"}})
+    shared.table(sizes.assign(group=sizes["group"].map(term), part=sizes["part"].map(term)))
 
 
 def inside(run: Run) -> None:
@@ -251,9 +254,9 @@ def inside(run: Run) -> None:
         st.subheader(t("What the heat map sees", "히트맵이 보는 것"))
         _heat(predictor, output[0] if two_stages else output, square)
         if two_stages:
-            st.subheader(t("The proposals, and what the second stage makes of them", "제안 영역과 두 번째 단계의 결과"))
+            st.subheader(t("The proposals, and what the second stage makes of them", "영역 제안과 두 번째 단계의 결과"))
             _proposals(predictor, output, square)
-        st.subheader(t("What the suppression removes", "억제가 지우는 박스"))
+        st.subheader(t("What the suppression removes", "비최대 억제가 지우는 박스"))
         _suppression(predictor, output, square)
     st.subheader(t("The network", "신경망 구조"))
     shared.drawing(predictor.networks["model"])
@@ -303,7 +306,7 @@ def _proposals(predictor: Any, output: list[np.ndarray], square: np.ndarray) -> 
     boxes, scores = encoding.refined(output, predictor.meta)
     seen = scores.max(axis=1) >= predictor.meta["threshold"]
     words = (
-        t(f"{len(boxes)} proposals: the peaks of the heat map", f"제안 영역 {len(boxes)}개: 히트맵의 봉우리"),
+        t(f"{len(boxes)} proposals: the peaks of the heat map", f"영역 제안 {len(boxes)}개: 히트맵의 봉우리"),
         t(
             f"{int(seen.sum())} of them are faces; their boxes are moved",
             f"그중 {int(seen.sum())}개가 얼굴이며 박스를 옮겼습니다",
