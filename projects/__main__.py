@@ -1,5 +1,6 @@
 """The commands around the projects: `python -m projects --help`. They need nothing of a project but its contract."""
 
+import contextlib
 import os
 import sys
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from tyro.conf import Positional, arg
 from tyro.extras import SubcommandApp
 
 from common import cli, runs
+from common.errors import load_part
 from common.project import Project
 
 app = SubcommandApp()
@@ -47,6 +49,7 @@ class SearchOptions:
     strategy: Literal["coarse_to_fine", "random", "grid", "tpe"] = "coarse_to_fine"  # how the values are chosen
     trials: int = 20  # the number of configs to try; a larger number continues the same search
     knobs: str = ""  # the knobs to search, separated by commas; without it, all that have a search range
+    cluster: str | None = None  # train the trials on this Ray cluster: its address, or local; see docs/cluster.md
 
 
 @dataclass(frozen=True)
@@ -206,16 +209,20 @@ def search(
     from common.tools.search import run as running
 
     names = tuple(word for word in strategy.knobs.replace("-", "_").replace(" ", "").split(",") if word)
-    opened = space.open_search(
-        project, config, data.data, data.data_dir, data.runs_dir, strategy.strategy, strategy.trials, names
-    )
-    try:
-        running.run_search(opened, strategy.trials)
-    except running.Stopped:
-        stopped()
-    finally:
-        if opened.folder.exists():
-            figures.print_result(opened)
+    where = data.data, data.data_dir, data.runs_dir
+    with contextlib.ExitStack() as stack:
+        work = None
+        if strategy.cluster:
+            cluster = load_part("common.tools.cluster.search", "--cluster")
+            work = stack.enter_context(cluster.workers(strategy.cluster, *where))
+        opened = space.open_search(project, config, *where, strategy.strategy, strategy.trials, names)
+        try:
+            running.run_search(opened, strategy.trials, work=work)
+        except running.Stopped:
+            stopped()
+        finally:
+            if opened.folder.exists():
+                figures.print_result(opened)
 
 
 def stopped() -> None:

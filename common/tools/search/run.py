@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -53,37 +53,26 @@ def objective(values: list[float], direction: str, epochs: bool) -> float:
     return max(values) if direction == "max" else min(values)
 
 
-def run_search(search: Search, trials: int, console: Console | None = None) -> optuna.Study:
+def run_search(
+    search: Search, trials: int, console: Console | None = None, work: Callable[..., bool] | None = None
+) -> optuna.Study:
     """Run a search until it has `trials` trials; print progress, write the table and the figures, return the study.
 
     A failed trial is recorded with its error. Ctrl-C or a file `stop` in the search's folder ends the search after the
     current batch: table and figures are written, then `Stopped` is raised. A trial that was stopped or whose process
     was killed continues from its last epoch when the search is run again. If the first trial cannot begin because of
     the data or the knobs, the folder is removed and the UserError is raised.
+    work: what trains the trials; None: `one_by_one`, in this process.
     """
-    from common.cli import start_keras
-
-    start_keras()
     console = console or Console(file=sys.stdout)
     study = open_study(search)
     if isinstance(study.sampler, Sampler) and search.strategy == "grid":
         trials = min(trials, len(study.sampler.points))
     (search.folder / "stop").unlink(missing_ok=True)
     _announce(search, study, trials, console)
-    stopped = False
     try:
         with _interruptible() as interrupted, ProgressBar(console, trials) as bar:
-            while not stopped:
-                with contextlib.ExitStack() as locks:
-                    trial = _next_trial(search, study, trials, locks)
-                    if trial is None:
-                        break
-                    try:
-                        _run_trial(search, study, trial, bar, interrupted)
-                        bar.finished(search, study, trial.number)
-                    except Stopped:
-                        stopped = True
-                    write_table(search, study)
+            stopped = (work or one_by_one)(search, study, trials, bar, interrupted)
     except UserError:
         shutil.rmtree(search.folder)  # no trial could be trained, so there is nothing to keep
         raise
@@ -93,7 +82,28 @@ def run_search(search: Search, trials: int, console: Console | None = None) -> o
     return study
 
 
-def _next_trial(
+def one_by_one(
+    search: Search, study: optuna.Study, trials: int, bar: "ProgressBar", interrupted: threading.Event
+) -> bool:
+    """Train trial after trial in this process until none is left; whether the search was stopped before."""
+    from common.cli import start_keras
+
+    start_keras()
+    while True:
+        with contextlib.ExitStack() as locks:
+            trial = next_trial(search, study, trials, locks)
+            if trial is None:
+                return False
+            try:
+                run_trial(search, study, trial, bar, interrupted)
+            except Stopped:
+                write_table(search, study)
+                return True
+            bar.finished(search, study, trial.number)
+            write_table(search, study)
+
+
+def next_trial(
     search: Search, study: optuna.Study, trials: int, locks: contextlib.ExitStack
 ) -> optuna.trial.Trial | None:
     """A trial that its process has left behind, else a new one, with its lock held in `locks`. None: none is left."""
@@ -129,7 +139,7 @@ def _suggest(trial: optuna.trial.Trial, knob: Knob) -> None:
         trial.suggest_float(knob.name, space.low, space.high, log=space.log)
 
 
-def _run_trial(
+def run_trial(
     search: Search, study: optuna.Study, trial: optuna.trial.Trial, bar: "ProgressBar", interrupted: threading.Event
 ) -> None:
     """Train once and record the result. Raises Stopped, and the UserError of a first trial that could not begin."""

@@ -1,0 +1,168 @@
+"""The command `predict` on a folder of files, a part of it a Ray task.
+
+A part is a file, or some pictures of a folder for a command that reads folders. Each is scored by the very command of
+the project, in a worker that keeps the networks, and is written by one rename. A part that exists is not scored again.
+"""
+
+import argparse
+import dataclasses
+import functools
+import io
+import re
+import runpy
+import sys
+import tempfile
+import warnings
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from common import runs
+from common.errors import UserError
+from common.files import read_json, sweep, write_json
+from common.inputs.images import SUFFIXES, find_pictures
+from common.project import Project
+from common.tools.cluster.nodes import connected, places, worker_needs
+
+PICTURES = 256  # of a folder in one part
+PLAN = {"asked": {str: object}, "run": (str, None), "parts": {str: [str]}}
+
+
+def score_folder(project: Project, options_class: type, words: list[str]) -> None:
+    """`python -m projects.<name>.predict --cluster ADDRESS --input FOLDER --output FOLDER …`, the words after predict.
+
+    The output may end in `/*.SUFFIX`, the kind of file that each part becomes; without it, .parquet for Parquet and
+    .csv for all others. The folder of the parts keeps what was asked in plan.json: the same command goes on with the
+    same run, and takes files that have come since. Raises UserError when another command has written there, or a part
+    could not be scored.
+    """
+    defaults = {field.name: field.default for field in dataclasses.fields(options_class)}
+    if not {"input", "output"} <= set(defaults):
+        raise UserError(f"The command predict of {project.name} reads no file, so --cluster has nothing to share out.")
+    parser = argparse.ArgumentParser(prog=f"python -m projects.{project.name}.predict", allow_abbrev=False)
+    parser.add_argument("--cluster", required=True)
+    parser.add_argument("--input", type=Path, required=True)
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--run", default=defaults["run"])
+    parser.add_argument("--runs-dir", type=Path, default=runs.runs_dir())
+    asked, others = parser.parse_known_args(words)
+    if not asked.input.is_dir():
+        raise UserError(f"--input {asked.input} is no folder; with --cluster, it is a folder of files to score.")
+    folder, source, runs_dir = asked.output.absolute(), asked.input.resolve(), asked.runs_dir.resolve()
+    suffix = ""
+    if folder.name.startswith("*."):
+        folder, suffix = folder.parent, folder.suffix
+    if folder.is_file():
+        raise UserError(f"--output {folder} is a file; with --cluster, it is a folder.")
+    plan = _plan(project, source, folder, suffix, {"run": asked.run, "runs_dir": str(runs_dir), "others": others})
+    if plan["run"]:
+        others += ["--run", plan["run"]]
+    words = ["--runs-dir", str(runs_dir), *others]
+    with connected(asked.cluster, folder, source, runs_dir) as ray:
+        failed = _score_parts(ray, project, source, folder, plan["parts"], words)
+    if failed:
+        name, said = next(iter(failed.items()))
+        raise UserError(f"{len(failed)} of {len(plan['parts'])} parts could not be scored; {name}: {said}")
+    print(f"{len(plan['parts']):,} parts in {folder}")
+
+
+def _plan(project: Project, source: Path, folder: Path, suffix: str, asked: dict[str, Any]) -> dict[str, Any]:
+    """plan.json of the folder of the parts, made or with the files that have come since: {"asked", "run", "parts"}.
+
+    parts: {name of the part: the files of `source` in it}.
+    """
+    asked = {"project": project.name, "input": str(source), "suffix": suffix, **asked}
+    path = folder / "plan.json"
+    if path.exists():
+        plan = read_json(path, PLAN)
+        if plan["asked"] != asked:
+            raise UserError(f"{folder} holds the parts of another command; choose another --output.")
+    else:
+        which = asked["run"] and runs.find(project, asked["run"], Path(asked["runs_dir"])).id
+        plan = {"asked": asked, "run": which, "parts": {}}
+    known = {file for files in plan["parts"].values() for file in files}
+    for name, files in _parts(source, suffix, known, len(plan["parts"])):
+        if name in plan["parts"] or name == path.name:
+            raise UserError(f"Two files of {source} would have the part {name}: rename one.")
+        plan["parts"][name] = files
+    if not plan["parts"]:
+        raise UserError(f"{source} holds no file.")
+    write_json(path, plan)
+    return plan
+
+
+def _parts(source: Path, suffix: str, known: set[str], number: int) -> list[tuple[str, list[str]]]:
+    """(name, files) of each new part. Pictures are answered many at once, unless each becomes a picture.
+
+    known: the files that are in a part already. number: that of the first new part of pictures.
+    """
+    pictures, others = find_pictures(source, deep=True)
+    if pictures and suffix not in SUFFIXES:
+        for path in others:
+            print(f"left out: {path} is no picture", file=sys.stderr)
+        names = [name for name in (path.relative_to(source).as_posix() for path in pictures) if name not in known]
+        groups = [names[begin : begin + PICTURES] for begin in range(0, len(names), PICTURES)]
+        return [(f"pictures-{place:05d}{suffix or '.csv'}", group) for place, group in enumerate(groups, number)]
+    names = [path.relative_to(source).as_posix() for path in pictures or others]
+    kinds = {name: suffix or (".parquet" if name.endswith(".parquet") else ".csv") for name in names}
+    return [(str(Path(name).with_suffix(kind)), [name]) for name, kind in kinds.items() if name not in known]
+
+
+def _score_parts(
+    ray: Any, project: Project, source: Path, folder: Path, parts: dict[str, list[str]], words: list[str]
+) -> dict[str, str]:
+    """Score the parts that do not exist; {name of a part that could not be scored: why}.
+
+    A task whose worker dies is begun again by Ray, in another process.
+    """
+    sweep(folder)
+    score = ray.remote(**worker_needs(ray), max_retries=-1)(score_part)
+    todo = [name for name in parts if not (folder / name).exists()]
+    done, failed = len(parts) - len(todo), {}
+    waiting: dict[Any, str] = {}
+    if done:
+        print(f"{done:,} of {len(parts):,} parts exist already")
+    todo.reverse()
+    while todo or waiting:
+        while todo and len(waiting) < 2 * places(ray):  # a worker finds its next part without waiting
+            name = todo.pop()
+            waiting[score.remote(project.name, source, parts[name], folder / name, words)] = name
+        for task in ray.wait([*waiting], timeout=1)[0]:
+            name, (status, said) = waiting.pop(task), ray.get(task)
+            done += 1
+            for line in said[:-1]:
+                if line.startswith("left out: "):
+                    print(line, file=sys.stderr)
+            last = said[-1] if said else "nothing was said"
+            print(f"{done:,}/{len(parts):,}  {name}: {last}", flush=True)
+            if status:
+                failed[name] = last.removeprefix("error: ")
+    sweep(folder)  # what workers that died had begun
+    return failed
+
+
+def score_part(name: str, source: Path, files: list[str], target: Path, words: list[str]) -> tuple[int, list[str]]:
+    """In a worker: the project's command predict on these files, into `target`; (exit status, the lines it printed)."""
+    if not hasattr(runs.Run.load, "cache_info"):
+        runs.Run.load = functools.cache(runs.Run.load)  # type: ignore[method-assign]  # a worker keeps its networks
+    said, status, read = io.StringIO(), 0, source / files[0]
+    module = f"projects.{name}.predict"
+    with ExitStack() as stack:
+        if len(files) > 1 or target.name.startswith("pictures-"):
+            read = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            for file in files:
+                (read / file).parent.mkdir(parents=True, exist_ok=True)
+                (read / file).symlink_to(source / file)
+        stack.enter_context(redirect_stdout(said))
+        stack.enter_context(redirect_stderr(said))
+        stack.enter_context(warnings.catch_warnings())
+        warnings.filterwarnings("ignore", ".*found in sys.modules")  # the networks' Predictor is of that module
+        command = [module, "--input", str(read), "--output", str(target), *words]
+        stack.enter_context(mock.patch.object(sys, "argv", command))
+        try:
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+        except SystemExit as stop:
+            status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    lines = [line.replace(str(read), str(source)) for line in re.split(r"[\r\n]+", said.getvalue()) if line.strip()]
+    return status, lines
