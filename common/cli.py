@@ -1,5 +1,6 @@
 """The commands of every project: train, evaluate, predict. TensorFlow is imported only when it is needed."""
 
+import importlib
 import io
 import os
 import shutil
@@ -9,14 +10,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, make_dataclass
+from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
 from typing import Any
 
 import tyro
 
 from common import runs
-from common.errors import UserError, as_user_error, load_part
+from common.errors import UserError, as_user_error
 from common.files import folder_name, sweep
 from common.layers.speed import keep_freed_memory
 from common.project import Project
@@ -24,7 +25,6 @@ from common.runs import Run, Terminated, data_dir, runs_dir
 
 # --epochs, not --model.epochs; --x without --no-x; STR, not {None}|STR
 STYLE = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff, tyro.conf.DisallowNone)
-CLUSTER = "--cluster ADDRESS, with folders as --input and --output: score on a Ray cluster; see docs/cluster.md"
 INTERRUPTED, TERMINATED = 130, 143  # the shell's exit statuses for Ctrl-C and for SIGTERM
 
 
@@ -252,6 +252,8 @@ def quiet_stderr():
 
 def _parse(main: Callable, project: Project, command: str, epilogue: str = "") -> Any:
     card = project.card
+    if (Path(__file__).parent / "tools" / "cluster").exists():  # a fork has left it out
+        epilogue += importlib.import_module("common.tools.cluster").take_over(main, project, command)
     return tyro.cli(
         main,
         prog=f"python -m projects.{project.name}.{command}",
@@ -283,12 +285,7 @@ def predict_command(options_class: type, package: str) -> Iterator[tuple[Any, Ru
     """
     project = Project(package.rpartition(".")[2])
     with user_errors():
-        if any(word.partition("=")[0] == "--cluster" for word in sys.argv[1:]):
-            score = load_part("common.tools.cluster.score", "--cluster")
-            score.score_folder(project, options_class, sys.argv[1:])
-            raise SystemExit(0)
-        writes = "output" in {known.name for known in fields(options_class)}
-        options = _parse(options_class, project, "predict", CLUSTER if writes else "")
+        options = _parse(options_class, project, "predict")
         if (source := getattr(options, "input", None)) is not None and not (source.is_file() or source.is_dir()):
             raise UserError(f"--input {source} does not exist, or is no file or folder.")  # a pipe is read only once
         if (target := getattr(options, "output", None)) is not None and target.is_dir():

@@ -39,7 +39,7 @@ def load_part(module: str, what: str) -> Any:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        if error.name != module:
+        if not f"{module}.".startswith(f"{error.name}."):
             raise
         file = module.replace(".", "/") + ".py"
         raise UserError(f"{what} needs {file}, which this copy leaves out.") from None

@@ -6,3 +6,42 @@ the processes are files on storage that all machines see: run folders, checkpoin
 `nodes`: the connection, and what a worker gets. `search`: a trial a task. `score`: a part of a folder a task. `train`:
 one training over several processes, on JAX.
 """
+
+import argparse
+import functools
+import sys
+from typing import Any
+
+from common.project import Project
+
+HELP = {
+    "train": "On Ray: --cluster ADDRESS (or local) --workers N: N processes share each batch; see docs/cluster.md",
+    "predict": "On Ray: --cluster ADDRESS (or local), with folders as --input and --output; see docs/cluster.md",
+}
+
+
+def take_over(options_class: Any, project: Project, command: str) -> str:
+    """With --cluster on the command line: score here and exit, or have the training that follows done on the cluster.
+
+    What the help of the command says about it is returned.
+    """
+    words = sys.argv[1:]
+    if command not in HELP or (command == "predict" and "output" not in options_class.__dataclass_fields__):
+        return ""
+    if any(word.partition("=")[0] == "--cluster" for word in words):
+        if command == "predict":
+            from common.tools.cluster.score import score_folder
+
+            score_folder(project, options_class, words)
+            raise SystemExit(0)
+        from common import cli
+        from common.tools.cluster.train import train_run
+
+        parser = argparse.ArgumentParser(prog=f"python -m projects.{project.name}.train", allow_abbrev=False)
+        parser.add_argument("--cluster")
+        parser.add_argument("--workers", type=int, default=2)
+        asked, sys.argv[1:] = parser.parse_known_args(words)
+        # `train_command` calls it by this name.
+        work = functools.partial(train_run, address=asked.cluster, workers=asked.workers)
+        cli.train_run = work  # type: ignore[assignment]
+    return f"\n\n{HELP[command]}"

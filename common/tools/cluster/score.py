@@ -38,8 +38,6 @@ def score_folder(project: Project, options_class: type, words: list[str]) -> Non
     could not be scored.
     """
     defaults = {field.name: field.default for field in dataclasses.fields(options_class)}
-    if not {"input", "output"} <= set(defaults):
-        raise UserError(f"The command predict of {project.name} reads no file, so --cluster has nothing to share out.")
     parser = argparse.ArgumentParser(prog=f"python -m projects.{project.name}.predict", allow_abbrev=False)
     parser.add_argument("--cluster", required=True)
     parser.add_argument("--input", type=Path, required=True)
