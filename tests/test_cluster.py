@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from common import runs
 from common.data import load_splits
 from common.errors import UserError
 from common.project import Project
@@ -26,6 +27,7 @@ from tests.conftest import PROJECTS, ROOT, refused
 NAME = "fraud_detection"
 pytestmark = pytest.mark.skipif(NAME not in PROJECTS, reason="these tests score tables and train on them")
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs Ray: pip install -e '.[cluster]'")
+needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="needs JAX: pip install -e '.[cluster]'")
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +44,10 @@ def cluster():
         cluster.shutdown()
 
 
-def command(*words):
+def command(*words, **environment):
     """A command of this repository in a process of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-m", *map(str, words)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    words, pipe = [sys.executable, "-m", *map(str, words)], subprocess.PIPE
+    return subprocess.Popen(words, cwd=ROOT, stdout=pipe, stderr=subprocess.STDOUT, text=True, env={**os.environ, **environment})  # fmt: skip
 
 
 def wait_for(answer, process, seconds=200):
@@ -104,6 +105,33 @@ def test_a_search_whose_worker_is_killed_ends_as_on_one_machine(cluster, tmp_pat
     rows = table(next(tmp_path.glob(f"many/{NAME}/searches/*/trials.csv")))
     names = ("trial", "state", "average_precision", "epochs", "learning_rate")
     assert [[row[name] for name in names] for row in rows] == [[str(row[name]) for name in names] for row in expected]
+
+
+@needs_ray
+@needs_jax
+@pytest.mark.slow
+def test_a_training_whose_worker_is_killed_ends_as_in_one_process(cluster, tmp_path):
+    """2,226 rows, so both workers take as many of every batch; dropout draws the same numbers for the same rows."""
+    words = ["--customers", 101, "--batch-size", 256, "--layers", 1, "--units", 8, "--epochs", 12, "--patience", 100]
+    module = f"projects.{NAME}.train"
+    process = command(module, *words, "--runs-dir", tmp_path / "many", "--cluster", cluster.address, "--workers", 2)
+
+    def history(runs_dir):
+        return next((table(path) for path in (tmp_path / runs_dir).glob(f"{NAME}/*/history.csv")), [])
+
+    before = wait_for(lambda: history("many"), process)
+    assert kill_worker(cluster, "ray::Worker.train")
+    alone = command(module, *words, "--runs-dir", tmp_path / "one", KERAS_BACKEND="jax", JAX_PLATFORMS="cpu")
+    said = [one.communicate(timeout=300)[0] for one in (process, alone)]
+    assert process.returncode == alone.returncode == 0, said
+    assert "a worker has died; all begin again after epoch" in said[0]
+    rows, expected = history("many"), history("one")
+    assert len(before) < 12 and rows[: len(before)] == before, "it went on from the checkpoint"
+    for row, other in zip(rows, expected, strict=True):
+        for name in ("loss", "val_loss", "val_average_precision"):
+            assert float(row[name]) == pytest.approx(float(other[name]), rel=1e-4), (row, other)
+    (run,) = runs.list_runs(Project(NAME), tmp_path / "many")
+    assert run["status"] == "finished" and len((tmp_path / "many" / NAME / "looks.csv").read_text().splitlines()) == 1
 
 
 @needs_ray
@@ -199,7 +227,6 @@ def test_the_command_refuses_before_it_starts_a_cluster(tmp_path, monkeypatch):
     refused(["--cluster=local", "--input", str(file), "--output", str(tmp_path)], "is no folder", module)
     refused([*both, str(file)], "is a file; with --cluster, it is a folder", module)
     refused([*both, str(tmp_path / "out")], "has no finished run", module)
-    refused(["--cluster", "local", "--prompt", "a"], "reads no file", "projects.char_rnn.predict")
     monkeypatch.setitem(sys.modules, "ray", None)
     with (
         pytest.raises(UserError, match=r'needs Ray: python -m pip install -e "\.\[cluster\]"'),
