@@ -17,7 +17,6 @@ from common.runs import Run, Terminated
 from common.stream import Stream, array_stream, reraise_stream_errors
 
 WARM_UP = 0.15  # fraction of the steps in which the learning rate rises
-model_fit = keras.Model.fit  # common/tools/cluster/train.py puts one over several processes in its place
 INITIAL_RATE = 0.04  # learning rate of the first step, as a fraction of the peak
 
 
@@ -72,8 +71,7 @@ def fit(
         ]
         try:
             with reraise_stream_errors(stream, validation):
-                model_fit(
-                    model,
+                model.fit(
                     stream,
                     validation_data=validation,
                     validation_batch_size=None if isinstance(validation, Stream) else config.batch_size,

@@ -127,7 +127,14 @@ class Worker:
         keras.distribution.initialize(coordinator, self.workers, self.rank)  # before anything starts the backend
         from common import cli, training
 
-        training.model_fit = functools.partial(shared_fit, self.run)
+        fit = training.fit
+
+        def fit_together(model: Any, *arguments: Any, **options: Any) -> None:
+            model.fit = functools.partial(shared_fit, self.run, model)
+            fit(model, *arguments, **options)
+            del model.fit
+
+        training.fit = fit_together  # a project's `train` imports it by this name
         try:
             if self.rank == 0:
                 cli.train_run(self.run)
