@@ -98,8 +98,7 @@ def evaluate_command(package: str) -> None:
 
         result = evaluate_on_one_thread(project, run, options.data)
         folder = run.path if options.data is None else run.path / "evaluations" / folder_name(Path(options.data))
-        content = report.write(run, result, run.report["timing"], folder)
-        report.print_scores(content)
+        report.print_scores(report.write(run, result, run.report["timing"], folder))
         print(f"written to {folder / 'report.json'}")
 
 
@@ -125,12 +124,11 @@ def train_run(run: Run, callbacks: tuple = ()) -> dict[str, Any]:
 
         from common import report
 
-        project = run.project
         keras.utils.set_random_seed(run.config.seed)
-        project.train(run.config, run, callbacks)
+        run.project.train(run.config, run, callbacks)
         run.log("evaluating on the test split, with baselines …")
         with noticing_interrupts():
-            result = evaluate_on_one_thread(project, run)
+            result = evaluate_on_one_thread(run.project, run)
         if run.stop_file.exists():
             result.notes.append(f"Training was stopped by hand after {len(run.history)} epochs.")
         timing = {"total_seconds": time.perf_counter() - began, **report.timing(run)}
@@ -251,13 +249,12 @@ def quiet_stderr():
 
 
 def _parse(main: Callable, project: Project, command: str, epilogue: str = "") -> Any:
-    card = project.card
     if (Path(__file__).parent / "tools" / "cluster").exists():  # a fork has left it out
         epilogue += importlib.import_module("common.tools.cluster").take_over(main, project, command)
     return tyro.cli(
         main,
         prog=f"python -m projects.{project.name}.{command}",
-        description=f"{card.TITLE['en']}. {card.PROBLEM['en']}\n\n{epilogue}".strip(),
+        description=f"{project.card.TITLE['en']}. {project.card.PROBLEM['en']}\n\n{epilogue}".strip(),
         config=STYLE,
     )
 
