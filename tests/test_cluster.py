@@ -227,6 +227,13 @@ def test_the_command_refuses_before_it_starts_a_cluster(tmp_path, monkeypatch):
     refused(["--cluster=local", "--input", str(file), "--output", str(tmp_path)], "is no folder", module)
     refused([*both, str(file)], "is a file; with --cluster, it is a folder", module)
     refused([*both, str(tmp_path / "out")], "has no finished run", module)
+    if importlib.util.find_spec("ray"):
+        for address in ("127.0.0.1:1", "head", "127.0.0.1:port"):
+            with (
+                pytest.raises(UserError, match=rf"No Ray cluster answers at --cluster {address}"),
+                nodes.connected(address, tmp_path),
+            ):
+                pass
     monkeypatch.setitem(sys.modules, "ray", None)
     with (
         pytest.raises(UserError, match=r'needs Ray: python -m pip install -e "\.\[cluster\]"'),

@@ -4,6 +4,7 @@ import importlib
 import os
 import secrets
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from common.errors import UserError
 ROOT = Path(__file__).parents[3]
 MEMORY = 3 << 29  # bytes that a worker asks for: TensorFlow with a small network takes 1 GB
 OBJECT_STORE = 200 << 20  # bytes of a local cluster: nothing large passes between the processes
+ANSWER_SECONDS = 10  # how long a cluster may take to answer
 SEES_SECONDS = 120  # how long a node may take to start a process
 
 
@@ -41,14 +43,19 @@ def connected(address: str, folder: Path, *read: Path) -> Iterator[Any]:
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     variables = {"PYTHONPATH": str(ROOT), "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "2", **threads}
     options: dict[str, Any] = {"runtime_env": {"env_vars": variables}, "log_to_driver": False, "logging_level": "error"}
-    if address == "local":
-        options |= {"object_store_memory": OBJECT_STORE, "include_dashboard": False}
     try:
+        if address == "local":
+            options |= {"object_store_memory": OBJECT_STORE, "include_dashboard": False}
+        else:  # Ray would try for minutes
+            host, _, port = address.rpartition("/")[2].rpartition(":")
+            socket.create_connection((host, int(port)), ANSWER_SECONDS).close()
         with _own_signals():
             ray.init(address, **options)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         said = f"{error}".splitlines()[0]
-        raise UserError(f"No Ray cluster answers at --cluster {address}: {said}") from None
+        raise UserError(
+            f"No Ray cluster answers at --cluster {address}; expected HOST:PORT of its head, or local ({said})."
+        ) from None
     try:
         _check_seen(ray, folder, read)
         yield ray

@@ -1,0 +1,142 @@
+"""What a Ray cluster adds to a trial, a scored part and a training step, on this machine: it proves no speed.
+
+    python -m benchmarks.cluster [--rows 50000] [--customers 1000] [--epochs 8]
+
+One local cluster of Ray. A worker here and a worker there do the same work; the difference is what Ray adds. The bytes
+of a training step are those that pass the loopback interface while two processes train, less what passes in the same
+time while one does. For 2, 8 and 64 hosts the table is arithmetic: a ring sends 2 (N - 1) / N times the gradients from
+each host, and 10 Gbit/s carry 1.25 bytes a nanosecond; neither latency nor anything else of a network is in it.
+"""
+
+import argparse
+import csv
+import dataclasses
+import itertools
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from common import cli, runs
+from common.project import Project
+from common.tools.cluster.nodes import connected, worker_needs
+from common.tools.cluster.score import score_part
+from common.tools.cluster.search import train_trial
+from common.tools.search import run as running
+from common.tools.search.sampler import open_study
+from common.tools.search.space import open_search
+
+NAME, LINE = "fraud_detection", 1.25e9  # bytes a second of 10 Gbit/s
+HOSTS, LARGE = (2, 8, 64), 25_600_000  # parameters of a ResNet-50
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=50_000, help="of a scored part")
+    parser.add_argument("--customers", type=int, default=1000, help="whose transactions are trained on")
+    parser.add_argument("--epochs", type=int, default=8)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        work(Path(temporary), args.rows)
+        steps(Path(temporary), args)
+
+
+def timed(function: Any, *arguments: Any) -> float:
+    """Wall seconds of one call."""
+    began = time.perf_counter()
+    function(*arguments)
+    return time.perf_counter() - began
+
+
+def started() -> tuple[float, float]:
+    """In a worker: (processor seconds since the process began, MB of memory) once TensorFlow runs."""
+    cli.start_keras()
+    return time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def work(folder: Path, rows: int) -> None:
+    """Print what a task, a worker, a scored part and a trial cost."""
+    project = Project(NAME)
+    run = runs.start(project, project.toy, "builtin", folder, folder / "runs")
+    cli.train_run(run)
+    frame = project.load_data("builtin")(project.toy, "builtin", folder).train.inputs
+    frame.sample(rows, replace=True, random_state=0).to_csv(folder / "part.csv", index=False)
+    search = open_search(project, project.toy, "builtin", folder, folder / "runs", "random", 100, ("learning_rate",))
+    study = open_study(search)
+
+    def trial() -> int:
+        """A new trial that asks for the same knobs."""
+        new = study.ask()
+        for knob in search.knobs:
+            running._suggest(new, knob)
+        return new.number
+
+    part = (NAME, folder, ["part.csv"], folder / "scored.csv", ["--runs-dir", str(folder / "runs")])
+    began = time.perf_counter()
+    with connected("local", folder) as ray:
+        print(f"a local cluster starts in {time.perf_counter() - began:.1f} s")
+        options = {**worker_needs(ray), "num_cpus": ray.cluster_resources()["CPU"]}  # one worker, for all of them
+        begin, score, train, empty = (ray.remote(**options)(f) for f in (started, score_part, train_trial, int))
+        seconds, memory = ray.get(begin.remote())
+        print(f"a worker with TensorFlow: {seconds:.1f} s of processor time to start, {memory:.0f} MB")
+        print(f"an empty task: {1e3 * timed(lambda: [ray.get(empty.remote()) for _ in range(200)]) / 200:.1f} ms")
+        calls = {
+            f"a part of {rows:,} rows": (lambda: ray.get(score.remote(*part)), lambda: score_part(*part)),
+            "a trial (toy)": (lambda: ray.get(train.remote(search, trial())), lambda: train_trial(search, trial())),
+        }
+        for name, (there, here) in calls.items():
+            there(), here()  # once to load networks and data
+            pairs = [(timed(there), timed(here)) for _ in range(5)]
+            far, near = (statistics.median(column) for column in zip(*pairs, strict=True))
+            print(f"{name}: {far:.2f} s in a worker, {near:.2f} s in this process (medians of 5)")
+
+
+def loopback() -> int:
+    """Bytes that the loopback interface has sent since the machine started (Linux)."""
+    line = next(line for line in Path("/proc/net/dev").read_text().splitlines() if line.strip().startswith("lo:"))
+    return int(line.split(":")[1].split()[8])
+
+
+def steps(folder: Path, args: argparse.Namespace) -> None:
+    """Print what a step costs with one process and with two, and the arithmetic for more hosts."""
+    config = dataclasses.replace(Project(NAME).config_class(), customers=args.customers)
+    measured = {}
+    for workers in (1, 2):
+        place = folder / f"runs-{workers}"
+        words = ["--cluster", "local", "--workers", workers, "--runs-dir", place, "--data-dir", folder]
+        words += ["--customers", args.customers, "--epochs", args.epochs, "--patience", args.epochs]
+        command = [sys.executable, "-m", f"projects.{NAME}.train", *map(str, words)]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        marks: list[tuple[float, int]] = []  # after each epoch: the time, and the bytes so far
+        while process.poll() is None:
+            history = next(place.glob(f"{NAME}/*/history.csv"), None)
+            if history and len(history.read_text().splitlines()) - 1 > len(marks):
+                marks.append((time.perf_counter(), loopback()))
+            time.sleep(0.002)
+        if process.returncode:
+            raise SystemExit(f"the training with {workers} workers ended with status {process.returncode}")
+        measured[workers] = (place, [later - former for (_, former), (_, later) in itertools.pairwise(marks)])
+    place, sent = measured[2]
+    (run,) = (entry["run"] for entry in runs.list_runs(Project(NAME), place))
+    parameters = run.report["parameters"]
+    count = -(-run.report["data"]["sizes"]["train"] // config.batch_size)
+    for workers, (where, _) in measured.items():
+        with next(where.glob(f"{NAME}/*/history.csv")).open(newline="") as file:
+            seconds = [float(row["seconds"]) for row in csv.DictReader(file)][1:]  # the first one compiles
+        print(f"{workers} process{'es' * (workers > 1)}: {1e3 * statistics.median(seconds) / count:.2f} ms a step")
+    step = (statistics.median(sent) - statistics.median(measured[1][1])) / count
+    print(
+        f"{parameters:,} parameters, {4 * parameters / 1e6:.3f} MB of gradients: {step / 1e6:.3f} MB a step on loopback"
+    )
+    print("\narithmetic, not measured: milliseconds a step for the gradients at 10 Gbit/s")
+    for name, size in ((NAME, parameters), ("25.6 million parameters (ResNet-50)", LARGE)):
+        times = ", ".join(f"{hosts} hosts {1e3 * 2 * (hosts - 1) / hosts * 4 * size / LINE:.2f}" for hosts in HOSTS)
+        print(f"  {name}: {times}")
+
+
+if __name__ == "__main__":
+    main()
