@@ -52,6 +52,10 @@ def train_run(run: Run, address: str, workers: int) -> None:
             deadline = time.monotonic() + LOCK_SECONDS
             while run.is_training and time.monotonic() < deadline:
                 time.sleep(0.5)
+            if places(ray) < workers:
+                print(f"waiting until the cluster has room for {workers} workers", flush=True)
+            while places(ray) < workers:
+                time.sleep(1)
     report.print_scores(run.report)
 
 
