@@ -380,7 +380,7 @@ def break_pages(folder):
         (break_meta, "holds no texts of pages"),
         (break_json, "is no JSON"),
         (break_masks, "0 pages or episodes with masks"),
-        (break_pages, "holds no annotations"),
+        (break_pages, "has neither folders page and text .* nor boxes"),
     ],
 )
 def test_a_wrong_folder_is_refused_in_a_sentence(folder, fault, sentence):

@@ -28,6 +28,7 @@ SQUARES = 4  # of each page in an epoch
 NEAR = 0.75  # of the squares, of training, that have lettering near their middle
 LINE_WIDTHS = (128, 192, 320)  # of the reader's batches
 LINES = 256  # generated lines on which the reader is validated
+BOXES = (".json", ".xml", ".txt")  # files of COCO, VOC and YOLO
 TEXTS = {str: {"texts": [str]}}  # meta.json of pepper_carrot's layout
 
 
@@ -231,6 +232,11 @@ def _inside(box: tuple[int, int, int, int], width: int, height: int) -> bool:
 
 def _boxed(folder: Path) -> list[Page]:
     """The pages of a folder of pictures with boxes around their lettering."""
+    if not any(path.suffix.lower() in BOXES for path in find_pictures(folder, deep=True)[1]):
+        raise UserError(
+            f"{folder} has neither folders page and text (page_en, text_en …) with pages and masks, nor boxes (COCO, "
+            "PASCAL VOC or YOLO files)."
+        )
     pages = []
     for one in read_boxes(folder)[0]:
         boxes = [tuple(int(side) for side in (*np.floor(box[:2]), *np.ceil(box[2:]))) for box in one.boxes]
@@ -282,8 +288,21 @@ def learnt(config: Config, train: Sequence[Page]) -> list[Page]:
     return [labelled[i] for i in sorted(np.random.default_rng(config.seed).permutation(len(labelled))[:count])]
 
 
+def batches(network: str, splits: Splits, config: Config) -> tuple[Any, Any]:
+    """The Streams of training and of validation that "autoencoder", "segmentation" or "reader" is fitted with."""
+    train, validation = splits.train.inputs, splits.validation.inputs
+    labelled = learnt(config, train)
+    if network == "autoencoder":
+        return squares(train, config, damage=True), tiles(validation, config, damage=True)
+    if network == "segmentation":
+        # As many steps for a part of the labels as for all: otherwise fewer steps would be compared, not labels.
+        return squares(labelled, config, times=max(1, len(train) // len(labelled))), tiles(validation, config)
+    return line_batches(config, "train", labelled), line_batches(config, "validation")
+
+
 @lru_cache(maxsize=2)
-def _cache(train: tuple[Page, ...]) -> Any:
+def cached(train: tuple[Page, ...]) -> Any:
+    """{row: the page's pixels and, as the fourth channel, its mask, (h, w, 4) uint8}, read when it is asked for."""
     from common.stream import Cache
 
     def arrays(row: int) -> np.ndarray:
@@ -302,7 +321,7 @@ def squares(train: Sequence[Page], config: Config, damage: bool = False, times: 
     """
     from common.stream import Stream
 
-    cache = _cache(tuple(train))
+    cache = cached(tuple(train))
 
     def plan(epoch: int, random: np.random.Generator) -> list[np.ndarray]:
         rows = np.concatenate([random.permutation(len(train)) for _ in range(SQUARES * times)])
@@ -320,7 +339,7 @@ def tiles(part: Sequence[Page], config: Config, damage: bool = False) -> Any:
     """A Stream of all squares of pages side by side, for validation; what lies beyond a page repeats its border."""
     from common.stream import Stream, row_batches
 
-    cache, side = _cache(tuple(part)), config.crop
+    cache, side = cached(tuple(part)), config.crop
     places = []
     for row in range(len(part)):
         height, width = cache[row].shape[:2]

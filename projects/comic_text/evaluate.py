@@ -32,6 +32,7 @@ from projects.comic_text.metrics import (
     line_counts,
     mask_counts,
     reading_counts,
+    validation_iou,
 )
 from projects.comic_text.pages import Line, Sample
 from projects.comic_text.predict import Predictor, line_crops
@@ -55,7 +56,6 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     config, predictor = run.config, run.load()
     splits = load_splits(config, run)
     methods = {"network": method_of(predictor), "otsu_and_glyphs": Method(otsu_mask, nearest_glyphs)}
-    held = [mask_counts(predictor.mask(sample.picture), sample.text) for sample in map(read, splits.validation.inputs)]
     test, looks = (as_split(other), 1) if other else splits.open_test(run)
     source = scored_on(Path(data), splits.source, fingerprint(other)) if data else splits.source
     counts: dict[str, list] = {name: [] for name in methods}
@@ -82,7 +82,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     return Report(
         source=source,
         sizes={**splits.sizes, "test": len(test)},
-        validation={"iou": figures(held)(np.ones(len(held)))["iou"]},
+        validation={"iou": validation_iou(predictor.mask, splits.validation)},
         test={"unit": "page", "looks": looks, **table},
         directions=DIRECTIONS,
         parameters=sum(network.count_params() for network in predictor.networks.values()),

@@ -10,6 +10,12 @@ from projects.comic_text.config import Config
 from projects.comic_text.encoding import HEIGHT, SYMBOLS
 
 
+def build_models(config: Config) -> dict[str, keras.Model]:
+    """The compiled networks of `config.model` by name, in the order in which they are trained."""
+    networks = {"segmentation": segmentation(config), "reader": reader(config)}
+    return networks if config.model == "plain" else {"autoencoder": autoencoder(config), **networks}
+
+
 def segmentation(config: Config) -> keras.Model:
     """The compiled U-Net: pages (n, h, w, 3), 0 … 255 -> logits (n, h, w, 1), positive where there is lettering.
 
@@ -18,8 +24,7 @@ def segmentation(config: Config) -> keras.Model:
     """
     keras.utils.set_random_seed(config.seed)
     model = unet(config, 1, "segmentation")
-    iou = keras.metrics.BinaryIoU(target_class_ids=[1], threshold=0.0, name="iou")
-    model.compile(blocks.make_optimizer("adam", config.learning_rate), loss=cross_entropy_and_dice, metrics=[iou])
+    model.compile(blocks.make_optimizer("adam", config.learning_rate), loss=cross_entropy_and_dice)
     return model
 
 
@@ -86,6 +91,21 @@ def scaled_error(page: Any, answer: Any) -> Any:
     return ops.mean(ops.square((ops.cast(page, answer.dtype) - answer) / 255))
 
 
+def ctc(symbols: Any, logits: Any) -> Any:
+    """The loss of CTC of each line (n,): symbols (n, most) from 1, filled up with 0; logits (n, steps, symbols + 1).
+
+    `keras.losses.ctc` takes time with the square of `most`, three quarters of a training step. TensorFlow has a kernel
+    of its own for the same loss where the symbols are a sparse tensor. Other backends have Keras' loss.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return keras.losses.ctc(symbols, logits)
+    import tensorflow as tf
+
+    steps = tf.fill([tf.shape(logits)[0]], tf.shape(logits)[1])
+    symbols = tf.sparse.from_dense(tf.cast(symbols, tf.int32))
+    return tf.nn.ctc_loss(symbols, logits, None, steps, logits_time_major=False, blank_index=0)
+
+
 def reader(config: Config) -> keras.Model:
     """The compiled reader, a CRNN (Shi et al. 2017): lines (n, HEIGHT, w, 1) -> logits (n, w / STRIDE, symbols + 1).
 
@@ -108,5 +128,5 @@ def reader(config: Config) -> keras.Model:
     logits = layers.Dense(len(SYMBOLS) + 1, name="logits")(x)
     model = keras.Model(line, logits, name="reader")
     optimizer = keras.optimizers.Adam(config.learning_rate, clipnorm=1.0)
-    model.compile(optimizer, loss=keras.losses.CTC())
+    model.compile(optimizer, loss=ctc)
     return model

@@ -414,6 +414,11 @@ def _worn(random: np.random.Generator, picture: np.ndarray, art: np.ndarray) -> 
 # --- lines -----------------------------------------------------------------------------------------------------------
 
 
+def shorter(text: str) -> str:
+    """A text without its last word, or the first half of its only one."""
+    return text.rpartition(" ")[0] or text[: len(text) // 2]
+
+
 def line(random: np.random.Generator, split: str, fonts: str, width: int, language: str = "") -> tuple[np.ndarray, str]:
     """A line for the reader (HEIGHT, w, 1), w at most `width`, and its text, which has room for its symbols.
 
@@ -427,15 +432,17 @@ def line(random: np.random.Generator, split: str, fonts: str, width: int, langua
     size = int(random.integers(14, 40))
     stroke = int(random.integers(1, max(2, size // 9) + 1)) if random.random() < 0.1 else 0
     text = sentence(random, language, int(random.integers(1 + width // 150, 2 + width // 40)), face)
+    # No line is higher than 1.25 sizes: what is too long even then need not be drawn to be known as too long.
+    while length(text, face, size) * 1.15 * HEIGHT > width * 1.25 * size and len(text) > 1:
+        text = shorter(text)
     while True:
         letters, outlined = drawn(random, [text], face, size, stroke)
         ys, xs = np.nonzero(outlined[0] >= COVERED)
         if len(ys) and (np.ptp(xs) + 5) * HEIGHT / (np.ptp(ys) + 1) * 1.15 <= width:
             break
-        shorter = text.rpartition(" ")[0] or text[: len(text) // 2]
-        if len(shorter) < 2 and len(ys) == 0:
+        if len(text) < 3 and len(ys) == 0:
             return line(random, split, fonts, width, language)
-        text = shorter
+        text = shorter(text)
     box = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1])
     inner, outer = letters[0], outlined[0]
     if random.random() < 0.5:  # a little turned, slanted, wider or narrower

@@ -1,0 +1,107 @@
+"""How long a finished run takes for a page of 1,500 × 2,100 pixels, what a strip of 20,000 × 300 needs, and Tesseract.
+
+    python -m benchmarks.comic_text --run best [--lines 200]
+
+- page: a generated page of the test with all its lines read, removed and lettered again with other words, in seconds
+- strip: ten such pages below each other, 300 pixels wide and 20,000 high, and the most memory that the process had
+- reader: lines of the generated test cut out by their true boxes, a second; and their character error rate
+- tesseract: the same for Tesseract (Debian's tesseract-ocr and tesseract-ocr-kor), a process each line, where it is
+  installed
+"""
+
+import argparse
+import resource
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from common import runs
+from common.cli import start_keras
+from common.inputs.images import write_picture
+from common.project import Project
+
+PAGE, STRIP = (2100, 1500), (20_000, 300)  # height and width in pixels
+GOAL_SECONDS = 10.0
+TESSERACT = {"latin": "eng", "hangul": "kor"}
+
+
+def timed(call, rounds: int = 3) -> float:
+    """The median of a few calls in seconds; the first one compiles, and is not counted."""
+    call()
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return float(np.median(times))
+
+
+def by_tesseract(crops: list[np.ndarray], language: str) -> list[str]:
+    """What Tesseract reads in lines (h, w, 3) uint8, three times enlarged as its manual advises for small letters."""
+    from PIL import Image
+
+    texts = []
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "line.png"
+        for crop in crops:
+            image = Image.fromarray(crop)
+            write_picture(np.asarray(image.resize((3 * image.width, 3 * image.height), Image.Resampling.BICUBIC)), file)
+            command = ["tesseract", str(file), "-", "--psm", "7", "-l", language]
+            texts.append(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    return texts
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", default="best")
+    parser.add_argument("--runs-dir", type=Path, default=runs.runs_dir())
+    parser.add_argument("--lines", type=int, default=200, help="of each script, for the readers")
+    asked = parser.parse_args()
+    start_keras()
+
+    from projects.comic_text import pages
+    from projects.comic_text.evaluate import true_crop
+    from projects.comic_text.lettering import is_hangul
+    from projects.comic_text.metrics import figures, reading_counts
+    from projects.comic_text.predict import letter_again
+
+    predictor = runs.find(Project("comic_text"), asked.run, asked.runs_dir).load()
+    page = pages.render(0, "test", shape=PAGE)
+    found = letter_again(predictor, page.picture, lambda text: "new words", "left", None)[1]
+    seconds = timed(lambda: letter_again(predictor, page.picture, lambda text: "new words", "left", None))
+    goal = "reached" if seconds <= GOAL_SECONDS else "missed"
+    print(f"page: {len(page.lines)} lines, {len(found)} blocks; {seconds:.1f} s (goal {GOAL_SECONDS:.0f} s: {goal})")
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    parts = [pages.render(seed, "test", shape=(STRIP[0] // 10, STRIP[1])).picture for seed in range(10)]
+    start = time.perf_counter()
+    strip = predictor.predict({"picture": np.concatenate(parts)})
+    spent, most = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    count = len(strip["blocks"])
+    print(f"strip: {count} blocks in {spent:.1f} s; the process had {before:,.0f} MB, then {most:,.0f} MB at most")
+
+    samples = [pages.render(seed, "test") for seed in range(100, 160)]
+    every = [(true_crop(sample.picture, line), line.text) for sample in samples for line in sample.lines]
+    for script, language in TESSERACT.items():
+        lines = [pair for pair in every if any(map(is_hangul, pair[1])) == (script == "hangul")][: asked.lines]
+        crops, truth = [crop for crop, _ in lines], [text for _, text in lines]
+        readers = {"reader": lambda crops: [text for text, _ in predictor.read(crops)]}
+        if shutil.which("tesseract"):
+            readers["tesseract"] = lambda crops, language=language: by_tesseract(crops, language)
+        else:
+            print("tesseract: not installed (apt install tesseract-ocr tesseract-ocr-kor); left out")
+        for name, read in readers.items():
+            read(crops[:16])  # compiles
+            start = time.perf_counter()
+            texts = read(crops)
+            rate = len(crops) / (time.perf_counter() - start)
+            cer = figures([reading_counts(texts, truth)])(np.ones(1))["cer"]
+            print(f"{name}, {script}: {len(crops)} lines, {rate:.1f} a second, character error rate {cer:.3f}")
+
+
+if __name__ == "__main__":
+    main()
