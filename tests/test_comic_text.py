@@ -97,7 +97,10 @@ def test_a_missing_package_of_fonts_is_named(monkeypatch):
 def test_generated_lines_have_room_for_what_they_say():
     stream = data.line_batches(TOY, "train")
     lines, symbols = stream[0]
-    assert lines.shape[1:] == (encoding.HEIGHT, data.LINE_WIDTHS[0], 1) and len(symbols) == TOY.batch_size
+    assert (
+        lines.shape[1:] == (encoding.HEIGHT, data.LINE_WIDTHS[0], 1)
+        and len(symbols) == data.LINES_A_SQUARE * TOY.batch_size
+    )
     for row in symbols:
         said = row[row > 0].tolist()
         assert said and data.room(said) <= symbols.shape[1]
@@ -500,6 +503,17 @@ def test_pretraining_starts_the_encoder_and_only_it():
         wanted = source.get_weights() if source else before[layer.name]
         for weight, value in zip(layer.get_weights(), wanted, strict=True):
             np.testing.assert_array_equal(weight, value)
+
+
+def test_the_fast_loss_of_ctc_is_that_of_keras():
+    import keras
+
+    from projects.comic_text import model
+
+    random = np.random.default_rng(0)
+    logits = random.normal(size=(3, 12, 9)).astype(np.float32)
+    symbols = np.array([[1, 1, 2, 0, 0], [8, 7, 8, 7, 8], [0, 0, 0, 0, 0]])
+    np.testing.assert_allclose(model.ctc(symbols, logits), keras.losses.ctc(symbols, logits), rtol=1e-5)
 
 
 def test_any_run_that_answers_text_translates_and_a_glossary_wins(trained, tmp_path):

@@ -24,9 +24,10 @@ from projects.comic_text.encoding import MAX_PIXELS, STRIDE, filled, line_pixels
 from projects.comic_text.pages import Line, Sample
 
 CACHE_BYTES = 512 * 2**20  # pages with their masks that are kept in memory
-SQUARES = 4  # of each page in an epoch
+SQUARES = 6  # of each page in an epoch
 NEAR = 0.75  # of the squares, of training, that have lettering near their middle
 LINE_WIDTHS = (128, 192, 320)  # of the reader's batches
+LINES_A_SQUARE = 4  # lines in a training step, for each square in one of the segmentation
 LINES = 256  # generated lines on which the reader is validated
 BOXES = (".json", ".xml", ".txt")  # files of COCO, VOC and YOLO
 TEXTS = {str: {"texts": [str]}}  # meta.json of pepper_carrot's layout
@@ -400,7 +401,7 @@ def line_batches(config: Config, split: str, own: Sequence[Page] = ()) -> Any:
     """
     from common.stream import Stream
 
-    size = config.batch_size
+    size = LINES_A_SQUARE * config.batch_size
     count = config.lines if split == "train" else min(LINES, config.lines)
     real = [(page, line) for page in own for line in page.lines if to_symbols(line.text)]
 
