@@ -60,7 +60,7 @@ def _one_page(run: Run) -> None:
         st.caption(
             t(
                 "Found lettering is red; boxes have the numbers of the table.",
-                "찾은 글자는 빨간색이고, 상자의 번호는 아래 표와 같습니다.",
+                "찾은 글자는 빨간색으로 표시합니다. 상자의 번호는 아래 표의 번호와 같습니다.",
             )
         )
     with shared.errors_shown():
@@ -181,7 +181,7 @@ def _fill(run: Run, rows: pd.DataFrame, key: str) -> None:
     left, right = st.columns(2)
     names = _translators()
     chosen = left.selectbox(
-        t("Translate with", "번역할 실행"),
+        t("Translate with", "번역에 쓸 실행"),
         ["", *names],
         format_func=lambda name: name or t("nothing: I type it", "쓰지 않음: 직접 입력"),
         key=state.kept("translator", "", ["", *names]),
@@ -293,7 +293,7 @@ def _folder(run: Run) -> None:
         t(
             "Upload a .zip of pages, and a table of translations if you have one. You get the pages lettered again, or without "
             "lettering, and lines.csv. Edit that file and upload it with the same pages to have your words drawn.",
-            "만화를 담은 .zip과, 있으면 번역 표를 올려 주세요. 새 글자를 넣거나 글자를 지운 페이지와 lines.csv를 받습니다. "
+            "만화 페이지를 담은 .zip 파일을 올려 주세요. 번역 표가 있으면 함께 올립니다. 새 글자를 넣었거나 글자를 지운 페이지와 lines.csv를 받습니다. "
             "lines.csv를 고쳐 같은 만화와 함께 다시 올리면 고친 글을 그려 넣습니다.",
         )
     )

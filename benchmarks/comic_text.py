@@ -1,12 +1,15 @@
 """How long a finished run takes for a page of 1,500 × 2,100 pixels, what a strip of 20,000 × 300 needs, and Tesseract.
 
     python -m benchmarks.comic_text --run best [--lines 200]
+    python -m benchmarks.comic_text --run best --figure docs/comic_text.page.jpg --data-dir FOLDER
 
 - page: a generated page of the test with all its lines read, removed and lettered again with other words, in seconds
 - strip: ten such pages below each other, 300 pixels wide and 20,000 high, and the most memory that the process had
 - reader: lines of the generated test cut out by their true boxes, a second; and their character error rate
 - tesseract: the same for Tesseract (Debian's tesseract-ocr and tesseract-ocr-kor), a process each line, where it is
   installed
+- figure: nothing is timed; the real page FIGURE before and after. WORDS is its table of lines as `predict` has written
+  it, with the words of the same page in Korean filled in.
 """
 
 import argparse
@@ -21,11 +24,18 @@ import numpy as np
 
 from common import runs
 from common.cli import start_keras
-from common.inputs.images import write_picture
+from common.inputs.images import read_picture, write_picture
 from common.project import Project
 
 PAGE, STRIP = (2100, 1500), (20_000, 300)  # height and width in pixels
 GOAL_SECONDS = 10.0
+FIGURE = "pepper_carrot/page_en/E11P03.jpg"
+WORDS = Path(__file__).parents[1] / "docs" / "comic_text.page.csv"
+CREDIT = (
+    "Pepper & Carrot, episode 11, page 3, by David Revoy, www.peppercarrot.com, CC BY 4.0. English translation: Alex "
+    "Gryson; Korean: Jihoon Kim. Changed: on the right the English lettering is removed and Korean words are set by "
+    "comic_text; both are reduced to three quarters of their size."
+)
 TESSERACT = {"latin": "eng", "hangul": "kor"}
 
 
@@ -55,11 +65,30 @@ def by_tesseract(crops: list[np.ndarray], language: str) -> list[str]:
     return texts
 
 
+def draw_figure(predictor, file: Path, data_dir: Path) -> None:
+    """Write FIGURE before and after, side by side, as JPEG with its credit."""
+    from PIL import Image
+
+    from projects.comic_text.predict import read_edited
+
+    picture = read_picture(data_dir / FIGURE)
+    (blocks,) = read_edited(WORDS).values()
+    new = predictor.predict({"picture": picture, "blocks": blocks})["page"]
+    both = Image.fromarray(np.concatenate([picture, np.full((len(picture), 16, 3), 255, np.uint8), new], axis=1))
+    both = both.resize((both.width * 3 // 4, both.height * 3 // 4), Image.Resampling.LANCZOS)
+    exif = Image.Exif()
+    exif[0x8298] = CREDIT  # Copyright
+    both.save(file, quality=82, optimize=True, exif=exif)
+    print(f"{file}: {file.stat().st_size // 1024} kB")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", default="best")
     parser.add_argument("--runs-dir", type=Path, default=runs.runs_dir())
     parser.add_argument("--lines", type=int, default=200, help="of each script, for the readers")
+    parser.add_argument("--figure", type=Path)
+    parser.add_argument("--data-dir", type=Path, default=Path("data"))
     asked = parser.parse_args()
     start_keras()
 
@@ -70,6 +99,9 @@ def main() -> None:
     from projects.comic_text.predict import letter_again
 
     predictor = runs.find(Project("comic_text"), asked.run, asked.runs_dir).load()
+    if asked.figure:
+        draw_figure(predictor, asked.figure, asked.data_dir)
+        return
     page = pages.render(0, "test", shape=PAGE)
     found = letter_again(predictor, page.picture, lambda text: "new words", "left", None)[1]
     seconds = timed(lambda: letter_again(predictor, page.picture, lambda text: "new words", "left", None))

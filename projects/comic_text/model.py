@@ -93,6 +93,7 @@ def scaled_error(page: Any, answer: Any) -> Any:
 
 def ctc(symbols: Any, logits: Any) -> Any:
     """The loss of CTC of each line (n,): symbols (n, most) from 1, filled up with 0; logits (n, steps, symbols + 1).
+    A line has at least one symbol.
 
     `keras.losses.ctc` takes time with the square of `most`, three quarters of a training step. TensorFlow has a kernel
     of its own for the same loss where the symbols are a sparse tensor. Other backends have Keras' loss.
