@@ -20,20 +20,11 @@ from common.evaluation import score_table
 from common.inputs.images import picture_text
 from common.report import Report
 from common.runs import Run
-from projects.comic_text import layout, redraw
+from projects.comic_text import layout, metrics, redraw
 from projects.comic_text.baselines import nearest_glyphs, otsu_mask
 from projects.comic_text.config import Config
 from projects.comic_text.data import Page, as_split, fingerprint, read, read_folder
 from projects.comic_text.encoding import margin, normalise
-from projects.comic_text.metrics import (
-    DIRECTIONS,
-    clean_counts,
-    figures,
-    line_counts,
-    mask_counts,
-    reading_counts,
-    validation_iou,
-)
 from projects.comic_text.pages import Line, Sample
 from projects.comic_text.predict import Predictor, line_crops
 
@@ -68,13 +59,13 @@ def evaluate(run: Run, data: str | None = None) -> Report:
             if name == "network":
                 errors += [{"page": page.name, **line} for line in read_lines]
     table = score_table(
-        figures(counts["network"]),
-        {"otsu_and_glyphs": figures(counts["otsu_and_glyphs"])},
-        DIRECTIONS,
+        metrics.figures(counts["network"]),
+        {"otsu_and_glyphs": metrics.figures(counts["otsu_and_glyphs"])},
+        metrics.DIRECTIONS,
         test.weights,
         seed=config.seed,
     )
-    order = np.argsort([figures([one])(np.ones(1))["iou"] for one in counts["network"]])
+    order = np.argsort([metrics.figures([one])(np.ones(1))["iou"] for one in counts["network"]])
     worst = sorted(errors, key=lambda line: -line["errors"])[:WORST]
     shown = [test.inputs[i] for i in [*order[:1], *order[len(order) // 2 :][: SHOWN - 1]]]
     first = read(test.inputs[0]).picture
@@ -82,9 +73,9 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     return Report(
         source=source,
         sizes={**splits.sizes, "test": len(test)},
-        validation={"iou": validation_iou(predictor.mask, splits.validation)},
+        validation={"iou": metrics.validation_iou(predictor.mask, splits.validation)},
         test={"unit": "page", "looks": looks, **table},
-        directions=DIRECTIONS,
+        directions=metrics.DIRECTIONS,
         parameters=sum(network.count_params() for network in predictor.networks.values()),
         inference_per_second=report.throughput(lambda: predictor.predict({"picture": first}), 1),
         failures=worst[:10],
@@ -126,17 +117,17 @@ def measured(page: Page, sample: Sample, method: Method) -> tuple[dict[str, floa
     blocks = layout.blocks(mask)
     crops = [crop for block in blocks for crop in line_crops(sample.picture, block)]
     truth = [line.text for line in sample.lines] or list(page.texts)
-    counts = {**mask_counts(mask, sample.text), **line_counts(method.read(crops), truth)}
+    counts = {**metrics.mask_counts(mask, sample.text), **metrics.line_counts(method.read(crops), truth)}
     if sample.clean is not None and sample.text.any():
         clean = redraw.without(sample.picture, mask, blocks)
-        counts |= clean_counts(clean, sample.clean, sample.text)
+        counts |= metrics.clean_counts(clean, sample.clean, sample.text)
     wrong = []
     if sample.lines:
         texts = method.read([true_crop(sample.picture, line) for line in sample.lines])
-        counts |= reading_counts(texts, truth)
+        counts |= metrics.reading_counts(texts, truth)
         for text, line in zip(texts, sample.lines, strict=True):
             if normalise(text) != normalise(line.text):
-                errors = reading_counts([text], [line.text])["characters_wrong"]
+                errors = metrics.reading_counts([text], [line.text])["characters_wrong"]
                 wrong.append({"text": line.text, "read": text, "errors": errors})
     return counts, wrong
 
@@ -164,7 +155,7 @@ def pages_table(pages: Sequence[Page], counts: dict[str, list]) -> pd.DataFrame:
     """One line a page: its IoU and its lines that are right, of the network and of the baseline."""
     table = pd.DataFrame({"page": [page.name for page in pages]})
     for name, rows in counts.items():
-        values = [figures([row])(np.ones(1)) for row in rows]
+        values = [metrics.figures([row])(np.ones(1)) for row in rows]
         for figure in ("iou", "lines_right", "psnr"):
             table[f"{figure} {name}"] = [value[figure] for value in values]
     return table

@@ -16,23 +16,10 @@ from common.errors import UserError
 # Where the fonts are split: by family, so that no style of a test font has been seen.
 # matplotlib's, in every installation. The cm fonts are Knuth's Computer Modern.
 BASE = {
-    "train": (
-        "DejaVuSans",
-        "DejaVuSans-Bold",
-        "DejaVuSans-Oblique",
-        "DejaVuSans-BoldOblique",
-        "DejaVuSansMono",
-        "DejaVuSansMono-Bold",
-        "STIXGeneral",
-        "STIXGeneralBol",
-        "STIXGeneralItalic",
-        "STIXGeneralBolIta",
-        "cmr10",
-        "cmb10",
-        "cmtt10",
-    ),
-    "validation": ("cmss10",),
-    "test": ("DejaVuSerif", "DejaVuSerif-Bold", "DejaVuSerif-Italic", "DejaVuSerif-BoldItalic"),
+    "train": "DejaVuSans DejaVuSans-Bold DejaVuSans-Oblique DejaVuSans-BoldOblique DejaVuSansMono DejaVuSansMono-Bold "
+    "STIXGeneral STIXGeneralBol STIXGeneralItalic STIXGeneralBolIta cmr10 cmb10 cmtt10",
+    "validation": "cmss10",
+    "test": "DejaVuSerif DejaVuSerif-Bold DejaVuSerif-Italic DejaVuSerif-BoldItalic",
 }
 # Those of the packages of .[fonts]: package and file, for Latin letters, with a font for Hangul beside them.
 SANS, SERIF = ("pylopdf_fonts_ko", "NotoSansKR-Regular.otf"), ("pylopdf_fonts_ko", "NotoSerifKR-Regular.otf")
@@ -81,7 +68,7 @@ def faces(split: str, fonts: str = "base") -> list[Face]:
     extra = [Face(_packaged(*latin), _packaged(*hangul)) for latin, hangul in EXTRA[split]] if fonts == "all" else []
     # With other Hangul fonts, that of the test is one of which training has no style.
     hangul = extra[0].hangul if extra and split == "test" else hangul_font()
-    return [*(Face(folder / f"{name}.ttf", hangul) for name in BASE[split]), *extra]
+    return [*(Face(folder / f"{name}.ttf", hangul) for name in BASE[split].split()), *extra]
 
 
 def _packaged(package: str, file: str) -> Path:

@@ -9,17 +9,8 @@ from common.data import Split
 from projects.comic_text.data import cached
 from projects.comic_text.encoding import normalise
 
-DIRECTIONS = {
-    "iou": "max",
-    "f1": "max",
-    "relaxed_f1": "max",
-    "cer": "min",
-    "cer_latin": "min",
-    "cer_hangul": "min",
-    "wer": "min",
-    "lines_right": "max",
-    "psnr": "max",
-}
+BEST_HIGH, BEST_LOW = ("iou", "f1", "relaxed_f1"), ("cer", "cer_latin", "cer_hangul", "wer")
+DIRECTIONS = dict.fromkeys(BEST_HIGH, "max") | dict.fromkeys(BEST_LOW, "min") | {"lines_right": "max", "psnr": "max"}
 NEAR = 1  # pixels that a border may be off in the relaxed figures
 Counts = Mapping[str, float]
 

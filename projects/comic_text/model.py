@@ -92,11 +92,9 @@ def scaled_error(page: Any, answer: Any) -> Any:
 
 
 def ctc(symbols: Any, logits: Any) -> Any:
-    """The loss of CTC of each line (n,): symbols (n, most) from 1, filled up with 0; logits (n, steps, symbols + 1).
-    A line has at least one symbol.
+    """The loss of CTC of lines (n,). symbols: (n, most), one or more, filled up with 0; logits: (n, steps, symbols + 1).
 
-    `keras.losses.ctc` takes time with the square of `most`, three quarters of a training step. TensorFlow has a kernel
-    of its own for the same loss where the symbols are a sparse tensor. Other backends have Keras' loss.
+    Keras' own takes time with the square of `most`: three quarters of a step. TensorFlow has a kernel for sparse ones.
     """
     if keras.backend.backend() != "tensorflow":
         return keras.losses.ctc(symbols, logits)

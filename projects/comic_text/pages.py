@@ -30,39 +30,8 @@ IMPROPER = re.compile(
 )
 ENDS = ("", "", ".", ".", "!", "?", "...", "!!", "?!")
 SOUNDS = {
-    "en": (
-        "BANG",
-        "BOOM",
-        "CRASH",
-        "POW",
-        "WHAM",
-        "ZAP",
-        "SPLASH",
-        "SNIFF",
-        "Grrr",
-        "Argh",
-        "VROOM",
-        "Click",
-        "Wow",
-        "Oh",
-    ),
-    "ko": (
-        "쾅",
-        "펑",
-        "으악",
-        "콰당",
-        "휙",
-        "덜컹",
-        "쿵쿵",
-        "두둥",
-        "후루룩",
-        "철썩",
-        "하하하",
-        "앗",
-        "쉿",
-        "부르릉",
-        "헉",
-    ),
+    "en": "BANG BOOM CRASH POW WHAM ZAP SPLASH SNIFF Grrr Argh VROOM Click Wow Oh",
+    "ko": "쾅 펑 으악 콰당 휙 덜컹 쿵쿵 두둥 후루룩 철썩 하하하 앗 쉿 부르릉 헉",
 }
 
 
@@ -320,7 +289,7 @@ def _lettered(page: Drawing, panel: tuple[int, int, int, int]) -> None:
 def _words(random: np.random.Generator, language: str, face: Face, sound: bool) -> tuple[list[str], int, float]:
     """The lines of a sound effect or of a balloon, their size in pixels and their angle in degrees."""
     if sound:
-        lines = [str(random.choice(SOUNDS[language])) + str(random.choice(("", "!", "!!", "...")))]
+        lines = [str(random.choice(SOUNDS[language].split())) + str(random.choice(("", "!", "!!", "...")))]
         return lines, int(random.integers(24, 64)), random.uniform(-25, 25)
     count = int(random.integers(1, 6))
     lines = [sentence(random, language, int(random.integers(1, 5)), face) for _ in range(count)]
@@ -414,11 +383,6 @@ def _worn(random: np.random.Generator, picture: np.ndarray, art: np.ndarray) -> 
 # --- lines -----------------------------------------------------------------------------------------------------------
 
 
-def shorter(text: str) -> str:
-    """A text without its last word, or the first half of its only one."""
-    return text.rpartition(" ")[0] or text[: len(text) // 2]
-
-
 def line(random: np.random.Generator, split: str, fonts: str, width: int, language: str = "") -> tuple[np.ndarray, str]:
     """A line for the reader (HEIGHT, w, 1), w at most `width`, and its text, which has room for its symbols.
 
@@ -432,17 +396,16 @@ def line(random: np.random.Generator, split: str, fonts: str, width: int, langua
     size = int(random.integers(14, 40))
     stroke = int(random.integers(1, max(2, size // 9) + 1)) if random.random() < 0.1 else 0
     text = sentence(random, language, int(random.integers(1 + width // 150, 2 + width // 40)), face)
-    # No line is higher than 1.25 sizes: what is too long even then need not be drawn to be known as too long.
-    while length(text, face, size) * 1.15 * HEIGHT > width * 1.25 * size and len(text) > 1:
-        text = shorter(text)
     while True:
-        letters, outlined = drawn(random, [text], face, size, stroke)
-        ys, xs = np.nonzero(outlined[0] >= COVERED)
-        if len(ys) and (np.ptp(xs) + 5) * HEIGHT / (np.ptp(ys) + 1) * 1.15 <= width:
-            break
-        if len(text) < 3 and len(ys) == 0:
-            return line(random, split, fonts, width, language)
-        text = shorter(text)
+        # No line is higher than 1.25 sizes: what is too long even then need not be drawn to be known as too long.
+        if length(text, face, size) * 1.15 * HEIGHT <= width * 1.25 * size or len(text) < 2:
+            letters, outlined = drawn(random, [text], face, size, stroke)
+            ys, xs = np.nonzero(outlined[0] >= COVERED)
+            if len(ys) and (np.ptp(xs) + 5) * HEIGHT / (np.ptp(ys) + 1) * 1.15 <= width:
+                break
+            if len(text) < 3 and len(ys) == 0:
+                return line(random, split, fonts, width, language)
+        text = text.rpartition(" ")[0] or text[: len(text) // 2]
     box = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1])
     inner, outer = letters[0], outlined[0]
     if random.random() < 0.5:  # a little turned, slanted, wider or narrower

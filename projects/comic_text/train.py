@@ -10,9 +10,8 @@ from projects.comic_text.config import Config
 def train(config: Config, run: Run, callbacks=()) -> None:
     """Load; fit autoencoder, segmentation and reader one after the other; save all of them into the run.
 
-    METRIC is the IoU of the segmentation as it stands, also while another network learns. It is the same in those
-    epochs, so `fit` keeps the one with the smallest validation loss. Callbacks from outside, such as those of a search,
-    look at METRIC, so they are for the segmentation alone.
+    METRIC is the IoU of the segmentation as it stands. While another network learns it stays the same, so `fit` keeps
+    the epoch with the smallest validation loss. Callbacks from outside look at METRIC: the segmentation alone has them.
     """
     from common.data import load_splits
     from common.layers.speed import fuse
