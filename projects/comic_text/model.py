@@ -92,7 +92,7 @@ def scaled_error(page: Any, answer: Any) -> Any:
 
 
 def ctc(symbols: Any, logits: Any) -> Any:
-    """The loss of CTC of lines (n,). symbols: (n, most), one or more, filled up with 0; logits: (n, steps, symbols + 1).
+    """CTC's loss of each line (n,). symbols: (n, most), at least one, then 0; logits: (n, steps, symbols + 1).
 
     Keras' own takes time with the square of `most`: three quarters of a step. TensorFlow has a kernel for sparse ones.
     """
