@@ -30,6 +30,7 @@ MARK = {
 AXIS = {"label": str, "log": bool, "range": [float], "names": [[object]]}
 PANEL = {"title": str, "marks": [MARK], "x": AXIS, "y": AXIS}
 PARTS = {"line": "xy", "points": "xy", "steps": "xy", "bars": ("x", "y", "x2", "y2")}  # lists of one length
+LEGEND_LETTERS = 16  # of the longest name, where two stand side by side on a phone
 
 
 def draw(folder: Path, names: list[str]) -> list[str]:
@@ -84,16 +85,19 @@ def chart(panel: dict[str, Any]) -> None:
     """Draw a panel of `report.drawn`. Every mark becomes a layer; those with a name are told apart by colour."""
     named = [not mark.get("name", "_").startswith("_") for mark in panel["marks"]]
     names = list(dict.fromkeys(korean(mark["name"]) for mark, has in zip(panel["marks"], named, strict=True) if has))
+    columns = 2 if max(map(len, names), default=0) <= LEGEND_LETTERS else 1
     colour = alt.Color(
         "name:N",
         title=None,
         sort=names,
         scale=alt.Scale(domain=names, range=list(COLOURS)[: len(names)]),
-        legend=alt.Legend(orient="top", columns=2, labelLimit=200, symbolType="square") if len(names) > 1 else None,
+        legend=alt.Legend(orient="top", columns=columns, labelLimit=300, symbolType="square")
+        if len(names) > 1
+        else None,
     )
     layers = [_layer(panel, mark, colour if has else None) for mark, has in zip(panel["marks"], named, strict=True)]
     matrix = next((mark for mark in panel["marks"] if mark["kind"] == "matrix"), None)
-    height = 320 + 18 * (len(names) // 2)
+    height = 320 + 18 * (len(names) // columns)
     if matrix is not None:
         height = 90 + len(matrix["values"]) * (26 if len(matrix["values"]) <= 12 else 14)
     elif panel["y"]["names"]:

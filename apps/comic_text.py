@@ -140,6 +140,7 @@ def _edited(run: Run, picture: np.ndarray, found: dict[str, Any]) -> list[dict[s
         rows,
         num_rows="dynamic",
         hide_index=False,
+        column_order=("text", "translation", "confidence", *SIDES),  # a phone shows the first ones
         column_config={
             **whole,
             "text": st.column_config.TextColumn(names["text"], max_chars=encoding.MAX_TEXT),

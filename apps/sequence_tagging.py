@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from apps import shared, state
-from apps.i18n import plain, t
+from apps.i18n import plain, t, term
 from common.runs import Run
 from projects.sequence_tagging.encoding import MAX_CHARACTERS
 from projects.sequence_tagging.predict import tag_file
@@ -102,7 +102,7 @@ def _tagged(answer: dict, text: str, meta: dict) -> None:
         alt.Tooltip("seen", title=t("in the training data", "학습 데이터에 있음")),
     ]
     kinds = sorted({tag.removeprefix("B-").removeprefix("I-") for tag in meta["tags"]} - {"O"})
-    scale, legend = alt.Scale(domain=kinds, scheme="tableau20"), alt.Legend(title=None, orient="bottom", columns=4)
+    scale, legend = alt.Scale(domain=kinds, scheme="tableau20"), alt.Legend(title=None, orient="bottom", columns=3)
     colour = alt.Color("kind:N", scale=scale, legend=legend)
     boxes = alt.Chart(with_tag).mark_rect(opacity=0.45, cornerRadius=3)
     layers = boxes.encode(x=x, x2="x2", y=y, color=colour, tooltip=tooltip)
@@ -112,7 +112,7 @@ def _tagged(answer: dict, text: str, meta: dict) -> None:
     if not code:
         tags = alt.Chart(with_tag).mark_text(fontSize=10, dy=9, color=ink)
         layers += tags.encode(x=where, y=y, text="tag")
-    st.altair_chart(layers.properties(height=step * lines + 90, width=max(360, 7.85 * longest)), width="content")
+    st.altair_chart(layers.properties(height=step * lines + 90, width=max(340, 7.85 * longest)), width="content")
     if len(answer["tokens"]) > MAX_DRAWN:
         st.caption(t(f"Only the first {MAX_DRAWN} words are drawn.", f"앞의 {MAX_DRAWN}개 단어만 그렸습니다."))
     new = [row["token"] for row in answer["tokens"] if not row["known"] and row["tag"] not in (UNLABELLED, "O")]
@@ -311,8 +311,8 @@ def inside(run: Run) -> None:
         .mark_rect()
         .encode(
             x=alt.X("next:N", sort=tags, title=t("next tag", "다음 태그"), axis=alt.Axis(labelAngle=-45)),
-            y=alt.Y("tag:N", sort=tags, title=t("tag", "태그")),
-            color=alt.Color("value:Q", scale=scale, title=None),
+            y=alt.Y("tag:N", sort=tags, title=t("tag", "태그"), axis=alt.Axis(labelLimit=100)),
+            color=alt.Color("value:Q", scale=scale, title=None, legend=alt.Legend(orient="top")),
             tooltip=["tag", "next", alt.Tooltip("value", format=".2f")],
         )
     )
@@ -320,13 +320,14 @@ def inside(run: Run) -> None:
     st.subheader(t("F1 by tag", "태그별 F1"))
     scores = shared.table_file(run, "by_tag", ("tag",), ("tokens",))
     long = scores.melt(["tag", "tokens"], var_name="model", value_name="f1")
+    long["model"] = long["model"].map(term)
     st.altair_chart(
         alt.Chart(long, height=80 + 26 * len(scores))
         .mark_point(filled=True, size=70, opacity=0.9)
         .encode(
             x=alt.X("f1:Q", scale=alt.Scale(domain=[0, 1]), title="F1"),
             y=alt.Y("tag:N", sort=list(scores["tag"]), title=None, axis=alt.Axis(labelOverlap=False, grid=True)),
-            color=alt.Color("model:N", title=None, legend=alt.Legend(orient="top")),
+            color=alt.Color("model:N", title=None, legend=alt.Legend(orient="top", columns=2)),
             tooltip=["tag", "model", alt.Tooltip("f1", format=".3f"), "tokens"],
         )
     )

@@ -26,7 +26,7 @@ MAX_MB = 50  # of an upload
 MAX_SECONDS = 600  # of a film on the page
 MOST = 160  # pixels of the longer side of a film on the page
 WIDTH = 300  # pixels of a film as it is shown
-LINE = 440  # pixels of the time line
+EDGE = {"minExtent": 60, "maxExtent": 60}  # pixels left of an axis of time, so that two of them agree
 DIGIT = 20  # pixels of a dragged digit
 BLUE, ORANGE = "#0072B2", "#E69F00"
 
@@ -209,8 +209,8 @@ def _bands(rows: dict[str, list[tuple[int, int, int]]], names: list[str], rate: 
     )
     frame["label"] = frame["name"].map(_label)
     frame["written"] = np.where(frame["to"] - frame["from"] > 0.07 * frame["to"].max(), frame["label"], "")
-    x = alt.X("from:Q", title=None, axis=None)
-    y = alt.Y("row:N", title=None, sort=list(rows), axis=alt.Axis(labelLimit=160))
+    x = alt.X("from:Q", axis=None, scale=alt.Scale(domain=[0, float(frame["to"].max())], nice=False))
+    y = alt.Y("row:N", title=None, sort=list(rows), axis=alt.Axis(**EDGE))
     colour = alt.Color(
         "label:N", scale=alt.Scale(domain=[_label(name) for name in names], scheme="tableau20"), legend=None
     )
@@ -221,7 +221,7 @@ def _bands(rows: dict[str, list[tuple[int, int, int]]], names: list[str], rate: 
         .encode(x=x, x2="to", y=y, color=colour, tooltip=tooltip)
     )
     words = alt.Chart(frame).mark_text(fontSize=11, color=shared.ink()).encode(x="middle:Q", y=y, text="written")
-    return (bars + words + _rule(place, rate)).properties(height=34 * len(rows), width=LINE)
+    return (bars + words + _rule(place, rate)).properties(height=10 + 34 * len(rows))
 
 
 def _rule(place: int, rate: float) -> alt.Chart:
@@ -241,21 +241,21 @@ def _time_line(names: list[str], answer: dict[str, Any], truth: list[int], place
         alt.Chart(long)
         .mark_line(interpolate="monotone")
         .encode(
-            x=alt.X("time:Q", title=t("seconds", "초")),
-            y=alt.Y("probability:Q", title=t("probability", "확률"), scale=alt.Scale(domain=[0, 1])),
+            x=alt.X("time:Q", title=t("seconds", "초"), scale=alt.Scale(domain=[0, len(likely) / rate], nice=False)),
+            y=alt.Y(
+                "probability:Q", title=t("probability", "확률"), scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(**EDGE)
+            ),
             color=alt.Color(
                 "label:N",
                 title=None,
                 scale=alt.Scale(domain=[_label(name) for name in names], scheme="tableau20"),
-                legend=alt.Legend(orient="bottom", columns=4),
+                legend=alt.Legend(orient="bottom", columns=3),
             ),
             tooltip=["label", alt.Tooltip("time", format=".2f"), alt.Tooltip("probability", format=".2f")],
         )
     )
-    chart = alt.vconcat(
-        _bands(rows, names, rate, place), (lines + _rule(place, rate)).properties(height=200, width=LINE), spacing=4
-    )
-    st.altair_chart(chart.resolve_scale(x="shared", color="independent"))
+    st.altair_chart(_bands(rows, names, rate, place))
+    st.altair_chart((lines + _rule(place, rate)).properties(height=280))
 
 
 def _memory(predictor: Any, raw: dict[str, Any], answer: dict[str, Any], place: int) -> None:
@@ -363,7 +363,7 @@ def inside(run: Run) -> None:
         .encode(
             x=alt.X("right:Q", scale=alt.Scale(domain=[0, 1]), title=t("fraction of the frames", "맞힌 프레임의 비율")),
             y=alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelOverlap=False, grid=True)),
-            color=alt.Color("model:N", title=None, legend=alt.Legend(orient="top")),
+            color=alt.Color("model:N", title=None, legend=alt.Legend(orient="top", columns=2)),
             tooltip=["label", "model", alt.Tooltip("right", format=".3f"), "frames"],
         )
     )

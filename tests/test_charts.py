@@ -70,6 +70,10 @@ def test_results_are_charts_in_the_language_of_the_page(name, copied):
     assert not app.exception and not app.error
     specs = [json.loads(part.proto.spec) for part in app.get("vega_lite_chart")]
     assert len(specs) >= len(drawn_files)
+    colours = re.findall(
+        r'"legend": \{"columns": 2[^}]*\}, "scale": \{"domain": (\[[^\]]*\])', json.dumps(specs, ensure_ascii=False)
+    )
+    assert all(len(word) <= 16 for names in colours for word in json.loads(names)), "a phone would cut the legend"
     titles = re.findall(r'"title": "([^"]+)"', json.dumps(specs, ensure_ascii=False))
     assert titles and not [title for title in titles if not re.search(r"[가-힣]|^[a-zA-Z]\*?$|^PSNR", title)], titles
     headings = [part.value for part in app.markdown if part.value.startswith("**")]

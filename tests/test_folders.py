@@ -1,8 +1,11 @@
 """Folders: copies among files, found by content, and the parts of the data, found by name."""
 
+import importlib
+
 import pytest
 
 from common.inputs import folders
+from tests.conftest import PROJECTS
 
 
 def test_copies_have_one_key(tmp_path):
@@ -59,3 +62,25 @@ def test_what_is_left_out_is_counted_and_named():
     assert folders.left_out_words(["a.txt is no picture"]) == ". 1 files left out: a.txt is no picture"
     many = folders.left_out_words([f"{number}.txt" for number in range(1500)])
     assert many.startswith(". 1,500 files left out: 0.txt; 1.txt") and many.endswith("; 11.txt and 1,488 more")
+
+
+# How the `fingerprint` of each project's data module takes one file.
+OF_A_FILE = {
+    "colorization": lambda data, path: data.fingerprint([data.Picture("a", path)]),
+    "comic_text": lambda data, path: data.fingerprint([data.Page("a", "a", picture=path)]),
+    "image_captioning": lambda data, path: data.fingerprint([path], [{"en": ["a dog"]}]),
+    "image_classification": lambda data, path: data.fingerprint([[path]]),
+    "mask_detection": lambda data, path: data.fingerprint([[]], [[path]]),
+}
+
+
+@pytest.mark.parametrize("name", OF_A_FILE)
+def test_a_file_that_was_replaced_by_one_of_its_size_is_other_data(name, tmp_path):
+    if name not in PROJECTS:
+        pytest.skip("a fork of another project")
+    data, path = importlib.import_module(f"projects.{name}.data"), tmp_path / "a.png"
+    found = []
+    for content in (b"one", b"two", b"one"):
+        path.write_bytes(content)
+        found.append(OF_A_FILE[name](data, path))
+    assert found[0] == found[2] != found[1]

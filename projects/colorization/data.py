@@ -12,6 +12,7 @@ import numpy as np
 
 from common.data import Source, Split, Splits, split_rows
 from common.errors import UserError
+from common.files import file_sha256
 from common.inputs.folders import content_keys, left_out_words, part_of
 from common.inputs.images import find_pictures, packaged_photograph, picture_header, picture_text, read_picture
 from projects.colorization.config import Config
@@ -65,15 +66,14 @@ def load_data(config: Config, data: str, data_dir: Path) -> Splits:
 
 
 def fingerprint(pictures: Sequence[Picture]) -> str:
-    """SHA-256 of the files' names and sizes."""
-    content = [(picture.name, picture.path.stat().st_size, picture.box) for picture in pictures]
+    """SHA-256 of the files' names and contents."""
+    content = [(picture.name, file_sha256(picture.path), picture.box) for picture in pictures]
     return hashlib.sha256("".join(map(repr, content)).encode()).hexdigest()
 
 
 def as_split(pictures: list[Picture]) -> Split:
     """Squares of one photograph depend on each other, so the photograph is their unit."""
-    squares = any(picture.box for picture in pictures)
-    units = np.array([picture.name.split()[0] for picture in pictures]) if squares else None
+    units = np.array([one.name.split()[0] for one in pictures]) if any(one.box for one in pictures) else None
     return Split(pictures, np.array([picture.name for picture in pictures]), units=units)
 
 

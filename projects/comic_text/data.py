@@ -14,6 +14,7 @@ import numpy as np
 
 from common.data import Source, Split, Splits, split_rows
 from common.errors import UserError
+from common.files import file_sha256
 from common.inputs.boxes import read_boxes
 from common.inputs.images import find_pictures, picture_header, read_picture
 from common.inputs.text import read_text
@@ -178,15 +179,11 @@ def _generated_key(config: Config) -> str:
 
 
 def fingerprint(everything: Sequence[Page]) -> str:
-    """SHA-256 of the names and sizes of the files, and of the lines."""
-    rows = [
-        [
-            page.name,
-            [path.stat().st_size for path in (page.picture, page.text, page.clean, page.balloon) if path],
-            repr(page.lines),
-        ]
-        for page in everything
-    ]
+    """SHA-256 of the names and contents of the files, and of the lines."""
+    rows = []
+    for page in everything:
+        files = filter(None, (page.picture, page.text, page.clean, page.balloon))
+        rows.append([page.name, [file_sha256(path) for path in files], repr(page.lines)])
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 

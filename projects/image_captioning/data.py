@@ -13,6 +13,7 @@ import numpy as np
 
 from common.data import Source, Split, Splits, split_rows
 from common.errors import UserError
+from common.files import file_sha256
 from common.inputs.folders import content_keys
 from common.inputs.images import check_picture
 from common.inputs.tables import as_texts, check_columns, read_table
@@ -109,8 +110,8 @@ def seen_by(frozen: Any, splits: Splits, run: Run) -> list[Split]:
 
 
 def fingerprint(paths: Sequence[Path], captions: Sequence[Captions]) -> str:
-    """SHA-256 of the names and sizes of the files, and of the captions."""
-    rows = [(path.name, path.stat().st_size, row) for path, row in zip(paths, captions, strict=True)]
+    """SHA-256 of the names and contents of the files, and of the captions."""
+    rows = [(path.name, file_sha256(path), row) for path, row in zip(paths, captions, strict=True)]
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
@@ -123,11 +124,10 @@ def read_folder(folder: Path, language: str = LANGUAGE) -> tuple[list[Path], lis
     """
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder; expected one with pictures and captions.csv.")
-    names = _captions(folder)
     found = sorted(folder.rglob("*"), reverse=True)
     files = {normalize("NFC", path.name): path for path in found if path.is_file()}  # a Mac writes Hangul in parts
     by_name: dict[str, list[str]] = {}
-    for name, text in names:
+    for name, text in _captions(folder):
         base = normalize("NFC", name).replace("\\", "/").rpartition("/")[2]
         if base not in files:
             raise UserError(f"{folder} has no picture {base!r}, which its captions name.")

@@ -13,6 +13,7 @@ import numpy as np
 
 from common.data import Source, Split, Splits, hold_out_tenth, split_rows
 from common.errors import UserError
+from common.files import file_sha256
 from common.inputs.folders import content_keys, left_out_words, part_of
 from common.inputs.images import check_picture, find_pictures, packaged_digits
 from projects.image_classification.config import Config
@@ -66,14 +67,14 @@ def make_splits(
 
 
 def fingerprint(parts: Sequence[Inputs]) -> str:
-    """SHA-256 of the pixels, or of the files' names and sizes."""
+    """SHA-256 of the pixels, or of the files' names and contents."""
     digest = hashlib.sha256()
     for inputs in parts:
         if isinstance(inputs, np.ndarray):
             digest.update(np.ascontiguousarray(inputs))
         else:
             for path in inputs:
-                digest.update(f"{path.parent.name}/{path.name} {path.stat().st_size}\n".encode())
+                digest.update(f"{path.parent.name}/{path.name} {file_sha256(path)}\n".encode())
     return digest.hexdigest()
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from common.data import Source, Split, Splits, split_rows
 from common.errors import UserError
+from common.files import file_sha256
 from common.inputs.boxes import Annotated, read_boxes, shape_mask
 from common.inputs.folders import content_keys, left_out_words
 from projects.mask_detection import scenes
@@ -55,7 +56,7 @@ def load_data(config: Config, data: str, data_dir: Path) -> Splits:
     source = Source(
         folder.name,
         f"Pictures of the folder {folder.name} with their boxes, split at random by picture{left_out_words(left_out)}.",
-        fingerprint([targets for _, targets in parts]),
+        fingerprint([targets for _, targets in parts], [paths for paths, _ in parts]),
         "picture",
     )
     return make_splits(config, parts, classes, source)
@@ -83,8 +84,7 @@ def labelled(annotated: Sequence[Annotated], classes: Sequence[str]) -> Labelled
     for one in annotated:
         masks = []
         for box, shape in zip(one.boxes, one.shapes, strict=True):
-            left, top = np.floor(box[:2]).astype(int)
-            right, bottom = np.ceil(box[2:]).astype(int)
+            (left, top), (right, bottom) = np.floor(box[:2]).astype(int), np.ceil(box[2:]).astype(int)
             masks.append(None if shape is None else shape_mask(shape, *one.size)[top:bottom, left:right])
         labels = np.array([classes.index(label) for label in one.labels], int)
         targets.append({"boxes": one.boxes, "labels": labels, "masks": masks})
@@ -104,12 +104,12 @@ def load_labelled(folder: Path, classes: Sequence[str]) -> tuple[Split, list[str
     return Split(*labelled(annotated, classes)), left_out
 
 
-def fingerprint(targets: Sequence[Sequence[dict[str, Any]]], pictures: Sequence[np.ndarray] = ()) -> str:
-    """SHA-256 of boxes, classes, and pictures in memory."""
+def fingerprint(targets: Sequence[Sequence[dict[str, Any]]], pictures: Sequence[Any]) -> str:
+    """SHA-256 of boxes, classes and pictures: arrays, or lists of files."""
     digest = hashlib.sha256()
     for one in (one for part in targets for one in part):
         digest.update(np.ascontiguousarray(one["boxes"]))
         digest.update(np.ascontiguousarray(one["labels"]))
     for part in pictures:
-        digest.update(np.ascontiguousarray(part))
+        digest.update(np.ascontiguousarray([file_sha256(one) if isinstance(one, Path) else one for one in part]))
     return digest.hexdigest()

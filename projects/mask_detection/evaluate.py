@@ -39,7 +39,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     source, notes = splits.source, []
     if data:  # read first: a wrong folder is refused before anything is fitted
         (test, left_out), looks = load_labelled(Path(data), predictor.classes), 1
-        source = scored_on(Path(data), source, fingerprint([test.targets]), "picture")
+        source = scored_on(Path(data), source, fingerprint([test.targets], [test.inputs]), "picture")
         notes += [f"Scored on {len(test):,} new pictures{left_out_words(left_out)}."]
     detectors = baselines(splits)  # fitted and tuned before the test split is opened
     if not data:

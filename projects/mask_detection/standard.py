@@ -50,7 +50,7 @@ def load_data(config: Config, data: str, data_dir: Path) -> Splits:
         data,
         f"Face Mask Detection (Kaggle, andrewmvd), {len(annotated):,} of its 853 photographs; split by a hash of their "
         f"names, eight tenths for training, a tenth each for validation and test{left_out_words(left_out)}.{about}",
-        fingerprint([targets for _, targets in rows]),
+        fingerprint([targets for _, targets in rows], [paths for paths, _ in rows]),
         "picture",
     )
     return make_splits(config, rows, CLASSES, source)
