@@ -287,9 +287,8 @@ def inside(run: Run) -> None:
     transitions = predictor.meta.get("transitions")
     tags = predictor.meta["tags"]
     if transitions:
-        values = np.array(transitions["between"])
         frame = pd.DataFrame(
-            [(a, b, values[i, j]) for i, a in enumerate(tags) for j, b in enumerate(tags)],
+            [(a, b, transitions["between"][i][j]) for i, a in enumerate(tags) for j, b in enumerate(tags)],
             columns=["tag", "next", "value"],
         )
         scale = alt.Scale(scheme="blueorange", domainMid=0)
@@ -301,9 +300,9 @@ def inside(run: Run) -> None:
         frame = shared.table_file(run, "neighbours", ("tag", "next"), ("share",)).rename(columns={"share": "value"})
         scale = alt.Scale(scheme="blues", domain=[0, 1])
         about = t(
-            "How often a tag follows another in training. This run has no CRF: it does not use these pairs. "
+            "How often a tag follows another in training; words without a tag between them are left out. This run has no CRF: it does not use these pairs. "
             "Train with `--crf` to see what a CRF makes of them.",
-            "학습 데이터에서 한 태그 다음에 다른 태그가 오는 비율입니다. 이 실행에는 CRF가 없어서 이 쌍을 쓰지 않습니다. "
+            "학습 데이터에서 한 태그 다음에 다른 태그가 오는 비율입니다. 그 사이에 있는 태그 없는 단어는 건너뜁니다. 이 실행에는 CRF가 없어서 이 쌍을 쓰지 않습니다. "
             "`--crf`로 학습하면 CRF가 이 쌍을 어떻게 쓰는지 볼 수 있습니다.",
         )
     st.altair_chart(
@@ -319,8 +318,8 @@ def inside(run: Run) -> None:
     st.caption(about)
     st.subheader(t("F1 by tag", "태그별 F1"))
     scores = shared.table_file(run, "by_tag", ("tag",), ("tokens",))
+    scores = scores.rename(columns={name: term(name) for name in scores.columns[2:]})
     long = scores.melt(["tag", "tokens"], var_name="model", value_name="f1")
-    long["model"] = long["model"].map(term)
     st.altair_chart(
         alt.Chart(long, height=80 + 26 * len(scores))
         .mark_point(filled=True, size=70, opacity=0.9)

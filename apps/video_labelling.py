@@ -210,7 +210,7 @@ def _bands(rows: dict[str, list[tuple[int, int, int]]], names: list[str], rate: 
     frame["label"] = frame["name"].map(_label)
     frame["written"] = np.where(frame["to"] - frame["from"] > 0.07 * frame["to"].max(), frame["label"], "")
     x = alt.X("from:Q", axis=None, scale=alt.Scale(domain=[0, float(frame["to"].max())], nice=False))
-    y = alt.Y("row:N", title=None, sort=list(rows), axis=alt.Axis(**EDGE))
+    y = alt.Y("row:N", title=" ", sort=list(rows), axis=alt.Axis(**EDGE))
     colour = alt.Color(
         "label:N", scale=alt.Scale(domain=[_label(name) for name in names], scheme="tableau20"), legend=None
     )

@@ -334,15 +334,14 @@ def test_odd_texts_get_an_answer(trained, text):
     assert answer["tokens"] and all(np.isfinite(row["probability"]) for row in answer["tokens"])
 
 
-def test_only_names_of_a_program_have_a_tag(trained, tmp_path):
-    predictor = trained("sequence_tagging").load()
-    answer = predictor.predict({"text": "def area(r): return r ** 2"})
+def test_only_names_of_a_program_have_a_tag(trained):
+    answer = trained("sequence_tagging").load().predict({"text": "def area(r): return r ** 2"})
     assert {row["token"] for row in answer["tokens"] if row["tag"] != UNLABELLED} == {"area", "r"}
+    assert len(pd.read_csv(trained("sequence_tagging").path / "neighbours.csv")), "between two names stands a sign"
 
 
 def test_influence_is_zero_where_nothing_is_read(trained):
-    predictor = trained("sequence_tagging").load()
-    effects = predictor.influence({"text": "def area(r):\n    return r"}, 3)
+    effects = trained("sequence_tagging").load().influence({"text": "def area(r):\n    return r"}, 3)
     assert len(effects) == len(encoding.tokens("def area(r):\n    return r", "code"))
     assert all(np.isfinite(effects)) and any(effects)
 

@@ -128,8 +128,8 @@ def by_tag(test: Split, answers: dict[str, list[list[str]]], tags: list[str]) ->
 
 
 def neighbours(train: Split) -> pd.DataFrame:
-    """How often a tag is followed by another in training: columns tag, next, share of the first tag's followers."""
-    pairs = [pair for row in train.targets for pair in itertools.pairwise(row) if UNLABELLED not in pair]
+    """How often a tag is followed by another in training: columns tag, next, share. Unlabelled words are skipped."""
+    pairs = [pair for row in train.targets for pair in itertools.pairwise(tag for tag in row if tag != UNLABELLED)]
     frame = pd.DataFrame(pairs, columns=["tag", "next"], dtype=object)
     return frame.groupby("tag")["next"].value_counts(normalize=True).rename("share").reset_index()
 
