@@ -23,7 +23,7 @@ from typing import Any
 
 from common import cli, runs
 from common.project import Project
-from common.tools.cluster.nodes import connected, worker_needs
+from common.tools.cluster.nodes import connected, unseen, worker_needs
 from common.tools.cluster.score import score_part
 from common.tools.cluster.search import train_trial
 from common.tools.search import run as running
@@ -80,10 +80,10 @@ def work(folder: Path, rows: int) -> None:
     with connected("local", folder) as ray:
         print(f"a local cluster starts in {time.perf_counter() - began:.1f} s")
         options = {**worker_needs(ray), "num_cpus": ray.cluster_resources()["CPU"]}  # one worker, for all of them
-        begin, score, train, empty = (ray.remote(**options)(f) for f in (started, score_part, train_trial, int))
+        begin, score, train, empty = (ray.remote(**options)(f) for f in (started, score_part, train_trial, unseen))
         seconds, memory = ray.get(begin.remote())
         print(f"a worker with TensorFlow: {seconds:.1f} s of processor time to start, {memory:.0f} MB")
-        print(f"an empty task: {1e3 * timed(lambda: [ray.get(empty.remote()) for _ in range(200)]) / 200:.1f} ms")
+        print(f"an empty task: {1e3 * timed(lambda: [ray.get(empty.remote([])) for _ in range(200)]) / 200:.1f} ms")
         calls = {
             f"a part of {rows:,} rows": (lambda: ray.get(score.remote(*part)), lambda: score_part(*part)),
             "a trial (toy)": (lambda: ray.get(train.remote(search, trial())), lambda: train_trial(search, trial())),
