@@ -114,9 +114,7 @@ def _choose() -> None:
 
 SPELT = {"cider": "CIDEr-D", "chrf": "chrF", "ap50": "AP50", "ap50_95": "AP50–95", "ar100": "AR100"}
 SPELT |= {f"mask_{name}": f"mask {SPELT[name]}" for name in ("ap50", "ap50_95", "ar100")}
-ACRONYMS = {"bleu", "crf", "ece", "f1", "gan", "gru", "l1", "lstm"}
-ACRONYMS |= {"mcc", "mlp", "psnr", "roc_auc", "ssim", "svc", "vgg"}
-ACRONYMS |= {f"bleu_{n}" for n in range(1, 5)}
+ACRONYM = re.compile(r"bleu(_\d)?|crf|ece|f1|gan|gru|l1|lstm|mcc|mlp|psnr|roc_auc|ssim|svc|vgg")
 # The Korean terms for metrics, models, knobs and columns. A name that is not among them stays English on the Korean page.
 TERMS: dict[str, str] = json.loads((FOLDER / "terms.json").read_text(encoding="utf-8"))
 
@@ -124,5 +122,5 @@ TERMS: dict[str, str] = json.loads((FOLDER / "terms.json").read_text(encoding="u
 def term(name: str) -> str:
     """A metric, model or knob in the page's language: `average_precision` -> "average precision" or "평균 정밀도"."""
     spelt = SPELT.get(name.replace(" ", "_"), name.replace("_", " "))
-    english = name.upper().replace("_", "-") if name in ACRONYMS else spelt
+    english = name.upper().replace("_", "-") if ACRONYM.fullmatch(name) else spelt
     return TERMS.get(name.replace(" ", "_"), english) if language() == "ko" else english
