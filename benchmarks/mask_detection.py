@@ -54,8 +54,9 @@ def main() -> None:
         network = answering(build_model(config, meta))
         predictor = Predictor({"model": network}, meta)
         x = np.concatenate([predictor.encode({"picture": picture}) for picture in pictures])
+        outputs = predictor.outputs(x)
         if name != "mask_rcnn":  # about twenty boxes a picture, as after a training; mask_rcnn has its proposals
-            scores = np.concatenate([np.max(candidates(one, meta)[1], axis=1) for one in predictor.outputs(x)])
+            scores = np.concatenate([np.max(candidates(one, meta)[1], axis=1) for one in outputs])
             meta["threshold"] = float(np.quantile(scores, 1 - 20 * len(pictures) / len(scores)))
 
         def many(predictor: Predictor = predictor, x: np.ndarray = x) -> None:
