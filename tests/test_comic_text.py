@@ -173,6 +173,7 @@ def test_lines_and_blocks_of_two_balloons_are_found_in_the_order_of_reading():
     assert found[0].box[0] < found[1].box[0]
     assert [block.box for block in layout.blocks(mask, "right")] == [block.box for block in reversed(found)]
     assert layout.blocks(np.zeros((50, 50), bool)) == []
+    assert layout.lines_in(np.zeros((50, 90), bool), (0, 0, 90, 50)).lines == []
 
 
 @pytest.mark.parametrize("angle", [-20.0, 15.0])

@@ -1,8 +1,5 @@
 """The field's standard sets, as their files are."""
 
-import os
-from pathlib import Path
-
 import pytest
 
 from common.errors import UserError
@@ -26,10 +23,9 @@ def test_wikiann_and_klp_are_read_as_they_are(tmp_path):
         standard.load_data(Config(), "ud_korean_gsd", tmp_path)
 
 
-@pytest.mark.skipif("KERAS_PORTFOLIO_DATASETS" not in os.environ, reason="KERAS_PORTFOLIO_DATASETS names no folder")
 @pytest.mark.parametrize("name", ["wnut17", "klp2016"])
-def test_standard_sets_share_no_sentence(name):
-    splits = standard.load_data(Config(), name, Path(os.environ["KERAS_PORTFOLIO_DATASETS"]))
+def test_standard_sets_share_no_sentence(name, datasets):
+    splits = standard.load_data(Config(), name, datasets)
     held = {*splits.validation.inputs, *splits.sealed_test.inputs}
     assert not held & set(splits.train.inputs) and splits.meta["spans"]
     assert chunks(splits.validation.targets[0], True) == chunks(splits.validation.targets[0], False)

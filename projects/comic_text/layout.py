@@ -120,6 +120,8 @@ def _angle(part: np.ndarray) -> float:
         return 0.0
     step = max(1, max(height, width) // 160)
     y, x = np.nonzero(part[::step, ::step])
+    if not len(y):  # a box that a visitor has drawn may hold no lettering
+        return 0.0
     best, angle = 0.0, 0.0
     level = 0.0
     for turn in TURNS:

@@ -105,11 +105,11 @@ def load_labelled(folder: Path, classes: Sequence[str]) -> tuple[Split, list[str
 
 
 def fingerprint(targets: Sequence[Sequence[dict[str, Any]]], pictures: Sequence[Any]) -> str:
-    """SHA-256 of boxes, classes and pictures: arrays, or lists of files."""
+    """SHA-256 of boxes, classes and pictures: arrays or files."""
     digest = hashlib.sha256()
     for one in (one for part in targets for one in part):
         digest.update(np.ascontiguousarray(one["boxes"]))
         digest.update(np.ascontiguousarray(one["labels"]))
-    for part in pictures:
-        digest.update(np.ascontiguousarray([file_sha256(one) if isinstance(one, Path) else one for one in part]))
+    for one in (one for part in pictures for one in part):
+        digest.update(file_sha256(one).encode() if isinstance(one, Path) else np.ascontiguousarray(one))
     return digest.hexdigest()
