@@ -84,7 +84,7 @@ def forked(tmp_path_factory):
 
 def alone(folder, *command: str, **settings: str) -> subprocess.CompletedProcess:
     """A command from a fork's root, with nothing of the suite in its environment unless the settings say so."""
-    dropped = ("PYTHONPATH", "KERAS_PORTFOLIO_RUNS", "KERAS_PORTFOLIO_DATA", "PYTEST_CURRENT_TEST")
+    dropped = ("PYTHONPATH", "KERAS_PORTFOLIO_RUNS", "KERAS_PORTFOLIO_DATA", "KERAS_PORTFOLIO_TOYS", "PYTEST_CURRENT_TEST")
     environment = {key: value for key, value in os.environ.items() if key not in dropped} | settings
     return subprocess.run(
         [sys.executable, *command], cwd=folder, env=environment, capture_output=True, text=True, encoding="utf-8"
@@ -521,7 +521,7 @@ def test_the_two_commands_in_a_new_virtual_environment(tmp_path):
     fork(Project(name), folder)
     subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
     binaries = venv / ("Scripts" if os.name == "nt" else "bin")
-    dropped = ("PYTHONPATH", "PYTHONHOME", "KERAS_PORTFOLIO_RUNS", "KERAS_PORTFOLIO_DATA")
+    dropped = ("PYTHONPATH", "PYTHONHOME", "KERAS_PORTFOLIO_RUNS", "KERAS_PORTFOLIO_DATA", "KERAS_PORTFOLIO_TOYS")
     environment = {key: value for key, value in os.environ.items() if key not in dropped}
     environment |= {"PATH": f"{binaries}{os.pathsep}{environment['PATH']}", "VIRTUAL_ENV": str(venv)}
 
