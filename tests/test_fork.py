@@ -84,7 +84,13 @@ def forked(tmp_path_factory):
 
 def alone(folder, *command: str, **settings: str) -> subprocess.CompletedProcess:
     """A command from a fork's root, with nothing of the suite in its environment unless the settings say so."""
-    dropped = ("PYTHONPATH", "KERAS_PORTFOLIO_RUNS", "KERAS_PORTFOLIO_DATA", "KERAS_PORTFOLIO_TOYS", "PYTEST_CURRENT_TEST")
+    dropped = (
+        "PYTHONPATH",
+        "KERAS_PORTFOLIO_RUNS",
+        "KERAS_PORTFOLIO_DATA",
+        "KERAS_PORTFOLIO_TOYS",
+        "PYTEST_CURRENT_TEST",
+    )
     environment = {key: value for key, value in os.environ.items() if key not in dropped} | settings
     return subprocess.run(
         [sys.executable, *command], cwd=folder, env=environment, capture_output=True, text=True, encoding="utf-8"
