@@ -19,8 +19,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
+from benchmarks.timing import seconds
 from common import cli, runs
 from common.project import Project
 from common.tools.cluster.nodes import connected, unseen, worker_needs
@@ -43,13 +43,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         work(Path(temporary), args.rows)
         steps(Path(temporary), args)
-
-
-def timed(function: Any, *arguments: Any) -> float:
-    """Wall seconds of one call."""
-    began = time.perf_counter()
-    function(*arguments)
-    return time.perf_counter() - began
 
 
 def started() -> tuple[float, float]:
@@ -81,16 +74,16 @@ def work(folder: Path, rows: int) -> None:
         print(f"a local cluster starts in {time.perf_counter() - began:.1f} s")
         options = {**worker_needs(ray), "num_cpus": ray.cluster_resources()["CPU"]}  # one worker, for all of them
         begin, score, train, empty = (ray.remote(**options)(f) for f in (started, score_part, train_trial, unseen))
-        seconds, memory = ray.get(begin.remote())
-        print(f"a worker with TensorFlow: {seconds:.1f} s of processor time to start, {memory:.0f} MB")
-        print(f"an empty task: {1e3 * timed(lambda: [ray.get(empty.remote([])) for _ in range(200)]) / 200:.1f} ms")
+        spent, memory = ray.get(begin.remote())
+        print(f"a worker with TensorFlow: {spent:.1f} s of processor time to start, {memory:.0f} MB")
+        print(f"an empty task: {1e3 * seconds(lambda: [ray.get(empty.remote([])) for _ in range(200)]) / 200:.1f} ms")
         calls = {
             f"a part of {rows:,} rows": (lambda: ray.get(score.remote(*part)), lambda: score_part(*part)),
             "a trial (toy)": (lambda: ray.get(train.remote(search, trial())), lambda: train_trial(search, trial())),
         }
         for name, (there, here) in calls.items():
             there(), here()  # once to load networks and data
-            pairs = [(timed(there), timed(here)) for _ in range(5)]
+            pairs = [(seconds(there), seconds(here)) for _ in range(5)]
             far, near = (statistics.median(column) for column in zip(*pairs, strict=True))
             print(f"{name}: {far:.2f} s in a worker, {near:.2f} s in this process (medians of 5)")
 
@@ -126,8 +119,8 @@ def steps(folder: Path, args: argparse.Namespace) -> None:
     count = -(-run.report["data"]["sizes"]["train"] // config.batch_size)
     for workers, (where, _) in measured.items():
         with next(where.glob(f"{NAME}/*/history.csv")).open(newline="") as file:
-            seconds = [float(row["seconds"]) for row in csv.DictReader(file)][1:]  # the first one compiles
-        print(f"{workers} process{'es' * (workers > 1)}: {1e3 * statistics.median(seconds) / count:.2f} ms a step")
+            epochs = [float(row["seconds"]) for row in csv.DictReader(file)][1:]  # the first one compiles
+        print(f"{workers} process{'es' * (workers > 1)}: {1e3 * statistics.median(epochs) / count:.2f} ms a step")
     step = (statistics.median(sent) - statistics.median(measured[1][1])) / count
     print(
         f"{parameters:,} parameters, {4 * parameters / 1e6:.3f} MB of gradients: {step / 1e6:.3f} MB a step on loopback"

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.timing import median_seconds
 from common import runs
 from common.cli import start_keras
 from common.inputs.images import read_picture, write_picture
@@ -37,17 +38,6 @@ CREDIT = (
     "comic_text; both are reduced to three quarters of their size."
 )
 TESSERACT = {"latin": "eng", "hangul": "kor"}
-
-
-def timed(call, rounds: int = 3) -> float:
-    """The median of a few calls in seconds; the first one compiles, and is not counted."""
-    call()
-    times = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return float(np.median(times))
 
 
 def by_tesseract(crops: list[np.ndarray], language: str) -> list[str]:
@@ -104,7 +94,7 @@ def main() -> None:
         return
     page = pages.render(0, "test", shape=PAGE)
     found = letter_again(predictor, page.picture, lambda text: "new words", "left", None)[1]
-    seconds = timed(lambda: letter_again(predictor, page.picture, lambda text: "new words", "left", None))
+    seconds = median_seconds(lambda: letter_again(predictor, page.picture, lambda text: "new words", "left", None))
     goal = "reached" if seconds <= GOAL_SECONDS else "missed"
     print(f"page: {len(page.lines)} lines, {len(found)} blocks; {seconds:.1f} s (goal {GOAL_SECONDS:.0f} s: {goal})")
 

@@ -16,13 +16,13 @@ import argparse
 import math
 import os
 import platform
-import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
+from benchmarks.timing import seconds
 from projects.translation.config import Config
 
 ROWS, WORDS, VOCABULARY, BEAM = 64, 16, 8000, 5
@@ -152,12 +152,6 @@ def ctranslate2(config: Config, source: np.ndarray, beam: int) -> Callable[[], N
     texts = [[words[i] for i in row] for row in source]
     options = {"beam_size": beam, "min_decoding_length": WORDS, "max_decoding_length": WORDS}
     return lambda: translator.translate_batch(texts, **options)
-
-
-def seconds(run: Callable[[], None]) -> float:
-    began = time.perf_counter()
-    run()
-    return time.perf_counter() - began
 
 
 def main() -> None:

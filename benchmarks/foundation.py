@@ -14,17 +14,12 @@ import dataclasses
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-
-def timed(call: Callable) -> float:
-    begin = time.perf_counter()
-    call()
-    return time.perf_counter() - begin
+from benchmarks.timing import seconds
 
 
 def compare(what: str, repeats: int, ours: Callable[[], float], other: Callable[[], float], label: str) -> None:
@@ -61,7 +56,7 @@ def main() -> None:
     print("| what | ours | beside | ratio (over 1: ours is faster) |\n|---|---:|---:|---:|")
 
     def process(*arguments: str) -> Callable[[], float]:
-        return lambda: timed(lambda: subprocess.run([sys.executable, *arguments], capture_output=True, check=True))
+        return lambda: seconds(lambda: subprocess.run([sys.executable, *arguments], capture_output=True, check=True))
 
     command = process("-m", "projects.fraud_detection.train", "--help")
     compare("start-up: --help", repeats, command, process("-c", "import tensorflow"), "import tensorflow")
@@ -74,8 +69,8 @@ def main() -> None:
     compare(
         "bootstrap: five figures, 1,000 resamples of 60,000 rows",
         repeats,
-        lambda: timed(lambda: score_table(figures, {}, {}, ones, units)),
-        lambda: 50 * timed(lambda: [average_precision_score(targets, scores, sample_weight=ones) for _ in range(20)]),
+        lambda: seconds(lambda: score_table(figures, {}, {}, ones, units)),
+        lambda: 50 * seconds(lambda: [average_precision_score(targets, scores, sample_weight=ones) for _ in range(20)]),
         "scikit-learn, average precision alone",
     )
 
@@ -98,15 +93,15 @@ def main() -> None:
 
     fit_ours(), fit_plain()  # the first call of each builds its functions
     what = f"training: an epoch of {len(splits.train):,} rows, {len(splits.validation):,} validated"
-    compare(what, repeats, lambda: timed(fit_ours), lambda: timed(fit_plain), "plain model.fit")
+    compare(what, repeats, lambda: seconds(fit_ours), lambda: seconds(fit_plain), "plain model.fit")
 
     booster = HistGradientBoostingClassifier().fit(encode(splits.train.inputs, splits.meta), splits.train.targets)
     rows = splits.train.inputs
     compare(
         f"scoring {len(rows):,} rows",
         repeats,
-        lambda: timed(lambda: predictor.score(rows)),
-        lambda: timed(lambda: booster.decision_function(encode(rows, splits.meta))),
+        lambda: seconds(lambda: predictor.score(rows)),
+        lambda: seconds(lambda: booster.decision_function(encode(rows, splits.meta))),
         "histogram gradient boosting",
     )
 

@@ -14,10 +14,11 @@ import argparse
 import multiprocessing
 import os
 import platform
-import time
 from importlib.util import find_spec
 
 import numpy as np
+
+from benchmarks.timing import seconds
 
 VOCABULARY, EMBEDDING = 65, 64
 SIZES = ("1x128x32x50", "2x256x64x100", "2x512x64x100", "3x128x128x64")
@@ -77,16 +78,10 @@ def work(pipe, contender: str, cell: str, depth: int, units: int, batch: int, ti
         step = torch_step(cell, depth, units, inputs, targets)
     else:
         step = keras_step(contender, cell, depth, units, inputs, targets)
-    pipe.send(timed(step))
+    pipe.send(seconds(step))
     while pipe.recv():
         step()
-        pipe.send(float(np.median([timed(step) for _ in range(3)])))
-
-
-def timed(call) -> float:
-    begin = time.perf_counter()
-    call()
-    return time.perf_counter() - begin
+        pipe.send(float(np.median([seconds(step) for _ in range(3)])))
 
 
 def measure(names: list[str], cell: str, size: tuple[int, int, int, int], rounds: int) -> tuple[np.ndarray, np.ndarray]:
@@ -131,9 +126,9 @@ def main() -> None:
     for cell in args.cells:
         for size in args.sizes:
             depth, units, batch, time_steps = (int(part) for part in size.split("x"))
-            first, seconds = measure(names, cell, (depth, units, batch, time_steps), args.rounds)
-            ratios = np.median(seconds[:, 1:] / seconds[:, :1], axis=0)
-            cells = [f"{1000 * value:.1f}" for value in np.median(seconds, axis=0)] + [f"{r:.2f}" for r in ratios]
+            first, spent = measure(names, cell, (depth, units, batch, time_steps), args.rounds)
+            ratios = np.median(spent[:, 1:] / spent[:, :1], axis=0)
+            cells = [f"{1000 * value:.1f}" for value in np.median(spent, axis=0)] + [f"{r:.2f}" for r in ratios]
             line = [cell, f"{depth} × {units}, {batch} × {time_steps}", *cells, f"{first[0]:.1f}"]
             print("| " + " | ".join(line) + " |", flush=True)
 

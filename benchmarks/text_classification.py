@@ -16,24 +16,13 @@ import argparse
 import dataclasses
 import os
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.timing import median_seconds
+
 PIPELINE = "scikit-learn's pipeline"
-
-
-def seconds(call: Callable[[], object], repeats: int = 3) -> float:
-    """The median time of some calls, after one that is not counted."""
-    call()
-    times = []
-    for _ in range(repeats):
-        begin = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - begin)
-    return float(np.median(times))
 
 
 def row(what: str, ours: float, label: str, other: float) -> None:
@@ -87,12 +76,12 @@ def speed_of_bag(config, meta: dict, split) -> None:
     pipeline = make_pipeline(
         TfidfVectorizer(analyzer=analyzer, ngram_range=ngrams, binary=True, min_df=2), LogisticRegression(C=10.0)
     )
-    fitted = seconds(lambda: pipeline.fit(split.inputs, split.targets), 1)
-    row("train the bag, 5 epochs, from raw text", seconds(trained, 1), PIPELINE, fitted)
+    fitted = median_seconds(lambda: pipeline.fit(split.inputs, split.targets), 1)
+    row("train the bag, 5 epochs, from raw text", median_seconds(trained, 1), PIPELINE, fitted)
     predictor = trained()
     for what, texts, repeats in (("answer all texts", split.inputs, 3), ("answer one text", split.inputs[:1], 20)):
-        ours = seconds(lambda texts=texts: predictor.score(texts), repeats)
-        row(what, ours, PIPELINE, seconds(lambda texts=texts: pipeline.predict_proba(texts), repeats))
+        ours = median_seconds(lambda texts=texts: predictor.score(texts), repeats)
+        row(what, ours, PIPELINE, median_seconds(lambda texts=texts: pipeline.predict_proba(texts), repeats))
 
 
 def speed_of_recurrent(config, meta: dict, split) -> None:
@@ -110,8 +99,8 @@ def speed_of_recurrent(config, meta: dict, split) -> None:
         def epoch(model, train=train):
             return lambda: model.fit(train, shuffle=False, verbose=0)
 
-        ours = seconds(epoch(predictor.networks[kind]), 1)
-        row(f"an epoch of the {kind}", ours, "stock Keras layers", seconds(epoch(stock), 1))
+        ours = median_seconds(epoch(predictor.networks[kind]), 1)
+        row(f"an epoch of the {kind}", ours, "stock Keras layers", median_seconds(epoch(stock), 1))
     lengths = predictor.encode(split.inputs, kind).lengths
     bucketed = sum(batch_width(lengths, meta["limits"], batch) * len(batch) for batch in train.batches)
     unbucketed = len(lengths) * lengths.max()
