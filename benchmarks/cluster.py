@@ -2,9 +2,10 @@
 
     python -m benchmarks.cluster [--rows 50000] [--customers 1000] [--epochs 8]
 
-One local cluster of Ray. A worker here and a worker there do the same work; the difference is what Ray adds. The bytes
-of a training step are those that pass the loopback interface while two processes train, less what passes in the same
-time while one does. For 2, 8 and 64 hosts the table is arithmetic: a ring sends 2 (N - 1) / N times the gradients from
+One local cluster of Ray. A worker there and this process do the same work; the difference is what Ray adds. Then two
+workers, with one thread each, score a part each, and this process scores both, one after the other. The bytes of a step
+of training are those that pass the loopback interface while two processes train, less what passes in the same time
+while one does. For 2, 8 and 64 hosts the table is arithmetic: a ring sends 2 (N - 1) / N times the gradients from
 each host, and 10 Gbit/s carry 1.25 bytes a nanosecond; neither latency nor anything else of a network is in it.
 """
 
@@ -18,7 +19,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from benchmarks.timing import seconds
 from common import cli, runs
@@ -68,11 +71,13 @@ def work(folder: Path, rows: int) -> None:
             running._suggest(new, knob)
         return new.number
 
-    part = (NAME, folder, ["part.csv"], folder / "scored.csv", ["--runs-dir", str(folder / "runs")])
+    words = ["--runs-dir", str(folder / "runs")]
+    part, other = ((NAME, folder, ["part.csv"], folder / f"scored-{number}.csv", words) for number in range(2))
     began = time.perf_counter()
     with connected("local", folder) as ray:
         print(f"a local cluster starts in {time.perf_counter() - began:.1f} s")
-        options = {**worker_needs(ray), "num_cpus": ray.cluster_resources()["CPU"]}  # one worker, for all of them
+        needs = worker_needs(ray)
+        options = {**needs, "num_cpus": ray.cluster_resources()["CPU"]}  # one worker, for all of them
         begin, score, train, empty = (ray.remote(**options)(f) for f in (started, score_part, train_trial, unseen))
         spent, memory = ray.get(begin.remote())
         print(f"a worker with TensorFlow: {spent:.1f} s of processor time to start, {memory:.0f} MB")
@@ -82,10 +87,22 @@ def work(folder: Path, rows: int) -> None:
             "a trial (toy)": (lambda: ray.get(train.remote(search, trial())), lambda: train_trial(search, trial())),
         }
         for name, (there, here) in calls.items():
-            there(), here()  # once to load networks and data
-            pairs = [(seconds(there), seconds(here)) for _ in range(5)]
-            far, near = (statistics.median(column) for column in zip(*pairs, strict=True))
+            far, near = medians(there, here)
             print(f"{name}: {far:.2f} s in a worker, {near:.2f} s in this process (medians of 5)")
+        score = ray.remote(**needs)(score_part)  # as many workers at once as fit
+        far, near = medians(
+            lambda: ray.get([score.remote(*part), score.remote(*other)]),
+            lambda: (score_part(*part), score_part(*other)),
+        )
+        print(f"two such parts: {far:.2f} s on two workers, {near:.2f} s in this process (medians of 5)")
+
+
+def medians(there: Callable[[], Any], here: Callable[[], Any]) -> tuple[float, float]:
+    """Median seconds of five calls of each, in turn, after one that loads networks and data."""
+    there(), here()
+    pairs = [(seconds(there), seconds(here)) for _ in range(5)]
+    far, near = (statistics.median(column) for column in zip(*pairs, strict=True))
+    return far, near
 
 
 def loopback() -> int:

@@ -48,8 +48,8 @@ class EvaluateOptions:
     runs_dir: Path = field(default_factory=runs_dir)  # where the run folders are
 
 
-def train_command(package: str) -> None:
-    """`python -m projects.<name>.train`: train, evaluate once, print the score table and what to do next."""
+def train_command(package: str, work: Callable[[Run], Any] | None = None) -> None:
+    """`python -m projects.<name>.train`: do the `work` (without it, `train_run`), and print what to do next."""
     project = Project(package.rpartition(".")[2])
 
     # The flags are the fields of two classes. The second one is the project's Config, which is known only here.
@@ -59,7 +59,7 @@ def train_command(package: str) -> None:
         run = asked_run(project, request.run, request.model)
         new = not (run.path / "log.txt").exists()
         try:
-            train_run(run)
+            (work or train_run)(run)
         except Exception as error:
             if isinstance(error, OSError) and not error.filename:
                 error.filename = str(run.path)  # that of a full disk names no file

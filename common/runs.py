@@ -51,6 +51,7 @@ class Run:
 
     path: Path
     tensorboard: bool = False
+    fit: Callable[..., Any] | None = None  # trains a model in place of `keras.Model.fit`, with its arguments
 
     @property
     def id(self) -> str:

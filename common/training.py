@@ -71,7 +71,8 @@ def fit(
         ]
         try:
             with reraise_stream_errors(stream, validation):
-                model.fit(
+                (run.fit or keras.Model.fit)(
+                    model,
                     stream,
                     validation_data=validation,
                     validation_batch_size=None if isinstance(validation, Stream) else config.batch_size,
@@ -168,11 +169,9 @@ class ProgressReport(keras.callbacks.Callback):
         self.run_folder, self.metric, self.checkpoint, self.epochs = run, metric, checkpoint, epochs
         self.console = Console()
         self.bar: Progress | None = None
-        self.started = 0.0
 
     def on_epoch_begin(self, epoch, logs=None):
         self.started = time.perf_counter()
-        steps = self.params.get("steps")
         if self.console.is_terminal:
             self.bar = Progress(
                 TextColumn(f"epoch {epoch + 1}/{self.epochs}"),
@@ -182,7 +181,7 @@ class ProgressReport(keras.callbacks.Callback):
                 console=self.console,
                 transient=True,
             )
-            self.steps = self.bar.add_task("", total=steps, loss=float("nan"))
+            self.steps = self.bar.add_task("", total=self.params.get("steps"), loss=float("nan"))
             self.bar.start()
 
     def on_train_batch_end(self, batch, logs=None):

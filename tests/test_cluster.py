@@ -147,7 +147,7 @@ def test_parts_are_scored_once_and_a_killed_worker_is_replaced(cluster, copied, 
     frame.iloc[:5].to_csv(source / "old.csv", index=False)
     target.mkdir()
     (target / "old.csv").write_text("as it was")
-    words = ["--runs-dir", tmp_path / "runs", "--input", source, "--output", target]
+    words = ["--runs-dir", tmp_path / "runs", "--input", source.as_uri(), "--output", target]
     process = command(f"projects.{NAME}.predict", *words, "--cluster", cluster.address)
     wait_for(lambda: list(target.rglob(".*.csv")), process)
     assert kill_worker(cluster, "ray::score_part")
@@ -161,6 +161,9 @@ def test_parts_are_scored_once_and_a_killed_worker_is_replaced(cluster, copied, 
     for name in ("a.csv", "b.tsv", "below/c.csv"):
         run_here(f"projects.{NAME}.predict", *words[:2], "--input", source / name, "--output", alone)
         assert (target / name).with_suffix(".csv").read_bytes() == alone.read_bytes()
+    # A worker has read the same files as they lie in the folder.
+    assert score.score_part(NAME, source, ["a.csv"], tmp_path / "again.csv", [str(word) for word in words[:2]])[0] == 0
+    assert (tmp_path / "again.csv").read_bytes() == (target / "a.csv").read_bytes()
 
 
 @pytest.mark.slow
@@ -181,9 +184,11 @@ def test_pictures_are_answered_many_at_once_and_in_order(copied, tmp_path, monke
     assert {name: len(files) for name, files in plan["parts"].items()} == {
         "pictures-00000.csv": 3, "pictures-00001.csv": 3, "pictures-00002.csv": 1,
     }  # fmt: skip
+    assert [*score._parts(source.as_uri(), "", set(), 0)] == [*plan["parts"].items()], "of a bucket"
     rows = []
     for name, files in plan["parts"].items():
-        status, said = score.score_part(run.project.name, source, files, target / name, words)
+        place = source if rows else source.as_uri()
+        status, said = score.score_part(run.project.name, place, files, target / name, words)
         assert status == 0, said
         rows += table(target / name)
     run_here("projects.image_classification.predict", *words, "--input", source, "--output", tmp_path / "alone.csv")
@@ -223,7 +228,14 @@ def test_the_command_refuses_before_it_starts_a_cluster(tmp_path, monkeypatch):
     refused(["--cluster=local", "--input", str(file), "--output", str(tmp_path)], "is no folder", module)
     refused([*both, str(file)], "is a file; with --cluster, it is a folder", module)
     refused([*both, str(tmp_path / "out")], "has no finished run", module)
-    if importlib.util.find_spec("ray"):
+    for uri, said in (
+        (f"{tmp_path.as_uri()}/nothing", "is no folder"),
+        ("nowhere://bucket/folder", "cannot be read: Unrecognized filesystem type"),
+        ("s3://key:secret@bucket/folder", "holds a key"),
+    ):
+        refused([*both[:2], f"--input={uri}", "--output", str(tmp_path / "out")], said, module)
+    if importlib.util.find_spec("ray") and importlib.util.find_spec("jax"):
+        refused(["--cluster=local", "--workers=0"], "--workers is 0", f"projects.{NAME}.train")
         for address in ("127.0.0.1:1", "head", "127.0.0.1:port"):
             with (
                 pytest.raises(UserError, match=rf"No Ray cluster answers at --cluster {address}"),

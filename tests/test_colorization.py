@@ -197,6 +197,27 @@ def test_a_step_teaches_both_networks_and_the_average_follows():
     np.testing.assert_allclose(gan(data[0]), gan.averaged(data[0], training=False), atol=1e-6)
 
 
+def test_each_loss_moves_its_own_network_at_its_own_rate():
+    """Beside a gradient and an optimiser for each."""
+    import tensorflow as tf
+
+    config = replace(TOY, dropout=0.0, discriminator_rate=3e-2)
+    gan, other = model.build_model(config, {}), model.build_model(config, {})
+    x, y = map(tf.constant, inputs_and_targets(noise(4, 16, 16, 3)))
+    with tf.GradientTape(persistent=True) as tape:
+        answer = other.generator(x, training=True)
+        real, fake = tf.split(other.discriminator([tf.concat([x, x], 0), tf.concat([y, answer], 0)], training=True), 2)
+        loss = config.l1_weight * tf.reduce_mean(abs(y - answer)) + tf.reduce_mean(tf.nn.softplus(-fake))
+        judging = (tf.reduce_mean(tf.nn.softplus(-real)) + tf.reduce_mean(tf.nn.softplus(fake))) / 2
+    gan.run_eagerly = True
+    gan.train_on_batch(x, y)
+    for name, value, rate in (("generator", loss, 1e-2), ("discriminator", judging, 3e-2)):
+        variables = getattr(other, name).trainable_variables
+        keras.optimizers.Adam(rate, beta_1=0.5).apply(tape.gradient(value, variables), variables)
+        for ours, theirs in zip(getattr(gan, name).trainable_variables, variables, strict=True):
+            np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("name", ["l1", "gan"])
 def test_it_learns_the_colours_of_gradients(name, folder):
     config = replace(TOY, model=name, learning_rate=1e-2, dropout=0.0)
@@ -234,14 +255,13 @@ def resumed(many, tmp_path_factory):
     return run, restored
 
 
-def test_resume_restores_both_networks_and_both_optimizers(resumed):
+def test_resume_restores_both_networks_and_the_optimizer(resumed):
     run, restored = resumed
     fresh = model.build_model(run.config, {}).discriminator.get_weights()
-    optimizers = (restored.optimizer, restored.discriminator_optimizer)
-    for optimizer, network in zip(optimizers, (restored.generator, restored.discriminator), strict=True):
-        assert int(optimizer.iterations.numpy()) == 4 * 48 // run.config.batch_size
-        assert len(optimizer.variables) > 2 * len(network.trainable_variables)
-        assert any(np.abs(variable.numpy()).sum() > 0 for variable in optimizer.variables[2:])
+    optimizer, trained = restored.optimizer, [restored.generator, restored.discriminator]
+    assert int(optimizer.iterations.numpy()) == 4 * 48 // run.config.batch_size
+    assert len(optimizer.variables) == 2 + 2 * sum(len(network.trainable_variables) for network in trained)
+    assert all(np.abs(variable.numpy()).sum() > 0 for variable in optimizer.variables[2:])
     assert any(np.abs(a - b).max() > 0 for a, b in zip(fresh, restored.discriminator.get_weights(), strict=True))
 
 

@@ -3,7 +3,6 @@
 import keras
 from keras import layers, ops
 
-from common.errors import UserError
 from common.layers import blocks
 from projects.colorization.config import Config
 
@@ -13,10 +12,8 @@ MAX_CHANNELS = 8  # times `config.width`; deeper levels have no more channels th
 def build_model(config: Config, meta: dict) -> keras.Model:
     """A compiled model from lightness (batch, h, w, 1) to ab (batch, h, w, 2), both scaled to about -1 … 1.
 
-    h and w: multiples of 2 ** depth. Raises UserError on other backends than TensorFlow.
+    h and w: multiples of 2 ** depth.
     """
-    if keras.backend.backend() != "tensorflow":  # two networks, each with its own optimiser, in one step
-        raise UserError("Colorization trains its networks on TensorFlow alone: set KERAS_BACKEND=tensorflow.")
     keras.utils.set_random_seed(config.seed)
     return Colorizer(unet(config), patch_gan(config) if config.model == "gan" else None, config)
 
@@ -67,7 +64,7 @@ class Colorizer(keras.Model):
 
     When called, it answers with the averaged generator, which is the one that is scored and kept. The generator of a
     single epoch is too noisy: from one epoch to the next its PSNR changes by half a decibel. The checkpoint saves all
-    networks and both optimisers.
+    networks and the optimiser.
     """
 
     def __init__(self, generator: keras.Model, discriminator: keras.Model | None, config: Config):
@@ -76,75 +73,79 @@ class Colorizer(keras.Model):
         self.averaged = keras.models.clone_model(generator)
         self.averaged.set_weights(generator.get_weights())
         self.averaged.trainable = False
-        self.l1_weight, self.decay = config.l1_weight, config.average
-        self.compile(keras.optimizers.Adam(config.learning_rate, beta_1=0.5))
-        # The optimisers are built here, because a checkpoint can restore only what is there.
-        self.optimizer.build(generator.trainable_variables)
-        names = ["loss"]
-        if discriminator:
-            self.discriminator_optimizer = keras.optimizers.Adam(config.discriminator_rate, beta_1=0.5)
-            self.discriminator_optimizer.build(discriminator.trainable_variables)
-            names += ["adversarial_loss", "discriminator_loss", "discriminator_accuracy"]
-        self.means = {name: keras.metrics.Mean(name) for name in names}
+        self.l1_weight, self.decay = config.l1_weight if discriminator else 1.0, config.average
+        self.compile(TwoRates(config, len(generator.trainable_variables)))
+        # The optimiser is built here, because a checkpoint can restore only what is there.
+        self.optimizer.build(self.trainable_variables)
+        names = ["adversarial_loss", "discriminator_loss", "discriminator_accuracy"] if discriminator else []
+        self.means = {name: keras.metrics.Mean(name) for name in ["loss", *names]}
         self.concordance = Concordance()
         self.built = True
 
     def call(self, lightness, training=False):
-        return self.averaged(lightness, training=False)
+        return (self.generator if training else self.averaged)(lightness, training=training)
 
-    def train_step(self, data):
-        lightness, ab, _ = keras.utils.unpack_x_y_sample_weight(data)
-        figures = self._gan_step(lightness, ab) if self.discriminator else self._l1_step(lightness, ab)
-        for average, weight in zip(self.averaged.weights, self.generator.weights, strict=True):
-            average.assign(self.decay * average + (1 - self.decay) * weight)
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """What Keras differentiates: L1 and, for a GAN, the loss of each network, which moves this network alone."""
+        self.learning, error = training, ops.abs(y - y_pred)
+        if not training:
+            self.means["loss"].update_state(ops.mean(error, axis=(1, 2, 3)))
+            self.concordance.update_state(y, y_pred)
+            return ops.mean(error)
+        figures = {"loss": ops.mean(error), **(self._gan_losses(x, y, y_pred) if self.discriminator else {})}
         for name, value in figures.items():
             self.means[name].update_state(value)
-        return {name: self.means[name].result() for name in figures}
+        others = [figures[name] for name in ("adversarial_loss", "discriminator_loss") if name in figures]
+        return sum(others, self.l1_weight * figures["loss"])
 
-    def _l1_step(self, lightness, ab):
-        import tensorflow as tf
-
-        with tf.GradientTape() as tape:
-            l1 = ops.mean(ops.abs(ab - self.generator(lightness, training=True)))
-        _apply(tape, self.optimizer, l1, self.generator)
-        return {"loss": l1}
-
-    def _gan_step(self, lightness, ab):
-        """One step of both networks. The discriminator reads originals and generated colours in one batch."""
-        import tensorflow as tf
-
-        with tf.GradientTape(persistent=True) as tape:
-            generated = self.generator(lightness, training=True)
-            twice, both = ops.concatenate([lightness, lightness]), ops.concatenate([ab, generated])
-            real, fake = ops.split(self.discriminator([twice, both], training=True), 2)
-            l1 = ops.mean(ops.abs(ab - generated))
-            adversarial_loss = ops.mean(ops.softplus(-fake))  # -log of the probability that they are originals
-            discriminator_loss = (ops.mean(ops.softplus(-real)) + ops.mean(ops.softplus(fake))) / 2
-            generator_loss = self.l1_weight * l1 + adversarial_loss
-        _apply(tape, self.optimizer, generator_loss, self.generator)
-        _apply(tape, self.discriminator_optimizer, discriminator_loss, self.discriminator)
+    def _gan_losses(self, lightness, ab, generated):
+        """The discriminator reads originals and generated colours in one batch: once to learn, once as it is."""
+        network, twice = self.discriminator, ops.concatenate([lightness, lightness])
+        real, fake = ops.split(network([twice, ops.concatenate([ab, ops.stop_gradient(generated)])], training=True), 2)
+        fixed = [ops.stop_gradient(ops.convert_to_tensor(weight)) for weight in network.trainable_variables]
+        both = [twice, ops.concatenate([ab, generated])]
+        judged, _ = network.stateless_call(fixed, network.non_trainable_variables, both, training=True)
         return {
-            "loss": l1,
-            "adversarial_loss": adversarial_loss,
-            "discriminator_loss": discriminator_loss,
+            "adversarial_loss": ops.mean(ops.softplus(-ops.split(judged, 2)[1])),  # -log P(they are originals)
+            "discriminator_loss": (ops.mean(ops.softplus(-real)) + ops.mean(ops.softplus(fake))) / 2,
             "discriminator_accuracy": (ops.mean(real > 0) + ops.mean(fake < 0)) / 2,
         }
 
-    def test_step(self, data):
-        lightness, ab, _ = keras.utils.unpack_x_y_sample_weight(data)
-        predicted = self(lightness, training=False)
-        self.means["loss"].update_state(ops.mean(ops.abs(ab - predicted), axis=(1, 2, 3)))
-        self.concordance.update_state(ab, predicted)
-        return {"loss": self.means["loss"].result(), "concordance": self.concordance.result()}
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        shown = self.means.values() if self.learning else [self.means["loss"], self.concordance]
+        return {metric.name: metric.result() for metric in shown}
+
+    def train_step(self, *arguments):
+        """Keras' own step, then that of the running average. JAX gives and takes the values of all variables."""
+        if keras.backend.backend() != "jax":
+            logs = super().train_step(*arguments)
+            self._average()
+            return logs
+        logs, (trainable, others, *rest) = super().train_step(*arguments)
+        variables = [*self.trainable_variables, *self.non_trainable_variables]
+        with keras.StatelessScope(zip(variables, [*trainable, *others], strict=True)) as scope:
+            self._average()
+        return logs, (trainable, [scope.get_current_value(each) for each in self.non_trainable_variables], *rest)
+
+    def _average(self):
+        for average, weight in zip(self.averaged.weights, self.generator.weights, strict=True):
+            average.assign(self.decay * average + (1 - self.decay) * weight)
 
     @property
     def metrics(self):
         return [*self.means.values(), self.concordance]
 
 
-def _apply(tape, optimizer, loss, network) -> None:
-    variables = network.trainable_variables
-    optimizer.apply(tape.gradient(loss, variables), variables)
+class TwoRates(keras.optimizers.Adam):
+    """Adam for two networks, each at its own rate. `first`: how many of the variables are the generator's."""
+
+    def __init__(self, config: Config, first: int):
+        super().__init__(config.learning_rate, beta_1=0.5)
+        self.first, self.ratio = first, config.discriminator_rate / config.learning_rate
+
+    def update_step(self, gradient, variable, learning_rate):
+        ratio = 1.0 if self._get_variable_index(variable) < self.first else self.ratio
+        super().update_step(gradient, variable, learning_rate * ratio)
 
 
 class Concordance(keras.metrics.Metric):

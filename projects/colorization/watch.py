@@ -21,18 +21,16 @@ PINNED = 0.005  # an accuracy this near to 0 or 1, or a loss this near to 0, tea
 
 
 class LinearDecay(keras.callbacks.Callback):
-    """Pix2Pix's schedule: each optimiser keeps its rate for the first half; then it falls linearly towards zero."""
+    """Pix2Pix's schedule: the rate stays for the first half of the epochs; then it falls linearly towards zero."""
 
     def __init__(self, model: keras.Model, epochs: int):
         super().__init__()
         self.epochs = epochs
-        self.optimizers = [value for value in vars(model).values() if isinstance(value, keras.optimizers.Optimizer)]
-        # These are the initial rates. A restored checkpoint would bring the rates of its last epoch.
-        self.rates = [float(keras.ops.convert_to_numpy(optimizer.learning_rate)) for optimizer in self.optimizers]
+        # This is the initial rate. A restored checkpoint would bring the rate of its last epoch.
+        self.rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
 
     def on_epoch_begin(self, epoch, logs=None):
-        for optimizer, rate in zip(self.optimizers, self.rates, strict=True):
-            optimizer.learning_rate = rate * min(1.0, 2 * (1 - epoch / self.epochs))
+        self.model.optimizer.learning_rate = self.rate * min(1.0, 2 * (1 - epoch / self.epochs))
 
 
 class WatchDiscriminator(keras.callbacks.Callback):

@@ -21,7 +21,7 @@ HELP = {
 
 
 def take_over(options_class: Any, project: Project, command: str) -> str:
-    """With --cluster on the command line: score here and exit, or have the training that follows done on the cluster.
+    """With --cluster on the command line: do the command's work on the cluster, and exit.
 
     What the help of the command says about it is returned.
     """
@@ -33,15 +33,20 @@ def take_over(options_class: Any, project: Project, command: str) -> str:
             from common.tools.cluster.score import score_folder
 
             score_folder(project, options_class, words)
-            raise SystemExit(0)
-        from common import cli
-        from common.tools.cluster.train import train_run
-
-        parser = argparse.ArgumentParser(prog=f"python -m projects.{project.name}.train", allow_abbrev=False)
-        parser.add_argument("--cluster")
-        parser.add_argument("--workers", type=int, default=2)
-        asked, sys.argv[1:] = parser.parse_known_args(words)
-        # `train_command` calls it by this name.
-        work = functools.partial(train_run, address=asked.cluster, workers=asked.workers)
-        cli.train_run = work  # type: ignore[assignment]
+        else:
+            _train(project, words)
+        raise SystemExit(0)
     return f"\n\n{HELP[command]}"
+
+
+def _train(project: Project, words: list[str]) -> None:
+    """The command `train`, whose work is done on the cluster."""
+    from common import cli
+    from common.tools.cluster.train import train_run
+
+    parser = argparse.ArgumentParser(prog=f"python -m projects.{project.name}.train", allow_abbrev=False)
+    parser.add_argument("--cluster", required=True)
+    parser.add_argument("--workers", type=int, default=2)
+    asked, sys.argv[1:] = parser.parse_known_args(words)
+    work = functools.partial(train_run, address=asked.cluster, workers=asked.workers)
+    cli.train_command(f"projects.{project.name}", work)

@@ -26,7 +26,7 @@ ATTEMPTS = 3  # in a row without a new epoch; then the fault is no machine's
 
 
 def train_run(run: Run, address: str, workers: int) -> None:
-    """`common.cli.train_run` over that many processes of the cluster at `address`, with its progress.
+    """What `common.cli.train_run` does, over that many processes of the cluster at `address`, with its progress.
 
     Ctrl-C, or the run's stop file, ends the training after the epoch. Raises UserError where the cluster is too small.
     """
@@ -129,29 +129,22 @@ class Worker:
         import keras
 
         keras.distribution.initialize(coordinator, self.workers, self.rank)  # before anything starts the backend
-        from common import cli, training
+        from common import cli
 
-        fit = training.fit
-
-        def fit_together(model: Any, *arguments: Any, **options: Any) -> None:
-            model.fit = functools.partial(shared_fit, self.run, model)
-            fit(model, *arguments, **options)
-            del model.fit
-
-        training.fit = fit_together  # a project's `train` imports it by this name
+        run = dataclasses.replace(self.run, fit=functools.partial(shared_fit, self.run))
         try:
             if self.rank == 0:
-                cli.train_run(self.run)
+                cli.train_run(run)
             else:
-                keras.utils.set_random_seed(self.run.config.seed)
-                self.run.project.train(self.run.config, self.run)
+                keras.utils.set_random_seed(run.config.seed)
+                run.project.train(run.config, run)
         except UserError as error:
             return error
         return None
 
 
 def shared_fit(run: Run, model: Any, stream: Any, callbacks: list, **options: Any) -> Any:
-    """`keras.Model.fit` where each process trains on its share of every batch.
+    """What `keras.Model.fit` does, where each process trains on its share of every batch.
 
     Only while an epoch trains are the variables spread over all processes. Whatever the callbacks do at its end, such
     as scoring validation, each process does alone, with weights of its own.
