@@ -198,7 +198,6 @@ def test_a_step_teaches_both_networks_and_the_average_follows():
 
 
 def test_each_loss_moves_its_own_network_at_its_own_rate():
-    """Beside a gradient and an optimiser for each."""
     import tensorflow as tf
 
     config = replace(TOY, dropout=0.0, discriminator_rate=3e-2)

@@ -131,10 +131,6 @@ class Colorizer(keras.Model):
         for average, weight in zip(self.averaged.weights, self.generator.weights, strict=True):
             average.assign(self.decay * average + (1 - self.decay) * weight)
 
-    @property
-    def metrics(self):
-        return [*self.means.values(), self.concordance]
-
 
 class TwoRates(keras.optimizers.Adam):
     """Adam for two networks, each at its own rate. `first`: how many of the variables are the generator's."""
