@@ -31,11 +31,6 @@ DIGIT = 20  # pixels of a dragged digit
 BLUE, ORANGE = "#0072B2", "#E69F00"
 
 
-def _label(name: str) -> str:
-    """A label of the films in the page's language, where there is a word for it."""
-    return korean(term(name))
-
-
 def try_it(run: Run) -> None:
     shared.parts(
         "part",
@@ -52,7 +47,7 @@ def _film(predictor: Any, key: str) -> tuple[dict[str, Any] | None, list[int], s
     shown = predictor.meta["shown"]
     ways = {
         **({"example": t("an example", "예시")} if shown else {}),
-        "drag": t("drag a digit", "숫자 끌기"),
+        **({"drag": t("drag a digit", "숫자 끌기")} if predictor.meta["labels"] == list(films.LABELS) else {}),
         "upload": t("my own", "내 동영상"),
         "camera": t("camera", "카메라"),
     }
@@ -178,7 +173,7 @@ def _one_film(run: Run) -> None:
             st.image(_shown(raw, answer, place), width=WIDTH)
             now = answer["labels"][place]
             st.markdown(
-                f"**{plain(_label(now))}** {answer['probabilities'][place][predictor.meta['labels'].index(now)]:.0%}"
+                f"**{plain(korean(now))}** {answer['probabilities'][place][predictor.meta['labels'].index(now)]:.0%}"
             )
             st.image(_gif(raw["film"], raw.get("rate", answer["rate"])), width=WIDTH)
         _memory(predictor, raw, answer, place)
@@ -207,12 +202,12 @@ def _bands(rows: dict[str, list[tuple[int, int, int]]], names: list[str], rate: 
         ],
         columns=["row", "name", "from", "to", "middle"],
     )
-    frame["label"] = frame["name"].map(_label)
+    frame["label"] = frame["name"].map(korean)
     frame["written"] = np.where(frame["to"] - frame["from"] > 0.07 * frame["to"].max(), frame["label"], "")
     x = alt.X("from:Q", axis=None, scale=alt.Scale(domain=[0, float(frame["to"].max())], nice=False))
     y = alt.Y("row:N", title=" ", sort=list(rows), axis=alt.Axis(**EDGE))
     colour = alt.Color(
-        "label:N", scale=alt.Scale(domain=[_label(name) for name in names], scheme="tableau20"), legend=None
+        "label:N", scale=alt.Scale(domain=[korean(name) for name in names], scheme="tableau20"), legend=None
     )
     tooltip = ["label", alt.Tooltip("from", format=".2f"), alt.Tooltip("to", format=".2f")]
     bars = (
@@ -234,7 +229,7 @@ def _time_line(names: list[str], answer: dict[str, Any], truth: list[int], place
     rate = answer["rate"]
     numbers = [names.index(label) for label in answer["labels"]]
     rows = {t("answer", "예측"): segments(numbers), **({t("truth", "정답"): segments(truth)} if truth else {})}
-    likely = pd.DataFrame(answer["probabilities"], columns=[_label(name) for name in names])
+    likely = pd.DataFrame(answer["probabilities"], columns=[korean(name) for name in names])
     likely["time"] = (np.arange(len(likely)) + 0.5) / rate
     long = likely.melt("time", var_name="label", value_name="probability")
     lines = (
@@ -248,7 +243,7 @@ def _time_line(names: list[str], answer: dict[str, Any], truth: list[int], place
             color=alt.Color(
                 "label:N",
                 title=None,
-                scale=alt.Scale(domain=[_label(name) for name in names], scheme="tableau20"),
+                scale=alt.Scale(domain=[korean(name) for name in names], scheme="tableau20"),
                 legend=alt.Legend(orient="bottom", columns=3),
             ),
             tooltip=["label", alt.Tooltip("time", format=".2f"), alt.Tooltip("probability", format=".2f")],
@@ -347,7 +342,7 @@ def _errors(run: Run) -> None:
 def data(run: Run) -> None:
     shared.data_head(run)
     sample = shared.table_file(run, "sample", ("label",), ("segments", "frames", "median"))
-    sample["label"] = sample["label"].map(_label)
+    sample["label"] = sample["label"].map(korean)
     shared.table(sample.rename(columns={"label": t("a label", "라벨")}))
 
 
@@ -356,7 +351,7 @@ def inside(run: Run) -> None:
     st.subheader(t("Right frames by label", "라벨별 정답 비율"))
     scores = shared.table_file(run, "by_label", ("label",), ("frames",))
     long = scores.melt(["label", "frames"], var_name="model", value_name="right")
-    long["label"], long["model"] = long["label"].map(_label), long["model"].map(term)
+    long["label"], long["model"] = long["label"].map(korean), long["model"].map(term)
     st.altair_chart(
         alt.Chart(long, height=80 + 30 * len(scores))
         .mark_point(filled=True, size=70, opacity=0.9)

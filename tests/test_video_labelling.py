@@ -319,6 +319,18 @@ def test_a_folder_for_each_label(tmp_path):
     assert sorted(shown) == [i * 10 for i in range(16)], "each clip is in one film of one split"
 
 
+def test_a_checksum_changes_with_each_frame_and_each_label(tmp_path):
+    for i in range(8):
+        frames_folder(tmp_path / ("run", "walk")[i % 2] / f"clip{i}", i * 10, 6)
+    before = data.load_data(Config(), str(tmp_path), tmp_path).source.sha256
+    assert data.load_data(Config(), str(tmp_path), tmp_path).source.sha256 == before
+    Image.new("RGB", (12, 10), (70, 99, 0)).save(tmp_path / "walk" / "clip7" / "3.png")
+    changed = data.load_data(Config(), str(tmp_path), tmp_path).source.sha256
+    (tmp_path / "walk" / "clip5").rename(tmp_path / "run" / "clip5")
+    moved = data.load_data(Config(), str(tmp_path), tmp_path).source.sha256
+    assert len({before, changed, moved}) == 3
+
+
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
@@ -403,11 +415,13 @@ def test_fight_clips_are_split_by_source(datasets):
 
 
 def test_films_that_may_not_be_shown_are_not(copied):
-    """A run on surveillance clips: the page offers no example and no strip."""
+    """A run on surveillance clips: the page offers no example, no strip, and no digit to drag."""
     run = copied("video_labelling")
-    write_json(run.path / "meta.json", {**read_json(run.path / "meta.json"), "shown": False})
+    meta = read_json(run.path / "meta.json")
+    labels = [f"label {i}" for i in range(len(meta["labels"]))]
+    write_json(run.path / "meta.json", {**meta, "labels": labels, "shown": False})
     app = AppTest.from_file(str(ROOT / "apps" / "video_labelling.py"), default_timeout=120).run()
-    assert not app.exception and app.segmented_control(key="one-way").options == ["drag a digit", "my own", "camera"]
+    assert not app.exception and app.segmented_control(key="one-way").options == ["my own", "camera"]
     app = AppTest.from_file(str(ROOT / "apps" / "video_labelling.py"), default_timeout=120)
     app.query_params["part"] = "errors"
     app.run()

@@ -9,7 +9,7 @@ import numpy as np
 
 from common.inputs.text import to_jamo
 
-AFFIX = 4  # letters of the longest beginning and ending of a word that has a number of its own
+AFFIX = 6  # letters of the longest beginning and ending of a word that has a number of its own
 AFFIXES = 1 + 2 * AFFIX  # numbers of a word's form: its shape, its beginnings and its endings
 WEIGHTS = 2**18  # features are hashed into as many; a bucket has a weight for each tag
 WORD, SHAPE, ENDING = 0, 1, 2 + AFFIX  # columns of `token_features`; behind ENDING come the longer ones

@@ -2,7 +2,6 @@
 
 import hashlib
 import itertools
-import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -179,12 +178,9 @@ def split_clips(
     known = {int(label) for target in parts[0].targets for label in np.unique(target)}
     if missing := [label for i, label in enumerate(labels) if i not in known]:
         raise UserError(f"No training film shows {missing[0]!r}; more films of it, or another --seed, are needed.")
-    digest = hashlib.sha256(json.dumps([(str(c.path.name), c.spans, c.unit) for c in clips]).encode())
-    frames = stored[0][0].frames
-    digest.update(np.ascontiguousarray(frames[:: max(1, len(frames) // 1000)]).tobytes())
     text = f"{about}, {len(clips):,} in all, {rate:g} frames a second of {SIDE} × {SIDE} pixels; no source is "
     text += "in two splits." + (" Clips are joined into films." if whole else "")
-    return make_splits(config, labels, rate, parts, Source(name, text, digest.hexdigest(), "film"), shown)
+    return make_splits(config, labels, rate, parts, Source(name, text, checksum(stored), "film"), shown)
 
 
 def store(clips: Sequence[Clip], rate: float, labels: list[str]) -> list[tuple[Stored, np.ndarray, str]]:
@@ -217,6 +213,14 @@ def store(clips: Sequence[Clip], rate: float, labels: list[str]) -> list[tuple[S
     return list(zip(pieces, targets, (clip.unit for clip in clips), strict=True))
 
 
+def checksum(stored: Sequence[tuple[Stored, np.ndarray, str]]) -> str:
+    """The SHA-256 of all frames that were read, of their labels and of the sources."""
+    digest = hashlib.sha256(stored[0][0].frames)
+    for _, target, unit in stored:
+        digest.update(target.tobytes() + unit.encode())
+    return digest.hexdigest()
+
+
 def joined(clips: Labelled, random: np.random.Generator) -> Labelled:
     """Clips of one label joined into films, so that the label changes: those of one source, in a random order.
 
@@ -232,8 +236,8 @@ def joined(clips: Labelled, random: np.random.Generator) -> Labelled:
     return Labelled(films, targets, [clips.units[group[0]] for group in groups])
 
 
-def labelled(folder: Path, meta: dict[str, Any]) -> Split:
-    """New labelled films for a finished run. Labels that the run does not know are refused."""
+def labelled(folder: Path, meta: dict[str, Any]) -> tuple[Split, str]:
+    """(new labelled films for a finished run, their checksum). Labels that the run does not know are refused."""
     clips, whole = read_folder(folder)
     unknown = sorted({label for clip in clips for *_, label in clip.spans} - set(meta["labels"]))
     if unknown or not clips:
@@ -243,4 +247,4 @@ def labelled(folder: Path, meta: dict[str, Any]) -> Split:
     part = Labelled(*map(list, zip(*stored, strict=True)))
     if whole:
         part = joined(part, np.random.default_rng(0))
-    return Split(part.films, part.targets, units=np.array(part.units))
+    return Split(part.films, part.targets, units=np.array(part.units)), checksum(stored)

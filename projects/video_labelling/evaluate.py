@@ -38,8 +38,8 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     splits = load_splits(config, run)
     source, names = splits.source, splits.meta["labels"]
     if data:  # read first: a wrong folder is refused before anything is fitted
-        test, looks = labelled(Path(data), predictor.meta), 1
-        source = scored_on(Path(data), source, sha256=str(len(test)), unit=source.unit)
+        (test, sha256), looks = labelled(Path(data), predictor.meta), 1
+        source = scored_on(Path(data), source, sha256=sha256, unit=source.unit)
     labeller = baselines(splits)  # fitted before the test split is opened
     if not data:
         test, looks = splits.open_test(run)
