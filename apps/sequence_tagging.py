@@ -102,7 +102,9 @@ def _tagged(answer: dict, text: str, meta: dict) -> None:
         alt.Tooltip("seen", title=t("in the training data", "학습 데이터에 있음")),
     ]
     kinds = sorted({tag.removeprefix("B-").removeprefix("I-") for tag in meta["tags"]} - {"O"})
-    scale, legend = alt.Scale(domain=kinds, scheme="tableau20"), alt.Legend(title=None, orient="bottom", columns=3)
+    columns = 3 if max(map(len, kinds)) <= 10 else 2  # as many as a phone has room for
+    scale = alt.Scale(domain=kinds, scheme="tableau20")
+    legend = alt.Legend(title=None, orient="bottom", columns=columns)
     colour = alt.Color("kind:N", scale=scale, legend=legend)
     boxes = alt.Chart(with_tag).mark_rect(opacity=0.45, cornerRadius=3)
     layers = boxes.encode(x=x, x2="x2", y=y, color=colour, tooltip=tooltip)
@@ -112,7 +114,10 @@ def _tagged(answer: dict, text: str, meta: dict) -> None:
     if not code:
         tags = alt.Chart(with_tag).mark_text(fontSize=10, dy=9, color=ink)
         layers += tags.encode(x=where, y=y, text="tag")
-    st.altair_chart(layers.properties(height=step * lines + 90, width=max(340, 7.85 * longest)), width="content")
+    st.altair_chart(
+        layers.properties(height=step * lines + 24 + 18 * -(-len(kinds) // columns), width=max(340, 7.85 * longest)),
+        width="content",
+    )
     if len(answer["tokens"]) > MAX_DRAWN:
         st.caption(t(f"Only the first {MAX_DRAWN} words are drawn.", f"앞의 {MAX_DRAWN}개 단어만 그렸습니다."))
     new = [row["token"] for row in answer["tokens"] if not row["known"] and row["tag"] not in (UNLABELLED, "O")]
