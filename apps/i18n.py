@@ -112,9 +112,10 @@ def _choose() -> None:
     st.session_state["language"] = st.session_state["language-switch"]
 
 
-SPELT = {"cider": "CIDEr-D", "chrf": "chrF", "ap50": "AP50", "ap50_95": "AP50–95", "ar100": "AR100"}
+SPELT = {"cider": "CIDEr-D", "chrf": "chrF", "iou": "IoU", "ap50": "AP50", "ap50_95": "AP50–95", "ar100": "AR100"}
+SPELT |= {"cer_latin": "CER (Latin)", "cer_hangul": "CER (Hangul)", "relaxed_f1": "relaxed F1"}
 SPELT |= {f"mask_{name}": f"mask {SPELT[name]}" for name in ("ap50", "ap50_95", "ar100")}
-ACRONYM = re.compile(r"bleu(_\d)?|crf|ece|f1|gan|gru|l1|lstm|mcc|mlp|psnr|roc_auc|ssim|svc|vgg")
+ACRONYM = re.compile(r"bleu(_\d)?|cer|crf|ece|f1|gan|gru|l1|lstm|mcc|mlp|psnr|roc_auc|ssim|svc|vgg|wer")
 # The Korean terms for metrics, models, knobs and columns. A name that is not among them stays English on the Korean page.
 TERMS: dict[str, str] = json.loads((FOLDER / "terms.json").read_text(encoding="utf-8"))
 

@@ -92,6 +92,10 @@ def test_any_value_in_a_report_is_taken_or_named(value, key, tmp_path):
         assert not schema.mismatch(content, REPORT)
 
 
+def test_an_array_is_no_text():
+    assert "left" in schema.mismatch({"order": np.zeros((2, 2))}, {"order": ("left", "right")})
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
