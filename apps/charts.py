@@ -43,7 +43,8 @@ def draw(folder: Path, names: list[str]) -> list[str]:
             rows.append([])
         rows[-1] += [(name, panel) for panel in charts[name]]
     for row in rows:
-        columns = st.columns(1 if _is_long(row[0][1]) else max(2, len(row)), gap="large")
+        across = 1 if _is_long(row[0][1]) else 3 if len(row) == 3 else 2
+        columns = [column for _ in range(0, len(row), across) for column in st.columns(across, gap="large")]
         for number, (column, (name, panel)) in enumerate(zip(columns, row, strict=False)):
             first = number == 0 or row[number - 1][0] != name
             with column:

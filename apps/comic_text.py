@@ -349,7 +349,6 @@ def data(run: Run) -> None:
 
 def inside(run: Run) -> None:
     predictor = shared.predictor(run)
-    shared.figures(run.path / "figures", only=("network_losses",))
     picture = predictor.examples[0]["picture"]
     st.subheader(t("How sure the segmentation is", "분할 신경망의 확신도"))
     left, right = st.columns(2)

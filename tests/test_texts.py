@@ -26,7 +26,7 @@ def template(node: ast.expr) -> str:
 
 
 def messages() -> list[tuple[str, str]]:
-    """(place, text) of every message that is raised as a UserError, and of every source of data."""
+    """(place, text) of every message that is raised as a UserError, of every source of data and its unit."""
     found = []
     for folder in FOLDERS:
         for path in (ROOT / folder).glob("*.py"):
@@ -36,9 +36,9 @@ def messages() -> list[tuple[str, str]]:
                 if node.func.id == "UserError" and node.args:
                     found.append((f"{path.name}:{node.lineno}", template(node.args[0])))
                 if node.func.id == "Source":
-                    source = next((part.value for part in node.keywords if part.arg == "source"), None)
-                    source = node.args[1] if source is None else source
-                    found.append((f"{path.name}:{node.lineno}", template(source)))
+                    given = dict(zip(("name", "source", "sha256", "unit"), node.args, strict=False))
+                    given |= {part.arg: part.value for part in node.keywords}
+                    found += [(f"{path.name}:{node.lineno}", template(given[part])) for part in ("source", "unit")]
     return [(place, text) for place, text in found if re.search("[A-Za-z]{2}", text.replace("{}", ""))]
 
 

@@ -79,7 +79,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
         parameters=sum(network.count_params() for network in predictor.networks.values()),
         inference_per_second=report.throughput(lambda: predictor.predict({"picture": first}), 1),
         failures=worst[:10],
-        figures={"pages": pages_figure(shown, predictor), "network_losses": losses_figure(run, config)},
+        figures={"pages": pages_figure(shown, predictor), "history": losses_figure(run, config)},
         tables={
             "lines": pd.DataFrame(worst, columns=["page", "text", "read", "errors"]),
             "pages": pages_table(test.inputs, counts),
@@ -182,12 +182,14 @@ def losses_figure(run: Run, config: Config) -> Any:
     last = len(history) - config.reader_epochs
     parts = [("segmentation", history[first:last]), ("reader", history[last:])]
     parts = [("autoencoder", history[:first]), *parts] if first else parts
-    figure, axes = report.new_figure(columns=len(parts), width=3.6, height=3.2)
-    for axis, (name, rows) in zip(np.ravel(axes), parts, strict=True):
+    figure, axes = report.new_figure(columns=len(parts) + 1, width=3.6, height=3.2)
+    for axis, (name, rows) in zip(axes, parts, strict=False):
         for key, label in (("loss", "train"), ("val_loss", "validation")):
             axis.plot(range(1, len(rows) + 1), [row[key] for row in rows], marker=".", label=label)
         axis.set(xlabel="epoch", ylabel="loss", title=name, yscale="log" if rows else "linear")
         axis.legend(frameon=False, fontsize=8)
+    axes[-1].plot(range(1, last - first + 1), [row["val_iou"] for row in history[first:last]], marker=".")
+    axes[-1].set(xlabel="epoch", ylabel="validation iou", title="segmentation")
     return figure
 
 
