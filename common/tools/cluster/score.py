@@ -80,7 +80,7 @@ def _is_folder(uri: str) -> bool:
         storage, folder = fs.FileSystem.from_uri(uri)
         return storage.get_file_info(folder).type == fs.FileType.Directory
     except (OSError, ValueError) as error:  # pyarrow's own errors are of these kinds, too
-        raise UserError(f"--input {uri} cannot be read: {f'{error}'.splitlines()[0]}.") from None
+        raise UserError(f"--input {uri} cannot be read: {f'{error}'.splitlines()[0].rstrip('.')}.") from None
 
 
 def _files(source: Path | str) -> tuple[list[str], list[str]]:
