@@ -52,6 +52,8 @@ def try_it(run: Run) -> None:
 def named(column: str) -> str:
     """A column as people say it: those of the Fraud Detection Handbook in words, any other as it is."""
     words = {
+        "hours_before": t("hours before", "몇 시간 전"),
+        "TX_FRAUD": t("known fraud (1: yes)", "확인된 부정 거래(1: 예)"),
         "TX_AMOUNT": t("amount", "금액"),
         "TX_DURING_WEEKEND": t("on a weekend (1: yes)", "주말 거래(1: 예)"),
         "TX_DURING_NIGHT": t("at night (1: yes)", "야간 거래(1: 예)"),
@@ -77,7 +79,7 @@ def _one_transaction(predictor) -> None:
     numbers = {i: f"{i + 1}: {kinds[i % 2]}" for i in range(len(predictor.examples))}
     number = state.choice(t("Start from an example", "예시로 시작하기"), "example", numbers)
     example = predictor.examples[number]
-    values = {name: value for name, value in example.items() if name != "history"}
+    values = {name: value for name, value in example.items() if not isinstance(value, list)}
     shown = {name: value if isinstance(value, str) else f"{value:.6g}" for name, value in values.items()}
     result = st.container()
     left, right = st.columns([1.2, 1], gap="large")
@@ -92,9 +94,17 @@ def _one_transaction(predictor) -> None:
                 texts[name] = column.text_input(plain(named(name)), max_chars=100, key=key)
     # A value that was not edited keeps all its digits.
     raw = example | {name: value if texts[name] == shown[name] else texts[name] for name, value in values.items()}
-    if example.get("history"):
-        left.caption(t("Earlier transactions of this card, the oldest first:", "이 카드의 이전 거래 (오래된 것부터):"))
-        left.dataframe(pd.DataFrame(example["history"]).rename(columns=named), hide_index=True, height=180)
+    past = {
+        "history": t("Earlier transactions of this card, the oldest first:", "이 카드의 이전 거래 (오래된 것부터):"),
+        "terminal_history": t(
+            "Earlier transactions at this terminal, the oldest first. Whether one was fraud is known a week later:",
+            "이 단말기의 이전 거래 (오래된 것부터). 부정 거래였는지는 일주일 뒤에 알려집니다:",
+        ),
+    }
+    for name, title in past.items():
+        if example.get(name):
+            left.caption(title)
+            left.dataframe(pd.DataFrame(example[name]).rename(columns=named), hide_index=True, height=180)
     with result, shared.errors_shown():
         answer = predictor.predict(raw)
         first, second, third = st.columns(3)
@@ -285,7 +295,7 @@ def _file(predictor) -> None:
             "학습할 때와 같은 열을 가진 CSV 또는 Parquet 파일을 올리면 `fraud_probability`와 `is_fraud` 열을 더해 돌려줍니다.",
         )
     )
-    example = pd.DataFrame(predictor.examples).to_csv(index=False)
+    example = predictor.example_rows().to_csv(index=False)
     st.download_button(t("An example of such a file", "예시 파일"), example, "transactions.csv", "text/csv")
     label = " / ".join(kind.upper() for kind in KINDS)
     uploaded = state.upload(label, KINDS, "file", shared.MAX_UPLOAD_MB)

@@ -13,12 +13,13 @@ from common.evaluation import score_table
 from common.layers.answers import answers
 from common.project import Project
 from projects.fraud_detection import evaluate
-from projects.fraud_detection.cards import histories
+from projects.fraud_detection.cards import SECONDS_PER_DAY, histories
 from projects.fraud_detection.config import TOY, Config
 from projects.fraud_detection.data import labelled, load_data
-from projects.fraud_detection.encoding import Transactions
+from projects.fraud_detection.encoding import AMOUNT_BINS, LAST, Transactions, encode_amounts, encode_before
 from projects.fraud_detection.model import balanced, build_models
 from projects.fraud_detection.predict import Predictor, score_file
+from projects.fraud_detection.simulate import DELAY
 
 NAME = "fraud_detection"
 
@@ -34,6 +35,83 @@ def test_histories_follow_time_and_then_the_file():
         [-1, -1, 4],
         [-1, -1, 5],  # a card seen once
     ]
+
+
+@pytest.fixture(scope="module")
+def generated():
+    return load_data(TOY, "builtin", Path())
+
+
+@pytest.mark.parametrize("key", ["card", "terminal"])
+def test_no_label_is_read_before_it_is_known(key, generated):
+    """Not the row's own, no later one and none that is younger than the delay; those that are known are."""
+    (table, rows), meta = generated.validation.whole(), generated.meta
+    times, read = table.cards["time"].to_numpy(), 0
+    for row in rows[::50]:
+        young = times > times[row] - DELAY * SECONDS_PER_DAY
+        later = (times > times[row]) | (np.arange(len(times)) == row)
+
+        def encoded(targets, inputs=table.inputs, row=row):
+            return encode_before(Transactions(inputs, targets, cards=table.cards).part([row]), meta, key, LAST)
+
+        expected = encoded(table.targets)
+        others = table.inputs.where(np.repeat(~later[:, None], table.inputs.shape[1], axis=1), 999.0)
+        hidden = encoded(np.where(young, 1 - table.targets, table.targets), others)
+        np.testing.assert_array_equal(hidden, expected)
+        flipped = encoded(np.where(young, table.targets, 1 - table.targets))
+        assert (flipped[..., -2] + expected[..., -2] == expected[..., -3]).all()
+        read += expected[..., -3].sum()
+    assert read > 100
+
+
+def test_known_frauds_are_those_of_the_risk_columns(generated):
+    """Of the week that ended a week ago: counted in the histories, and as risk times number."""
+    ages, _, frauds, _ = np.moveaxis(
+        encode_before(generated.validation, generated.meta, "terminal", 400)[..., -4:], 2, 0
+    )
+    frame = generated.validation.inputs
+    expected = frame["TERMINAL_ID_NB_TX_7DAY_WINDOW"] * frame["TERMINAL_ID_RISK_7DAY_WINDOW"]
+    counted = (frauds * (ages < 2)).sum(axis=1)
+    assert counted.max() > 3 and np.abs(counted - expected).max() < 1e-4
+
+
+def test_bins_of_the_amount(generated):
+    edges = np.unique(generated.meta["amounts"])
+    bins = encode_amounts(
+        pd.DataFrame({"TX_AMOUNT": [-1.0, edges[3], (edges[3] + edges[4]) / 2, 1e30]}), generated.meta
+    )
+    assert bins.sum(axis=1) == pytest.approx([0, 3, 3.5, AMOUNT_BINS], abs=1e-3)
+
+
+def test_what_a_terminal_did_before_changes_the_answer(generated, trained):
+    """Its known frauds do. A step that is wrong is named."""
+    predictor = trained(NAME).load()
+    example = next(example for example in predictor.examples if len(example["terminal_history"]) > 10)
+    frauds = [
+        {**step, "TX_FRAUD": 1} if "TX_FRAUD" in step else step | {"TX_FRAUD": 0}
+        for step in example["terminal_history"]
+    ]
+    answer, changed, without = (
+        predictor.predict(example | {"terminal_history": steps})["fraud_probability"]
+        for steps in (example["terminal_history"], frauds, [])
+    )
+    assert len({answer, changed, without}) == 3
+    for name in ("history", "terminal_history"):
+        for wrong, message in (
+            ({"TX_FRAUD": "yes"}, "TX_FRAUD is 'yes'; expected 0 or 1"),
+            ({"hours_before": -1}, "hours"),
+        ):
+            steps = [{**example[name][0], **wrong}, *example[name][1:]]
+            with pytest.raises(UserError, match=f"transaction 1 of the {name}: {message}"):
+                predictor.predict(example | {name: steps})
+
+
+def test_a_file_without_terminals_is_refused(trained, table, tmp_path):
+    predictor = trained(NAME).load()
+    for column in ("TERMINAL_ID", "TX_FRAUD", "TX_DATETIME"):
+        path = table(predictor.example_rows().drop(columns=column))
+        with pytest.raises(UserError, match=f"no column '{column}'"):
+            score_file(predictor, path, tmp_path / "never.csv")
 
 
 def card_table(rows: int = 600) -> pd.DataFrame:

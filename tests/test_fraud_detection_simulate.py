@@ -11,6 +11,7 @@ from projects.fraud_detection.simulate import (
     FEATURES,
     TERMINAL_FEATURES,
     _at_fraudulent_terminal,
+    _leak_customers,
     add_features,
     simulate,
 )
@@ -210,6 +211,15 @@ def test_scenario_3_takes_a_customer_for_14_days():
     spans = days.max() - days.min() + 1
     assert (spans == 14).any()
     assert (spans <= 14).mean() > 0.9  # the others were drawn twice
+
+
+def test_leaks_are_where_and_as_long_as_cards_are_leaked():
+    day, customer = np.divmod(np.arange(60 * 500), 500)
+    amount, scenario = np.ones(len(day)), np.zeros(len(day), np.int8)
+    leaks = _leak_customers(day, customer, amount, scenario, 500, 60, np.random.default_rng(0))
+    stolen = scenario == 3
+    assert leaks.shape == (500, 60) and leaks[:, 13:].sum() == 47 * 3 * 14 and (leaks[customer, day][stolen] > 0).all()
+    assert ((amount > 1) == stolen).all()
 
 
 def test_scenario_3_takes_a_third_of_the_transactions():

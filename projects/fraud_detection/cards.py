@@ -3,6 +3,8 @@
 The rows of one card are ordered by time. Rows at the same time keep the order of the file: each sees those above it.
 """
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -37,17 +39,16 @@ def relations(frame: pd.DataFrame) -> dict[str, np.ndarray]:
     return result
 
 
-def histories(cards: np.ndarray, times: np.ndarray, length: int) -> np.ndarray:
-    """The last `length` rows of each row's card: row numbers (rows, length), the oldest first, the row itself last.
+def histories(keys: np.ndarray, times: np.ndarray, length: int, rows: Any = slice(None)) -> np.ndarray:
+    """The last `length` rows with a row's key: row numbers (rows, length), the oldest first, the row itself last.
 
-    cards, times: (rows,), in any order. -1 stands where the card has no such row. So a card that is seen for the first
-    time has -1 everywhere except in the last column.
+    keys (cards, terminals), times: (all rows,), in any order. rows: the numbers of those that are asked for. -1 stands
+    where the key has no such row. So a key that is seen for the first time has -1 everywhere except in the last column.
     """
-    order = np.lexsort((times, pd.factorize(cards)[0]))  # lexsort is stable: equal times keep their order
-    ordered = np.asarray(cards)[order]
-    result = np.full((len(order), length), -1)
-    for back in range(length):
-        same_card = np.zeros(len(order), bool)
-        same_card[back:] = ordered[back:] == ordered[: len(ordered) - back]
-        result[order[same_card], length - 1 - back] = order[np.flatnonzero(same_card) - back]
-    return result
+    codes = pd.factorize(keys)[0]
+    order = np.lexsort((times, codes))  # lexsort is stable: equal times keep their order
+    place = np.empty(len(order), int)
+    place[order] = np.arange(len(order))
+    steps = place[rows][:, None] - np.arange(length)[::-1]
+    found = order[np.maximum(steps, 0)]
+    return np.where((steps >= 0) & (codes[found] == codes[rows][:, None]), found, -1)

@@ -3,7 +3,7 @@
 import hashlib
 import re
 import unicodedata
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from common.errors import UserError, load_part
 from common.files import file_sha256
 from common.inputs.tables import (
     as_categories,
-    cell_text,
     check_columns,
     check_numbers,
     is_empty,
@@ -24,7 +23,17 @@ from common.inputs.tables import (
     to_numbers,
 )
 from projects.fraud_detection.config import Config
-from projects.fraud_detection.encoding import Transactions, cards_of, checked, fit_encoding, is_day_first, times_of
+from projects.fraud_detection.encoding import (
+    Transactions,
+    as_label,
+    as_targets,
+    as_text,
+    cards_of,
+    checked,
+    fit_encoding,
+    is_day_first,
+    times_of,
+)
 from projects.fraud_detection.simulate import FEATURES
 
 MAX_ROWS_IN_MEMORY = 1_000_000  # a table with more rows is read in pieces, see large.py
@@ -106,7 +115,8 @@ def handbook_splits(frame: pd.DataFrame, rows: list[np.ndarray], source: Source)
     if SCENARIO in frame:
         cards["scenario"] = frame[SCENARIO]
     table = Transactions(frame[list(FEATURES)], frame[FRAUD].to_numpy(), units=frame[TERMINAL].to_numpy(), cards=cards)
-    return as_splits(table, rows, {"target": FRAUD, "classes": ["0", "1"], "card": CARD, "time": TIME}, source)
+    known = {"target": FRAUD, "classes": ["0", "1"], "card": CARD, "terminal": TERMINAL, "time": TIME}
+    return as_splits(table, rows, known, source)
 
 
 def _own(config: Config, path: Path, frame: pd.DataFrame, roles: dict[str, str]) -> Splits:
@@ -166,7 +176,8 @@ def labelled(path: Path, meta: dict) -> Transactions:
     check_columns(frame, [meta["target"], *([meta["weight"]] if "weight" in meta else [])], path)
     targets = as_targets(frame[meta["target"]], meta["classes"], path)
     weights = row_weights(frame, meta, path)
-    cards = cards_of(frame, meta, path) if {meta.get("card"), meta.get("time")} <= set(frame) else None
+    known = {meta.get("card"), meta.get("time"), meta.get("terminal", meta.get("time"))} <= set(frame)
+    cards = cards_of(frame, meta, path).drop(columns="fraud", errors="ignore") if known else None
     units = as_categories(frame, meta["card"], path).to_numpy() if meta.get("card") in frame else None
     return Transactions(checked(frame, meta, path), targets, weights, units, cards).part(np.arange(len(frame)))
 
@@ -244,13 +255,13 @@ def class_labels(values: pd.Series, path: Path, positive: str | None = None) -> 
     empty = np.flatnonzero(is_empty(values))
     if len(empty):
         raise UserError(f"{path}, row {int(values.index[empty[0]]) + 2}: the target {values.name} is empty.")
-    counts = _as_text(values).value_counts()
+    counts = as_text(values).value_counts()
     if len(counts) != 2:
         content = f"one value only ({counts.index[0]})" if len(counts) == 1 else f"{len(counts)} different values"
         raise UserError(f"{path}: the target {values.name} has {content}; expected two classes.")
     known = [name for name in counts.index if name == "fraud" or PAIRS.get(name) in counts.index]
     if positive is not None:
-        known = [name for name in counts.index if name == _label(positive)]
+        known = [name for name in counts.index if name == as_label(positive)]
         if not known:
             raise UserError(f"--positive is {positive!r}; the target {values.name} is {' or '.join(counts.index)}.")
     if not known and counts.iloc[0] == counts.iloc[1]:
@@ -260,24 +271,6 @@ def class_labels(values: pd.Series, path: Path, positive: str | None = None) -> 
         )
     chosen = known[0] if known else counts.index[1]
     return next(name for name in counts.index if name != chosen), chosen
-
-
-def as_targets(values: pd.Series, labels: Sequence[str], path: Path) -> np.ndarray:
-    """0 for the first and 1 for the second of the labels."""
-    text = _as_text(values)
-    other = np.flatnonzero(~text.isin(labels))
-    if len(other):
-        row, value = int(values.index[other[0]]) + 2, values.iloc[other[0]]
-        raise UserError(f"{path}, row {row}: the target {values.name} is {value!r}; expected {' or '.join(labels)}.")
-    return (text == labels[1]).to_numpy(int)
-
-
-def _as_text(values: pd.Series) -> pd.Series:
-    return values.map({value: _label(value) for value in values.unique()}).astype(object)
-
-
-def _label(value: Any) -> str:
-    return cell_text(value).lower().removesuffix(".0")
 
 
 def row_weights(frame: pd.DataFrame, roles: dict, path: Path) -> np.ndarray:

@@ -10,10 +10,11 @@ import pandas as pd
 
 from common.data import Split
 from common.errors import UserError
-from common.inputs.tables import LARGEST, as_categories, check_columns, check_numbers, to_numbers
+from common.inputs.tables import LARGEST, as_categories, cell_text, check_columns, check_numbers, to_numbers
 from common.saved import unlike
 from common.schema import Between, check_input, mismatch, shown
-from projects.fraud_detection.cards import SECONDS_PER_HOUR, has_relations, histories, relations
+from projects.fraud_detection.cards import SECONDS_PER_DAY, SECONDS_PER_HOUR, has_relations, histories, relations
+from projects.fraud_detection.simulate import DELAY
 
 MAX_CATEGORIES = 50  # values of a categorical column that are told apart; rarer ones are encoded as zeros
 MAX_DATE = 60  # characters
@@ -22,6 +23,11 @@ MAX_STEPS = 1000  # of a raw transaction's history
 TINY = 1e-30  # a scale below it is that of a column without spread
 DATE = r"^(\d{1,2})[./-](\d{1,2})[./-](\d{4})(?!\d)"  # 03/04/2021: the day or the month first
 YEAR_FIRST = r"^(\d{4}) ?[년./-] ?(\d{1,2}) ?[월./-] ?(\d{1,2})(?!\d) ?일?"
+LAST = 20  # transactions of a card and of a terminal that the mlp reads
+STEP_RELATIONS = ("log TX_AMOUNT", "amount to others, 30")  # what it reads of each, besides time and label
+STEP_WIDTH = len(STEP_RELATIONS) + 4
+AMOUNT_BINS = 39
+MAX_DAYS = 60  # an earlier transaction is as far away as one of this age
 ROWS_AT_ONCE = 512  # rows encoded at once: their numbers fit the processor's cache
 
 
@@ -31,7 +37,8 @@ class Transactions(Split):
 
     inputs: data frame of raw feature columns. cards: data frame of the same rows with `card`, `time` (seconds) and,
     where they are known, `terminal` and `scenario`. table, rows: the whole table, and the row numbers of this part in
-    it. A network that reads a card's history finds it there. A history looks back only, so no row sees a later one.
+    it. A network that reads what a card or a terminal did before finds it there, with the targets that are known by
+    then. It looks back only, so no row sees a later one.
     """
 
     cards: pd.DataFrame | None = None
@@ -40,8 +47,9 @@ class Transactions(Split):
 
     @classmethod
     def unlabelled(cls, frame: pd.DataFrame, cards: pd.DataFrame | None = None) -> "Transactions":
-        """Checked rows without targets."""
-        return cls(frame, np.zeros(len(frame), int), cards=cards)
+        """Checked rows without targets, apart from the frauds that the column `fraud` of `cards` knows."""
+        known = cards is not None and "fraud" in cards
+        return cls(frame, cards["fraud"].to_numpy() if known else np.zeros(len(frame), int), cards=cards)
 
     def part(self, rows: Sequence | np.ndarray) -> "Transactions":
         """The rows of these numbers. The part knows this table."""
@@ -64,12 +72,13 @@ class Transactions(Split):
 FACTOR = Between(1e-38, 1e38)
 CELL = (Between(-1e30, 1e30), str, bool, None)  # a value of a raw transaction
 META = {
-    **dict.fromkeys(("target", "card?", "time?", "weight?"), str),
+    **dict.fromkeys(("target", "card?", "terminal?", "time?", "weight?"), str),
     "classes": [str],  # the two values of the target: normal, fraud
     "day_first?": bool,  # where the dates of training are like 03/04/2021
     "streamed?": bool,
     "columns": {str: ({"median": float, "scale": FACTOR}, {"categories": [str]})},
     "relations?": {str: {"mean": float, "scale": FACTOR}},
+    "amounts?": [float],  # ascending: the edges of the bins in which the mlp reads the amount
     "calibration?": [Between(-1e9, 1e9)],
     "threshold": float,
     "examples": [{str: object}],
@@ -84,10 +93,16 @@ def disagreement(meta: dict[str, Any], networks: dict[str, Any]) -> str:
         numbers = pd.DataFrame([{name: 0.0 for name, column in meta["columns"].items() if "median" in column}])
         if not has_relations(numbers) or set(relations(numbers)) != set(meta["relations"]):
             return "relations does not fit columns"
+    if "terminal" in meta and not ("relations" in meta and len(meta.get("amounts", ())) == AMOUNT_BINS + 1):
+        return "it knows terminals and not amounts"
     width, expected = encoded_width(meta), {}
+    reads = {"columns": (width,)}
+    if "terminal" in meta:
+        reads |= {"amount": (AMOUNT_BINS,), "card": (LAST, STEP_WIDTH), "terminal": (LAST, STEP_WIDTH)}
     for name, network in (networks or {"model": None}).items():
-        shape = tuple(network.inputs[0].shape) if network and network.inputs else ()
-        expected[name] = ([(None, shape[1], width + 2) if len(shape) == 3 else (None, width)], [(None, 1)])
+        parts = (network.inputs if network else None) or ()
+        shapes = [(None, *reads.get(part.name, (*part.shape[1:2], width + 2))) for part in parts]  # the rest: histories
+        expected[name] = (shapes or [(None, width)], [(None, 1)])
     return unlike(networks, expected)
 
 
@@ -106,6 +121,9 @@ def fit_encoding(train: pd.DataFrame, known: dict[str, Any]) -> dict[str, Any]:
             name: {"mean": float(values.mean()), "scale": float(values.std() or 1.0)}
             for name, values in relations(train).items()
         }
+    if "terminal" in meta:  # the more edges, the larger the amount: half of them lie above 99 % of all amounts
+        ranks = 1 - np.geomspace(1, 1e-4, AMOUNT_BINS + 1)
+        meta["amounts"] = np.quantile(train["TX_AMOUNT"].to_numpy(float), ranks).tolist()
     return meta
 
 
@@ -200,7 +218,7 @@ def encode_histories(split: Transactions, meta: dict[str, Any], length: int) -> 
         steps[:, -1] = rows
     else:
         times = table.cards["time"].to_numpy(float)
-        steps = histories(table.cards["card"].to_numpy(), times, length)[rows]
+        steps = histories(table.cards["card"].to_numpy(), times, length, rows)
     mask = steps >= 0
     used, place = np.unique(steps[mask], return_inverse=True)  # a row is in several histories and is encoded once
     encoded = np.zeros((*steps.shape, encoded_width(meta) + 2), "float32")
@@ -209,6 +227,52 @@ def encode_histories(split: Transactions, meta: dict[str, Any], length: int) -> 
     encoded[..., -2] = np.log1p((times[rows, None] - step_times) / SECONDS_PER_HOUR)
     encoded[..., -1] = mask
     return encoded
+
+
+def encode_before(split: Transactions, meta: dict[str, Any], key: str, length: int) -> np.ndarray:
+    """What the row's card or terminal did before, the oldest transaction first: (rows, length, STEP_WIDTH) float32.
+
+    key: `card` or `terminal`. The columns are the STEP_RELATIONS; the age in weeks; 1 where it is known when the row is
+    made whether that transaction was fraud, which takes DELAY days; 1 where it is known that it was; and 1. Steps that
+    the card or terminal does not have are 0 in all columns.
+    """
+    table, rows = split.whole()
+    encoded = np.zeros((len(rows), length, STEP_WIDTH), "float32")
+    if table.cards is None or key not in table.cards:
+        return encoded
+    times = table.cards["time"].to_numpy(float)
+    steps = histories(table.cards[key].to_numpy(), times, length + 1, rows)[:, :-1]  # without the row itself
+    mask = steps >= 0
+    used, place = np.unique(steps[mask], return_inverse=True)
+    values = relations(table.inputs.iloc[used])
+    for column, name in enumerate(STEP_RELATIONS):
+        scaled = (values[name] - meta["relations"][name]["mean"]) / meta["relations"][name]["scale"]
+        encoded[mask, column] = np.clip(scaled, -LARGEST, LARGEST)[place]
+    days = (np.repeat(times[rows], mask.sum(axis=1)) - times[steps[mask]]) / SECONDS_PER_DAY
+    known = days >= DELAY
+    encoded[mask, -4] = np.minimum(days, MAX_DAYS) / 7
+    encoded[mask, -3], encoded[mask, -2], encoded[mask, -1] = known, known & (table.targets[steps[mask]] == 1), 1
+    return encoded
+
+
+def encode_amounts(frame: pd.DataFrame, meta: dict[str, Any]) -> np.ndarray:
+    """The amount in bins: (rows, AMOUNT_BINS) float32, each 0 below its bin, 1 above, and linear in it.
+
+    It is the piecewise linear encoding of Gorishniy et al. (2022). A network finds a sharp limit in it that it does not
+    find in one number.
+    """
+    edges = np.array(meta["amounts"])
+    width = np.maximum(np.diff(edges), 0.01)  # a cent: many may pay the same amount
+    return np.clip((frame["TX_AMOUNT"].to_numpy(float)[:, None] - edges[:-1]) / width, 0, 1).astype("float32")
+
+
+def encode_input(split: Transactions, meta: dict[str, Any], name: str, length: int) -> np.ndarray:
+    """What the network's input of this name reads of each row: (rows, width), or (rows, length, width)."""
+    if name in ("card", "terminal"):
+        return encode_before(split, meta, name, length)
+    if name == "amount":
+        return encode_amounts(split.inputs, meta)
+    return encode(split.inputs, meta) if name == "columns" else encode_histories(split, meta, length)
 
 
 # From the network's output to an answer
@@ -240,10 +304,36 @@ def checked(frame: pd.DataFrame, meta: dict[str, Any], path: Path | str) -> pd.D
 
 
 def cards_of(frame: pd.DataFrame, meta: dict[str, Any], path: Path | str) -> pd.DataFrame:
-    """Columns `card` and `time` (seconds) of raw rows, for a run that knows which columns they are."""
-    check_columns(frame, [meta["card"], meta["time"]], path)
+    """Columns `card` and `time` (seconds) of raw rows, for a run that knows which columns they are.
+
+    Where the run knows terminals: also `terminal`, and `fraud`, the target (0 where nothing is known of a row).
+    """
+    names = [meta["card"], meta["time"], *([meta["terminal"], meta["target"]] if "terminal" in meta else [])]
+    check_columns(frame, names, path)
     times = times_of(frame[meta["time"]], path, meta.get("day_first"))
-    return pd.DataFrame({"card": as_categories(frame, meta["card"], path), "time": times})
+    cards = pd.DataFrame({"card": as_categories(frame, meta["card"], path), "time": times})
+    if "terminal" in meta:
+        cards["terminal"] = as_categories(frame, meta["terminal"], path)
+        cards["fraud"] = as_targets(frame[meta["target"]], meta["classes"], path)
+    return cards
+
+
+def as_targets(values: pd.Series, labels: Sequence[str], path: Path) -> np.ndarray:
+    """0 for the first and 1 for the second of the labels."""
+    text = as_text(values)
+    other = np.flatnonzero(~text.isin(labels))
+    if len(other):
+        row, value = int(values.index[other[0]]) + 2, values.iloc[other[0]]
+        raise UserError(f"{path}, row {row}: the target {values.name} is {value!r}; expected {' or '.join(labels)}.")
+    return (text == labels[1]).to_numpy(int)
+
+
+def as_text(values: pd.Series) -> pd.Series:
+    return values.map({value: as_label(value) for value in values.unique()}).astype(object)
+
+
+def as_label(value: Any) -> str:
+    return cell_text(value).lower().removesuffix(".0")
 
 
 def times_of(values: pd.Series, path: Path | str, day_first: bool | None = None) -> np.ndarray:
@@ -294,26 +384,38 @@ def is_day_first(values: pd.Series, path: Path | str) -> bool | None:
 
 
 def transaction(raw: Any, meta: dict[str, Any], with_history: bool) -> Transactions:
-    """One raw transaction, and what its card did before where that is asked, as a part of one row.
+    """One raw transaction, and what its card and its terminal did before where that is asked, as a part of one row.
 
-    raw: {column: value, "history": [{"hours_before": 2.5, column: value, …}, …]}. The history may be left out. Raises
-    UserError with the step of the history and the column that is wrong.
+    raw: {column: value, "history": [{"hours_before": 2.5, column: value, …}, …]}. The history may be left out. Where
+    terminals are known, it may also hold "terminal_history", a list like it, and in both the target of a step, where it
+    is known. Raises UserError with the step and the column that is wrong.
     """
-    check_input(raw, {"history?": [{str: object}]})
+    lists = {"card": "history", "terminal": "terminal_history"} if "terminal" in meta else {"card": "history"}
+    check_input(raw, {f"{name}?": [{str: object}] for name in lists.values()})
     if not with_history:
         return Transactions.unlabelled(_single(raw, meta, "the transaction"))
-    past = raw.get("history", [])
-    if len(past) > MAX_STEPS:
-        raise UserError(f"The history has {len(past):,} transactions; at most {MAX_STEPS:,} are taken.")
-    names = [*(f"transaction {number} of the history" for number in range(1, len(past) + 1)), "the transaction"]
-    steps = [_single(step, meta, name) for step, name in zip([*past, raw], names, strict=True)]
-    hours = [*(step.get("hours_before") for step in past), 0.0]
-    for given, name in zip(hours, names, strict=True):
-        number = isinstance(given, (int, float, np.number)) and not isinstance(given, bool)
-        if not (number and 0 <= given <= LARGEST):
-            raise UserError(f"{name}: hours_before is {shown(given)}; expected a number that is not negative.")
-    cards = pd.DataFrame({"card": 0, "time": -SECONDS_PER_HOUR * np.array(hours, float)})
-    return Transactions.unlabelled(pd.concat(steps, ignore_index=True), cards).part([len(steps) - 1])
+    frames, cards = [], []
+    for whose, name in lists.items():
+        past = raw.get(name, [])
+        if len(past) > MAX_STEPS:
+            raise UserError(f"The {name} has {len(past):,} transactions; at most {MAX_STEPS:,} are taken.")
+        for number, step in enumerate(past, start=1):
+            said = f"transaction {number} of the {name}"
+            frames.append(_single(step, meta, said))
+            hours = step.get("hours_before")
+            if not (_is_number(hours) and 0 <= hours <= LARGEST):
+                raise UserError(f"{said}: hours_before is {shown(hours)}; expected a number that is not negative.")
+            fraud = step.get(meta["target"], 0) if "terminal" in meta else 0
+            if not (_is_number(fraud) and fraud in (0, 1)):
+                raise UserError(f"{said}: {meta['target']} is {shown(fraud)}; expected 0 or 1.")
+            cards.append({"card": 1, "terminal": 1, "time": -SECONDS_PER_HOUR * hours, "fraud": int(fraud), whose: 0})
+    frames.append(_single(raw, meta, "the transaction"))
+    cards.append({"card": 0, "terminal": 0, "time": 0.0, "fraud": 0})
+    return Transactions.unlabelled(pd.concat(frames, ignore_index=True), pd.DataFrame(cards)).part([len(cards) - 1])
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
 
 
 def _single(raw: dict[str, Any], meta: dict[str, Any], name: str) -> pd.DataFrame:
@@ -336,20 +438,25 @@ def _single(raw: dict[str, Any], meta: dict[str, Any], name: str) -> pd.DataFram
         raise UserError(str(error).replace(f"{name}, row 2", name)) from None
 
 
-def as_raw(split: Transactions, row: int, history: int) -> dict[str, Any]:
-    """A row of a split as `transaction` takes it, with the last `history` - 1 transactions of its card before it."""
+def as_raw(split: Transactions, row: int, meta: dict[str, Any], lengths: dict[str, int]) -> dict[str, Any]:
+    """A row of a split as `transaction` takes it.
+
+    lengths: {"card" or "terminal": how many of its last transactions, with this one, are told}. A step has its target
+    where terminals are known, and where the target is known by then.
+    """
     raw = _plain(split.inputs.iloc[row])
-    if not history:
-        return raw
     table, rows = split.whole()
-    members = np.flatnonzero(table.cards["card"].to_numpy() == table.cards["card"].iloc[rows[row]])
-    times = table.cards["time"].to_numpy(float)[members]
-    steps = histories(np.zeros(len(members)), times, history)[np.searchsorted(members, rows[row]), :-1]
-    raw["history"] = [
-        {"hours_before": float(split.cards["time"].iloc[row] - times[step]) / SECONDS_PER_HOUR}
-        | _plain(table.inputs.iloc[members[step]])
-        for step in steps[steps >= 0]
-    ]
+    for (whose, length), name in zip(lengths.items(), ("history", "terminal_history"), strict=True):
+        if not length:
+            continue
+        times = table.cards["time"].to_numpy(float)
+        (steps,) = histories(table.cards[whose].to_numpy(), times, length, rows[[row]])
+        raw[name] = []
+        for step in steps[:-1][steps[:-1] >= 0]:
+            hours = float(times[rows[row]] - times[step]) / SECONDS_PER_HOUR
+            known = "terminal" in meta and hours >= 24 * DELAY
+            target = {meta["target"]: int(table.targets[step])} if known else {}
+            raw[name].append({"hours_before": hours, **_plain(table.inputs.iloc[step]), **target})
     return raw
 
 

@@ -12,7 +12,7 @@ from common.errors import UserError
 from common.layers import blocks
 from projects.fraud_detection.config import Config
 from projects.fraud_detection.data import MAX_ROWS_IN_MEMORY
-from projects.fraud_detection.encoding import Transactions, encoded_width
+from projects.fraud_detection.encoding import AMOUNT_BINS, LAST, STEP_WIDTH, Transactions, encoded_width
 
 STEPS_A_CALL = 8  # training steps in one call of the compiled function
 # The logistic regression's loss is convex, so it takes a 30 times larger learning rate. With the others' rate it would
@@ -50,6 +50,11 @@ def build_model(config: Config, meta: dict) -> keras.Model:
         inputs, x = last_transactions(config, meta)
     else:
         inputs = x = keras.Input((encoded_width(meta),), name="columns")
+    if config.model == "mlp" and "terminal" in meta:
+        amount = keras.Input((AMOUNT_BINS,), name="amount")
+        before = [transactions_before(name, config) for name in ("card", "terminal")]
+        inputs = [inputs, amount, *(steps for steps, _ in before)]
+        x = layers.Concatenate(name="all")([x, amount, *(summary for _, summary in before)])
     if config.model != "logistic":
         x = blocks.dense_stack(x, [config.units] * config.layers, dropout=config.dropout, name="hidden")
     logits = layers.Dense(1, name="logits")(x)
@@ -74,6 +79,20 @@ def last_transactions(config: Config, meta: dict):
     x = layers.Masking(name="masked")(inputs)
     x = blocks.recurrent_stack(x, "gru", [max(1, config.units // 2)], return_sequences=False, name="gru")
     return inputs, layers.Concatenate(name="state_and_transaction")([x, inputs[:, -1, :]])
+
+
+def transactions_before(name: str, config: Config):
+    """What a card or terminal did before: (input (batch, LAST, STEP_WIDTH), its summary (batch, units / 2)).
+
+    Each transaction goes through the same layers. The summary is the largest and the mean value of each unit over all
+    of them (Deep Sets, Zaheer et al. 2017). Their order is told by their age. The last column of a step that does not
+    exist is 0.
+    """
+    steps = keras.Input((LAST, STEP_WIDTH), name=name)
+    x = blocks.dense_stack(steps, [max(1, config.units // 4)] * 2, name=f"{name}_step")
+    x = layers.Multiply(name=f"{name}_masked")([x, steps[..., -1:]])
+    pooled = [layers.GlobalMaxPooling1D(name=f"{name}_max")(x), layers.GlobalAveragePooling1D(name=f"{name}_mean")(x)]
+    return steps, layers.Concatenate(name=f"{name}_summary")(pooled)
 
 
 def autoencoder(config: Config, meta: dict) -> keras.Model:
@@ -144,5 +163,5 @@ def balanced(rows: tuple, config: Config) -> tuple:
     if config.imbalance == "resampling" and len(frauds):
         more = np.random.default_rng(config.seed).choice(frauds, max(0, len(targets) - 2 * len(frauds)))
         chosen = np.concatenate([np.arange(len(targets)), more])
-        return inputs[chosen], targets[chosen]
+        return keras.tree.map_structure(lambda array: array[chosen], inputs), targets[chosen]
     return inputs, targets

@@ -1,7 +1,8 @@
 """The Predictor, and the command that scores a file."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from projects.fraud_detection.encoding import (
     checked,
     decode,
     encode,
-    encode_histories,
+    encode_input,
+    encoded_width,
     probability,
     transaction,
 )
@@ -31,8 +33,8 @@ SIZES = (1, 64, 1024, 8192)  # rows that a network is given in one call
 class Predictor:
     """Encodes raw transactions, runs the networks and answers with a probability and a decision.
 
-    networks: {name: Keras model}, called "model", or one name for each member of an ensemble. A network reads encoded
-    columns (rows, width), or histories (rows, time, width). meta: `encoding.fit_encoding`, and once they are chosen the
+    networks: {name: Keras model}, called "model", or one name for each member of an ensemble. The names of a network's
+    inputs say what it reads (`encoding.encode_input`). meta: `encoding.fit_encoding`, and once they are chosen the
     calibration, the threshold and the examples.
     """
 
@@ -42,12 +44,39 @@ class Predictor:
     @property
     def history(self) -> int:
         """How many transactions of a card a network reads, with the scored one. 0 where all read just the one."""
-        return max(network.input.shape[1] if len(network.input.shape) == 3 else 0 for network in self.networks.values())
+        return self._longest("card")
+
+    def _longest(self, whose: str) -> int:
+        """The most transactions of a `card` or a `terminal` that a network reads, with the scored one."""
+        more = {whose: 1} | ({"history": 0} if whose == "card" else {})  # the history has the scored one as its last
+        parts = [part for network in self.networks.values() for part in network.inputs]
+        return max((part.shape[1] + more[part.name] for part in parts if part.name in more), default=0)
 
     @property
     def examples(self) -> list[dict[str, Any]]:
         """Six transactions of the validation split, a fraud and a normal one in turn."""
         return self.meta["examples"]
+
+    def example_rows(self) -> pd.DataFrame:
+        """The examples as rows of a file that `score_file` takes, in the order of time.
+
+        Where a network reads what cards and terminals did before, those transactions are rows too.
+        """
+        if not self.history:
+            return pd.DataFrame(self.examples)
+        rows, roles = [], {name: self.meta[name] for name in ("card", "terminal") if name in self.meta}
+        now = pd.Timestamp("2024-06-30T12:00")
+        for number, raw in enumerate(self.examples, start=1):
+            one = {name: value for name, value in raw.items() if name in self.meta["columns"]}
+            lists = {"card": raw.get("history", []), "terminal": raw.get("terminal_history", [])}
+            for whose, steps in [*lists.items(), ("both", [{"hours_before": 0, **one}])]:
+                for step in steps:
+                    row = {**step, self.meta["time"]: now - pd.Timedelta(hours=step["hours_before"])}
+                    row |= {name: str(number) if whose in (role, "both") else "other" for role, name in roles.items()}
+                    row |= {self.meta["target"]: step.get(self.meta["target"], 0)} if "terminal" in roles else {}
+                    rows.append(row)
+        frame = pd.DataFrame(rows).drop(columns="hours_before")
+        return frame.sort_values(self.meta["time"], kind="stable", ignore_index=True)
 
     def encode(self, frame: pd.DataFrame) -> np.ndarray:
         """Raw rows -> (rows, width) float32 for a network."""
@@ -57,12 +86,11 @@ class Predictor:
         """Logits (rows,) -> columns fraud_probability and is_fraud."""
         return decode(logits, self.meta)
 
-    def inputs(self, split: Transactions, name: str = "model") -> np.ndarray:
-        """The input of the network of this name: (rows, width), or (rows, time, width) for histories."""
-        shape = self.networks[name].input.shape
-        return encode_histories(split, self.meta, shape[1]) if len(shape) == 3 else self.encode(split.inputs)
+    def inputs(self, split: Transactions, name: str = "model") -> Any:
+        """What the network of this name reads: (rows, width) or (rows, time, width), or a tuple of several."""
+        return _in_order(self.networks[name], partial(encode_input, split, self.meta))
 
-    def encode_split(self, split: Transactions, name: str = "model") -> tuple[np.ndarray, np.ndarray]:
+    def encode_split(self, split: Transactions, name: str = "model") -> tuple[Any, np.ndarray]:
         """(inputs, targets) as `fit` takes them.
 
         The weights are left out, because they belong to the figures. In training, a part of ULB whose normals count
@@ -73,13 +101,10 @@ class Predictor:
     def score(self, rows: pd.DataFrame | Transactions) -> np.ndarray:
         """Logits of fraud (rows,) of a split, or of raw rows that have passed `checked`. An ensemble gives the mean."""
         split = rows if isinstance(rows, Transactions) else Transactions.unlabelled(rows)
-        encoded: dict[int, np.ndarray] = {}  # networks of one kind read the same input
+        encoded = cache(partial(encode_input, split, self.meta))  # networks of one kind read the same input
         total = np.zeros(len(split.inputs), "float32")
-        for name, network in self.networks.items():
-            rank = len(network.input.shape)
-            if rank not in encoded:
-                encoded[rank] = self.inputs(split, name)
-            total += answers(network, encoded[rank], SIZES)[:, 0]
+        for network in self.networks.values():
+            total += answers(network, _in_order(network, encoded), SIZES)[:, 0]
         return self.calibrated(total / len(self.networks))
 
     def calibrated(self, raw: np.ndarray) -> np.ndarray:
@@ -90,9 +115,10 @@ class Predictor:
     def predict(self, raw: dict[str, Any]) -> dict[str, Any]:
         """One transaction {column: value} -> {"fraud_probability", "is_fraud", "threshold", "moved_by"}.
 
-        It may hold the card's earlier transactions, the oldest first: {…, "history": [{"hours_before": 2.5, column:
-        value, …}, …]}. A network that reads no history ignores them. `moved_by`: the row's `contributions`, the largest
-        first.
+        It may hold the earlier transactions of its card, the oldest first: {…, "history": [{"hours_before": 2.5,
+        column: value, …}, …]}, and where terminals are known those at its terminal, as "terminal_history" (see
+        `encoding.transaction`). A network that reads no history ignores them. `moved_by`: the row's `contributions`,
+        the largest first.
         """
         split = transaction(raw, self.meta, with_history=bool(self.history))
         scores = self._without_each(split)[:, 0]
@@ -113,7 +139,7 @@ class Predictor:
 
         rows: a split or checked rows. Returns a frame like its inputs; positive values speak for fraud. This is
         occlusion (Zeiler & Fergus 2014) of one column at a time, so two columns that say the same share no credit. The
-        card's earlier transactions stay as they are.
+        earlier transactions stay as they are.
         """
         split = rows if isinstance(rows, Transactions) else Transactions.unlabelled(rows)
         scores = self._without_each(split)
@@ -127,14 +153,20 @@ class Predictor:
             variants[name] = np.tile(split.inputs[name].to_numpy(), times)
             typical = column.get("median", (column.get("categories") or [None])[0])
             variants[name][place * count : (place + 1) * count] = typical
-        encoded = self.encode(pd.DataFrame(variants))
-        total = np.zeros(len(encoded))
-        for name, network in self.networks.items():
-            inputs = encoded
-            if len(network.input.shape) == 3:
-                inputs = np.tile(self.inputs(split, name), (times, 1, 1))
-                inputs[:, -1, : encoded.shape[1]] = encoded  # the last step is the transaction itself
-            total += answers(network, inputs, SIZES)[:, 0]
+        changed = Transactions.unlabelled(pd.DataFrame(variants))
+
+        @cache
+        def encoded(name: str, length: int) -> np.ndarray:
+            if name in ("columns", "amount"):
+                return encode_input(changed, self.meta, name, length)
+            x = np.tile(encode_input(split, self.meta, name, length), (times, 1, 1))
+            if name == "history":  # its last step is the transaction itself
+                x[:, -1, : encoded_width(self.meta)] = self.encode(changed.inputs)
+            return x
+
+        total = np.zeros(len(changed.inputs))
+        for network in self.networks.values():
+            total += answers(network, _in_order(network, encoded), SIZES)[:, 0]
         return self.calibrated(total / len(self.networks)).reshape(times, count)
 
     def calibrate(self, validation: Transactions) -> None:
@@ -161,11 +193,18 @@ class Predictor:
         """Keep six validation rows: a fraud and a normal one in turn, from clear cases over doubtful to wrong ones."""
         scores = self.score(validation)
         self.meta["examples"] = []
+        lengths = {whose: self._longest(whose) for whose in ("card", "terminal")}
         for ranks in ((0.9, 0.1), (0.5, 0.5), (0.1, 0.999)):  # among the frauds, among the normal rows
             for label, rank in zip((1, 0), ranks, strict=True):
                 rows = np.flatnonzero(validation.targets == label)
                 row = rows[np.argsort(scores[rows])[int(rank * (len(rows) - 1))]]
-                self.meta["examples"].append(as_raw(validation, row, self.history))
+                self.meta["examples"].append(as_raw(validation, row, self.meta, lengths))
+
+
+def _in_order(network: Any, encoded: Callable[[str, int], np.ndarray]) -> Any:
+    """What a network reads, in the order of its inputs. encoded: name and length of an input -> its array."""
+    arrays = [encoded(part.name, part.shape[1]) for part in network.inputs]
+    return tuple(arrays) if len(arrays) > 1 else arrays[0]
 
 
 def score_file(
@@ -177,7 +216,7 @@ def score_file(
     """
     numbers = [name for name, column in predictor.meta["columns"].items() if "median" in column]
     alarms = 0
-    past: tuple[pd.DataFrame, pd.DataFrame] | None = None  # each card's last rows, where a network reads them
+    past: tuple[pd.DataFrame, pd.DataFrame] | None = None  # last rows of cards and terminals
 
     def score(frame: pd.DataFrame) -> pd.DataFrame:
         nonlocal alarms, past
@@ -194,7 +233,7 @@ def score_file(
 
 
 def _after(past, rows: pd.DataFrame, cards: pd.DataFrame, predictor: Predictor, source: Path):
-    """(the rows of this piece of a file, with each card's rows before it; what the next piece needs of both)."""
+    """(the rows of this piece of a file, with what a network reads before them; what the next piece needs of both)."""
     begin = 0 if past is None else len(past[0])
     if past is not None:
         cards, rows = (pd.concat([old, new]) for old, new in zip(past, (cards, rows), strict=True))
@@ -207,7 +246,10 @@ def _after(past, rows: pd.DataFrame, cards: pd.DataFrame, predictor: Predictor, 
             "order of the file: sort it by that column."
         )
     part = Transactions.unlabelled(rows, cards).part(np.arange(begin, len(rows)))
-    kept = np.sort(cards.reset_index(drop=True).groupby("card").tail(predictor.history - 1).index)
+    numbered = cards.reset_index(drop=True)
+    longest = {whose: predictor._longest(whose) - 1 for whose in ("card", "terminal") if whose in cards}
+    latest = [numbered.groupby(whose).tail(max(0, length)).index for whose, length in longest.items()]
+    kept = np.unique(np.concatenate(latest))
     return part, (cards.iloc[kept], rows.iloc[kept])
 
 

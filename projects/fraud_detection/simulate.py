@@ -123,21 +123,25 @@ def _leak_customers(
     customers: int,
     days: int,
     rng: np.random.Generator,
-) -> None:
+) -> np.ndarray:
     """Scenario 3, in place: a third of the transactions of the drawn customers in 14 days cost five times as much.
 
-    The third is drawn among the transactions of the day's three customers together, not of each of them.
+    The third is drawn among the transactions of the day's three customers together, not of each of them. Returns how
+    many leaks each customer's card has on each day: (customers, days).
     """
+    leaks = np.zeros((customers, days), np.int8)
     by_customer = np.argsort(customer, kind="stable")
     key = customer[by_customer] * days + day[by_customer]
     for today in range(days):
-        drawn = rng.choice(customers, CUSTOMERS_PER_DAY, replace=False) * days
-        begin = np.searchsorted(key, drawn + today)
-        end = np.searchsorted(key, drawn + min(today + CUSTOMER_FRAUD_DAYS, days))
+        drawn = rng.choice(customers, CUSTOMERS_PER_DAY, replace=False)
+        leaks[drawn, today : today + CUSTOMER_FRAUD_DAYS] += 1
+        begin = np.searchsorted(key, drawn * days + today)
+        end = np.searchsorted(key, drawn * days + min(today + CUSTOMER_FRAUD_DAYS, days))
         rows = np.concatenate([by_customer[b:e] for b, e in zip(begin, end, strict=True)])
         stolen = rng.choice(rows, len(rows) // 3, replace=False)
         amount[stolen] *= 5
         scenario[stolen] = 3
+    return leaks
 
 
 def add_features(transactions: pd.DataFrame) -> pd.DataFrame:
