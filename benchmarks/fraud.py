@@ -79,7 +79,7 @@ def compare(repeats: int) -> None:
     calls = {
         f"train on {len(frame):,} rows (networks: one epoch)": (ours, script, lambda: booster.fit(frame, targets)),
         f"score {len(frame):,} rows": (
-            lambda: predictor.score(frame),
+            lambda: predictor.score(splits.train),
             lambda: plain.predict(scaler.transform(frame), batch_size=8192, verbose=0),
             lambda: booster.decision_function(frame),
         ),

@@ -138,11 +138,13 @@ def test_a_training_whose_worker_is_killed_ends_as_in_one_process(cluster, tmp_p
 @pytest.mark.slow
 def test_parts_are_scored_once_and_a_killed_worker_is_replaced(cluster, copied, tmp_path):
     run = copied(NAME)
-    frame = load_splits(run.config, run).validation.inputs
+    part = load_splits(run.config, run).validation
+    frame = part.inputs.assign(TX_DATETIME=part.cards["time"], TX_FRAUD=part.targets)
+    frame = frame.assign(CUSTOMER_ID=part.cards["card"], TERMINAL_ID=part.cards["terminal"])
     source, target = tmp_path / "in", tmp_path / "out"
     (source / "below").mkdir(parents=True)
     for number, name in enumerate(("a.csv", "b.tsv", "below/c.csv")):
-        rows = frame.iloc[np.random.default_rng(number).integers(len(frame), size=40_000)]
+        rows = frame.iloc[np.sort(np.random.default_rng(number).integers(len(frame), size=40_000))]
         rows.to_csv(source / name, index=False, sep="\t" if name.endswith("tsv") else ",")
     frame.iloc[:5].to_csv(source / "old.csv", index=False)
     target.mkdir()

@@ -61,7 +61,7 @@ def test_no_label_is_read_before_it_is_known(key, generated):
         flipped = encoded(np.where(young, table.targets, 1 - table.targets))
         assert (flipped[..., -2] + expected[..., -2] == expected[..., -3]).all()
         read += expected[..., -3].sum()
-    assert read > 100
+    assert read > 20
 
 
 def test_known_frauds_are_those_of_the_risk_columns(generated):

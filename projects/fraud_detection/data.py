@@ -3,7 +3,7 @@
 import hashlib
 import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from common.errors import UserError, load_part
 from common.files import file_sha256
 from common.inputs.tables import (
     as_categories,
+    cell_text,
     check_columns,
     check_numbers,
     is_empty,
@@ -23,17 +24,7 @@ from common.inputs.tables import (
     to_numbers,
 )
 from projects.fraud_detection.config import Config
-from projects.fraud_detection.encoding import (
-    Transactions,
-    as_label,
-    as_targets,
-    as_text,
-    cards_of,
-    checked,
-    fit_encoding,
-    is_day_first,
-    times_of,
-)
+from projects.fraud_detection.encoding import Transactions, checked, fit_encoding, is_day_first, times_of
 from projects.fraud_detection.simulate import FEATURES
 
 MAX_ROWS_IN_MEMORY = 1_000_000  # a table with more rows is read in pieces, see large.py
@@ -182,6 +173,21 @@ def labelled(path: Path, meta: dict) -> Transactions:
     return Transactions(checked(frame, meta, path), targets, weights, units, cards).part(np.arange(len(frame)))
 
 
+def cards_of(frame: pd.DataFrame, meta: dict[str, Any], path: Path | str) -> pd.DataFrame:
+    """Columns `card` and `time` (seconds) of raw rows, for a run that knows which columns they are.
+
+    Where the run knows terminals: also `terminal`, and `fraud`, the target (0 where nothing is known of a row).
+    """
+    names = [meta["card"], meta["time"], *([meta["terminal"], meta["target"]] if "terminal" in meta else [])]
+    check_columns(frame, names, path)
+    times = times_of(frame[meta["time"]], path, meta.get("day_first"))
+    cards = pd.DataFrame({"card": as_categories(frame, meta["card"], path), "time": times})
+    if "terminal" in meta:
+        cards["terminal"] = as_categories(frame, meta["terminal"], path)
+        cards["fraud"] = as_targets(frame[meta["target"]], meta["classes"], path)
+    return cards
+
+
 # Columns
 
 
@@ -255,13 +261,13 @@ def class_labels(values: pd.Series, path: Path, positive: str | None = None) -> 
     empty = np.flatnonzero(is_empty(values))
     if len(empty):
         raise UserError(f"{path}, row {int(values.index[empty[0]]) + 2}: the target {values.name} is empty.")
-    counts = as_text(values).value_counts()
+    counts = _as_text(values).value_counts()
     if len(counts) != 2:
         content = f"one value only ({counts.index[0]})" if len(counts) == 1 else f"{len(counts)} different values"
         raise UserError(f"{path}: the target {values.name} has {content}; expected two classes.")
     known = [name for name in counts.index if name == "fraud" or PAIRS.get(name) in counts.index]
     if positive is not None:
-        known = [name for name in counts.index if name == as_label(positive)]
+        known = [name for name in counts.index if name == _label(positive)]
         if not known:
             raise UserError(f"--positive is {positive!r}; the target {values.name} is {' or '.join(counts.index)}.")
     if not known and counts.iloc[0] == counts.iloc[1]:
@@ -271,6 +277,24 @@ def class_labels(values: pd.Series, path: Path, positive: str | None = None) -> 
         )
     chosen = known[0] if known else counts.index[1]
     return next(name for name in counts.index if name != chosen), chosen
+
+
+def as_targets(values: pd.Series, labels: Sequence[str], path: Path) -> np.ndarray:
+    """0 for the first and 1 for the second of the labels."""
+    text = _as_text(values)
+    other = np.flatnonzero(~text.isin(labels))
+    if len(other):
+        row, value = int(values.index[other[0]]) + 2, values.iloc[other[0]]
+        raise UserError(f"{path}, row {row}: the target {values.name} is {value!r}; expected {' or '.join(labels)}.")
+    return (text == labels[1]).to_numpy(int)
+
+
+def _as_text(values: pd.Series) -> pd.Series:
+    return values.map({value: _label(value) for value in values.unique()}).astype(object)
+
+
+def _label(value: Any) -> str:
+    return cell_text(value).lower().removesuffix(".0")
 
 
 def row_weights(frame: pd.DataFrame, roles: dict, path: Path) -> np.ndarray:

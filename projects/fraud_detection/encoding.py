@@ -10,7 +10,7 @@ import pandas as pd
 
 from common.data import Split
 from common.errors import UserError
-from common.inputs.tables import LARGEST, as_categories, cell_text, check_columns, check_numbers, to_numbers
+from common.inputs.tables import LARGEST, as_categories, check_columns, check_numbers, to_numbers
 from common.saved import unlike
 from common.schema import Between, check_input, mismatch, shown
 from projects.fraud_detection.cards import SECONDS_PER_DAY, SECONDS_PER_HOUR, has_relations, histories, relations
@@ -301,39 +301,6 @@ def checked(frame: pd.DataFrame, meta: dict[str, Any], path: Path | str) -> pd.D
     values = check_numbers(frame, numbers, path)
     columns = {name: values[name] if name in values else as_categories(frame, name, path) for name in features}
     return pd.DataFrame(columns)
-
-
-def cards_of(frame: pd.DataFrame, meta: dict[str, Any], path: Path | str) -> pd.DataFrame:
-    """Columns `card` and `time` (seconds) of raw rows, for a run that knows which columns they are.
-
-    Where the run knows terminals: also `terminal`, and `fraud`, the target (0 where nothing is known of a row).
-    """
-    names = [meta["card"], meta["time"], *([meta["terminal"], meta["target"]] if "terminal" in meta else [])]
-    check_columns(frame, names, path)
-    times = times_of(frame[meta["time"]], path, meta.get("day_first"))
-    cards = pd.DataFrame({"card": as_categories(frame, meta["card"], path), "time": times})
-    if "terminal" in meta:
-        cards["terminal"] = as_categories(frame, meta["terminal"], path)
-        cards["fraud"] = as_targets(frame[meta["target"]], meta["classes"], path)
-    return cards
-
-
-def as_targets(values: pd.Series, labels: Sequence[str], path: Path) -> np.ndarray:
-    """0 for the first and 1 for the second of the labels."""
-    text = as_text(values)
-    other = np.flatnonzero(~text.isin(labels))
-    if len(other):
-        row, value = int(values.index[other[0]]) + 2, values.iloc[other[0]]
-        raise UserError(f"{path}, row {row}: the target {values.name} is {value!r}; expected {' or '.join(labels)}.")
-    return (text == labels[1]).to_numpy(int)
-
-
-def as_text(values: pd.Series) -> pd.Series:
-    return values.map({value: as_label(value) for value in values.unique()}).astype(object)
-
-
-def as_label(value: Any) -> str:
-    return cell_text(value).lower().removesuffix(".0")
 
 
 def times_of(values: pd.Series, path: Path | str, day_first: bool | None = None) -> np.ndarray:

@@ -13,10 +13,10 @@ from common import cli, runs
 from common.errors import UserError
 from common.inputs.tables import score_table_file
 from common.layers.answers import answers
+from projects.fraud_detection.data import cards_of
 from projects.fraud_detection.encoding import (
     Transactions,
     as_raw,
-    cards_of,
     checked,
     decode,
     encode,
