@@ -112,6 +112,9 @@ def test_a_file_without_terminals_is_refused(trained, table, tmp_path):
         path = table(predictor.example_rows().drop(columns=column))
         with pytest.raises(UserError, match=f"no column '{column}'"):
             score_file(predictor, path, tmp_path / "never.csv")
+    path = table(predictor.example_rows().drop(columns="TERMINAL_ID"))
+    with pytest.raises(UserError, match="must have the columns CUSTOMER_ID, TERMINAL_ID, TX_DATETIME: this network"):
+        Project(NAME).evaluate(trained(NAME), str(path))
 
 
 def card_table(rows: int = 600) -> pd.DataFrame:

@@ -89,9 +89,8 @@ def _new_data(path: Path, predictor: Any, trained_on: Source) -> tuple[Transacti
     meta = predictor.meta
     test = labelled(path, meta)
     if predictor.history and test.cards is None:
-        raise UserError(
-            f"{path} must have the columns {meta['card']} and {meta['time']}: this network reads a card's history."
-        )
+        names = ", ".join(meta[role] for role in ("card", "terminal", "time") if role in meta)
+        raise UserError(f"{path} must have the columns {names}: this network reads what was before.")
     unit = "row" if test.units is None else meta["card"]
     return test, scored_on(path, trained_on, unit=unit, weighted="weight" in meta)
 
