@@ -423,7 +423,7 @@ def as_raw(split: Transactions, row: int, meta: dict[str, Any], lengths: dict[st
             hours = float(times[rows[row]] - times[step]) / SECONDS_PER_HOUR
             known = "terminal" in meta and hours >= 24 * DELAY
             target = {meta["target"]: int(table.targets[step])} if known else {}
-            raw[name].append({"hours_before": hours, **_plain(table.inputs.iloc[step]), **target})
+            raw[name].append({"hours_before": hours, **target, **_plain(table.inputs.iloc[step])})
     return raw
 
 
