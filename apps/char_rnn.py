@@ -136,6 +136,13 @@ def _next_characters(predictor: Any, text: str) -> None:
                 f"다음 글자는 {symbol}이고, 정보량은 {nats}내트입니다.",
             )
         )
+    cache = f"{inside['cache'][place]:.0%}"
+    left.caption(
+        t(
+            f"{cache} of this distribution comes from the cache: the characters that came after similar states earlier in this text. The network writes without it.",
+            f"이 분포의 {cache}는 캐시에서 옵니다. 캐시는 이 글의 앞부분에서 은닉 상태가 비슷했던 곳을 찾아 그다음에 온 글자를 참고합니다. 글을 쓸 때 신경망은 캐시를 쓰지 않습니다.",
+        )
+    )
     right.altair_chart(
         alt.Chart(table, height=330)
         .mark_bar(cornerRadius=3, color="#0072B2")

@@ -22,15 +22,15 @@ from common.inputs.vocabulary import UNKNOWN, Vocabulary
 from common.layers.speed import speed_up
 from common.project import Project
 from projects.char_rnn import batches as batches_module
+from projects.char_rnn import cache, ngram
 from projects.char_rnn import data as data_module
-from projects.char_rnn import ngram
 from projects.char_rnn.batches import batch_shape, text_batches
 from projects.char_rnn.config import HELLO, TOY, Config
 from projects.char_rnn.data import BLOCK, TextPart, encode_all, load_data, read_labelled
 from projects.char_rnn.encoding import FIRST, beginning, check_settings, decode, encode, targets_of
-from projects.char_rnn.evaluate import baselines
+from projects.char_rnn.evaluate import SHARES, baselines, best_share, nats_in_order, score_ensemble
 from projects.char_rnn.generate import choose, make_loop, write
-from projects.char_rnn.metrics import ROWS, STEPS, figures, score, score_places
+from projects.char_rnn.metrics import ROWS, STEPS, choose_weight, figures, score, score_characters, score_places
 from projects.char_rnn.model import build_model, build_network
 from projects.char_rnn.ngram import KneserNey, best_order
 from projects.char_rnn.predict import Predictor
@@ -41,7 +41,7 @@ from tests.conftest import ROOT, refused
 
 PROJECT = Project("char_rnn")
 SYMBOLS = list("helo wrd\n")
-META = {"vocabulary": Vocabulary(SYMBOLS).to_json(), "jamo": False, "examples": []}
+META = {"vocabulary": Vocabulary(SYMBOLS).to_json(), "jamo": False, "examples": [], "network_votes": 1.0}
 
 
 def part_of(ids) -> TextPart:
@@ -274,13 +274,67 @@ def test_scores_are_of_the_whole_text(predictor, some_ids, window, characters):
     assert sums["correct"].sum() < known.sum()
 
 
+def with_cache_by_hand(predictor, ids, weight):
+    """-log p of each character from the second on, of the network and its cache, with a loop over the past."""
+    steps = unroll(predictor.networks["model"], "lstm", ids)
+    keys = [step["states"][-1][0] / max(np.linalg.norm(step["states"][-1][0]), 1e-6) for step in steps]
+    nats = []
+    for now, step in enumerate(steps):
+        votes = weight * step["probabilities"]
+        for past in range(max(0, now - cache.LENGTH), now):
+            if steps[past]["target"] >= 0:
+                votes[steps[past]["target"]] += math.exp(cache.SHARPNESS * (keys[past] @ keys[now] - 1))
+        nats.append(-math.log(votes[step["target"]] / votes.sum()))
+    return np.where(targets_of(ids[1:]) >= 0, nats, 0)
+
+
+@pytest.mark.parametrize("window, characters", [(None, 50), (None, 4200), (100, 4200)])
+def test_the_cache_is_the_loop_over_the_past(predictor, some_ids, monkeypatch, window, characters):
+    monkeypatch.setattr(cache, "LENGTH", 60)
+    ids, size = some_ids[:characters], window or characters
+    sums = score(predictor.reader, part_of(ids), window, weight=2.0)
+    pieces = [ids[begin : begin + size + 1] for begin in range(0, characters - 1, size)]
+    expected = np.concatenate([with_cache_by_hand(predictor, piece, 2.0) for piece in pieces])
+    np.testing.assert_allclose(sums["nats"], np.bincount(np.arange(1, characters) // BLOCK, expected), rtol=1e-4)
+
+
+def test_the_cache_sees_only_the_past(predictor, some_ids):
+    later = some_ids.copy()
+    later[3000:] = later[3000:][::-1]
+    of_both = [score_characters(predictor.reader, part_of(ids), weight=1.0) for ids in (some_ids, later)]
+    before, after = map(nats_in_order, of_both)
+    known = (some_ids[1:3000] >= FIRST).sum()
+    np.testing.assert_array_equal(before[:known], after[:known])
+    assert np.abs(before[known:] - after[known:]).max() > 0.1
+
+
+def test_the_weight_of_the_network_is_chosen(predictor, some_ids):
+    repeated = part_of(np.tile(some_ids[:300], 4))
+    nats = {weight: score(predictor.reader, repeated, weight=weight)["nats"].sum() for weight in cache.WEIGHTS}
+    assert choose_weight(predictor.reader, repeated) == min(nats, key=nats.get)
+    assert min(nats.values()) < score(predictor.reader, repeated)["nats"].sum(), "a text that repeats itself"
+
+
+def test_the_ensemble_mixes_probabilities(predictor, some_ids):
+    targets, part = targets_of(some_ids), part_of(some_ids)
+    model = KneserNey(targets[targets >= 0], len(SYMBOLS), 3)
+    for window in (None, 100):
+        both = score_characters(predictor.reader, part, window, 1.0), model.score_characters(part, 3, window)
+        network, ngram = (np.exp(-nats_in_order(scored)) for scored in both)
+        sums = score_ensemble(predictor, model, 3, 0.3, part, window)
+        assert sums["nats"].sum() == pytest.approx(-np.log(0.7 * network + 0.3 * ngram).sum())
+        assert sums["characters"].sum() == len(network)
+    known, unknown = ([(np.arange(9), np.full(9, nats), np.ones(9))] for nats in (0.1, 5.0))
+    assert (best_share(known, unknown), best_share(unknown, known)) == (0, max(SHARES))
+
+
 def test_figures_are_means_over_characters(predictor, some_ids):
     network, part = predictor.networks["model"], part_of(some_ids)
     sums = score(network, part)
     result = figures(sums, sums)(np.ones(len(sums["nats"])))
     assert result["bits_per_character"] == pytest.approx(result["nats_per_character"] / math.log(2))
     assert result["nats_per_character"] == pytest.approx(sums["nats"].sum() / sums["characters"].sum())
-    nats, counts = score_places(network, part, 16)
+    nats, counts = score_places(network, part, 16, None)
     windows = score(network, part, 16)
     assert nats.sum() == pytest.approx(windows["nats"].sum()) and counts.sum() == windows["characters"].sum()
 
@@ -309,7 +363,7 @@ def test_kneser_ney_is_the_textbooks(monkeypatch):
     training = random.integers(0, 4, 60)
     model = KneserNey(training, 4, longest=3)
     test = np.concatenate([training[:10], random.integers(-1, 4, 30)])  # -1 is unknown
-    result = model.probabilities(test, 3, 3)
+    result = model.probabilities(test, np.arange(3, len(test)), 3)
     np.testing.assert_allclose(result.sum(axis=1), 1)
     text = tuple(training.tolist())
     occurring = {text[i : i + 3] for i in range(len(text) - 3)}  # a shorter one uses the tables that these reach below
@@ -325,7 +379,7 @@ def test_the_ngram_is_scored_as_the_network(some_ids, monkeypatch):
 
     def nats(targets):
         """The nats of all characters but the first, in one piece."""
-        probabilities, known = model.probabilities(targets, 1, 4), targets[1:] >= 0
+        probabilities, known = model.probabilities(targets, np.arange(1, len(targets)), 4), targets[1:] >= 0
         return -np.log(probabilities[known, targets[1:][known]]).sum()
 
     whole, windows = model.score(part, 4), model.score(part, 4, 16)
@@ -343,7 +397,7 @@ def test_the_ngram_is_scored_as_the_network(some_ids, monkeypatch):
 def test_baselines_know_more_the_more_they_count():
     splits = load_data(dataclasses.replace(TOY, characters=250_000), "builtin", Path())
     validation, symbols = splits.validation.inputs, len(splits.meta["vocabulary"]["symbols"])
-    scorers, order = baselines(splits)
+    scorers, _, order = baselines(splits)
     nats = {}
     for name, scorer in scorers.items():
         sums = scorer(validation, None)
@@ -508,14 +562,18 @@ def test_a_planted_unit_is_found():
     assert tuple(table.loc["indentation", ["layer", "unit"]]) == ("lstm_1", 7)
 
 
-def test_inside_is_what_the_network_does(predictor):
+def test_inside_is_what_the_network_does(predictor, monkeypatch):
     sentence = "hello world\n" * 8
+    monkeypatch.setattr(cache, "LENGTH", 20)
     inside = predictor.inside(sentence)
     ids = np.concatenate([predictor.encode(beginning(predictor.vocabulary)), predictor.encode(sentence)])
     steps = unroll(predictor.networks["model"], "lstm", np.append(ids, UNKNOWN))
-    np.testing.assert_allclose(inside["nats"], [step["loss"] for step in steps[:-1]], atol=1e-4)
-    np.testing.assert_allclose(inside["probabilities"], [step["probabilities"] for step in steps], atol=1e-5)
+    np.testing.assert_allclose(inside["nats"], with_cache_by_hand(predictor, ids, 1.0), rtol=1e-4)
     np.testing.assert_allclose(inside["hidden"]["lstm_2"], [step["states"][1][0] for step in steps[1:]], atol=1e-5)
+    alone, part = np.array([step["probabilities"] for step in steps]), inside["cache"][:, None]
+    np.testing.assert_allclose(inside["probabilities"].sum(axis=1), 1)
+    np.testing.assert_allclose(inside["probabilities"][0], alone[0], atol=1e-5)
+    assert (inside["probabilities"] > (1 - part) * alone - 1e-5).all() and part[0] == 0 < part[1:].min()
 
 
 # Whole runs

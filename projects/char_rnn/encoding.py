@@ -30,7 +30,8 @@ RAW = {
 }
 DEFAULTS = {"length": 500, "temperature": 0.8, "top_k": 0, "top_p": 1.0, "seed": 0, "stop": ""}
 
-META = {"vocabulary": JSON, "jamo": bool, "examples": [{str: object}]}  # meta.json (see common/schema.py)
+# meta.json (see common/schema.py)
+META = {"vocabulary": JSON, "jamo": bool, "examples": [{str: object}], "network_votes": Between(1e-3, 1e6)}
 
 
 def disagreement(meta: dict[str, Any], networks: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ python -m projects.char_rnn.evaluate --run best --data another.txt
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,26 @@ from common.data import Splits, load_splits, scored_on
 from common.evaluation import score_table
 from common.report import Report
 from common.runs import Run
+from projects.char_rnn.cache import mix
 from projects.char_rnn.data import BLOCK, TextPart, read_labelled
 from projects.char_rnn.encoding import FIRST, targets_of
-from projects.char_rnn.metrics import DIRECTIONS, Scored, Sums, block_sums, figures, score, score_places
+from projects.char_rnn.metrics import (
+    DIRECTIONS,
+    Scored,
+    Sums,
+    block_sums,
+    figures,
+    read,
+    score,
+    score_characters,
+    score_places,
+    surprise,
+)
 from projects.char_rnn.ngram import MAX_CHARACTERS, KneserNey, best_order
 from projects.char_rnn.predict import Predictor
 from projects.char_rnn.units import reactions
 
+SHARES = [i / 20 for i in range(20)]  # of the n-gram in the ensemble, that are tried on validation
 TEMPERATURES = (0.5, 0.8, 1.0, 1.2)
 EXCERPT = 6000  # characters whose hidden states and largest surprises are shown
 
@@ -33,42 +46,49 @@ EXCERPT = 6000  # characters whose hidden states and largest surprises are shown
 def evaluate(run: Run, data: str | None = None) -> Report:
     """Score the run and its baselines on the test part, or on another text with the run's vocabulary."""
     config, predictor = run.config, run.load()
-    network, splits = predictor.networks["model"], load_splits(config, run)
+    splits, weight = load_splits(config, run), predictor.meta["network_votes"]
     train, validation = splits.train.inputs, splits.validation.inputs
     source = splits.source
     if data:  # read first: a wrong file is refused before anything is fitted
         test, sha256 = read_labelled(Path(data), predictor.vocabulary, predictor.jamo)
         looks, source = 1, scored_on(Path(data), source, sha256)
     # The baselines are fitted, and the length of their contexts is chosen, before the test part is opened.
-    scorers, order = baselines(splits)
+    scorers, model, order = baselines(splits)
+    validated = list(score_characters(predictor.reader, validation, weight=weight))
+    share = best_share(validated, list(model.score_characters(validation, order)))
     if not data:
         split, looks = splits.open_test(run)
         test = split.inputs
     window = config.window
     began = time.perf_counter()
-    carried = score(network, test)
+    carried = score(predictor.reader, test, weight=weight)
     seconds = time.perf_counter() - began
+    scorers = {f"{config.model}_alone": partial(score, predictor.reader), **scorers}
+    scorers["ensemble"] = partial(score_ensemble, predictor, model, order, share)
     table = score_table(
-        figures(carried, score(network, test, window)),
+        figures(carried, score(predictor.reader, test, window, weight)),
         {name: figures(scorer(test, None), scorer(test, window)) for name, scorer in scorers.items()},
         DIRECTIONS,
         np.ones(len(test)),
         seed=config.seed,
     )
-    validated = figures(score(network, validation), score(network, validation, window))(np.ones(len(validation)))
+    in_windows = score(predictor.reader, validation, window, weight)
+    chosen_by = figures(block_sums(validation, validated), in_windows)(np.ones(len(validation)))
     excerpt = predictor.decode_symbols(validation.read(0, EXCERPT))
     hidden = predictor.inside(excerpt)["hidden"]
     return Report(
         source=source,
         sizes={**splits.sizes, "test": len(test)},
-        validation=validated,
+        validation=chosen_by,
         test={"unit": source.unit, "looks": looks, **table},
         directions=DIRECTIONS,
-        parameters=network.count_params(),
+        parameters=predictor.networks["model"].count_params(),
         inference_per_second=len(test) / seconds,
         failures=surprises(predictor, predictor.decode_symbols(test.read(0, EXCERPT))),
         figures={
-            "position": _position_figure(validated["nats_per_character"], *score_places(network, validation, window)),
+            "position": _position_figure(
+                chosen_by["nats_per_character"], *score_places(predictor.reader, validation, window, weight)
+            ),
             "hidden": _hidden_figure(excerpt, hidden),
         },
         tables={
@@ -79,7 +99,9 @@ def evaluate(run: Run, data: str | None = None) -> Report:
         notes=[
             f"Rows are blocks of {BLOCK:,} characters. nats_per_character and bits_per_character are means over every "
             "character of the part, with the state carried along. nats_fixed_window sets the state to zero every "
-            f"{window} characters.",
+            f"{window} characters, and empties the cache.",
+            f"The network has {weight:g} votes beside those of its cache. In the ensemble the n-gram has a share of "
+            f"{share:.0%}, the network with its cache the rest. Validation chooses both.",
             f"{int(test.characters - 1 - carried['characters'].sum()):,} characters of the test part do not occur in "
             "training: they are read, but not scored for any model.",
             f"The n-gram's contexts have up to {order} characters, chosen on validation"
@@ -89,18 +111,45 @@ def evaluate(run: Run, data: str | None = None) -> Report:
 
 
 @lru_cache(maxsize=1)  # `compare` evaluates several models on the same splits
-def baselines(splits: Splits) -> tuple[dict[str, Callable[[TextPart, int | None], Sums]], int]:
-    """Uniform, unigram and the Kneser-Ney n-gram; and the n-gram's longest context, which validation chooses."""
+def baselines(splits: Splits) -> tuple[dict[str, Callable[[TextPart, int | None], Sums]], KneserNey, int]:
+    """Uniform, unigram and the Kneser-Ney n-gram; the n-gram itself, and its longest context, chosen on validation."""
     train, symbols = splits.train.inputs, len(splits.meta["vocabulary"]["symbols"])
     ids = targets_of(train.read(max(0, train.characters - MAX_CHARACTERS), train.characters))
     model = KneserNey(ids, symbols)
     order = best_order(model, splits.validation.inputs)
     counts = np.bincount(ids, minlength=symbols).astype(float)
-    return {
+    scorers = {
         "uniform": partial(score_constant, np.full(symbols, 1 / symbols)),
         "unigram": partial(score_constant, (counts + 1) / (counts + 1).sum()),
         "kneser_ney": lambda part, window: model.score(part, order, window),
-    }, order
+    }
+    return scorers, model, order
+
+
+def best_share(network: list[Scored], ngram: list[Scored]) -> float:
+    """The n-gram's share of the ensemble that gives the fewest nats, both on all of a validation part."""
+    mine, others = (np.exp(-nats_in_order(scored)) for scored in (network, ngram))
+    return min(SHARES, key=lambda share: -np.log((1 - share) * mine + share * others).sum())
+
+
+def nats_in_order(scored: Iterable[Scored]) -> np.ndarray:
+    """The nats of all characters that were scored, in the order of the text."""
+    places, nats, _ = (np.concatenate(values) for values in zip(*scored, strict=True))
+    return nats[np.argsort(places)]
+
+
+def score_ensemble(
+    predictor: Predictor, model: KneserNey, order: int, share: float, part: TextPart, window: int | None
+) -> Sums:
+    """As `metrics.score`, for the network with its cache and the n-gram mixed; share: of the n-gram."""
+    ids, weight = targets_of(part.read(0, part.characters)), predictor.meta["network_votes"]
+
+    def scored() -> Iterator[Scored]:
+        for places, targets, probabilities, votes in read(predictor.reader, part, window, looks_back=True):
+            others = model.probabilities(ids, places, order, window)
+            yield places, *surprise((1 - share) * mix(probabilities, votes, weight) + share * others, targets)
+
+    return block_sums(part, scored())
 
 
 def score_constant(probabilities: np.ndarray, part: TextPart, window: int | None) -> Sums:

@@ -1,11 +1,14 @@
 """How well a network predicts a whole text: sums for each block of it, and the figures that follow from them."""
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
+from common.evaluation import softmax
+from projects.char_rnn import cache
 from projects.char_rnn.data import BLOCK, TextPart
 from projects.char_rnn.encoding import targets_of
 
@@ -26,26 +29,61 @@ def block_sums(part: TextPart, scored: Iterable[Scored]) -> Sums:
     return sums
 
 
-def score(network: Any, part: TextPart, window: int | None = None) -> Sums:
+def recurrent_layers(network: Any) -> list[Any]:
+    """The recurrent layers of a network, the first one first."""
+    import keras
+
+    return [layer for layer in network.layers if isinstance(layer, keras.layers.RNN)]
+
+
+def with_hidden(network: Any) -> Any:
+    """The network with its hidden states at every step as further outputs: [logits, states …, hidden …]."""
+    import keras
+
+    hidden = [layer.output[0] for layer in recurrent_layers(network)]
+    return keras.Model(network.inputs, [*network.outputs, *hidden])
+
+
+def score(network: Any, part: TextPart, window: int | None = None, weight: float | None = None) -> Sums:
     """The sums of a network; see `score_characters`."""
-    return block_sums(part, score_characters(network, part, window))
+    return block_sums(part, score_characters(network, part, window, weight))
 
 
-def score_places(network: Any, part: TextPart, window: int) -> tuple[np.ndarray, np.ndarray]:
+def score_places(network: Any, part: TextPart, window: int, weight: float | None) -> tuple[np.ndarray, np.ndarray]:
     """(nats, characters) summed over all windows of a text, for each place in the window: (window,) each."""
     sums = np.zeros((2, window))
-    for places, nats, _ in score_characters(network, part, window):
+    for places, nats, _ in score_characters(network, part, window, weight):
         for total, values in zip(sums, (nats, None), strict=True):
             total += np.bincount((places - 1) % window, values, minlength=window)
     return sums[0], sums[1]
 
 
-def surprise(logits: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def score_characters(
+    network: Any, part: TextPart, window: int | None = None, weight: float | None = None
+) -> Iterator[Scored]:
+    """Score each character from the second on that is in the vocabulary; network and window as in `read`.
+
+    weight: of the network's vote beside its cache; None: without a cache.
+    """
+    for places, targets, probabilities, votes in read(network, part, window, weight is not None):
+        expected = probabilities if weight is None else cache.mix(probabilities, votes, weight)
+        yield places, *surprise(expected, targets)
+
+
+def surprise(probabilities: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(nats, correct): -log of each target's probability (0 for target -1), and whether it was the most probable."""
-    largest = logits.max(axis=-1)
-    chosen = np.take_along_axis(logits, np.maximum(targets, 0)[..., None], axis=-1)[..., 0]
-    log_total = np.log(np.exp(logits - largest[..., None]).sum(axis=-1)) + largest
-    return np.where(targets >= 0, log_total - chosen, 0.0), logits.argmax(axis=-1) == targets
+    chosen = np.take_along_axis(probabilities, np.maximum(targets, 0)[:, None], axis=1)[:, 0]
+    return np.where(targets >= 0, -np.log(chosen), 0.0), probabilities.argmax(axis=1) == targets
+
+
+def choose_weight(network: Any, part: TextPart) -> float:
+    """The weight of the network's vote beside its cache that gives the fewest nats on a validation part."""
+    of_targets = []
+    for _, targets, probabilities, votes in read(network, part, looks_back=True):
+        rows = np.arange(len(targets)), targets
+        of_targets.append([probabilities[rows], votes[rows], votes.sum(axis=1)])
+    mine, others, total = np.concatenate(of_targets, axis=1)
+    return float(min(cache.WEIGHTS, key=lambda weight: -np.log((weight * mine + others) / (weight + total)).sum()))
 
 
 def figures(carried: Sums, windows: Sums) -> Callable[[np.ndarray], dict[str, float]]:
@@ -68,7 +106,7 @@ def figures(carried: Sums, windows: Sums) -> Callable[[np.ndarray], dict[str, fl
 
 
 def validation_callback(network: Any, part: TextPart) -> Any:
-    """A Keras callback that adds the figures of the whole validation part to the logs of each epoch."""
+    """A Keras callback that adds the figures of the whole validation part, without a cache, to each epoch's logs."""
     import keras
 
     def add_figures(epoch: int, logs: dict[str, float]) -> None:
@@ -80,24 +118,31 @@ def validation_callback(network: Any, part: TextPart) -> Any:
     return keras.callbacks.LambdaCallback(on_epoch_end=add_figures)
 
 
-def score_characters(network: Any, part: TextPart, window: int | None = None) -> Iterator[Scored]:
-    """Run the network over a text, and score each character from the second on that is in the vocabulary.
+def read(network: Any, part: TextPart, window: int | None = None, looks_back: bool = False) -> Iterator[tuple]:
+    """Run the network over a text. Yields (places, targets, probabilities, votes) of some characters at a time.
 
-    window: the state is set to zero every so many characters. None: it is carried along. Then each of the 64 places
-    first reads the 512 characters before it; what the state holds of more distant ones does not show in the figures (a
-    test compares). Every call has the same shape, because each new shape is compiled.
+    network: from `with_hidden`. places: (n,) of characters from the second on that are in the vocabulary. targets: (n,)
+    the indices of their logits. probabilities: (n, symbols) before each of them. votes: (n, symbols) of the cache, None
+    if it does not look back.
+
+    window: the state is set to zero, and the cache emptied, every so many characters. None: they are carried along.
+    Then each of the 64 places first reads the 512 characters before it; what the state holds of more distant ones does
+    not show in the figures (a test compares). With a cache it reads as many as that holds. Every call has the same
+    shape, because each new shape is compiled.
     """
     characters = part.characters - 1  # the last character is only predicted
     rows, steps = (ROWS, STEPS) if characters >= ROWS * STEPS else (1, min(STEPS, characters))
     if window is None:
         length = -(-characters // rows)
-        groups = [(np.arange(rows) * length, -(WARM_UP // steps) * steps if rows > 1 else 0, length)]
+        warm_up = max(WARM_UP, cache.LENGTH) if looks_back else WARM_UP
+        groups = [(np.arange(rows) * length, -(warm_up // steps) * steps if rows > 1 else 0, length)]
     else:
         starts = np.arange(0, characters, window)
         groups = [(starts[i : i + rows], 0, window) for i in range(0, len(starts), rows)]
     for starts, first, length in groups:
         starts = np.pad(starts, (0, rows - len(starts)), constant_values=characters)
         states = [np.zeros((rows, state.shape[1]), "float32") for state in network.inputs[1:]]
+        past: deque = deque(maxlen=1 - (-cache.LENGTH // steps))  # of (hidden, targets); the last is the present piece
         for step in range(first, length, steps):
             offsets = np.arange(step, step + steps)
             places = starts[:, None] + offsets
@@ -107,9 +152,21 @@ def score_characters(network: Any, part: TextPart, window: int | None = None) ->
                 begin, end = places[row][inside[row]][[0, -1]]
                 text = part.read(int(begin), int(end) + 2)
                 ids[row, inside[row]], following[row, inside[row]] = text[:-1], text[1:]
-            logits, *states = network.predict_on_batch([ids, *states])
-            states = [state * inside.any(axis=1)[:, None] for state in states]  # zero before the beginning of the text
+            logits, *rest = network.predict_on_batch([ids, *states])
+            started = inside.any(axis=1)[:, None]  # the state is zero before the beginning of the text
+            states = [state * started for state in rest[: len(states)]]
             targets = targets_of(following)
+            if looks_back:
+                past.append((rest[-1], targets))
             scored = inside & (offsets >= 0) & (offsets < length) & (targets >= 0)
-            nats, correct = surprise(logits, targets)
-            yield places[scored] + 1, nats[scored], correct[scored]
+            if not scored.any():
+                continue
+            probabilities, votes = softmax(logits[scored]), None
+            if looks_back:
+                of_rows = []
+                for row in np.flatnonzero(scored.any(axis=1)):
+                    hidden, came = (np.concatenate([piece[row] for piece in kind]) for kind in zip(*past, strict=True))
+                    of_row = cache.votes(hidden, came, len(came) - steps, probabilities.shape[1])
+                    of_rows.append(of_row[scored[row]])
+                votes = np.concatenate(of_rows)
+            yield places[scored] + 1, targets[scored], probabilities, votes

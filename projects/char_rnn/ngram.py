@@ -54,14 +54,13 @@ class KneserNey:
         """Keys of contexts that are one character longer than those with these numbers. An unknown character is -1."""
         return numbers * (self.symbols + 1) + ids + 1
 
-    def probabilities(self, ids: np.ndarray, begin: int, order: int, window: int | None = None) -> np.ndarray:
-        """The distributions (characters - begin, symbols) from which ids[begin:] were drawn, float64.
+    def probabilities(self, ids: np.ndarray, places: np.ndarray, order: int, window: int | None = None) -> np.ndarray:
+        """The distributions (places, symbols) from which ids[places] were drawn, float64.
 
         order: length of the longest context. window: contexts do not reach across every so many characters, counted
         from the beginning of `ids`.
         """
         order = min(order, self.longest)
-        places = np.arange(begin, len(ids))
         # A window's first character is read and not scored.
         available = places if window is None else (places - 1) % window + 1
         numbers = np.zeros(len(places), np.int64)
@@ -86,7 +85,7 @@ class KneserNey:
             # Read what the contexts need of the text before this piece; with windows, from a window's beginning.
             back = min(begin, self.longest) if window is None else (begin - 1) % window + 1
             ids = targets_of(part.read(begin - back, begin + size))
-            probabilities = self.probabilities(ids, back, order, window)
+            probabilities = self.probabilities(ids, np.arange(back, len(ids)), order, window)
             scored = np.flatnonzero(ids[back:] >= 0)
             targets, probabilities = ids[back:][scored], probabilities[scored]
             chosen = probabilities[np.arange(len(scored)), targets]

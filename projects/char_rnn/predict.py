@@ -3,30 +3,38 @@
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from common import cli, runs
+from common.evaluation import softmax
 from common.inputs.text import from_jamo, settled, to_jamo
 from common.inputs.vocabulary import Vocabulary
+from projects.char_rnn import cache
 from projects.char_rnn.encoding import DEFAULTS, beginning, check_settings, decode, encode, targets_of
-from projects.char_rnn.metrics import STEPS, surprise
+from projects.char_rnn.metrics import STEPS, recurrent_layers, surprise, with_hidden
 
 
 class Predictor:
     """Encodes text, runs the network and writes.
 
     networks: {"model": [ids, states …] -> [logits, states …]}. meta: {"vocabulary", "jamo": whether Hangul syllables
-    are taken apart, "examples": raw inputs}.
+    are taken apart, "examples": raw inputs, "network_votes": the weight of its vote beside the cache's}.
+    It writes without the cache.
     """
 
     def __init__(self, networks: dict[str, Any], meta: dict[str, Any]):
         self.networks, self.meta = networks, meta
         self.vocabulary, self.jamo = Vocabulary.from_json(meta["vocabulary"]), meta["jamo"]
         self._loops: dict[bool, Any] = {}  # the compiled loops, without and with top-k and top-p
-        self._inside: Any = None  # the network with its hidden states as further outputs
+
+    @cached_property
+    def reader(self) -> Any:
+        """The network with its hidden states as further outputs, as `metrics.read` takes it."""
+        return with_hidden(self.networks["model"])
 
     @property
     def examples(self) -> list[dict[str, Any]]:
@@ -76,34 +84,36 @@ class Predictor:
         return last
 
     def inside(self, text: str) -> dict[str, Any]:
-        """What the network does while it reads a text.
+        """What the network and its cache do while they read a text.
 
         "nats": (characters,), how much each character surprises. "probabilities": (characters + 1, symbols);
-        probabilities[i] is the distribution before the i-th character, given the text before it. "hidden": the hidden
-        states (characters, units) of each recurrent layer by name. `encoding.beginning` is read before the text, so
-        that its first character has a distribution too.
+        probabilities[i] is the distribution before the i-th character, given the text before it. "cache": (characters
+        + 1,), how much of each comes from the cache, 0 to 1. "hidden": the hidden states (characters, units) of each
+        recurrent layer by name. `encoding.beginning` is read before the text, so that its first character has a
+        distribution too.
         """
-        import keras
-
-        network = self.networks["model"]
-        recurrent = [layer for layer in network.layers if isinstance(layer, keras.layers.RNN)]
-        if self._inside is None:
-            hidden = [layer.output[0] for layer in recurrent]
-            self._inside = keras.Model(network.inputs, [*network.outputs, *hidden])
         ids = np.concatenate([self.encode(beginning(self.vocabulary)), self.encode(text)])
-        states = [np.zeros((1, state.shape[1]), "float32") for state in network.inputs[1:]]
+        inputs = self.networks["model"].inputs
+        states = [np.zeros((1, state.shape[1]), "float32") for state in inputs[1:]]
         rows: list[list[np.ndarray]] = []
         for begin in range(0, len(ids), STEPS):  # pieces of one length, because each new length is compiled
             piece = np.pad(ids[begin : begin + STEPS], (0, max(0, begin + STEPS - len(ids))))
-            logits, *rest = self._inside.predict_on_batch([piece[None], *states])
+            logits, *rest = self.reader.predict_on_batch([piece[None], *states])
             states = rest[: len(states)]
             rows.append([part[0] for part in (logits, *rest[len(states) :])])
         logits, *hidden = (np.concatenate(parts)[: len(ids)] for parts in zip(*rows, strict=True))
-        nats, _ = surprise(logits[:-1], targets_of(ids[1:]))
-        probabilities = np.exp(logits - logits.max(axis=-1, keepdims=True))
-        probabilities /= probabilities.sum(axis=-1, keepdims=True)
-        by_layer = {layer.name: states[1:] for layer, states in zip(recurrent, hidden, strict=True)}
-        return {"nats": nats, "probabilities": probabilities, "hidden": by_layer}
+        targets = targets_of(ids[1:])
+        following, voted = np.append(targets, -1), []
+        for begin in range(0, len(ids), cache.LENGTH):
+            span = slice(max(0, begin - cache.LENGTH), begin + cache.LENGTH)
+            voted.append(cache.votes(hidden[-1][span], following[span], begin - span.start, logits.shape[1]))
+        votes, weight = np.concatenate(voted), self.meta["network_votes"]
+        probabilities = cache.mix(softmax(logits), votes, weight)
+        total = votes.sum(axis=1)
+        layers = recurrent_layers(self.networks["model"])
+        by_layer = {layer.name: states[1:] for layer, states in zip(layers, hidden, strict=True)}
+        nats, _ = surprise(probabilities[:-1], targets)
+        return {"nats": nats, "probabilities": probabilities, "cache": total / (weight + total), "hidden": by_layer}
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ WARM_UP = 0.05  # fraction of the steps in which the learning rate rises
 
 
 def train(config: Config, run: Run, callbacks=()) -> None:
-    """Load, build, fit on the training part with the state carried along, choose the epoch on validation, save."""
+    """Load, build, fit with the state carried along, choose epoch and cache on validation, save."""
     from common.data import load_splits
     from common.training import OneCycle, fit
     from projects.char_rnn.batches import batch_shape, text_batches
     from projects.char_rnn.data import choose_examples
-    from projects.char_rnn.metrics import validation_callback
+    from projects.char_rnn.metrics import choose_weight, validation_callback, with_hidden
     from projects.char_rnn.model import build_model
     from projects.char_rnn.predict import Predictor
 
@@ -21,9 +21,12 @@ def train(config: Config, run: Run, callbacks=()) -> None:
     text, validation = splits.train.inputs, splits.validation.inputs
     run.log(f"{splits.source.source}\n{splits.sizes} blocks")
     model = build_model(config, splits.meta, batch_shape(text, config))
-    watch = [validation_callback(model.network, validation), OneCycle(config.learning_rate, config.epochs, WARM_UP)]
+    reader = with_hidden(model.network)
+    watch = [validation_callback(reader, validation), OneCycle(config.learning_rate, config.epochs, WARM_UP)]
     fit(model, text_batches(text, config), None, config, run, [*watch, *callbacks])
     meta = {**splits.meta, "examples": choose_examples(validation, splits.meta)}
+    meta["network_votes"] = choose_weight(reader, validation)
+    run.log(f"{meta['network_votes']:g} votes of the network beside those of its cache")
     run.save(Predictor({"model": model.network}, meta))
 
 
