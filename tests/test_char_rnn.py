@@ -6,6 +6,7 @@ import math
 import re
 import tracemalloc
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -22,15 +23,25 @@ from common.inputs.vocabulary import UNKNOWN, Vocabulary
 from common.layers.speed import speed_up
 from common.project import Project
 from projects.char_rnn import batches as batches_module
-from projects.char_rnn import cache, ngram
+from projects.char_rnn import cache, metrics, ngram
 from projects.char_rnn import data as data_module
 from projects.char_rnn.batches import batch_shape, text_batches
 from projects.char_rnn.config import HELLO, TOY, Config
 from projects.char_rnn.data import BLOCK, TextPart, encode_all, load_data, read_labelled
 from projects.char_rnn.encoding import FIRST, beginning, check_settings, decode, encode, targets_of
-from projects.char_rnn.evaluate import SHARES, baselines, best_share, nats_in_order, score_ensemble
+from projects.char_rnn.evaluate import SHARES, baselines, best_share, nats_in_order, score_networks
 from projects.char_rnn.generate import choose, make_loop, write
-from projects.char_rnn.metrics import ROWS, STEPS, choose_weight, figures, score, score_characters, score_places
+from projects.char_rnn.metrics import (
+    ROWS,
+    STEPS,
+    block_sums,
+    choose_weight,
+    figures,
+    score,
+    score_characters,
+    score_model,
+    score_places,
+)
 from projects.char_rnn.model import build_model, build_network
 from projects.char_rnn.ngram import KneserNey, best_order
 from projects.char_rnn.predict import Predictor
@@ -317,13 +328,14 @@ def test_the_weight_of_the_network_is_chosen(predictor, some_ids):
 
 def test_the_ensemble_mixes_probabilities(predictor, some_ids):
     targets, part = targets_of(some_ids), part_of(some_ids)
-    model = KneserNey(targets[targets >= 0], len(SYMBOLS), 3)
+    expected = partial(KneserNey(targets[targets >= 0], len(SYMBOLS), 3).probabilities, order=3)
     for window in (None, 100):
-        both = score_characters(predictor.reader, part, window, 1.0), model.score_characters(part, 3, window)
-        network, ngram = (np.exp(-nats_in_order(scored)) for scored in both)
-        sums = score_ensemble(predictor, model, 3, 0.3, part, window)
-        assert sums["nats"].sum() == pytest.approx(-np.log(0.7 * network + 0.3 * ngram).sum())
-        assert sums["characters"].sum() == len(network)
+        sums = score_networks(predictor, expected, 0.3, part, window)
+        scored = (score_characters(predictor.reader, part, window, weight) for weight in (1.0, None))
+        network, alone, ngram = map(nats_in_order, (*scored, score_model(expected, part, window)))
+        ensemble = -np.log(0.7 * np.exp(-network) + 0.3 * np.exp(-ngram))
+        totals = [values.sum() for values in (network, alone, ensemble)]
+        np.testing.assert_allclose([values["nats"].sum() for values in sums], totals)
     known, unknown = ([(np.arange(9), np.full(9, nats), np.ones(9))] for nats in (0.1, 5.0))
     assert (best_share(known, unknown), best_share(unknown, known)) == (0, max(SHARES))
 
@@ -363,7 +375,7 @@ def test_kneser_ney_is_the_textbooks(monkeypatch):
     training = random.integers(0, 4, 60)
     model = KneserNey(training, 4, longest=3)
     test = np.concatenate([training[:10], random.integers(-1, 4, 30)])  # -1 is unknown
-    result = model.probabilities(test, np.arange(3, len(test)), 3)
+    result = model.probabilities(test, np.arange(3, len(test)), None, 3)
     np.testing.assert_allclose(result.sum(axis=1), 1)
     text = tuple(training.tolist())
     occurring = {text[i : i + 3] for i in range(len(text) - 3)}  # a shorter one uses the tables that these reach below
@@ -375,33 +387,29 @@ def test_kneser_ney_is_the_textbooks(monkeypatch):
 
 def test_the_ngram_is_scored_as_the_network(some_ids, monkeypatch):
     targets, part = targets_of(some_ids), part_of(some_ids)
-    model = KneserNey(targets[targets >= 0], len(SYMBOLS), 5)
+    expected = partial(KneserNey(targets[targets >= 0], len(SYMBOLS), 5).probabilities, order=4)
 
     def nats(targets):
         """The nats of all characters but the first, in one piece."""
-        probabilities, known = model.probabilities(targets, np.arange(1, len(targets)), 4), targets[1:] >= 0
+        probabilities, known = expected(targets, np.arange(1, len(targets)), None), targets[1:] >= 0
         return -np.log(probabilities[known, targets[1:][known]]).sum()
 
-    whole, windows = model.score(part, 4), model.score(part, 4, 16)
+    whole, windows = (block_sums(part, score_model(expected, part, window)) for window in (None, 16))
     assert whole["characters"].sum() == (targets[1:] >= 0).sum()
     assert whole["nats"].sum() == pytest.approx(nats(targets))
     alone = sum(nats(targets[begin : begin + 17]) for begin in range(0, 6000, 16))
     assert windows["nats"].sum() == pytest.approx(alone)
-    monkeypatch.setattr(ngram, "PROBABILITIES", 9 * 100)  # in small pieces, with borders inside windows
+    monkeypatch.setattr(metrics, "PIECE", 90)  # in small pieces, with borders inside windows
     for window, sums in ((None, whole), (16, windows)):
-        again = model.score(part, 4, window)
-        for name, values in sums.items():
-            np.testing.assert_allclose(again[name], values)
+        again = block_sums(part, score_model(expected, part, window))
+        np.testing.assert_allclose([*again.values()], [*sums.values()])
 
 
 def test_baselines_know_more_the_more_they_count():
     splits = load_data(dataclasses.replace(TOY, characters=250_000), "builtin", Path())
     validation, symbols = splits.validation.inputs, len(splits.meta["vocabulary"]["symbols"])
-    scorers, _, order = baselines(splits)
-    nats = {}
-    for name, scorer in scorers.items():
-        sums = scorer(validation, None)
-        nats[name] = sums["nats"].sum() / sums["characters"].sum()
+    expected, order = baselines(splits)
+    nats = {name: nats_in_order(score_model(model, validation)).mean() for name, model in expected.items()}
     assert nats["uniform"] == pytest.approx(math.log(symbols))
     assert nats["kneser_ney"] < 1.6 < nats["unigram"] < nats["uniform"]
     model = KneserNey(targets_of(splits.train.inputs.read(0, splits.train.inputs.characters)), symbols)

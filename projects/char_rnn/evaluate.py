@@ -5,7 +5,7 @@ python -m projects.char_rnn.evaluate --run best --data another.txt
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from projects.char_rnn.data import BLOCK, TextPart, read_labelled
 from projects.char_rnn.encoding import FIRST, targets_of
 from projects.char_rnn.metrics import (
     DIRECTIONS,
+    Expected,
     Scored,
     Sums,
     block_sums,
@@ -31,6 +32,7 @@ from projects.char_rnn.metrics import (
     read,
     score,
     score_characters,
+    score_model,
     score_places,
     surprise,
 )
@@ -46,28 +48,31 @@ EXCERPT = 6000  # characters whose hidden states and largest surprises are shown
 def evaluate(run: Run, data: str | None = None) -> Report:
     """Score the run and its baselines on the test part, or on another text with the run's vocabulary."""
     config, predictor = run.config, run.load()
-    splits, weight = load_splits(config, run), predictor.meta["network_votes"]
+    splits, weight, window = load_splits(config, run), predictor.meta["network_votes"], config.window
     train, validation = splits.train.inputs, splits.validation.inputs
     source = splits.source
     if data:  # read first: a wrong file is refused before anything is fitted
         test, sha256 = read_labelled(Path(data), predictor.vocabulary, predictor.jamo)
         looks, source = 1, scored_on(Path(data), source, sha256)
-    # The baselines are fitted, and the length of their contexts is chosen, before the test part is opened.
-    scorers, model, order = baselines(splits)
+    # The baselines are fitted, and what validation chooses is chosen, before the test part is opened.
+    expected, order = baselines(splits)
+    began = time.perf_counter()
     validated = list(score_characters(predictor.reader, validation, weight=weight))
-    share = best_share(validated, list(model.score_characters(validation, order)))
+    seconds = time.perf_counter() - began
+    share = best_share(validated, score_model(expected["kneser_ney"], validation))
     if not data:
         split, looks = splits.open_test(run)
         test = split.inputs
-    window = config.window
-    began = time.perf_counter()
-    carried = score(predictor.reader, test, weight=weight)
-    seconds = time.perf_counter() - began
-    scorers = {f"{config.model}_alone": partial(score, predictor.reader), **scorers}
-    scorers["ensemble"] = partial(score_ensemble, predictor, model, order, share)
+    spans = (None, window)
+    sums = [score_networks(predictor, expected["kneser_ney"], share, test, span) for span in spans]
+    network, alone, ensemble = (figures(*of_both) for of_both in zip(*sums, strict=True))
+    cheap = {
+        name: figures(*(block_sums(test, score_model(model, test, span)) for span in spans))
+        for name, model in expected.items()
+    }
     table = score_table(
-        figures(carried, score(predictor.reader, test, window, weight)),
-        {name: figures(scorer(test, None), scorer(test, window)) for name, scorer in scorers.items()},
+        network,
+        {f"{config.model}_alone": alone, **cheap, "ensemble": ensemble},
         DIRECTIONS,
         np.ones(len(test)),
         seed=config.seed,
@@ -83,7 +88,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
         test={"unit": source.unit, "looks": looks, **table},
         directions=DIRECTIONS,
         parameters=predictor.networks["model"].count_params(),
-        inference_per_second=len(test) / seconds,
+        inference_per_second=len(validation) / seconds,
         failures=surprises(predictor, predictor.decode_symbols(test.read(0, EXCERPT))),
         figures={
             "position": _position_figure(
@@ -102,8 +107,8 @@ def evaluate(run: Run, data: str | None = None) -> Report:
             f"{window} characters, and empties the cache.",
             f"The network has {weight:g} votes beside those of its cache. In the ensemble the n-gram has a share of "
             f"{share:.0%}, the network with its cache the rest. Validation chooses both.",
-            f"{int(test.characters - 1 - carried['characters'].sum()):,} characters of the test part do not occur in "
-            "training: they are read, but not scored for any model.",
+            f"{int(test.characters - 1 - sums[0][0]['characters'].sum()):,} characters of the test part do not occur "
+            "in training: they are read, but not scored for any model.",
             f"The n-gram's contexts have up to {order} characters, chosen on validation"
             + (f"; it counts the last {MAX_CHARACTERS:,} characters." if train.characters > MAX_CHARACTERS else "."),
         ],
@@ -111,23 +116,22 @@ def evaluate(run: Run, data: str | None = None) -> Report:
 
 
 @lru_cache(maxsize=1)  # `compare` evaluates several models on the same splits
-def baselines(splits: Splits) -> tuple[dict[str, Callable[[TextPart, int | None], Sums]], KneserNey, int]:
-    """Uniform, unigram and the Kneser-Ney n-gram; the n-gram itself, and its longest context, chosen on validation."""
+def baselines(splits: Splits) -> tuple[dict[str, Expected], int]:
+    """Uniform, unigram and the Kneser-Ney n-gram; and the n-gram's longest context, which validation chooses."""
     train, symbols = splits.train.inputs, len(splits.meta["vocabulary"]["symbols"])
     ids = targets_of(train.read(max(0, train.characters - MAX_CHARACTERS), train.characters))
     model = KneserNey(ids, symbols)
     order = best_order(model, splits.validation.inputs)
-    counts = np.bincount(ids, minlength=symbols).astype(float)
-    scorers = {
-        "uniform": partial(score_constant, np.full(symbols, 1 / symbols)),
-        "unigram": partial(score_constant, (counts + 1) / (counts + 1).sum()),
-        "kneser_ney": lambda part, window: model.score(part, order, window),
-    }
-    return scorers, model, order
+    counts = np.bincount(ids, minlength=symbols) + 1
+    return {
+        "uniform": lambda ids, places, window: np.full((len(places), symbols), 1 / symbols),
+        "unigram": lambda ids, places, window: np.tile(counts / counts.sum(), (len(places), 1)),
+        "kneser_ney": partial(model.probabilities, order=order),
+    }, order
 
 
-def best_share(network: list[Scored], ngram: list[Scored]) -> float:
-    """The n-gram's share of the ensemble that gives the fewest nats, both on all of a validation part."""
+def best_share(network: Iterable[Scored], ngram: Iterable[Scored]) -> float:
+    """The n-gram's share of the ensemble that gives the fewest nats. Both have scored all of a validation part."""
     mine, others = (np.exp(-nats_in_order(scored)) for scored in (network, ngram))
     return min(SHARES, key=lambda share: -np.log((1 - share) * mine + share * others).sum())
 
@@ -138,32 +142,18 @@ def nats_in_order(scored: Iterable[Scored]) -> np.ndarray:
     return nats[np.argsort(places)]
 
 
-def score_ensemble(
-    predictor: Predictor, model: KneserNey, order: int, share: float, part: TextPart, window: int | None
-) -> Sums:
-    """As `metrics.score`, for the network with its cache and the n-gram mixed; share: of the n-gram."""
+def score_networks(
+    predictor: Predictor, ngram: Expected, share: float, part: TextPart, window: int | None
+) -> tuple[Sums, ...]:
+    """The sums of the network with its cache, of the network alone, and of the first mixed with the n-gram."""
     ids, weight = targets_of(part.read(0, part.characters)), predictor.meta["network_votes"]
-
-    def scored() -> Iterator[Scored]:
-        for places, targets, probabilities, votes in read(predictor.reader, part, window, looks_back=True):
-            others = model.probabilities(ids, places, order, window)
-            yield places, *surprise((1 - share) * mix(probabilities, votes, weight) + share * others, targets)
-
-    return block_sums(part, scored())
-
-
-def score_constant(probabilities: np.ndarray, part: TextPart, window: int | None) -> Sums:
-    """As `metrics.score`, for a model that gives the same probabilities everywhere."""
-    nats, correct = -np.log(probabilities), np.arange(len(probabilities)) == probabilities.argmax()
-
-    def scored() -> Iterator[Scored]:
-        for block, ids in enumerate(part):
-            targets = targets_of(ids)
-            known = np.flatnonzero(targets >= 0)
-            known = known if block else known[known > 0]  # the first character of the text is not predicted
-            yield block * BLOCK + known, nats[targets[known]], correct[targets[known]]
-
-    return block_sums(part, scored())
+    scored: tuple[list[Scored], ...] = ([], [], [])
+    for places, targets, alone, votes in read(predictor.reader, part, window, looks_back=True):
+        network = mix(alone, votes, weight)
+        ensemble = (1 - share) * network + share * ngram(ids, places, window)
+        for rows, probabilities in zip(scored, (network, alone, ensemble), strict=True):
+            rows.append((places, *surprise(probabilities, targets)))
+    return tuple(block_sums(part, rows) for rows in scored)
 
 
 def samples(predictor: Predictor) -> pd.DataFrame:

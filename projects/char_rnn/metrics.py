@@ -13,11 +13,14 @@ from projects.char_rnn.data import BLOCK, TextPart
 from projects.char_rnn.encoding import targets_of
 
 ROWS, STEPS = 64, 64  # a long text is read at 64 places in parallel, 64 characters a call
+PIECE = 4096  # characters whose distributions are in memory at once
 WARM_UP = 512  # characters that each place reads before the first one that is scored
 DIRECTIONS = {"nats_per_character": "min", "bits_per_character": "min", "nats_fixed_window": "min", "accuracy": "max"}
 
 Sums = dict[str, np.ndarray]  # "nats", "correct" and "characters", (blocks,) each
 Scored = tuple[np.ndarray, np.ndarray, np.ndarray]  # of some characters: place in the text, nats, correct
+# (indices of a text's logits, places in it (n,), window) -> the distributions (n, symbols) before these places
+Expected = Callable[[np.ndarray, np.ndarray, int | None], np.ndarray]
 
 
 def block_sums(part: TextPart, scored: Iterable[Scored]) -> Sums:
@@ -68,6 +71,14 @@ def score_characters(
     for places, targets, probabilities, votes in read(network, part, window, weight is not None):
         expected = probabilities if weight is None else cache.mix(probabilities, votes, weight)
         yield places, *surprise(expected, targets)
+
+
+def score_model(expected: Expected, part: TextPart, window: int | None = None) -> Iterator[Scored]:
+    """As `score_characters`, for a model that needs not read the text from its beginning."""
+    ids = targets_of(part.read(0, part.characters))
+    for begin in range(1, len(ids), PIECE):
+        places = begin + np.flatnonzero(ids[begin : begin + PIECE] >= 0)
+        yield places, *surprise(expected(ids, places, window), ids[places])
 
 
 def surprise(probabilities: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,15 +1,13 @@
 """The classical model: character n-grams with interpolated, modified Kneser-Ney smoothing, vectorised."""
 
-from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 from scipy import sparse
 
 from projects.char_rnn.data import TextPart
-from projects.char_rnn.encoding import targets_of
-from projects.char_rnn.metrics import Scored, Sums, block_sums
+from projects.char_rnn.metrics import score_model
 
-PROBABILITIES = 4_000_000  # numbers in the distributions that are in memory at once
 MAX_CHARACTERS = 3_000_000  # the n-gram counts the last ones of the training text; more would not fit into memory
 ORDERS = (4, 5, 6, 7, 8, 10, 12)  # lengths of the longest context that are tried on validation
 
@@ -54,11 +52,11 @@ class KneserNey:
         """Keys of contexts that are one character longer than those with these numbers. An unknown character is -1."""
         return numbers * (self.symbols + 1) + ids + 1
 
-    def probabilities(self, ids: np.ndarray, places: np.ndarray, order: int, window: int | None = None) -> np.ndarray:
+    def probabilities(self, ids: np.ndarray, places: np.ndarray, window: int | None, order: int) -> np.ndarray:
         """The distributions (places, symbols) from which ids[places] were drawn, float64.
 
-        order: length of the longest context. window: contexts do not reach across every so many characters, counted
-        from the beginning of `ids`.
+        window: contexts do not reach across every so many characters, counted from the beginning of `ids`. order:
+        length of the longest context.
         """
         order = min(order, self.longest)
         # A window's first character is read and not scored.
@@ -77,23 +75,6 @@ class KneserNey:
             rows = numbers[mask]
             result[mask] = table[rows].toarray() + left[rows, None] * result[mask]
         return result
-
-    def score_characters(self, part: TextPart, order: int, window: int | None = None) -> Iterator[Scored]:
-        """As `metrics.score_characters`."""
-        size = max(1, PROBABILITIES // self.symbols)
-        for begin in range(1, part.characters, size):
-            # Read what the contexts need of the text before this piece; with windows, from a window's beginning.
-            back = min(begin, self.longest) if window is None else (begin - 1) % window + 1
-            ids = targets_of(part.read(begin - back, begin + size))
-            probabilities = self.probabilities(ids, np.arange(back, len(ids)), order, window)
-            scored = np.flatnonzero(ids[back:] >= 0)
-            targets, probabilities = ids[back:][scored], probabilities[scored]
-            chosen = probabilities[np.arange(len(scored)), targets]
-            yield begin + scored, -np.log(chosen), probabilities.argmax(axis=1) == targets
-
-    def score(self, part: TextPart, order: int, window: int | None = None) -> Sums:
-        """As `metrics.score`."""
-        return block_sums(part, self.score_characters(part, order, window))
 
 
 def _discounted(keys: np.ndarray, counts: np.ndarray, rows: int, symbols: int) -> tuple[sparse.csr_array, np.ndarray]:
@@ -120,5 +101,8 @@ def _discounts(counts: np.ndarray) -> np.ndarray:
 
 def best_order(model: KneserNey, part: TextPart) -> int:
     """The length of the longest context that gives the fewest nats on a validation part."""
-    orders = [order for order in ORDERS if order <= model.longest]
-    return min(orders, key=lambda order: model.score(part, order)["nats"].sum(), default=model.longest)
+
+    def nats(order: int) -> float:
+        return sum(nats.sum() for _, nats, _ in score_model(partial(model.probabilities, order=order), part))
+
+    return min((order for order in ORDERS if order <= model.longest), key=nats, default=model.longest)
