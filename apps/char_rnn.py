@@ -36,12 +36,7 @@ def try_it(run: Run) -> None:
         place.code(answer["text"], language=None, wrap_lines=True)
     if answer["unknown"]:
         listed = plain(" ".join(map(repr, answer["unknown"])))
-        st.warning(
-            t(
-                f"The vocabulary of this run does not have {listed}. The network reads them as unknown characters.",
-                f"이 실행의 어휘에 없는 글자입니다: {listed}. 신경망은 이 글자를 모르는 글자로 읽습니다.",
-            )
-        )
+        st.warning(t(f"The vocabulary of this run does not have {listed}. The network reads them as unknown characters.", f"이 실행의 어휘에 없는 글자입니다: {listed}. 신경망은 이 글자를 모르는 글자로 읽습니다."))  # fmt: skip
     st.download_button(t("Download the text", "글 내려받기"), answer["text"], "text.txt", "text/plain")
     _next_characters(predictor, answer["text"])
     shared.show_answer(answer)
@@ -57,58 +52,23 @@ def _settings(predictor: Any) -> dict[str, Any]:
     )
     example = next((example for example in examples if example["prompt"] == prompt), examples[0] | {"prompt": prompt})
     start = {**DEFAULTS, **example}
-    first, second, third, fourth, fifth = st.columns(5)
+    columns = dict(zip(("length", "temperature", "top_k", "top_p", "seed"), st.columns(5), strict=True))
+
+    def asked(name: str, label: str, low: float, high: float, step: float, help: str | None = None) -> Any:
+        field = columns[name].slider if isinstance(step, float) else columns[name].number_input
+        key = state.kept(name.replace("_", "-"), type(step)(start[name]), low=low, high=high)
+        return field(label, low, high, step=step, key=key, help=help)
+
+    # fmt: off
     raw = {
         "prompt": prompt,
-        "length": first.number_input(
-            t("Characters", "글자 수"),
-            1,
-            MAX_LENGTH,
-            step=1,
-            key=state.kept("length", start["length"], low=1, high=MAX_LENGTH),
-        ),
-        "temperature": second.slider(
-            t("Temperature", "온도"),
-            0.0,
-            2.0,
-            step=0.05,
-            key=state.kept("temperature", float(start["temperature"]), low=0, high=2),
-            help=t(
-                "The logits are divided by it. Near 0 the network always writes the most probable character. Above 1 it writes improbable characters more often.",
-                "로짓을 이 값으로 나눕니다. 0에 가까우면 항상 확률이 가장 높은 글자를 쓰고, 1보다 크면 확률이 낮은 글자도 더 자주 씁니다.",
-            ),
-        ),
-        "top_k": third.number_input(
-            "top-k",
-            0,
-            1000,
-            step=1,
-            key=state.kept("top-k", start["top_k"], low=0, high=1000),
-            help=t(
-                "It chooses among this many most probable characters. 0: among all.",
-                "확률이 높은 글자 가운데 이 수만큼만 놓고 고릅니다. 0이면 모든 글자입니다.",
-            ),
-        ),
-        "top_p": fourth.slider(
-            "top-p",
-            0.05,
-            1.0,
-            step=0.05,
-            key=state.kept("top-p", float(start["top_p"]), low=0.05, high=1),
-            help=t(
-                "It chooses among the most probable characters that have this probability together.",
-                "확률이 높은 글자부터 더해 이 확률이 될 때까지의 글자 가운데에서 고릅니다.",
-            ),
-        ),
-        "seed": fifth.number_input(
-            t("Seed", "난수 시드"),
-            0,
-            10**6,
-            step=1,
-            key=state.kept("seed", start["seed"], low=0, high=10**6),
-            help=t("Another seed, another text.", "시드를 바꾸면 다른 글이 나옵니다."),
-        ),
+        "length": asked("length", t("Characters", "글자 수"), 1, MAX_LENGTH, 1),
+        "temperature": asked("temperature", t("Temperature", "온도"), 0.0, 2.0, 0.05, t("The logits are divided by it. Near 0 the network always writes the most probable character. Above 1 it writes improbable characters more often.", "로짓을 이 값으로 나눕니다. 0에 가까우면 항상 확률이 가장 높은 글자를 쓰고, 1보다 크면 확률이 낮은 글자도 더 자주 씁니다.")),
+        "top_k": asked("top_k", "top-k", 0, 1000, 1, t("It chooses among this many most probable characters. 0: among all.", "확률이 높은 글자 가운데 이 수만큼만 놓고 고릅니다. 0이면 모든 글자입니다.")),
+        "top_p": asked("top_p", "top-p", 0.05, 1.0, 0.05, t("It chooses among the most probable characters that have this probability together.", "확률이 높은 글자부터 더해 이 확률이 될 때까지의 글자 가운데에서 고릅니다.")),
+        "seed": asked("seed", t("Seed", "난수 시드"), 0, 10**6, 1, t("Another seed, another text.", "시드를 바꾸면 다른 글이 나옵니다.")),
     }
+    # fmt: on
     # A setting that is as in the example is not passed on. Then the answer shown is exactly the example's.
     return {name: value for name, value in raw.items() if name in example or value != DEFAULTS[name]}
 
@@ -130,19 +90,9 @@ def _next_characters(predictor: Any, text: str) -> None:
     left.code(symbols[max(0, place - 200) : place] + "▌", language=None, wrap_lines=True)
     if place < len(symbols):
         symbol, nats = plain(repr(shown(symbols[place]))), f"{inside['nats'][place]:.2f}"
-        left.write(
-            t(
-                f"The next character is {symbol}. Its surprise is {nats} nats.",
-                f"다음 글자는 {symbol}이고, 정보량은 {nats}내트입니다.",
-            )
-        )
+        left.write(t(f"The next character is {symbol}. Its surprise is {nats} nats.", f"다음 글자는 {symbol}이고, 정보량은 {nats}내트입니다."))  # fmt: skip
     cache = f"{inside['cache'][place]:.0%}"
-    left.caption(
-        t(
-            f"{cache} of this distribution comes from the cache: the characters that came after similar states earlier in this text. The network writes without it.",
-            f"이 분포의 {cache}는 캐시에서 옵니다. 캐시는 이 글의 앞부분에서 은닉 상태가 비슷했던 곳을 찾아 그다음에 온 글자를 참고합니다. 글을 쓸 때 신경망은 캐시를 쓰지 않습니다.",
-        )
-    )
+    left.caption(t(f"{cache} of this distribution comes from the cache: the characters that came after similar states earlier in this text. The network writes without it.", f"이 분포의 {cache}는 캐시에서 옵니다. 캐시는 이 글의 앞부분에서 은닉 상태가 비슷했던 곳을 찾아 그다음에 온 글자를 참고합니다. 글을 쓸 때 신경망은 캐시를 쓰지 않습니다."))  # fmt: skip
     right.altair_chart(
         alt.Chart(table, height=330)
         .mark_bar(cornerRadius=3, color="#0072B2")
@@ -201,22 +151,12 @@ def inside(run: Run) -> None:
 
 def _hello(run: Run) -> None:
     """The lecture's picture with the numbers of a run on `hello`."""
-    st.write(
-        t(
-            "The network reads one character at a time and predicts the next one. Its hidden state starts at zero. The three weights are the same at every step.",
-            "신경망은 글자를 하나씩 읽고 다음 글자를 예측합니다. 은닉 상태는 0에서 시작합니다. 세 가중치는 모든 단계에서 같습니다.",
-        )
-    )
+    st.write(t("The network reads one character at a time and predicts the next one. Its hidden state starts at zero. The three weights are the same at every step.", "신경망은 글자를 하나씩 읽고 다음 글자를 예측합니다. 은닉 상태는 0에서 시작합니다. 세 가중치는 모든 단계에서 같습니다."))  # fmt: skip
     st.latex(r"h_t=\tanh(W_{xh}\,x_t+W_{hh}\,h_{t-1}+b)\qquad y_t=W_{hy}\,h_t+b_y\qquad p_t=\mathrm{softmax}(y_t)")
     others = (entry["run"] for entry in runs.list_runs(run.project, run.path.parents[1]))
     hello = next((other for other in (run, *others) if _shows_hello(other)), None)
     if hello is None:
-        st.info(
-            t(
-                "This needs a SimpleRNN that has learnt the word. It is trained in a few seconds. Then open this tab again.",
-                "이 단어를 학습한 SimpleRNN이 필요합니다. 학습은 몇 초면 끝납니다. 그다음 이 탭을 다시 여세요.",
-            )
-        )
+        st.info(t("This needs a SimpleRNN that has learnt the word. It is trained in a few seconds. Then open this tab again.", "이 단어를 학습한 SimpleRNN이 필요합니다. 학습은 몇 초면 끝납니다. 그다음 이 탭을 다시 여세요."))  # fmt: skip
         changed = {name: value for name, value in vars(HELLO).items() if value != getattr(Config(), name)}
         knobs = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in changed.items())
         st.code(f"python -m projects.char_rnn.train --data hello {knobs}", language="bash")
@@ -231,12 +171,7 @@ def _hello(run: Run) -> None:
     numbers = _step_table(steps, symbols)
     words = numbers.map(lambda value: "" if value != value else f"{value:.3f}")
     st.dataframe(words.style.apply(lambda _: numbers.map(_shade), axis=None), height=36 * (len(numbers) + 1))
-    st.caption(
-        t(
-            "x is the one-hot input. h is the hidden state, zero at first; each column computes it from its own x and the h on its left. y are the logits. p is their softmax.",
-            "x는 원-핫 입력입니다. h는 은닉 상태로 처음에는 0이며, 각 열은 자기 x와 왼쪽 열의 h로 계산합니다. y는 로짓, p는 로짓의 소프트맥스입니다.",
-        )
-    )
+    st.caption(t("x is the one-hot input. h is the hidden state, zero at first; each column computes it from its own x and the h on its left. y are the logits. p is their softmax.", "x는 원-핫 입력입니다. h는 은닉 상태로 처음에는 0이며, 각 열은 자기 x와 왼쪽 열의 h로 계산합니다. y는 로짓, p는 로짓의 소프트맥스입니다."))  # fmt: skip
     for column, step in zip(st.columns(len(steps)), steps, strict=True):
         target = plain(symbols[step["target"]])
         column.metric(t(f"loss = -log p[{target}]", f"손실 = -log p[{target}]"), f"{step['loss']:.4f}", border=True)
@@ -287,12 +222,7 @@ def _units(run: Run, predictor: Any) -> None:
     table = shared.table_file(run, "units", ("property", "layer"), ("unit", "correlation"))
     left, right = st.columns([2, 3])
     with left:
-        st.caption(
-            t(
-                "For each property of the validation text, the unit whose activation correlates most with it. Choose a row to see the unit.",
-                "검증 데이터의 각 성질마다 활성값과의 상관계수가 가장 큰 유닛입니다. 행을 고르면 그 유닛이 보입니다.",
-            )
-        )
+        st.caption(t("For each property of the validation text, the unit whose activation correlates most with it. Choose a row to see the unit.", "검증 데이터의 각 성질마다 활성값과의 상관계수가 가장 큰 유닛입니다. 행을 고르면 그 유닛이 보입니다."))  # fmt: skip
         chosen = st.dataframe(
             table.assign(property=[_property(name) for name in table["property"]]),
             hide_index=True,
@@ -317,12 +247,7 @@ def _units(run: Run, predictor: Any) -> None:
         unit = second.number_input(t("Unit", "유닛"), 0, last, min(int(start["unit"]), last), key=f"unit-{rows}")
         symbols = predictor.decode_symbols(predictor.encode(text))
         st.altair_chart(_coloured(symbols, hidden[layer][:, unit]))
-        st.caption(
-            t(
-                "The colour of a character is the unit's value after it has been read: orange +1, blue -1. Hover to see the number.",
-                "글자의 색은 그 글자를 읽은 뒤의 유닛 값입니다. 주황은 +1, 파랑은 -1입니다. 마우스를 올리면 값이 보입니다.",
-            )
-        )
+        st.caption(t("The colour of a character is the unit's value after it has been read: orange +1, blue -1. Hover to see the number.", "글자의 색은 그 글자를 읽은 뒤의 유닛 값입니다. 주황은 +1, 파랑은 -1입니다. 마우스를 올리면 값이 보입니다."))  # fmt: skip
 
 
 def _property(name: str) -> str:

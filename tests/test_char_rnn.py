@@ -31,17 +31,7 @@ from projects.char_rnn.data import BLOCK, TextPart, encode_all, load_data, read_
 from projects.char_rnn.encoding import FIRST, beginning, check_settings, decode, encode, targets_of
 from projects.char_rnn.evaluate import SHARES, baselines, best_share, nats_in_order, score_networks
 from projects.char_rnn.generate import choose, make_loop, write
-from projects.char_rnn.metrics import (
-    ROWS,
-    STEPS,
-    block_sums,
-    choose_weight,
-    figures,
-    score,
-    score_characters,
-    score_model,
-    score_places,
-)
+from projects.char_rnn.metrics import ROWS, STEPS, block_sums, figures, score, score_characters, score_model
 from projects.char_rnn.model import build_model, build_network
 from projects.char_rnn.ngram import KneserNey, best_order
 from projects.char_rnn.predict import Predictor
@@ -262,51 +252,38 @@ def test_a_long_text_takes_several_epochs(monkeypatch):
 # Figures
 
 
-def step_by_step(predictor, ids, window=None):
-    """-log p of each character from the second on, read one after the other in a single row."""
-    nats = []
-    for begin in range(0, len(ids) - 1, window or len(ids)):
-        steps = unroll(predictor.networks["model"], "lstm", ids[begin : begin + (window or len(ids)) + 1])
-        nats += [step["loss"] for step in steps]
+def by_hand(predictor, ids, window=None, weight=None):
+    """-log p of each character from the second on, read one after the other in a single row; 0 for unknown ones.
+
+    weight: of the network's vote beside its cache, which is a loop over the past; None: the network alone.
+    """
+    if window:
+        pieces = [ids[begin : begin + window + 1] for begin in range(0, len(ids) - 1, window)]
+        return np.concatenate([by_hand(predictor, piece, None, weight) for piece in pieces])
+    steps, nats = unroll(predictor.networks["model"], "lstm", ids), []
+    keys = [step["states"][-1][0] / max(np.linalg.norm(step["states"][-1][0]), 1e-6) for step in steps]
+    for now, step in enumerate(steps):
+        votes = (weight or 1) * step["probabilities"]
+        for past in range(max(0, now - cache.LENGTH), now) if weight else ():
+            if steps[past]["target"] >= 0:
+                votes[steps[past]["target"]] += math.exp(cache.SHARPNESS * (keys[past] @ keys[now] - 1))
+        nats.append(-math.log(votes[step["target"]] / votes.sum()) if step["target"] >= 0 else 0.0)
     return np.array(nats)
 
 
+@pytest.mark.parametrize("weight", [None, 2.0])
 @pytest.mark.parametrize("window", [None, 16, 100])
-@pytest.mark.parametrize("characters", [50, 6001])
-def test_scores_are_of_the_whole_text(predictor, some_ids, window, characters):
+@pytest.mark.parametrize("characters", [50, 4200])
+def test_scores_are_of_the_whole_text(predictor, some_ids, monkeypatch, window, characters, weight):
+    monkeypatch.setattr(cache, "LENGTH", 60)
     ids = some_ids[:characters]
-    assert (characters - 1 >= ROWS * STEPS) == (characters == 6001), "both ways of reading are tried"
-    sums = score(predictor.networks["model"], part_of(ids), window)
-    expected = step_by_step(predictor, ids, window)
+    assert (characters - 1 >= ROWS * STEPS) == (characters == 4200), "both ways of reading are tried"
+    sums = score(predictor.reader, part_of(ids), window, weight)
     known = ids[1:] >= FIRST
     assert sums["characters"].sum() == known.sum(), "each known character is counted once"
-    by_block = np.bincount(np.arange(1, characters) // BLOCK, np.where(known, expected, 0))
+    by_block = np.bincount(np.arange(1, characters) // BLOCK, by_hand(predictor, ids, window, weight))
     np.testing.assert_allclose(sums["nats"], by_block, rtol=1e-4)
     assert sums["correct"].sum() < known.sum()
-
-
-def with_cache_by_hand(predictor, ids, weight):
-    """-log p of each character from the second on, of the network and its cache, with a loop over the past."""
-    steps = unroll(predictor.networks["model"], "lstm", ids)
-    keys = [step["states"][-1][0] / max(np.linalg.norm(step["states"][-1][0]), 1e-6) for step in steps]
-    nats = []
-    for now, step in enumerate(steps):
-        votes = weight * step["probabilities"]
-        for past in range(max(0, now - cache.LENGTH), now):
-            if steps[past]["target"] >= 0:
-                votes[steps[past]["target"]] += math.exp(cache.SHARPNESS * (keys[past] @ keys[now] - 1))
-        nats.append(-math.log(votes[step["target"]] / votes.sum()))
-    return np.where(targets_of(ids[1:]) >= 0, nats, 0)
-
-
-@pytest.mark.parametrize("window, characters", [(None, 50), (None, 4200), (100, 4200)])
-def test_the_cache_is_the_loop_over_the_past(predictor, some_ids, monkeypatch, window, characters):
-    monkeypatch.setattr(cache, "LENGTH", 60)
-    ids, size = some_ids[:characters], window or characters
-    sums = score(predictor.reader, part_of(ids), window, weight=2.0)
-    pieces = [ids[begin : begin + size + 1] for begin in range(0, characters - 1, size)]
-    expected = np.concatenate([with_cache_by_hand(predictor, piece, 2.0) for piece in pieces])
-    np.testing.assert_allclose(sums["nats"], np.bincount(np.arange(1, characters) // BLOCK, expected), rtol=1e-4)
 
 
 def test_the_cache_sees_only_the_past(predictor, some_ids):
@@ -322,7 +299,7 @@ def test_the_cache_sees_only_the_past(predictor, some_ids):
 def test_the_weight_of_the_network_is_chosen(predictor, some_ids):
     repeated = part_of(np.tile(some_ids[:300], 4))
     nats = {weight: score(predictor.reader, repeated, weight=weight)["nats"].sum() for weight in cache.WEIGHTS}
-    assert choose_weight(predictor.reader, repeated) == min(nats, key=nats.get)
+    assert metrics.choose_weight(predictor.reader, repeated) == min(nats, key=nats.get)
     assert min(nats.values()) < score(predictor.reader, repeated)["nats"].sum(), "a text that repeats itself"
 
 
@@ -346,9 +323,6 @@ def test_figures_are_means_over_characters(predictor, some_ids):
     result = figures(sums, sums)(np.ones(len(sums["nats"])))
     assert result["bits_per_character"] == pytest.approx(result["nats_per_character"] / math.log(2))
     assert result["nats_per_character"] == pytest.approx(sums["nats"].sum() / sums["characters"].sum())
-    nats, counts = score_places(network, part, 16, None)
-    windows = score(network, part, 16)
-    assert nats.sum() == pytest.approx(windows["nats"].sum()) and counts.sum() == windows["characters"].sum()
 
 
 def kneser_ney_by_hand(training, context, symbols, discounts, highest=True):
@@ -576,7 +550,7 @@ def test_inside_is_what_the_network_does(predictor, monkeypatch):
     inside = predictor.inside(sentence)
     ids = np.concatenate([predictor.encode(beginning(predictor.vocabulary)), predictor.encode(sentence)])
     steps = unroll(predictor.networks["model"], "lstm", np.append(ids, UNKNOWN))
-    np.testing.assert_allclose(inside["nats"], with_cache_by_hand(predictor, ids, 1.0), rtol=1e-4)
+    np.testing.assert_allclose(inside["nats"], by_hand(predictor, ids, weight=1.0), rtol=1e-4)
     np.testing.assert_allclose(inside["hidden"]["lstm_2"], [step["states"][1][0] for step in steps[1:]], atol=1e-5)
     alone, part = np.array([step["probabilities"] for step in steps]), inside["cache"][:, None]
     np.testing.assert_allclose(inside["probabilities"].sum(axis=1), 1)

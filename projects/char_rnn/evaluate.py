@@ -19,23 +19,11 @@ from common.data import Splits, load_splits, scored_on
 from common.evaluation import score_table
 from common.report import Report
 from common.runs import Run
+from projects.char_rnn import metrics
 from projects.char_rnn.cache import mix
 from projects.char_rnn.data import BLOCK, TextPart, read_labelled
 from projects.char_rnn.encoding import FIRST, targets_of
-from projects.char_rnn.metrics import (
-    DIRECTIONS,
-    Expected,
-    Scored,
-    Sums,
-    block_sums,
-    figures,
-    read,
-    score,
-    score_characters,
-    score_model,
-    score_places,
-    surprise,
-)
+from projects.char_rnn.metrics import DIRECTIONS, Expected, Scored, Sums, block_sums, figures, score_model, surprise
 from projects.char_rnn.ngram import MAX_CHARACTERS, KneserNey, best_order
 from projects.char_rnn.predict import Predictor
 from projects.char_rnn.units import reactions
@@ -57,7 +45,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     # The baselines are fitted, and what validation chooses is chosen, before the test part is opened.
     expected, order = baselines(splits)
     began = time.perf_counter()
-    validated = list(score_characters(predictor.reader, validation, weight=weight))
+    validated = list(metrics.score_characters(predictor.reader, validation, weight=weight))
     seconds = time.perf_counter() - began
     share = best_share(validated, score_model(expected["kneser_ney"], validation))
     if not data:
@@ -77,8 +65,10 @@ def evaluate(run: Run, data: str | None = None) -> Report:
         np.ones(len(test)),
         seed=config.seed,
     )
-    in_windows = score(predictor.reader, validation, window, weight)
-    chosen_by = figures(block_sums(validation, validated), in_windows)(np.ones(len(validation)))
+    in_windows = list(metrics.score_characters(predictor.reader, validation, window, weight))
+    chosen_by = figures(*(block_sums(validation, scored) for scored in (validated, in_windows)))(
+        np.ones(len(validation))
+    )
     excerpt = predictor.decode_symbols(validation.read(0, EXCERPT))
     hidden = predictor.inside(excerpt)["hidden"]
     return Report(
@@ -90,12 +80,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
         parameters=predictor.networks["model"].count_params(),
         inference_per_second=len(validation) / seconds,
         failures=surprises(predictor, predictor.decode_symbols(test.read(0, EXCERPT))),
-        figures={
-            "position": _position_figure(
-                chosen_by["nats_per_character"], *score_places(predictor.reader, validation, window, weight)
-            ),
-            "hidden": _hidden_figure(excerpt, hidden),
-        },
+        figures={"position": _position_figure(chosen_by["nats_per_character"], in_windows, window)},
         tables={
             "samples": samples(predictor),
             "units": reactions(excerpt, hidden),
@@ -148,7 +133,7 @@ def score_networks(
     """The sums of the network with its cache, of the network alone, and of the first mixed with the n-gram."""
     ids, weight = targets_of(part.read(0, part.characters)), predictor.meta["network_votes"]
     scored: tuple[list[Scored], ...] = ([], [], [])
-    for places, targets, alone, votes in read(predictor.reader, part, window, looks_back=True):
+    for places, targets, alone, votes in metrics.read(predictor.reader, part, window, looks_back=True):
         network = mix(alone, votes, weight)
         ensemble = (1 - share) * network + share * ngram(ids, places, window)
         for rows, probabilities in zip(scored, (network, alone, ensemble), strict=True):
@@ -194,29 +179,21 @@ def _frequencies(train: TextPart, symbols: list[str]) -> pd.DataFrame:
     return pd.DataFrame({"character": characters, "fraction": counts[order] / len(ids)})
 
 
-def _position_figure(mean: float, nats: np.ndarray, characters: np.ndarray):
+def _position_figure(mean: float, in_windows: list[Scored], window: int):
     """What starting from zero costs: nats at each place of a window, on validation."""
+    places, nats, _ = (np.concatenate(values) for values in zip(*in_windows, strict=True))
+    places = (places - 1) % window
     figure, axis = report.new_figure()
-    places = np.flatnonzero(characters)
-    axis.plot(places + 1, nats[places] / characters[places], color=report.COLOURS[0], label="from zero at each window")
+    characters = np.maximum(np.bincount(places), 1)
+    axis.plot(
+        np.arange(len(characters)) + 1,
+        np.bincount(places, nats) / characters,
+        color=report.COLOURS[0],
+        label="from zero at each window",
+    )
     axis.axhline(mean, color=report.COLOURS[1], label="state carried along, mean")
     axis.set(xlabel="characters read since the window began", ylabel="nats per character", xscale="log")
     axis.legend(frameon=False)
-    return figure
-
-
-def _hidden_figure(text: str, hidden: dict[str, np.ndarray], characters: int = 80, units: int = 40):
-    """The most active units of the last layer over the beginning of the text."""
-    name, states = list(hidden.items())[-1]
-    states = states[:characters]
-    chosen = np.sort(np.argsort(-states.std(axis=0), kind="stable")[:units])
-    figure, axis = report.new_figure(width=11.0, height=5.0)
-    image = axis.imshow(states[:, chosen].T, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto", interpolation="none")
-    axis.set_xticks(range(len(states)), [c if c.isprintable() else "↵" for c in text[: len(states)]], fontsize=7)
-    axis.set_yticks(range(len(chosen)), [str(unit) for unit in chosen], fontsize=5)
-    axis.set(xlabel="the text, character by character", ylabel=f"unit of {name}")
-    axis.grid(False)
-    figure.colorbar(image, ax=axis, label="hidden state")
     return figure
 
 

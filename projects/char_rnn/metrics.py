@@ -52,15 +52,6 @@ def score(network: Any, part: TextPart, window: int | None = None, weight: float
     return block_sums(part, score_characters(network, part, window, weight))
 
 
-def score_places(network: Any, part: TextPart, window: int, weight: float | None) -> tuple[np.ndarray, np.ndarray]:
-    """(nats, characters) summed over all windows of a text, for each place in the window: (window,) each."""
-    sums = np.zeros((2, window))
-    for places, nats, _ in score_characters(network, part, window, weight):
-        for total, values in zip(sums, (nats, None), strict=True):
-            total += np.bincount((places - 1) % window, values, minlength=window)
-    return sums[0], sums[1]
-
-
 def score_characters(
     network: Any, part: TextPart, window: int | None = None, weight: float | None = None
 ) -> Iterator[Scored]:
