@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from apps import shared, state
-from apps.i18n import plain, t
+from apps.i18n import plain, t, term
 from common import runs
 from common.runs import Run
 from projects.char_rnn.config import HELLO, Config
@@ -46,10 +46,8 @@ def try_it(run: Run) -> None:
 def _settings(predictor: Any) -> dict[str, Any]:
     """The raw input that the visitor has set. Chips bring the prompts of the examples."""
     examples = predictor.examples
-    label = t("Prompt", "시작 글")
-    prompt = shared.example_text(
-        [example["prompt"] for example in examples], label, 2000, "prompt", t("Write", "이어 쓰기")
-    )
+    prompts, label = [example["prompt"] for example in examples], t("Prompt", "시작 글")
+    prompt = shared.example_text(prompts, label, 2000, "prompt", t("Write", "이어 쓰기"))
     example = next((example for example in examples if example["prompt"] == prompt), examples[0] | {"prompt": prompt})
     start = {**DEFAULTS, **example}
     columns = dict(zip(("length", "temperature", "top_k", "top_p", "seed"), st.columns(5), strict=True))
@@ -224,7 +222,7 @@ def _units(run: Run, predictor: Any) -> None:
     with left:
         st.caption(t("For each property of the validation text, the unit whose activation correlates most with it. Choose a row to see the unit.", "검증 데이터의 각 성질마다 활성값과의 상관계수가 가장 큰 유닛입니다. 행을 고르면 그 유닛이 보입니다."))  # fmt: skip
         chosen = st.dataframe(
-            table.assign(property=[_property(name) for name in table["property"]]),
+            table.assign(property=table["property"].map(term)),
             hide_index=True,
             on_select="rerun",
             selection_mode="single-row",
@@ -248,23 +246,6 @@ def _units(run: Run, predictor: Any) -> None:
         symbols = predictor.decode_symbols(predictor.encode(text))
         st.altair_chart(_coloured(symbols, hidden[layer][:, unit]))
         st.caption(t("The colour of a character is the unit's value after it has been read: orange +1, blue -1. Hover to see the number.", "글자의 색은 그 글자를 읽은 뒤의 유닛 값입니다. 주황은 +1, 파랑은 -1입니다. 마우스를 올리면 값이 보입니다."))  # fmt: skip
-
-
-def _property(name: str) -> str:
-    """The name of a property of the text, in the page's language."""
-    return {
-        "place in the line": t("place in the line", "줄 안의 위치"),
-        "end of a line": t("end of a line", "줄의 끝"),
-        "indentation": t("indentation", "들여쓰기"),
-        "inside quotes": t("inside quotes", "따옴표 안"),
-        "inside brackets": t("inside brackets", "괄호 안"),
-        "place in the word": t("place in the word", "단어 안의 위치"),
-        "space": t("space", "공백"),
-        "capital letter": t("capital letter", "대문자"),
-        "digit": t("digit", "숫자"),
-        "vowel": t("vowel", "모음"),
-        "punctuation": t("punctuation", "문장 부호"),
-    }.get(name, name)
 
 
 def _coloured(text: str, activation: np.ndarray, width: int = 64) -> alt.LayerChart:

@@ -144,6 +144,7 @@ def _score(project: Project) -> None:
     st.metric(label, report.number(figure["value"]))
     lines = [f"{plain(term(entry['report']['model']))} {interval(figure)}"]
     baselines = {name: figures[metric] for name, figures in test["baselines"].items() if figures.get(metric)}
+    baselines.pop("ensemble", None)  # which holds the network itself
     baselines = {name: figure for name, figure in baselines.items() if figure["value"] is not None}
     if baselines:
         name = (max if mode == "max" else min)(baselines, key=lambda name: baselines[name]["value"])

@@ -59,7 +59,8 @@ def _scores(metric_and_direction: tuple[str, str], content: dict[str, Any]) -> d
     metric, direction = metric_and_direction
     test, name = content["test"], metric.replace("_", " ")
     scored = {other: figures[metric] for other, figures in test["baselines"].items() if metric in figures}
-    scored = {other: figure for other, figure in scored.items() if figure["value"] is not None}
+    # An ensemble holds the network itself.
+    scored = {other: figure for other, figure in scored.items() if figure["value"] is not None and other != "ensemble"}
     baseline = "—"
     if scored:
         best = (max if direction == "max" else min)(scored, key=lambda other: scored[other]["value"])

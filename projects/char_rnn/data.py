@@ -189,10 +189,8 @@ def choose_examples(part: TextPart, meta: dict[str, Any], count: int = 4) -> lis
 def _first(pieces: Iterable[str], characters: int | None) -> Iterator[str]:
     """The first `characters` of a text; None: all of it."""
     for piece in pieces:
-        if characters is not None:
-            piece = piece[:characters]
-            characters -= len(piece)
-        yield piece
+        yield piece[:characters]
+        characters = None if characters is None else max(0, characters - len(piece))
         if characters == 0:
             return
 

@@ -154,20 +154,18 @@ def surprises(predictor: Predictor, text: str, count: int = 8) -> list[dict[str,
     """The characters of a text that surprised most: what stood before, what was expected, what came."""
     inside, targets = predictor.inside(text), targets_of(predictor.encode(text))
     known = np.flatnonzero(targets >= 0)
-    rows = []
-    for place in known[np.argsort(-inside["nats"][known])[:count]]:
-        probabilities = inside["probabilities"][place]
-        expected = int(probabilities.argmax())
-        rows.append(
-            {
-                "before": repr(text[max(0, place - 40) : place])[1:-1],
-                "expected": repr(predictor.vocabulary.symbols[expected])[1:-1],
-                "expected_probability": float(probabilities[expected]),
-                "came": repr(text[place])[1:-1],
-                "its_probability": float(probabilities[targets[place]]),
-            }
-        )
-    return rows
+    places = known[np.argsort(-inside["nats"][known])[:count]]
+    likeliest = inside["probabilities"].argmax(axis=1)
+    return [
+        {
+            "before": repr(text[max(0, place - 40) : place])[1:-1],
+            "expected": repr(predictor.vocabulary.symbols[likeliest[place]])[1:-1],
+            "expected_probability": float(inside["probabilities"][place].max()),
+            "came": repr(text[place])[1:-1],
+            "its_probability": float(inside["probabilities"][place, targets[place]]),
+        }
+        for place in places
+    ]
 
 
 def _frequencies(train: TextPart, symbols: list[str]) -> pd.DataFrame:
@@ -175,8 +173,7 @@ def _frequencies(train: TextPart, symbols: list[str]) -> pd.DataFrame:
     ids = train.read(0, min(train.characters, MAX_CHARACTERS))
     counts = np.bincount(ids - FIRST, minlength=len(symbols))
     order = np.argsort(-counts, kind="stable")[:100]
-    characters = [repr(symbols[i])[1:-1] for i in order]
-    return pd.DataFrame({"character": characters, "fraction": counts[order] / len(ids)})
+    return pd.DataFrame({"character": [repr(symbols[i])[1:-1] for i in order], "fraction": counts[order] / len(ids)})
 
 
 def _position_figure(mean: float, in_windows: list[Scored], window: int):

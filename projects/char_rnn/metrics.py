@@ -32,19 +32,12 @@ def block_sums(part: TextPart, scored: Iterable[Scored]) -> Sums:
     return sums
 
 
-def recurrent_layers(network: Any) -> list[Any]:
-    """The recurrent layers of a network, the first one first."""
-    import keras
-
-    return [layer for layer in network.layers if isinstance(layer, keras.layers.RNN)]
-
-
 def with_hidden(network: Any) -> Any:
     """The network with its hidden states at every step as further outputs: [logits, states …, hidden …]."""
     import keras
 
-    hidden = [layer.output[0] for layer in recurrent_layers(network)]
-    return keras.Model(network.inputs, [*network.outputs, *hidden])
+    hidden = [layer.output[0] for layer in network.layers if isinstance(layer, keras.layers.RNN)]
+    return keras.Model(network.inputs, [*network.outputs, *hidden], name=network.name)
 
 
 def score(network: Any, part: TextPart, window: int | None = None, weight: float | None = None) -> Sums:

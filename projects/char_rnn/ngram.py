@@ -32,7 +32,7 @@ class KneserNey:
         numbers, before = np.zeros(len(ids), np.int64), 0
         for length in range(self.longest + 1):
             if length:
-                keys = self._keys(numbers[1:], ids[: len(numbers) - 1])
+                keys = numbers[1:] * (symbols + 1) + ids[: len(numbers) - 1] + 1  # an unknown character is -1
                 known, numbers = np.unique(keys, return_inverse=True)
                 self.contexts.append(known)
                 before = length
@@ -48,10 +48,6 @@ class KneserNey:
                 counted = np.unique(shorter * symbols + following, return_counts=True)
                 self.lower.append(_discounted(*counted, rows, symbols))
 
-    def _keys(self, numbers: np.ndarray, ids: np.ndarray) -> np.ndarray:
-        """Keys of contexts that are one character longer than those with these numbers. An unknown character is -1."""
-        return numbers * (self.symbols + 1) + ids + 1
-
     def probabilities(self, ids: np.ndarray, places: np.ndarray, window: int | None, order: int) -> np.ndarray:
         """The distributions (places, symbols) from which ids[places] were drawn, float64.
 
@@ -66,7 +62,7 @@ class KneserNey:
         for length in range(order + 1):
             mask = available >= length
             if length:
-                keys = self._keys(numbers, ids[np.maximum(places - length, 0)])
+                keys = numbers * (self.symbols + 1) + ids[np.maximum(places - length, 0)] + 1
                 known = self.contexts[length - 1]
                 position = np.minimum(np.searchsorted(known, keys), len(known) - 1)
                 mask &= (numbers >= 0) & (known[position] == keys)

@@ -15,7 +15,7 @@ from common.inputs.text import from_jamo, settled, to_jamo
 from common.inputs.vocabulary import Vocabulary
 from projects.char_rnn import cache
 from projects.char_rnn.encoding import DEFAULTS, beginning, check_settings, decode, encode, targets_of
-from projects.char_rnn.metrics import STEPS, recurrent_layers, surprise, with_hidden
+from projects.char_rnn.metrics import STEPS, surprise, with_hidden
 
 
 class Predictor:
@@ -93,8 +93,7 @@ class Predictor:
         distribution too.
         """
         ids = np.concatenate([self.encode(beginning(self.vocabulary)), self.encode(text)])
-        inputs = self.networks["model"].inputs
-        states = [np.zeros((1, state.shape[1]), "float32") for state in inputs[1:]]
+        states = [np.zeros((1, state.shape[1]), "float32") for state in self.reader.inputs[1:]]
         rows: list[list[np.ndarray]] = []
         for begin in range(0, len(ids), STEPS):  # pieces of one length, because each new length is compiled
             piece = np.pad(ids[begin : begin + STEPS], (0, max(0, begin + STEPS - len(ids))))
@@ -110,8 +109,7 @@ class Predictor:
         votes, weight = np.concatenate(voted), self.meta["network_votes"]
         probabilities = cache.mix(softmax(logits), votes, weight)
         total = votes.sum(axis=1)
-        layers = recurrent_layers(self.networks["model"])
-        by_layer = {layer.name: states[1:] for layer, states in zip(layers, hidden, strict=True)}
+        by_layer = {f"{self.reader.name}_{i}": states[1:] for i, states in enumerate(hidden, start=1)}
         nats, _ = surprise(probabilities[:-1], targets)
         return {"nats": nats, "probabilities": probabilities, "cache": total / (weight + total), "hidden": by_layer}
 

@@ -62,15 +62,8 @@ def unroll(network: Any, kind: str, ids: np.ndarray) -> list[dict[str, Any]]:
         logits = h @ output + bias
         probabilities = np.exp(logits - logits.max())
         probabilities /= probabilities.sum()
-        steps.append(
-            {
-                "x": x,
-                "before": before,
-                "states": states,
-                "logits": logits,
-                "probabilities": probabilities,
-                "target": max(int(following) - FIRST, -1),
-                "loss": float(-np.log(probabilities[following - FIRST])) if following >= FIRST else 0.0,
-            }
-        )
+        target = max(int(following) - FIRST, -1)
+        loss = float(-np.log(probabilities[target])) if target >= 0 else 0.0
+        step = {"x": x, "before": before, "states": states, "logits": logits, "probabilities": probabilities}
+        steps.append({**step, "target": target, "loss": loss})
     return steps
