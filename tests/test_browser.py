@@ -1,11 +1,14 @@
 """The gallery and every page in a real browser: open, switch the language, get an answer, start and stop a training."""
 
+import gzip
 import re
 
+import numpy as np
 import pytest
 from playwright.sync_api import expect
 
 from common import runs
+from common.inputs.images import picture_bytes
 from common.project import Project
 from tests.browser import browser, executable, served, settle
 from tests.conftest import PROJECTS, copy_run, one_now_others_slow
@@ -120,3 +123,50 @@ def test_page(name, suite, trained):
     )
     assert len(stopped.history) < len(trained(name).history), "the stop came after the training"
     page.close()
+
+
+def broken_pictures() -> dict[str, bytes]:
+    """{name: bytes} of a dozen files that are no picture, or not a whole one, or of a size that is refused."""
+    noise = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+    png, jpeg, webp, gif = (picture_bytes(noise, kind) for kind in ("PNG", "JPEG", "WEBP", "GIF"))
+    return {
+        "empty.png": b"",
+        "zeros.png": bytes(1000),
+        "text.jpg": b"hello",
+        "page.gif": b"<html><script>alert(1)</script></html>",
+        "packed.png": gzip.compress(png),
+        "cut.png": png[:500],
+        "cut.jpg": jpeg[:300],
+        "cut.webp": webp[: len(webp) // 2],
+        "cut.gif": gif[:100],
+        "wrong.png": png[:300] + bytes(200) + png[500:],
+        "huge.png": png[:16] + b"\x00\x00\xea\x60\x00\x00\xea\x60" + png[24:],
+        "<b>name.png": b"hello",
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("image_classification" not in PROJECTS, reason="a fork of another project")
+def test_a_dozen_broken_pictures_are_a_sentence_each(trained, tmp_path):
+    """One after the other in the same field; then a whole picture is answered, as if nothing had been."""
+    copy_run(trained("image_classification"), tmp_path / "runs")
+    with browser() as chromium, served("apps/image_classification.py", tmp_path / "runs") as address:
+        page = chromium.new_page()
+        page.set_default_timeout(SLOW)
+        page.goto(f"{address}/?one-way=upload")
+        settle(page)
+        # A long name of a run fits into its field.
+        run = page.locator("[data-testid=stSidebar] input[role=combobox]")
+        name = "★ 20261129-134936-transformer-s0-2"
+        assert run.evaluate("(field, name) => (field.value = name, field.scrollWidth <= field.clientWidth)", name)
+        field, said = page.locator("input[type=file]").first, page.get_by_test_id("stAlertContentError")
+        for name, content in broken_pictures().items():
+            field.set_input_files({"name": name, "mimeType": "image/png", "buffer": content})
+            expect(said).to_contain_text(name, timeout=SLOW)
+            assert said.count() == 1 and not page.get_by_test_id("stException").count(), name
+        whole = picture_bytes(np.full((28, 28, 3), 255, np.uint8))
+        field.set_input_files({"name": "whole.png", "mimeType": "image/png", "buffer": whole})
+        expect(page.get_by_test_id("stMetric").first).to_be_visible(timeout=SLOW)
+        settle(page)
+        assert has_no_error(page)
+        page.close()
