@@ -54,6 +54,8 @@ def named(column: str) -> str:
     words = {
         "hours_before": t("hours before", "몇 시간 전"),
         "TX_FRAUD": t("known fraud (1: yes)", "확인된 부정 거래(1: 예)"),
+        "history": t("card: earlier transactions", "카드: 이전 거래"),
+        "terminal_history": t("terminal: earlier transactions", "단말기: 이전 거래"),
         "TX_AMOUNT": t("amount", "금액"),
         "TX_DURING_WEEKEND": t("on a weekend (1: yes)", "주말 거래(1: 예)"),
         "TX_DURING_NIGHT": t("at night (1: yes)", "야간 거래(1: 예)"),
@@ -141,8 +143,8 @@ def _contributions(moved_by: dict[str, float]) -> None:
     )
     st.caption(
         t(
-            "The logit is log(p / (1 − p)) of the probability p. Each bar shows by how much it would fall if this one value were the median of the training data.",
-            "로짓은 확률 p의 log(p / (1 − p))입니다. 막대는 이 값 하나만 학습 데이터의 중앙값으로 바꿀 때 로짓이 얼마나 줄어드는지 나타냅니다.",
+            "The logit is log(p / (1 − p)) of the probability p. Each bar shows by how much it would fall if this one value were the median of the training data, or if these earlier transactions were not known.",
+            "로짓은 확률 p의 log(p / (1 − p))입니다. 막대는 이 값 하나만 학습 데이터의 중앙값으로 바꾸거나 이전 거래를 모른다고 할 때 로짓이 얼마나 줄어드는지 나타냅니다.",
         )
     )
 

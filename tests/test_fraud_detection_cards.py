@@ -96,6 +96,8 @@ def test_what_a_terminal_did_before_changes_the_answer(generated, trained):
         for steps in (example["terminal_history"], frauds, [])
     )
     assert len({answer, changed, without}) == 3
+    moved = predictor.predict(example)["moved_by"]["terminal_history"]
+    assert moved == pytest.approx(np.log(answer / (1 - answer)) - np.log(without / (1 - without)), rel=1e-3, abs=1e-4)
     for name in ("history", "terminal_history"):
         for wrong, message in (
             ({"TX_FRAUD": "yes"}, "TX_FRAUD is 'yes'; expected 0 or 1"),

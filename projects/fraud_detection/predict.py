@@ -118,11 +118,15 @@ class Predictor:
         It may hold the earlier transactions of its card, the oldest first: {…, "history": [{"hours_before": 2.5,
         column: value, …}, …]}, and where terminals are known those at its terminal, as "terminal_history" (see
         `encoding.transaction`). A network that reads no history ignores them. `moved_by`: the row's `contributions`,
-        the largest first.
+        and by how much the logit would fall without each of these lists, the largest first.
         """
         split = transaction(raw, self.meta, with_history=bool(self.history))
         scores = self._without_each(split)[:, 0]
         moved = dict(zip(split.inputs.columns, (scores[0] - scores[1:]).tolist(), strict=True))
+        for name in ("history", "terminal_history"):
+            if self.history and isinstance(raw.get(name), list):
+                without = transaction({**raw, name: []}, self.meta, with_history=True)
+                moved[name] = float(scores[0] - self.score(without)[0])
         return {
             "fraud_probability": float(probability(scores[0])),
             "is_fraud": bool(scores[0] >= self.meta["threshold"]),
