@@ -21,9 +21,10 @@ def votes(hidden: np.ndarray, following: np.ndarray, begin: int, symbols: int) -
     character after each; -1, which gets no vote, where it is unknown.
     """
     keys = hidden / np.maximum(np.linalg.norm(hidden, axis=1, keepdims=True), 1e-6)
-    now, past = np.arange(begin, len(hidden))[:, None], np.arange(len(hidden))
-    weights = np.exp(SHARPNESS * (keys[begin:] @ keys.T - 1)) * ((past < now) & (past >= now - LENGTH))
-    return weights.astype("float32") @ (following[:, None] == np.arange(symbols)).astype("float32")
+    first = int(np.argmax(following >= 0))  # of a text that begins in between
+    now, past = np.arange(begin, len(hidden))[:, None], np.arange(first, len(hidden))
+    weights = np.exp(SHARPNESS * (keys[begin:] @ keys[first:].T - 1)) * ((past < now) & (past >= now - LENGTH))
+    return weights.astype("float32") @ (following[first:, None] == np.arange(symbols)).astype("float32")
 
 
 def mix(probabilities: np.ndarray, votes: np.ndarray, weight: float) -> np.ndarray:

@@ -28,7 +28,7 @@ class Config:
 
 
 # The smallest setting that still learns something. The tests use it.
-TOY = Config(characters=120_000, units=16, epochs=2, batch_size=64, sequence=32, learning_rate=1e-2, window=64)
+TOY = Config(characters=80_000, units=16, epochs=2, batch_size=64, sequence=32, learning_rate=1e-2, window=64)
 
 # The lecture's toy. The page trains it and shows every number inside.
 HELLO = Config(model="simple_rnn", layers=1, units=8, dropout=0.0, epochs=6, learning_rate=2e-2)
