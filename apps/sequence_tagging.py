@@ -311,11 +311,11 @@ def inside(run: Run) -> None:
             "`--crf`로 학습하면 CRF가 이 쌍을 어떻게 쓰는지 볼 수 있습니다.",
         )
     st.altair_chart(
-        alt.Chart(frame, height=80 + 22 * len(tags))
+        alt.Chart(frame, height=170 + 22 * len(tags))
         .mark_rect()
         .encode(
             x=alt.X("next:N", sort=tags, title=t("next tag", "다음 태그"), axis=alt.Axis(labelAngle=-45)),
-            y=alt.Y("tag:N", sort=tags, title=t("tag", "태그"), axis=alt.Axis(labelLimit=100)),
+            y=alt.Y("tag:N", sort=tags, title=t("tag", "태그"), axis=alt.Axis(labelLimit=100, labelOverlap=False)),
             color=alt.Color("value:Q", scale=scale, title=None, legend=alt.Legend(orient="top")),
             tooltip=["tag", "next", alt.Tooltip("value", format=".2f")],
         )
