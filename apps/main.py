@@ -144,8 +144,8 @@ def _score(project: Project) -> None:
     st.metric(label, report.number(figure["value"]))
     lines = [f"{plain(term(entry['report']['model']))} {interval(figure)}"]
     baselines = {name: figures[metric] for name, figures in test["baselines"].items() if figures.get(metric)}
-    baselines.pop("ensemble", None)  # which holds the network itself
-    baselines = {name: figure for name, figure in baselines.items() if figure["value"] is not None}
+    # An ensemble holds the network itself.
+    baselines = {n: figure for n, figure in baselines.items() if figure["value"] is not None and n != "ensemble"}
     if baselines:
         name = (max if mode == "max" else min)(baselines, key=lambda name: baselines[name]["value"])
         verdict = test["comparison"].get(name, {}).get(metric, {}).get("verdict", "")

@@ -10,10 +10,7 @@ MAX_CHANNELS = 8  # times `config.width`; deeper levels have no more channels th
 
 
 def build_model(config: Config, meta: dict) -> keras.Model:
-    """A compiled model from lightness (batch, h, w, 1) to ab (batch, h, w, 2), both scaled to about -1 … 1.
-
-    h and w: multiples of 2 ** depth.
-    """
+    """A compiled model: lightness (n, h, w, 1) -> ab (n, h, w, 2), both about -1 … 1; 2 ** depth divides h and w."""
     keras.utils.set_random_seed(config.seed)
     return Colorizer(unet(config), patch_gan(config) if config.model == "gan" else None, config)
 
