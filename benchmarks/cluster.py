@@ -23,6 +23,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks.timing import seconds
 from common import cli, runs
 from common.project import Project
@@ -59,8 +61,11 @@ def work(folder: Path, rows: int) -> None:
     project = Project(NAME)
     run = runs.start(project, project.toy, "builtin", folder, folder / "runs")
     cli.train_run(run)
-    frame = project.load_data("builtin")(project.toy, "builtin", folder).train.inputs
-    frame.sample(rows, replace=True, random_state=0).to_csv(folder / "part.csv", index=False)
+    train = project.load_data("builtin")(project.toy, "builtin", folder).train
+    frame = train.inputs.assign(TX_DATETIME=train.cards["time"], TX_FRAUD=train.targets)
+    frame = frame.assign(CUSTOMER_ID=train.cards["card"], TERMINAL_ID=train.cards["terminal"])
+    numbers = np.sort(np.random.default_rng(0).integers(len(frame), size=rows))
+    frame.iloc[numbers].to_csv(folder / "part.csv", index=False)
     search = open_search(project, project.toy, "builtin", folder, folder / "runs", "random", 100, ("learning_rate",))
     study = open_study(search)
 
@@ -92,14 +97,16 @@ def work(folder: Path, rows: int) -> None:
         score = ray.remote(**needs)(score_part)  # as many workers at once as fit
         far, near = medians(
             lambda: ray.get([score.remote(*part), score.remote(*other)]),
-            lambda: (score_part(*part), score_part(*other)),
+            lambda: [score_part(*part), score_part(*other)],
         )
         print(f"two such parts: {far:.2f} s on two workers, {near:.2f} s in this process (medians of 5)")
 
 
 def medians(there: Callable[[], Any], here: Callable[[], Any]) -> tuple[float, float]:
     """Median seconds of five calls of each, in turn, after one that loads networks and data."""
-    there(), here()
+    for answer in (there(), here()):
+        if isinstance(answer, tuple) and answer[0]:  # of `score_part`: (exit status, what it printed)
+            raise SystemExit("\n".join(answer[1]))
     pairs = [(seconds(there), seconds(here)) for _ in range(5)]
     far, near = (statistics.median(column) for column in zip(*pairs, strict=True))
     return far, near
