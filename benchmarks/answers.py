@@ -65,13 +65,13 @@ MANY = {
 }  # how a file of a thousand is answered; colorization answers one picture after the other
 
 
-def recorded(predictor: Any, call: Callable[[], Any]) -> list[tuple[Any, np.ndarray]]:
-    """(network, array) of every call of a network that `call` makes."""
-    calls: list[tuple[Any, np.ndarray]] = []
+def recorded(predictor: Any, call: Callable[[], Any]) -> list[tuple[Any, list[np.ndarray]]]:
+    """(network, its inputs) of every call of a network that `call` makes."""
+    calls: list[tuple[Any, list[np.ndarray]]] = []
     for network in predictor.networks.values():
 
-        def spy(x: np.ndarray, network: Any = network, ask: Callable = network.predict_on_batch) -> Any:
-            calls.append((network, np.array(x)))
+        def spy(x: Any, network: Any = network, ask: Callable = network.predict_on_batch) -> Any:
+            calls.append((network, [np.array(part) for part in (x if isinstance(x, list) else [x])]))
             return ask(x)
 
         network.predict_on_batch = spy
@@ -94,7 +94,7 @@ def median(call: Callable[[], Any], rounds: int) -> float:
     return 1000 * float(np.median(spent))
 
 
-def onnx(networks: dict[str, Any]) -> dict[int, Callable[[np.ndarray], Any]]:
+def onnx(networks: dict[str, Any]) -> dict[int, Callable[[list[np.ndarray]], Any]]:
     """{id of the network: a function that runs it in ONNX Runtime}."""
     import onnxruntime
 
@@ -103,8 +103,10 @@ def onnx(networks: dict[str, Any]) -> dict[int, Callable[[np.ndarray], Any]]:
         for name, network in networks.items():
             network.export(f"{folder}/{name}.onnx", format="onnx", verbose=False)
             session = onnxruntime.InferenceSession(f"{folder}/{name}.onnx", providers=["CPUExecutionProvider"])
-            entry = session.get_inputs()[0].name
-            sessions[id(network)] = lambda x, session=session, entry=entry: session.run(None, {entry: x})
+            names = [entry.name for entry in session.get_inputs()]
+            sessions[id(network)] = lambda x, session=session, names=names: session.run(
+                None, dict(zip(names, x, strict=True))
+            )
     return sessions
 
 
@@ -119,7 +121,7 @@ def measure(project: Project, runs_dir: Path, rounds: int) -> str:
     example = predictor.examples[0]
     calls = [(plain_of[id(network)], x) for network, x in recorded(predictor, lambda: predictor.predict(example))]
     for name, x in calls:
-        plain[name](x)  # Keras exports a network that has been called
+        plain[name](x if len(x) > 1 else x[0])  # Keras exports a network that has been called
     sessions = onnx(plain)
     one = median(lambda: predictor.predict(example), rounds)
     alone = median(lambda: [sessions[id(plain[name])](x) for name, x in calls], rounds)
@@ -129,12 +131,13 @@ def measure(project: Project, runs_dir: Path, rounds: int) -> str:
         many = MANY[project.name](predictor)
         batches = [(plain_of[id(network)], x) for network, x in recorded(predictor, lambda: many(raws))]
         ours = median(lambda: many(raws), max(3, rounds // 6))
-        ready: dict[tuple, list[np.ndarray]] = {}  # one array for each network and shape, and the size of its batches
+        ready: dict[tuple, list] = {}  # the inputs of each network and shape, and the size of their batches
         for name, x in batches:
-            ready.setdefault((name, x.shape[1:]), []).append(x)
-        arrays = [(name, np.concatenate(parts), len(parts[0])) for (name, _), parts in ready.items()]
+            ready.setdefault((name, *(part.shape[1:] for part in x)), []).append(x)
+        arrays = [(key[0], list(map(np.concatenate, zip(*x, strict=True))), len(x[0][0])) for key, x in ready.items()]
         keras = median(
-            lambda: [plain[name].predict(x, size, verbose=0) for name, x, size in arrays], max(3, rounds // 6)
+            lambda: [plain[name].predict(x if len(x) > 1 else x[0], size, verbose=0) for name, x, size in arrays],
+            max(3, rounds // 6),
         )
         cells += [f"{ours:.0f}", f"{keras:.0f}", "yes" if GOAL_KERAS * ours <= keras else "no"]
     return f"| {project.name} | " + " | ".join([*cells, *["", "", ""]][:6]) + " |"

@@ -360,15 +360,15 @@ def transaction(raw: Any, meta: dict[str, Any], with_history: bool) -> Transacti
     lists = {"card": "history", "terminal": "terminal_history"} if "terminal" in meta else {"card": "history"}
     check_input(raw, {f"{name}?": [{str: object}] for name in lists.values()})
     if not with_history:
-        return Transactions.unlabelled(_single(raw, meta, "the transaction"))
-    frames, cards = [], []
+        return Transactions.unlabelled(_frame([_single(raw, meta, "the transaction")], meta))
+    steps, cards = [], []
     for whose, name in lists.items():
         past = raw.get(name, [])
         if len(past) > MAX_STEPS:
             raise UserError(f"The {name} has {len(past):,} transactions; at most {MAX_STEPS:,} are taken.")
         for number, step in enumerate(past, start=1):
             said = f"transaction {number} of the {name}"
-            frames.append(_single(step, meta, said))
+            steps.append(_single(step, meta, said))
             hours = step.get("hours_before")
             if not (_is_number(hours) and 0 <= hours <= LARGEST):
                 raise UserError(f"{said}: hours_before is {shown(hours)}; expected a number that is not negative.")
@@ -376,20 +376,23 @@ def transaction(raw: Any, meta: dict[str, Any], with_history: bool) -> Transacti
             if not (_is_number(fraud) and fraud in (0, 1)):
                 raise UserError(f"{said}: {meta['target']} is {shown(fraud)}; expected 0 or 1.")
             cards.append({"card": 1, "terminal": 1, "time": -SECONDS_PER_HOUR * hours, "fraud": int(fraud), whose: 0})
-    frames.append(_single(raw, meta, "the transaction"))
+    steps.append(_single(raw, meta, "the transaction"))
     cards.append({"card": 0, "terminal": 0, "time": 0.0, "fraud": 0})
-    return Transactions.unlabelled(pd.concat(frames, ignore_index=True), pd.DataFrame(cards)).part([len(cards) - 1])
+    return Transactions.unlabelled(_frame(steps, meta), pd.DataFrame(cards)).part([len(cards) - 1])
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
 
 
-def _single(raw: dict[str, Any], meta: dict[str, Any], name: str) -> pd.DataFrame:
-    """One raw transaction as a checked row, by the text of its values, so that it is the same as in a file.
+def _frame(rows: list[dict[str, Any]], meta: dict[str, Any]) -> pd.DataFrame:
+    """The rows of `_single` as a table."""
+    kinds = {name: float for name, column in meta["columns"].items() if "median" in column}
+    return pd.DataFrame(rows, dtype=float) if len(kinds) == len(meta["columns"]) else pd.DataFrame(rows).astype(kinds)
 
-    Messages call it `name`, and not by the number of a row in a file.
-    """
+
+def _single(raw: dict[str, Any], meta: dict[str, Any], name: str) -> dict[str, Any]:
+    """The checked values of one raw transaction, by their text, as in a file. Messages call it `name`."""
     values = {column: raw[column] for column in meta["columns"] if column in raw}
     values = {column: value.item() if isinstance(value, np.generic) else value for column, value in values.items()}
     if wrong := mismatch(values, {column + "?": CELL for column in meta["columns"]}):
@@ -397,10 +400,10 @@ def _single(raw: dict[str, Any], meta: dict[str, Any], name: str) -> pd.DataFram
     numbers = [values.get(name) for name, column in meta["columns"].items() if "median" in column]
     plain = all(type(value) in (int, float) and abs(value) <= LARGEST for value in numbers)
     if plain and len(numbers) == len(meta["columns"]):
-        return pd.DataFrame([values], dtype=float)  # the usual case, answered fast
+        return values  # the usual case, answered fast
     cells = {column: ["" if value is None else str(value)] for column, value in values.items()}
     try:
-        return checked(pd.DataFrame(cells), meta, name)
+        return checked(pd.DataFrame(cells), meta, name).iloc[0].to_dict()
     except UserError as error:
         raise UserError(str(error).replace(f"{name}, row 2", name)) from None
 

@@ -1,6 +1,6 @@
 """The Predictor, and the command that scores a file."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
@@ -27,7 +27,7 @@ from projects.fraud_detection.encoding import (
 )
 from projects.fraud_detection.metrics import best_f1_threshold
 
-SIZES = (1, 64, 1024, 8192)  # rows that a network is given in one call
+SIZES = (1, 32, 1024, 8192)  # rows that a network is given in one call
 
 
 class Predictor:
@@ -121,12 +121,9 @@ class Predictor:
         and by how much the logit would fall without each of these lists, the largest first.
         """
         split = transaction(raw, self.meta, with_history=bool(self.history))
-        scores = self._without_each(split)[:, 0]
-        moved = dict(zip(split.inputs.columns, (scores[0] - scores[1:]).tolist(), strict=True))
-        for name in ("history", "terminal_history"):
-            if self.history and isinstance(raw.get(name), list):
-                without = transaction({**raw, name: []}, self.meta, with_history=True)
-                moved[name] = float(scores[0] - self.score(without)[0])
+        lists = [name for name in ("history", "terminal_history") if self.history and isinstance(raw.get(name), list)]
+        scores = self._without_each(split, lists)[:, 0]
+        moved = dict(zip([*split.inputs.columns, *lists], (scores[0] - scores[1:]).tolist(), strict=True))
         return {
             "fraud_probability": float(probability(scores[0])),
             "is_fraud": bool(scores[0] >= self.meta["threshold"]),
@@ -149,9 +146,9 @@ class Predictor:
         scores = self._without_each(split)
         return pd.DataFrame((scores[0] - scores[1:]).T, columns=split.inputs.columns)
 
-    def _without_each(self, split: Transactions) -> np.ndarray:
-        """Logits (1 + columns, rows): as the rows are, then with each column in turn set to its typical value."""
-        count, times = len(split.inputs), 1 + len(self.meta["columns"])
+    def _without_each(self, split: Transactions, lists: Sequence[str] = ()) -> np.ndarray:
+        """Logits (1 + columns + lists, rows): as they are, each column at its typical value, without each list."""
+        count, times = len(split.inputs), 1 + len(self.meta["columns"]) + len(lists)
         variants = {}
         for place, (name, column) in enumerate(self.meta["columns"].items(), start=1):
             variants[name] = np.tile(split.inputs[name].to_numpy(), times)
@@ -166,6 +163,9 @@ class Predictor:
             x = np.tile(encode_input(split, self.meta, name, length), (times, 1, 1))
             if name == "history":  # its last step is the transaction itself
                 x[:, -1, : encoded_width(self.meta)] = self.encode(changed.inputs)
+            for place, left_out in enumerate(lists, start=times - len(lists)):
+                if name in (left_out, {"history": "card", "terminal_history": "terminal"}[left_out]):
+                    x[place * count : (place + 1) * count, : x.shape[1] - (name == "history")] = 0
             return x
 
         total = np.zeros(len(changed.inputs))
