@@ -147,26 +147,21 @@ def broken_pictures() -> dict[str, bytes]:
 
 @pytest.mark.slow
 @pytest.mark.skipif("image_classification" not in PROJECTS, reason="a fork of another project")
-def test_a_dozen_broken_pictures_are_a_sentence_each(trained, tmp_path):
+def test_a_dozen_broken_pictures_are_a_sentence_each(suite):
     """One after the other in the same field; then a whole picture is answered, as if nothing had been."""
-    copy_run(trained("image_classification"), tmp_path / "runs")
-    with browser() as chromium, served("apps/image_classification.py", tmp_path / "runs") as address:
-        page = chromium.new_page()
-        page.set_default_timeout(SLOW)
-        page.goto(f"{address}/?one-way=upload")
-        settle(page)
-        # A long name of a run fits into its field.
-        run = page.locator("[data-testid=stSidebar] input[role=combobox]")
-        name = "★ 20261129-134936-transformer-s0-2"
-        assert run.evaluate("(field, name) => (field.value = name, field.scrollWidth <= field.clientWidth)", name)
-        field, said = page.locator("input[type=file]").first, page.get_by_test_id("stAlertContentError")
-        for name, content in broken_pictures().items():
-            field.set_input_files({"name": name, "mimeType": "image/png", "buffer": content})
-            expect(said).to_contain_text(name, timeout=SLOW)
-            assert said.count() == 1 and not page.get_by_test_id("stException").count(), name
-        whole = picture_bytes(np.full((28, 28, 3), 255, np.uint8))
-        field.set_input_files({"name": "whole.png", "mimeType": "image/png", "buffer": whole})
-        expect(page.get_by_test_id("stMetric").first).to_be_visible(timeout=SLOW)
-        settle(page)
-        assert has_no_error(page)
-        page.close()
+    page = suite[0]("image_classification?one-way=upload")
+    # A long name of a run fits into its field.
+    run = page.locator("[data-testid=stSidebar] input[role=combobox]")
+    name = "★ 20261129-134936-transformer-s0-2"
+    assert run.evaluate("(field, name) => (field.value = name, field.scrollWidth <= field.clientWidth)", name)
+    field, said = page.locator("input[type=file]").first, page.get_by_test_id("stAlertContentError")
+    for name, content in broken_pictures().items():
+        field.set_input_files({"name": name, "mimeType": "image/png", "buffer": content})
+        expect(said).to_contain_text(name, timeout=SLOW)
+        assert said.count() == 1 and not page.get_by_test_id("stException").count(), name
+    whole = picture_bytes(np.full((28, 28, 3), 255, np.uint8))
+    field.set_input_files({"name": "whole.png", "mimeType": "image/png", "buffer": whole})
+    expect(page.get_by_test_id("stMetric").first).to_be_visible(timeout=SLOW)
+    settle(page)
+    assert has_no_error(page)
+    page.close()
