@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from common import cli, runs
+from common.project import Project
 from tests.conftest import PROJECTS, ROOT
 
 TRAIN = """
@@ -51,8 +53,17 @@ def test_a_toy_trains_on_jax_as_on_tensorflow(name, trained, tmp_path):
     ours, theirs = (figures[metric] for figures in (report["test"]["model"], expected))
     if "low" in ours:  # the random numbers of the two are different, so the networks are
         assert ours["low"] <= theirs["high"] and theirs["low"] <= ours["high"], (ours, theirs)
-    else:  # a toy may have learnt next to nothing
-        assert ours["value"] == pytest.approx(theirs["value"], rel=0.05, abs=0.02)
+    elif ours["value"] != pytest.approx(theirs["value"], rel=0.05, abs=0.02):  # it may have learnt next to nothing
+        seeds = [theirs["value"], *(toy_figure(name, seed, tmp_path / f"{seed}") for seed in (1, 2))]
+        assert 0.95 * min(seeds) <= ours["value"] <= 1.05 * max(seeds), "further off than seeds are on TensorFlow"
+
+
+def toy_figure(name: str, seed: int, folder: Path) -> float:
+    """METRIC of the toy with another seed, on TensorFlow."""
+    project = Project(name)
+    run = runs.start(project, dataclasses.replace(project.toy, seed=seed), "builtin", folder / "data", folder / "runs")
+    cli.train_run(run)
+    return run.report["test"]["model"][project.metric("builtin")[0]]["value"]
 
 
 def steps(weights: Path) -> list[dict[str, float]]:
