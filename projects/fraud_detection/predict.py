@@ -44,9 +44,9 @@ class Predictor:
     @property
     def history(self) -> int:
         """How many transactions of a card a network reads, with the scored one. 0 where all read just the one."""
-        return self._longest("card")
+        return self.longest("card")
 
-    def _longest(self, whose: str) -> int:
+    def longest(self, whose: str) -> int:
         """The most transactions of a `card` or a `terminal` that a network reads, with the scored one."""
         more = {whose: 1} | ({"history": 0} if whose == "card" else {})  # the history has the scored one as its last
         parts = [part for network in self.networks.values() for part in network.inputs]
@@ -197,7 +197,7 @@ class Predictor:
         """Keep six validation rows: a fraud and a normal one in turn, from clear cases over doubtful to wrong ones."""
         scores = self.score(validation)
         self.meta["examples"] = []
-        lengths = {whose: self._longest(whose) for whose in ("card", "terminal")}
+        lengths = {whose: self.longest(whose) for whose in ("card", "terminal")}
         for ranks in ((0.9, 0.1), (0.5, 0.5), (0.1, 0.999)):  # among the frauds, among the normal rows
             for label, rank in zip((1, 0), ranks, strict=True):
                 rows = np.flatnonzero(validation.targets == label)
@@ -251,7 +251,7 @@ def _after(past, rows: pd.DataFrame, cards: pd.DataFrame, predictor: Predictor, 
         )
     part = Transactions.unlabelled(rows, cards).part(np.arange(begin, len(rows)))
     numbered = cards.reset_index(drop=True)
-    longest = {whose: predictor._longest(whose) - 1 for whose in ("card", "terminal") if whose in cards}
+    longest = {whose: predictor.longest(whose) - 1 for whose in ("card", "terminal") if whose in cards}
     latest = [numbered.groupby(whose).tail(max(0, length)).index for whose, length in longest.items()]
     kept = np.unique(np.concatenate(latest))
     return part, (cards.iloc[kept], rows.iloc[kept])
