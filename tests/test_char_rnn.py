@@ -28,12 +28,12 @@ from projects.char_rnn import data as data_module
 from projects.char_rnn.batches import batch_shape, text_batches
 from projects.char_rnn.config import HELLO, TOY, Config
 from projects.char_rnn.data import BLOCK, TextPart, encode_all, load_data, read_labelled
-from projects.char_rnn.encoding import FIRST, beginning, decode, encode, targets_of
+from projects.char_rnn.encoding import FIRST, beginning, check_settings, decode, encode, targets_of
 from projects.char_rnn.evaluate import SHARES, baselines, best_share, nats_in_order, score_networks
 from projects.char_rnn.generate import choose, make_loop, write
 from projects.char_rnn.metrics import ROWS, STEPS, block_sums, figures, score, score_characters, score_model
 from projects.char_rnn.model import build_model, build_network
-from projects.char_rnn.ngram import KneserNey
+from projects.char_rnn.ngram import KneserNey, best_order
 from projects.char_rnn.predict import Predictor
 from projects.char_rnn.units import properties, reactions
 from projects.char_rnn.unroll import unroll
@@ -377,7 +377,7 @@ def test_baselines_know_more_the_more_they_count():
     nats = {name: nats_in_order(score_model(model, validation)).mean() for name, model in expected.items()}
     assert nats["uniform"] == pytest.approx(math.log(symbols))
     assert nats["kneser_ney"] < 1.6 < nats["unigram"] < nats["uniform"]
-    assert order >= 5
+    assert order == best_order(expected["kneser_ney"].func.__self__, validation) >= 5
 
 
 # Writing
@@ -490,7 +490,9 @@ def test_settings_out_of_range(predictor, raw, message):
 
 
 def test_the_command_refuses_before_it_loads_anything(tmp_path):
-    refused(["--length", "0", "--runs-dir", str(tmp_path)], "length is 0", "projects.char_rnn.predict")
+    assert check_settings({})["length"] == 500 and check_settings({"prompt": "x", "length": 7})["length"] == 7
+    for length in ("0", "1000000"):
+        refused(["--length", length, "--runs-dir", str(tmp_path)], f"length is {length}", "projects.char_rnn.predict")
 
 
 def test_the_command_prints_what_predict_answers(trained):
