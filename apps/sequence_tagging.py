@@ -46,6 +46,15 @@ def _one_text(run: Run) -> None:
     with shared.errors_shown():
         answer = predictor.predict({"text": text})
         _tagged(answer, text, predictor.meta)
+        if answer["unfamiliar"]:
+            shared.caution(
+                run,
+                t(
+                    "The network is unsure of these tags: perhaps this text is of another kind than those that it learnt. "
+                    "Take the tags as guesses.",
+                    "신경망이 이 태그들을 확신하지 못합니다. 학습한 글과 종류가 다른 글일 수 있으므로, 태그는 추측으로 보아야 합니다.",
+                ),
+            )
         if predictor.meta["spans"]:
             _names(answer)
         if "transitions" in predictor.meta:

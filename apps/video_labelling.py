@@ -176,6 +176,15 @@ def _one_film(run: Run) -> None:
                 f"**{plain(korean(now))}** {answer['probabilities'][place][predictor.meta['labels'].index(now)]:.0%}"
             )
             st.image(_gif(raw["film"], raw.get("rate", answer["rate"])), width=WIDTH)
+        if answer["unfamiliar"]:
+            shared.caution(
+                run,
+                t(
+                    "The network is unsure of these labels: perhaps this film is of another kind than those that it learnt. "
+                    "Take the labels as guesses.",
+                    "신경망이 이 라벨들을 확신하지 못합니다. 학습한 동영상과 종류가 다를 수 있으므로, 라벨은 추측으로 보아야 합니다.",
+                ),
+            )
         _memory(predictor, raw, answer, place)
         _downloads(raw, answer, name)
         shared.show_answer(answer)

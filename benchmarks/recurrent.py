@@ -8,17 +8,25 @@ in a process of its own, with its own defaults and all cores. In each round they
 then three that are, of which the median counts. A ratio compares two contenders in the same round, and the table has
 the median over the rounds: while the machine is slow it is slow for both. `first step` is the time of the first step,
 compilation included. PyTorch is left out where it is not installed (`pip install -e ".[bench]"`).
+
+    python -m benchmarks.recurrent --products [--cells …] [--sizes …]
+
+times the matrix products of such a step alone, in the shapes in which the accelerated layers compute them. The
+difference between their sum and the whole step is what another way to write the layers could save at most.
 """
 
 import argparse
+import itertools
 import multiprocessing
 import os
 import platform
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 
-from benchmarks.timing import seconds
+from benchmarks.timing import median_seconds, seconds
 
 VOCABULARY, EMBEDDING = 65, 64
 SIZES = ("1x128x32x50", "2x256x64x100", "2x512x64x100", "3x128x128x64")
@@ -109,13 +117,59 @@ def measure(names: list[str], cell: str, size: tuple[int, int, int, int], rounds
     return np.array(first), np.array(table)
 
 
+def products(cell: str, depth: int, units: int, batch: int, time_steps: int) -> list[tuple[str, float, float]]:
+    """(name, GFLOP, ms) of each kind of matrix product of the recurrent layers, for one training step."""
+    from common import cli
+
+    cli.start_keras()
+    import tensorflow as tf
+
+    width, rows = {"lstm": 4, "gru": 3, "simple_rnn": 1}[cell] * units, batch * time_steps
+    normal = tf.random.Generator.from_seed(0).normal
+    x, d = normal((rows, units)), normal((rows, width))
+    kernel, parts = normal((units, width)) / width, (batch // 2, batch - batch // 2)  # two halves, on two threads
+
+    def loop(state: Any, product: Callable[[Any], Any]) -> Any:
+        """As many products as there are steps, each of the result of the one before."""
+        step = lambda t, state: (t + 1, state + 1e-3 * product(state)[:, :1])  # noqa: E731
+        return tf.while_loop(lambda t, _: t < time_steps, step, (0, state))[1]
+
+    def loops(columns: int, product: Callable[[Any], Any]) -> Callable[[], Any]:
+        compiled = tf.function(lambda state: loop(state, product), jit_compile=True, autograph=False)
+        states = [normal((part, columns)) for part in parts]
+        return lambda: [compiled(state) for state in states]
+
+    kinds = {
+        "all steps at once, forward (x K)": (depth, lambda: tf.matmul(x, kernel)),
+        "all steps at once, gradient of x": (depth, lambda: tf.matmul(d, kernel, transpose_b=True)),
+        "all steps at once, gradients of K and R": (2 * depth, lambda: tf.matmul(x, d, transpose_a=True)),
+        "step by step, forward (h R)": (depth, loops(units, lambda h: tf.matmul(h, kernel))),
+        "step by step, gradient of h": (depth, loops(width, lambda d: tf.matmul(d, kernel, transpose_b=True))),
+    }
+    each = 2e-9 * rows * units * width
+    timed = [(name, count, tf.function(call, autograph=False)) for name, (count, call) in kinds.items()]
+    return [(name, count * each, 1000 * count * median_seconds(call, 15)) for name, count, call in timed]
+
+
+def print_products(cells: Sequence[str], sizes: Sequence[str]) -> None:
+    """A table of `products` for each cell and size."""
+    for cell, size in itertools.product(cells, sizes):
+        rows = products(cell, *(int(part) for part in size.split("x")))
+        print(f"\n| {cell}, {size}: products of | GFLOP | ms | GFLOP/s |\n|---|---:|---:|---:|")
+        for name, work, spent in [*rows, ("all of them", *np.sum([row[1:] for row in rows], axis=0))]:
+            print(f"| {name} | {work:.1f} | {spent:.0f} | {1000 * work / spent:.0f} |")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cells", nargs="+", default=["lstm", "gru", "simple_rnn"])
     parser.add_argument("--sizes", nargs="+", default=SIZES, help="LAYERSxUNITSxBATCHxTIME")
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--products", action="store_true", help="the matrix products of a step alone")
     args = parser.parse_args()
 
+    if args.products:
+        return print_products(args.cells, args.sizes)
     names = [name for name in CONTENDERS if name != "pytorch" or find_spec("torch")]
     if "pytorch" not in names:
         print("PyTorch is not installed: its column is left out.\n")

@@ -170,15 +170,11 @@ def classification_figures(targets: np.ndarray, probabilities: np.ndarray) -> Fi
     targets: (n,) class numbers. probabilities: (n, classes), rows add up to 1. The answer is the most likely class.
     Returns weights (n,) -> {accuracy, macro_f1, mcc, ece}. The first three equal scikit-learn's (a test holds it).
     macro_f1 is the mean over the classes that occur. mcc is Matthews' correlation coefficient for any number of classes
-    (Gorodkin 2004). ece is the expected calibration error (Guo et al. 2017): the distance between the probability of
-    the answer and its accuracy, in 15 bins of equal width, weighted by the rows in each.
+    (Gorodkin 2004). ece: see `calibration_error`.
     """
     classes = probabilities.shape[1]
-    answers = probabilities.argmax(axis=1)
-    confidence = probabilities[np.arange(len(targets)), answers]
-    cell = targets * classes + answers
-    bins = np.minimum((confidence * CONFIDENCE_BINS).astype(int), CONFIDENCE_BINS - 1)
-    gap = (answers == targets) - confidence
+    cell = targets * classes + probabilities.argmax(axis=1)
+    error = calibration_error(*confidence(targets, probabilities))
 
     def figures(weights: np.ndarray) -> dict[str, float]:
         confusion = np.bincount(cell, weights, classes * classes).reshape(classes, classes)
@@ -191,10 +187,26 @@ def classification_figures(targets: np.ndarray, probabilities: np.ndarray) -> Fi
             "accuracy": float(correct.sum() / total),
             "macro_f1": float(np.mean(2 * correct[present] / (actual + predicted)[present])),
             "mcc": float(covariance / np.sqrt(spread)) if spread > 0 else 0.0,
-            "ece": float(np.abs(np.bincount(bins, weights * gap)).sum() / total),
+            "ece": error(weights),
         }
 
     return figures
+
+
+def confidence(targets: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The probability of each answer, and whether it is right: (n,) and (n,), of class numbers and (n, classes)."""
+    return probabilities.max(axis=1), probabilities.argmax(axis=1) == targets
+
+
+def calibration_error(confidence: np.ndarray, right: np.ndarray) -> Callable[[np.ndarray], float]:
+    """The expected calibration error (Guo et al. 2017), as a function of the answers' weights (n,).
+
+    confidence: (n,) probability of each answer. right: (n,) whether it is right. It is the distance between the two
+    means in 15 bins of equal width, weighted by the answers in each.
+    """
+    bins = np.minimum((confidence * CONFIDENCE_BINS).astype(int), CONFIDENCE_BINS - 1)
+    gap = right - confidence
+    return lambda weights: float(np.abs(np.bincount(bins, weights * gap)).sum() / weights.sum())
 
 
 def caution_limit(familiarity: np.ndarray) -> float:
@@ -206,9 +218,9 @@ def caution_limit(familiarity: np.ndarray) -> float:
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
-    """The probabilities of the classes: logits (n, classes) -> (n, classes) float64."""
-    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True), dtype=float)
-    return exponentials / exponentials.sum(axis=1, keepdims=True)
+    """The probabilities of the classes: logits (…, classes) -> (…, classes) float64."""
+    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True), dtype=float)
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
 
 def best_temperature(logits: np.ndarray, targets: np.ndarray) -> float:

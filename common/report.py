@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from common.data import Source
-from common.evaluation import paired
+from common.evaluation import CONFIDENCE_BINS, paired
 from common.files import replacing, write_json, write_text
 from common.runs import Run
 
@@ -305,22 +305,21 @@ def caution_note(basis: str, table: Any) -> str:
     return f"An answer comes with a caution where {basis}. Inputs with a caution: {shares}."
 
 
-def reliability_figure(targets: np.ndarray, probabilities: dict[str, np.ndarray], bins: int = 15) -> Any:
+def reliability_figure(answers: dict[str, tuple[np.ndarray, np.ndarray]]) -> Any:
     """Reliability diagram: how often answers of each probability are right, and how many answers there are.
 
-    targets: (n,) class numbers. probabilities: {model: (n, classes)}. The first model has the thickest line.
+    answers: {model: (probability of each answer, whether it is right)}, (n,) each; see `evaluation.confidence`. The
+    first model has the thickest line.
     """
+    from sklearn.calibration import calibration_curve
+
     figure, (above, below) = new_figure(rows=2, width=5.5, height=2.6)
-    edges = np.linspace(0, 1, bins + 1)
     above.plot([0, 1], [0, 1], color="0.6", linestyle=":")
-    for i, (name, values) in enumerate(probabilities.items()):
-        confidence, correct = values.max(axis=1), (values.argmax(axis=1) == targets).astype(float)
-        counts, _ = np.histogram(confidence, edges)
-        with np.errstate(invalid="ignore"):
-            means = [np.histogram(confidence, edges, weights=part)[0] / counts for part in (confidence, correct)]
-        style = {"color": COLOURS[i % len(COLOURS)], "linewidth": 2 if i == 0 else 1.2}
-        above.plot(*(mean[counts > 0] for mean in means), marker=".", label=name.replace("_", " "), **style)
-        below.stairs(counts, edges, label=name.replace("_", " "), **style)
+    for i, (name, (confidence, right)) in enumerate(answers.items()):
+        style = {"color": COLOURS[i % len(COLOURS)], "linewidth": 2 if i == 0 else 1.2, "label": name.replace("_", " ")}
+        fraction, mean = calibration_curve(right, confidence, n_bins=CONFIDENCE_BINS)
+        above.plot(mean, fraction, marker=".", **style)
+        below.stairs(*np.histogram(confidence, CONFIDENCE_BINS, (0, 1)), **style)
     above.set(xlabel="probability of the answer", ylabel="fraction that is right", xlim=(0, 1), ylim=(0, 1))
     below.set(xlabel="probability of the answer", ylabel="answers", xlim=(0, 1), yscale="log")
     above.legend(frameon=False, fontsize=8)

@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from common import report
 from common.drawn import drawn
+from common.evaluation import confidence
 from tests.conftest import QUICK, ROOT, one_now_others_slow
 
 
@@ -42,8 +43,8 @@ def test_bars_points_rules_steps_and_matrices():
     targets = np.array([0, 1, 1])
     (matrix,) = marks(report.confusion_figure(targets, np.array([0, 1, 0]), ["a", "b"]))
     assert matrix["values"] == [[1, 0], [0.5, 0.5]]
-    probabilities = {"model": np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])}
-    assert [mark["kind"] for mark in marks(report.reliability_figure(targets, probabilities), 1)] == ["steps"]
+    answers = confidence(targets, np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]))
+    assert [mark["kind"] for mark in marks(report.reliability_figure({"model": answers}), 1)] == ["steps"]
 
 
 def test_a_figure_with_photographs_stays_a_picture():

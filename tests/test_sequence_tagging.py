@@ -114,7 +114,7 @@ def test_crf_agrees_with_all_paths_one_by_one():
     weights = {name: random.normal(size=shape) for name, shape in (("between", (3, 3)), ("first", 3), ("last", 3))}
     layer.set_weights(list(weights.values()))
     assert {name: np.shape(kept) for name, kept in layer.as_json().items()} == {n: w.shape for n, w in weights.items()}
-    best, likely = best_tags(logits, lengths, **weights), marginals(logits, lengths, **weights)
+    best, likely = best_tags(logits, lengths, **weights), np.exp(marginals(logits, lengths, **weights))
     targets = np.full((3, 4), OUTSIDE)
     for row, length in enumerate(lengths):
         paths = paths_of(length, tags)
@@ -277,6 +277,15 @@ def test_own_names_are_learnt_with_a_crf_and_scored_again(own_file, tmp_path):
     assert np.shape(predictor.meta["transitions"]["between"]) == (3, 3)
     answer = predictor.predict({"text": "Ada went to5 Rome ."})
     assert answer["spans"] == [{"label": "PER", "text": "Ada"}, {"label": "LOC", "text": "Rome"}]
+    (tags,), (likely,) = predictor.tag([["Ada", "went", "to5", "Rome"]])
+    predictor.meta["temperature"] *= 5
+    (again,), (softer,) = predictor.tag([["Ada", "went", "to5", "Rome"]])
+    assert again == tags and np.all(softer < likely)
+    for limit in (0.0, 1.0):
+        predictor.meta["caution_below"] = limit
+        assert predictor.predict({"text": "Ada went to5 Rome ."})["unfamiliar"] is bool(limit)
+    cautions = pd.read_csv(run.path / "caution.csv").set_index("inputs")["flagged"]
+    assert cautions["test"] < 0.15 < 0.5 < cautions["random letters"]
     predictor.meta["transitions"]["first"] = [-1e3 * (tag != "O") for tag in predictor.meta["tags"]]
     raw = {"text": "Ada went to5 Rome ."}
     assert predictor.predict(raw)["tokens"][0]["tag"] == "O" and predictor.without_crf(raw)[0] == "B-PER"

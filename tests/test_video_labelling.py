@@ -37,6 +37,8 @@ META = {
     "frames": 12,
     "mean": [90.0] * 3,
     "variance": [2500.0] * 3,
+    "temperature": 1.0,
+    "caution_below": 0.0,
     "examples": [],
 }
 
@@ -390,6 +392,18 @@ def test_a_longer_film_is_answered_as_a_whole(trained):
         np.testing.assert_allclose(rows, predictor.logits([features])[0], atol=1e-4)
     hidden = predictor.remembered({"film": long[:20]})
     assert hidden.shape == (20, Project("video_labelling").toy.units)
+
+
+def test_the_temperature_changes_no_label_and_the_limit_decides_on_the_caution(copied):
+    predictor = copied("video_labelling").load()
+    film = predictor.examples[0]
+    answer = predictor.predict(film)
+    predictor.meta.update(temperature=predictor.meta["temperature"] * 5, caution_below=1.0)
+    softer = predictor.predict(film)
+    assert softer["labels"] == answer["labels"] and softer["unfamiliar"]
+    assert np.max(softer["probabilities"], axis=1).mean() < np.max(answer["probabilities"], axis=1).mean()
+    predictor.meta["caution_below"] = 0.0
+    assert predictor.predict(film)["unfamiliar"] is False
 
 
 def test_new_films_are_scored(copied, tmp_path):

@@ -14,7 +14,7 @@ import pandas as pd
 from common import report
 from common.cli import evaluate_command
 from common.data import Splits, load_splits, scored_on
-from common.evaluation import score_table, softmax
+from common.evaluation import confidence, score_table, softmax
 from common.report import Report
 from common.runs import Run
 from projects.bankruptcy import baselines as classical
@@ -124,7 +124,9 @@ def shown(
         answers = own.argmax(axis=1)
         drawn = {
             "confusion": report.confusion_figure(test.targets, answers, meta["classes"]),
-            "reliability": report.reliability_figure(test.targets, probabilities),
+            "reliability": report.reliability_figure(
+                {name: confidence(test.targets, part) for name, part in probabilities.items()}
+            ),
         }
         wrong = np.flatnonzero(answers != test.targets)
         worst = wrong[np.argsort(-own[wrong].max(axis=1))][:10]

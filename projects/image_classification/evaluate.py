@@ -16,7 +16,7 @@ import pandas as pd
 from common import report
 from common.cli import evaluate_command
 from common.data import Split, Splits, load_splits, scored_on
-from common.evaluation import best_temperature, classification_figures, score_table, softmax
+from common.evaluation import best_temperature, classification_figures, confidence, score_table, softmax
 from common.inputs.folders import left_out_words
 from common.inputs.images import picture_text, text_picture
 from common.report import Report
@@ -69,7 +69,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
         "confusion": report.confusion_figure(test.targets, answers, classes),
         "recall": recall_figure(by_class),
         "reliability": report.reliability_figure(
-            test.targets, {name: values for name, values in scores.items() if name != "majority"}
+            {name: confidence(test.targets, values) for name, values in scores.items() if name != "majority"}
         ),
     }
     foreign = {

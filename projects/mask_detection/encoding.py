@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from common.evaluation import softmax
 from common.inputs.boxes import clipped, fitted, iou
 from common.inputs.images import input_picture, read_picture
 from common.schema import Between
@@ -172,8 +173,7 @@ def refined(outputs: Sequence[np.ndarray], meta: dict[str, Any]) -> tuple[np.nda
     _, proposals, heads, _ = outputs
     classes = len(meta["classes"])
     logits = heads[:, : classes + 1].astype(float)
-    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return moved(proposals, heads[:, classes + 1 :]), (exponentials / exponentials.sum(axis=1, keepdims=True))[:, 1:]
+    return moved(proposals, heads[:, classes + 1 :]), softmax(logits)[:, 1:]
 
 
 def moved(boxes: np.ndarray, moves: np.ndarray) -> np.ndarray:

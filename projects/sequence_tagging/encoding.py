@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from common.errors import UserError
+from common.evaluation import TEMPERATURE, softmax
 from common.inputs.sequences import Ragged
 from common.inputs.text import to_jamo
 from common.inputs.vocabulary import JSON, PADDING, Vocabulary
 from common.saved import unlike
-from common.schema import check_input
+from common.schema import Between, check_input
 from projects.sequence_tagging.config import Config
 from projects.sequence_tagging.features import AFFIXES, FEATURES, SPACE, features, forms, normalise, numbered
 from projects.sequence_tagging.programs import code_tokens
@@ -40,6 +41,8 @@ META = {
     "spans": bool,
     "words": JSON,
     "letters": JSON,
+    "temperature": TEMPERATURE,
+    "caution_below": Between(0.0, 1.0),
     "transitions?": {"between": [[float]], "first": [float], "last": [float]},
     "examples": [{"text": str}],
 }
@@ -87,6 +90,8 @@ def describe(sentences: Sequence[Sequence[str]], tags: list[str], reading: str, 
         "spans": are_spans(tags),
         "words": Vocabulary.of_words(words, config.vocabulary, MIN_COUNT).to_json(),
         "letters": Vocabulary.of_characters(letters, 2_000, MIN_COUNT).to_json(),
+        "temperature": 1.0,  # this one and the next: until `Predictor.calibrate`
+        "caution_below": 0.0,
     }
 
 
@@ -143,16 +148,23 @@ def tag_numbers(tags: Sequence[Sequence[str]], known: Sequence[str]) -> Ragged:
 def decode(logits: np.ndarray, lengths: np.ndarray, meta: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     """Logits (n, width, tags) of sentences of these lengths -> (numbers of the tags, their probabilities): (n, width).
 
-    With a CRF the tags are those of the likeliest path, and a probability is the sum over all paths through its tag.
+    With a CRF the tags are those of the likeliest path. The probabilities are softened by the temperature.
     """
-    if "transitions" in meta:
-        transitions = {name: np.array(values) for name, values in meta["transitions"].items()}
-        answers = best_tags(logits, lengths, **transitions)
-        likely = marginals(logits, lengths, **transitions)
-    else:
-        answers = logits.argmax(axis=-1)
-        likely = np.exp(logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True))
+    answers, scores = paths(logits, lengths, meta)
+    likely = softmax(scores / meta["temperature"])
     return answers, np.take_along_axis(likely, answers[..., None], axis=-1)[..., 0]
+
+
+def paths(logits: np.ndarray, lengths: np.ndarray, meta: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """(numbers of the tags (n, width), scores (n, width, tags)), of logits as in `decode`.
+
+    The softmax of the scores is the probability of each tag: without a CRF they are the logits; with one they are the
+    logarithm of the sum over all paths through the tag.
+    """
+    if "transitions" not in meta:
+        return logits.argmax(axis=-1), logits
+    transitions = {name: np.array(values) for name, values in meta["transitions"].items()}
+    return best_tags(logits, lengths, **transitions), marginals(logits, lengths, **transitions)
 
 
 def spans(tags: Sequence[str]) -> list[tuple[str, int, int]]:

@@ -4,7 +4,12 @@ python -m projects.sequence_tagging.evaluate --run best
 python -m projects.sequence_tagging.evaluate --run best --data new.conllu
 """
 
+import argparse
+import inspect
 import itertools
+import random
+import re
+import string
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -16,13 +21,15 @@ import pandas as pd
 from common import report
 from common.cli import evaluate_command
 from common.data import Split, Splits, load_splits, scored_on
-from common.evaluation import score_table
+from common.evaluation import calibration_error, score_table
 from common.report import Report
 from common.runs import Run
+from projects.sequence_tagging import encoding
 from projects.sequence_tagging.data import labelled
 from projects.sequence_tagging.features import FEATURES, normalise
 from projects.sequence_tagging.linear import EPOCHS, RATES, fitted
 from projects.sequence_tagging.metrics import directions, figures
+from projects.sequence_tagging.predict import mean_probability
 from projects.sequence_tagging.programs import UNLABELLED
 
 SHOWN = 300  # sentences in a table of the page
@@ -42,14 +49,19 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     if not data:
         test, looks = splits.open_test(run)
     tags, with_spans, unseen = predictor.meta["tags"], predictor.meta["spans"], predictor.unseen(test.inputs)
-    answers = {config.model: predictor.tag(test.inputs)[0]}
+    given, likely = predictor.tag(test.inputs)
+    answers = {config.model: given}
     answers |= {name: tagger(test.inputs) for name, tagger in taggers.items()}
     scored = {name: figures(given, test.targets, unseen, with_spans) for name, given in answers.items()}
     ways = directions(run.metric[0] if with_spans else "accuracy", with_spans)
     table = score_table(scored.pop(config.model), scored, ways, test.weights, test.units, seed=config.seed)
-    worst = errors(test, answers[config.model])
+    sure = certainty(test, given, likely)
+    foreign = {kind: predictor.familiarity(rows) for kind, rows in foreign_texts(predictor.meta["reading"]).items()}
+    familiar = {"test": np.array([mean_probability(*answer) for answer in zip(given, likely, strict=True)]), **foreign}
+    cautions, limit = report.caution_table(predictor.meta["caution_below"], familiar), predictor.meta["caution_below"]
+    worst = errors(test, given)
     sample = test.inputs[:SAMPLE]
-    words = sum(len(tokens) for tokens in sample)
+    words = sum(map(len, sample))
     return Report(
         source=source,
         sizes={**splits.sizes, "test": len(test)},
@@ -59,10 +71,14 @@ def evaluate(run: Run, data: str | None = None) -> Report:
         parameters=predictor.networks["model"].count_params(),
         inference_per_second=report.throughput(lambda: predictor.tag(sample), words),
         failures=worst.head(10).to_dict("records"),
-        figures={"confusion": report.confusion_figure(*_flat(test, answers[config.model], tags), tags)},
+        figures={
+            "confusion": report.confusion_figure(*_flat(test, given, tags), tags),
+            "reliability": report.reliability_figure({config.model: sure}),
+        },
         tables={
             "errors": worst.head(SHOWN),
             "by_tag": by_tag(test, answers, tags),
+            "caution": cautions,
             "sample": sample_of(splits.train),
             "neighbours": neighbours(splits.train),
         },
@@ -71,6 +87,9 @@ def evaluate(run: Run, data: str | None = None) -> Report:
             f"{' and '.join(list(taggers)[1:])}: {FEATURES} hashed features a word (the word, its shape, beginnings, "
             f"endings, neighbours), Adam; of the rates {', '.join(map(str, RATES))} and up to {EPOCHS} epochs the "
             "best on validation.",
+            f"Expected calibration error of the network: {calibration_error(*sure)(np.ones(len(sure[0]))):.4f}. The "
+            f"temperature is {predictor.meta['temperature']:.2f}, chosen on validation.",
+            report.caution_note(f"the mean probability of its tags is under {limit:.2f}", cautions),
             "Speed is in words per second.",
         ],
     )
@@ -115,6 +134,36 @@ def _flat(test: Split, answers: Sequence[Sequence[str]], tags: list[str]) -> tup
         np.array([(number[t], number[a]) for row in rows for t, a in row if t in number], int).reshape(-1, 2).T
     )
     return truth, answer
+
+
+def certainty(test: Split, answers: Sequence[Sequence[str]], likely: Sequence) -> tuple[np.ndarray, np.ndarray]:
+    """The probability of each answer to a token that has a tag, and whether it is right: (n,) and (n,)."""
+    rows = zip(test.targets, answers, likely, strict=True)
+    triples = [(p, a == t) for row in rows for t, a, p in zip(*row, strict=True) if t != UNLABELLED]
+    return np.array([p for p, _ in triples], float), np.array([right for _, right in triples], bool)
+
+
+def foreign_texts(reading: str, count: int = 400) -> dict[str, list[list[str]]]:
+    """{kind: texts as tokens} that the network has not learnt, whatever it was trained on.
+
+    Sentences of Python's manual, except for words (they may be English); lines of a program, except for code; random
+    letters.
+    """
+    from pydoc_data.topics import topics
+
+    chance = random.Random(0)
+    words = ["".join(chance.choices(string.ascii_lowercase, k=chance.randint(2, 9))) for _ in range(10 * count)]
+    texts = {"random letters": [" ".join(words[i : i + chance.randint(4, 10)]) for i in range(0, len(words), 10)]}
+    if reading != "words":
+        parts = {" ".join(part.split()) for topic in topics.values() for part in re.split(r"(?<=[.!?])\s+", topic)}
+        texts["English sentences"] = sorted(part for part in parts if re.fullmatch(r"[A-Z][\w ,'-]{30,200}[.!?]", part))
+    if reading != "code":
+        lines = {line.strip() for line in inspect.getsource(argparse).splitlines()}
+        texts["lines of a program"] = sorted(line for line in lines if len(line.split()) > 2)
+    drawn = {kind: chance.sample(rows, min(count, len(rows))) for kind, rows in texts.items()}
+    return {
+        kind: [[token for token, _ in encoding.tokens(row, reading)] for row in rows] for kind, rows in drawn.items()
+    }
 
 
 def by_tag(test: Split, answers: dict[str, list[list[str]]], tags: list[str]) -> pd.DataFrame:

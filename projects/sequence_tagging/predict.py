@@ -17,6 +17,7 @@ import pandas as pd
 from common import cli, runs
 from common.data import Split
 from common.errors import UserError
+from common.evaluation import best_temperature, caution_limit
 from common.files import quoted, replacing
 from common.inputs.sequences import Ragged
 from common.inputs.tables import is_table
@@ -29,6 +30,7 @@ from projects.sequence_tagging.metrics import figures
 from projects.sequence_tagging.programs import UNLABELLED, is_name
 
 CHUNK_LINES = 2_000  # lines of a file that are tagged together
+CAUTION = "The text is unlike those of training: its tags are guesses."
 ENDINGS = (".csv", ".conll")  # of a file of tags
 
 
@@ -100,6 +102,26 @@ class Predictor:
             names = [[tag if is_name(token) else UNLABELLED for token, tag in pair] for pair in pairs]
         return names, likely
 
+    def familiarity(self, sentences: Sequence[Sequence[str]]) -> np.ndarray:
+        """How much sentences are like those of training (n,): see `mean_probability`."""
+        return np.array([mean_probability(*answer) for answer in zip(*self.tag(sentences), strict=True)])
+
+    def calibrate(self, validation: Split) -> None:
+        """Choose the temperature on the beginnings of the validation sentences; then the limit of the caution.
+
+        The temperature changes no tag, only its probability.
+        """
+        numbers = encoding.tag_numbers(validation.targets, self.meta["tags"])
+        scores, targets = [], []
+        for rows, lengths, logits in self.logits(*self.encode([row[: WIDTHS[-1]] for row in validation.inputs])):
+            _, values = encoding.paths(logits, lengths, self.meta)
+            for row, length, part in zip(rows, lengths, values, strict=True):
+                tags = numbers[row][:length] - 2
+                scores.append(part[:length][tags >= 0])
+                targets.append(tags[tags >= 0])
+        self.meta["temperature"] = best_temperature(np.concatenate(scores), np.concatenate(targets))
+        self.meta["caution_below"] = caution_limit(self.familiarity(validation.inputs))
+
     def figures(self, split: Split) -> Any:
         """The figures of a split, as a function of the sentences' weights."""
         return figures(self.tag(split.inputs)[0], split.targets, self.unseen(split.inputs), self.meta["spans"])
@@ -109,9 +131,10 @@ class Predictor:
         return [[normalise(token) not in self.words for token in sentence] for sentence in sentences]
 
     def predict(self, raw: dict[str, Any]) -> dict[str, Any]:
-        """{"text"} -> {"tokens": [{token, start, tag, probability, known}], "spans": [{label, text}]}.
+        """{"text"} -> {"tokens": [{token, start, tag, probability, known}], "spans": [{label, text}], "unfamiliar"}.
 
         start: the token's place in the text. known: whether training had the word. spans: of tags with B- and I-.
+        unfamiliar: whether the answer comes with a caution; see `familiarity`.
         Raises UserError for an empty text.
         """
         text = checked(raw)
@@ -128,6 +151,7 @@ class Predictor:
         return {
             "tokens": rows,
             "spans": [{"label": label, "text": text[cut[a][1] : ends[b - 1]]} for label, a, b in stretches],
+            "unfamiliar": bool(mean_probability(tags, likely) < self.meta["caution_below"]),
         }
 
     def without_crf(self, raw: dict[str, Any]) -> list[str]:
@@ -155,6 +179,12 @@ class Predictor:
         result = np.zeros(len(sentence))
         result[first : first + len(seen)] = odds[0] - odds[1:]
         return result.tolist()
+
+
+def mean_probability(tags: Sequence[str], likely: np.ndarray) -> float:
+    """The mean probability of a sentence's tags; 1 where no token has one."""
+    values = [value for tag, value in zip(tags, likely, strict=True) if tag != UNLABELLED]
+    return float(np.mean(values)) if values else 1.0
 
 
 def log_odds(logits: np.ndarray, tag: int) -> np.ndarray:
@@ -213,6 +243,8 @@ def _print_answer(answer: dict[str, Any]) -> None:
         if row["tag"] != UNLABELLED:
             known = "" if row["known"] else "  (a new word)"
             print(f"{row['token']:<{width}}  {row['tag']:<17} {row['probability']:.1%}{known}")
+    if answer["unfamiliar"]:
+        print(CAUTION)
     for span in answer["spans"]:
         print(f"{span['label']}: {span['text']}")
 

@@ -6,7 +6,7 @@ from projects.sequence_tagging.config import Config
 
 
 def train(config: Config, run: Run, callbacks=()) -> None:
-    """Load, build, fit on the training split, choose the epoch by the tags of validation, save into the run."""
+    """Load, build, fit on the training split, choose epoch and temperature on validation, save into the run."""
     from common.data import load_splits
     from common.training import OneCycle, fit
     from projects.sequence_tagging.metrics import validation_callback
@@ -24,6 +24,7 @@ def train(config: Config, run: Run, callbacks=()) -> None:
     schedule = OneCycle(config.learning_rate, config.epochs)
     fit(trained, train, validation, config, run, [score, schedule, *callbacks])
     predictor.read_transitions(trained)
+    predictor.calibrate(splits.validation)
     run.save(predictor)
 
 

@@ -36,7 +36,7 @@ def best_tags(
 def marginals(
     logits: np.ndarray, lengths: np.ndarray, between: np.ndarray, first: np.ndarray, last: np.ndarray
 ) -> np.ndarray:
-    """The probability of each tag at each place over all paths, by the forward and the backward sums: (n, width, tags).
+    """The log-probability of each tag at each place over all paths, by forward and backward sums: (n, width, tags).
 
     Arguments as in `best_tags`. What stands behind the end of a sentence means nothing.
     """
@@ -50,4 +50,4 @@ def marginals(
         onward = np.logaddexp.reduce(between + (backward[:, step + 1] + logits[:, step + 1])[:, None], axis=2)
         backward[:, step] = np.where((step >= lengths - 1)[:, None], last, onward)
     both = forward + backward
-    return np.exp(both - np.logaddexp.reduce(both, axis=-1, keepdims=True))
+    return both - np.logaddexp.reduce(both, axis=-1, keepdims=True)

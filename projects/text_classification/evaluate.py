@@ -15,7 +15,7 @@ import pandas as pd
 from common import report
 from common.cli import evaluate_command
 from common.data import Split, Splits, load_splits, scored_on
-from common.evaluation import best_temperature, classification_figures, score_table, softmax
+from common.evaluation import best_temperature, classification_figures, confidence, score_table, softmax
 from common.report import Report
 from common.runs import Run
 from projects.text_classification.data import labelled
@@ -66,7 +66,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
         failures=errors(test, answered, classes, 10).to_dict("records"),
         figures={
             "reliability": report.reliability_figure(
-                test.targets, {name: values for name, values in answers.items() if name != "majority_class"}
+                {name: confidence(test.targets, values) for name, values in answers.items() if name != "majority_class"}
             ),
             "confusion": report.confusion_figure(test.targets, answered.argmax(axis=1), classes),
         },

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from common.errors import UserError
+from common.evaluation import TEMPERATURE, softmax
 from common.inputs.images import text_picture
 from common.saved import unlike
 from common.schema import Between, check_input
@@ -29,6 +30,8 @@ META = {  # meta.json (see common/schema.py)
     "frames": Between(4, 512),
     "mean": [float],
     "variance": [float],
+    "temperature": TEMPERATURE,
+    "caution_below": Between(0.0, 1.0),
     "shown": bool,  # whether its films may be shown; nobody in surveillance films has agreed to that
     "examples": [{"frames": Between(1, 512), "strip": str, "labels": [int]}],
 }
@@ -66,6 +69,8 @@ def describe(config: Config, labels: list[str], rate: float, films: Sequence[Any
         "frames": config.frames,
         "mean": sample.mean(axis=0).tolist(),
         "variance": np.maximum(sample.var(axis=0), 1.0).tolist(),
+        "temperature": 1.0,  # this one and the next: until `Predictor.calibrate`
+        "caution_below": 0.0,
     }
 
 
@@ -118,10 +123,9 @@ def squeezed(frame: np.ndarray) -> np.ndarray:
     return np.asarray(Image.fromarray(frame).resize((SIDE, SIDE), Image.Resampling.BOX))
 
 
-def decode(logits: np.ndarray) -> np.ndarray:
-    """Logits (…, labels) -> probabilities."""
-    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True), dtype=float)
-    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+def decode(logits: np.ndarray, meta: dict[str, Any]) -> np.ndarray:
+    """Logits (…, labels) -> probabilities, softened by the temperature."""
+    return softmax(logits / meta["temperature"])
 
 
 def segments(labels: Sequence[int] | np.ndarray) -> list[tuple[int, int, int]]:

@@ -7,7 +7,7 @@ python -m projects.video_labelling.evaluate --run best --data films
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,9 +15,10 @@ import pandas as pd
 from common import report
 from common.cli import evaluate_command
 from common.data import Split, Splits, load_splits, scored_on
-from common.evaluation import score_table
+from common.evaluation import calibration_error, confidence, score_table
 from common.report import Report
 from common.runs import Run
+from common.scenery import piece_of_photograph
 from projects.video_labelling.data import labelled
 from projects.video_labelling.encoding import SIDE, UNLABELLED, segments
 from projects.video_labelling.metrics import DIRECTIONS, delays, figures
@@ -52,9 +53,13 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     given = answers[config.model]
     wrong = [np.mean((a != t)[t != UNLABELLED]) for a, t in zip(given, test.targets, strict=True)]
     worst = np.argsort(wrong, kind="stable")[::-1][:WORST]
+    foreign = {kind: predictor.familiarity(films) for kind, films in foreign_films(test).items()}
+    limit, familiar = predictor.meta["caution_below"], np.array([rows.max(axis=-1).mean() for rows in likely])
+    cautions = report.caution_table(limit, {"test": familiar, **foreign})
     late = [n for a, t in zip(given, test.targets, strict=True) for n in delays(a, t)]
     flat = [np.concatenate(part) for part in (test.targets, given)]
     known = flat[0] != UNLABELLED
+    sure = confidence(flat[0][known], np.concatenate(likely)[known])
     sample = test.inputs[0].pixels()
     return Report(
         source=source,
@@ -68,8 +73,10 @@ def evaluate(run: Run, data: str | None = None) -> Report:
         figures={
             **({"strips": strips(test, given, worst, names)} if splits.meta["shown"] else {}),
             "confusion": report.confusion_figure(flat[0][known], flat[1][known], names),
+            "reliability": report.reliability_figure({config.model: sure}),
         },
         tables={
+            "caution": cautions,
             "by_label": by_label(test, answers, names),
             "sample": sample_of(splits.train, names),
         },
@@ -81,6 +88,9 @@ def evaluate(run: Run, data: str | None = None) -> Report:
             f"{CUT:.0f} of 255 on average.",
             f"After a change of label the answer is right after {np.mean(late) if late else 0:.1f} frames on average "
             f"({np.quantile(late, 0.9) if late else 0:.0f} at the 90th percentile).",
+            f"Expected calibration error of the network: {calibration_error(*sure)(np.ones(known.sum())):.4f}. The temperature "
+            f"is {predictor.meta['temperature']:.2f}, chosen on validation.",
+            report.caution_note(f"the mean probability of its frames' labels is under {limit:.2f}", cautions),
             "Speed is in frames per second.",
         ],
     )
@@ -143,6 +153,29 @@ def majority(pixels: np.ndarray, answer: np.ndarray) -> np.ndarray:
     shot = np.cumsum(changes(pixels).mean(axis=1) > CUT)
     answers = [answer[shot == i] for i in np.unique(shot)]
     return np.concatenate([np.full(len(part), np.bincount(part).argmax()) for part in answers])
+
+
+class Foreign(NamedTuple):
+    """A film that is in memory."""
+
+    frames: np.ndarray
+
+    def pixels(self) -> np.ndarray:
+        """The frames (T, SIDE, SIDE, 3) uint8."""
+        return self.frames
+
+
+def foreign_films(test: Split, count: int = 50) -> dict[str, list[Foreign]]:
+    """{kind: films} that no network here has learnt: noise, a camera that moves, frames in random order."""
+    random, length = np.random.default_rng(0), 48
+    films: dict[str, list[Foreign]] = {"noise": [], "a moving camera": [], "frames in random order": []}
+    for number in range(count):
+        films["noise"].append(Foreign(random.integers(0, 256, (length, SIDE, SIDE, 3), np.uint8)))
+        photo = piece_of_photograph(SIDE + length, random, "train")
+        films["a moving camera"].append(Foreign(np.stack([photo[i : i + SIDE, i : i + SIDE] for i in range(length)])))
+        frames = test.inputs[number % len(test)].pixels()
+        films["frames in random order"].append(Foreign(frames[random.permutation(len(frames))]))
+    return films
 
 
 def by_label(test: Split, answers: dict[str, list[np.ndarray]], names: list[str]) -> pd.DataFrame:

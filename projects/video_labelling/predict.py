@@ -17,12 +17,14 @@ import numpy as np
 from common import cli, runs
 from common.data import Split
 from common.errors import UserError
+from common.evaluation import best_temperature, caution_limit
 from common.files import replacing
 from common.inputs.video import is_film, read_film, write_gif
 from projects.video_labelling import encoding
 from projects.video_labelling.encoding import example_film, segments
 
 BATCHES = (1, 16, 96)  # frames that the encoder reads at once: each number is compiled
+CAUTION = "The film is unlike those of training: its labels are guesses."
 WIDTH = 48  # frames that a film is padded to for the labeller, or 2, 4, 8, … times as many
 TOGETHER = 16  # films that are labelled at once
 MOST = 256  # pixels of the longer side of a film that is read from a file
@@ -43,8 +45,8 @@ class Predictor:
         return encoding.encode(raw, self.meta)
 
     def decode(self, logits: np.ndarray) -> np.ndarray:
-        """Logits (…, labels) as probabilities."""
-        return encoding.decode(logits)
+        """Logits (…, labels) as probabilities; see `encoding.decode`."""
+        return encoding.decode(logits, self.meta)
 
     def encode_split(self, split: Split, batch_size: int, seed: int | None = None, augment: bool = False) -> Any:
         """A stream of batches for `fit`; a seed shuffles it anew in each epoch."""
@@ -95,11 +97,11 @@ class Predictor:
         return [rows.argmax(axis=-1) for rows in self.probabilities(films)]
 
     def predict(self, raw: dict[str, Any]) -> dict[str, Any]:
-        """{"film", and perhaps "rate"} -> {"rate", "labels", "probabilities", "segments"}.
+        """{"film", and perhaps "rate"} -> {"rate", "labels", "probabilities", "segments", "unfamiliar"}.
 
         rate: frames a second of the answer. labels: one for each frame. probabilities: (T, labels), rounded.
-        segments: [{label, from, to (seconds), probability: the mean of its frames}]. Raises UserError for what is no
-        film.
+        segments: [{label, from, to (seconds), probability: the mean of its frames}]. unfamiliar: whether the answer
+        comes with a caution; see `familiarity`. Raises UserError for what is no film.
         """
         return self._answer(self.features(self.encode(raw)))
 
@@ -117,7 +119,8 @@ class Predictor:
             for label, begin, end in segments(numbers)
         ]
         labels = [names[number] for number in numbers]
-        return {"rate": rate, "labels": labels, "probabilities": likely.round(4).tolist(), "segments": found}
+        answer = {"rate": rate, "labels": labels, "probabilities": likely.round(4).tolist(), "segments": found}
+        return answer | {"unfamiliar": bool(likely.max(axis=-1).mean() < self.meta["caution_below"])}
 
     def stream(self, raw: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """The answer, as the film gets longer: after each eighth of it. What comes later may change what was said."""
@@ -153,6 +156,18 @@ class Predictor:
         features = self.features(self.encode(raw))
         inputs = {"features": features[None], "there": np.ones((1, len(features)), np.float32)}
         return np.asarray(hidden.predict_on_batch(inputs))[0]
+
+    def familiarity(self, films: Sequence[Any]) -> np.ndarray:
+        """How much films are like those of training (n,): the mean probability of their frames' labels."""
+        return np.array([rows.max(axis=-1).mean() for rows in self.probabilities(films)])
+
+    def calibrate(self, validation: Split) -> None:
+        """Choose the temperature on the validation frames, which changes no label; then the limit of the caution."""
+        logits = np.concatenate(self.logits([self.features(film.pixels()) for film in validation.inputs]))
+        targets = np.concatenate(validation.targets)
+        known = targets != encoding.UNLABELLED
+        self.meta["temperature"] = best_temperature(logits[known], targets[known])
+        self.meta["caution_below"] = caution_limit(self.familiarity(validation.inputs))
 
     def figures(self, split: Split) -> Any:
         """The figures of a split, as a function of the films' weights."""
@@ -234,6 +249,8 @@ if __name__ == "__main__":
         for name, answer in answers.items():
             for part in answer["segments"]:
                 print(f"{name}  {part['from']:7.2f} – {part['to']:7.2f} s  {part['label']}  {part['probability']:.0%}")
+            if answer["unfamiliar"]:
+                print(f"{name}  {CAUTION}")
         if options.output:
             write_table(answers, options.output)
         if options.subtitled:

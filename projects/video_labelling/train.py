@@ -6,7 +6,7 @@ from projects.video_labelling.config import Config
 
 
 def train(config: Config, run: Run, callbacks=()) -> None:
-    """Load, build, fit on the training films, choose the epoch by the frames of validation, save into the run."""
+    """Load, build, fit on the training films, choose epoch and temperature on validation, save into the run."""
     from common.data import load_splits
     from common.layers.speed import fuse
     from common.training import OneCycle, fit
@@ -21,6 +21,7 @@ def train(config: Config, run: Run, callbacks=()) -> None:
     validation = predictor.encode_split(splits.validation, config.batch_size)
     schedule = OneCycle(config.learning_rate, config.epochs)
     fit(fuse(model), training, validation, config, run, [schedule, *callbacks])
+    predictor.calibrate(splits.validation)
     run.save(predictor)
 
 
