@@ -201,8 +201,7 @@ def confidence(targets: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarr
 def calibration_error(confidence: np.ndarray, right: np.ndarray) -> Callable[[np.ndarray], float]:
     """The expected calibration error (Guo et al. 2017), as a function of the answers' weights (n,).
 
-    confidence: (n,) probability of each answer. right: (n,) whether it is right. It is the distance between the two
-    means in 15 bins of equal width, weighted by the answers in each.
+    Arguments: see `confidence`. The distance between their means in 15 bins of equal width, weighted by the answers.
     """
     bins = np.minimum((confidence * CONFIDENCE_BINS).astype(int), CONFIDENCE_BINS - 1)
     gap = right - confidence

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from common.data import Source
-from common.evaluation import CONFIDENCE_BINS, paired
+from common.evaluation import CONFIDENCE_BINS, calibration_error, paired
 from common.files import replacing, write_json, write_text
 from common.runs import Run
 
@@ -308,8 +308,7 @@ def caution_note(basis: str, table: Any) -> str:
 def reliability_figure(answers: dict[str, tuple[np.ndarray, np.ndarray]]) -> Any:
     """Reliability diagram: how often answers of each probability are right, and how many answers there are.
 
-    answers: {model: (probability of each answer, whether it is right)}, (n,) each; see `evaluation.confidence`. The
-    first model has the thickest line.
+    answers: {model: what `evaluation.confidence` returns}. The first model has the thickest line.
     """
     from sklearn.calibration import calibration_curve
 
@@ -324,6 +323,12 @@ def reliability_figure(answers: dict[str, tuple[np.ndarray, np.ndarray]]) -> Any
     below.set(xlabel="probability of the answer", ylabel="answers", xlim=(0, 1), yscale="log")
     above.legend(frameon=False, fontsize=8)
     return figure
+
+
+def calibration_note(confidence: np.ndarray, right: np.ndarray, temperature: float) -> str:
+    """The sentence of the model card about the network's probabilities; see `evaluation.confidence`."""
+    error = calibration_error(confidence, right)(np.ones(len(right)))
+    return f"Expected calibration error: {error:.4f}. The temperature, chosen on validation, is {temperature:.2f}."
 
 
 def confusion_figure(targets: np.ndarray, answers: np.ndarray, classes: Sequence[str]) -> Any:

@@ -37,11 +37,11 @@ LINES = {
     "image_captioning": 7625,
     "image_classification": 6535,
     "mask_detection": 7375,
-    "sequence_tagging": 6540,
+    "sequence_tagging": 6750,
     "super_resolution": 5360,
     "text_classification": 6810,
     "translation": 7285,
-    "video_labelling": 6905,
+    "video_labelling": 7090,
 }
 CODE = ("common", "projects", "apps", "tests", "benchmarks")
 

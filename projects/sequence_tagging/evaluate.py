@@ -21,7 +21,7 @@ import pandas as pd
 from common import report
 from common.cli import evaluate_command
 from common.data import Split, Splits, load_splits, scored_on
-from common.evaluation import calibration_error, score_table
+from common.evaluation import score_table
 from common.report import Report
 from common.runs import Run
 from projects.sequence_tagging import encoding
@@ -87,8 +87,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
             f"{' and '.join(list(taggers)[1:])}: {FEATURES} hashed features a word (the word, its shape, beginnings, "
             f"endings, neighbours), Adam; of the rates {', '.join(map(str, RATES))} and up to {EPOCHS} epochs the "
             "best on validation.",
-            f"Expected calibration error of the network: {calibration_error(*sure)(np.ones(len(sure[0]))):.4f}. The "
-            f"temperature is {predictor.meta['temperature']:.2f}, chosen on validation.",
+            report.calibration_note(*sure, predictor.meta["temperature"]),
             report.caution_note(f"the mean probability of its tags is under {limit:.2f}", cautions),
             "Speed is in words per second.",
         ],

@@ -15,7 +15,7 @@ import pandas as pd
 from common import report
 from common.cli import evaluate_command
 from common.data import Split, Splits, load_splits, scored_on
-from common.evaluation import calibration_error, confidence, score_table
+from common.evaluation import confidence, score_table
 from common.report import Report
 from common.runs import Run
 from common.scenery import piece_of_photograph
@@ -88,8 +88,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
             f"{CUT:.0f} of 255 on average.",
             f"After a change of label the answer is right after {np.mean(late) if late else 0:.1f} frames on average "
             f"({np.quantile(late, 0.9) if late else 0:.0f} at the 90th percentile).",
-            f"Expected calibration error of the network: {calibration_error(*sure)(np.ones(known.sum())):.4f}. The temperature "
-            f"is {predictor.meta['temperature']:.2f}, chosen on validation.",
+            report.calibration_note(*sure, predictor.meta["temperature"]),
             report.caution_note(f"the mean probability of its frames' labels is under {limit:.2f}", cautions),
             "Speed is in frames per second.",
         ],
