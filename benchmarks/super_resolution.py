@@ -57,7 +57,7 @@ def main() -> None:
           + " kernel |" * (args.assume == "estimate"))  # fmt: skip
     print("|---|" + "---:|" * (len(names) + 5) + "---|" * (args.assume == "estimate"))
     table = []
-    for picture in list_folder(args.data, args.scale):
+    for picture in list_folder(args.data, args.scale)[0]:
         if args.only and picture.name not in args.only:
             continue
         low, truth = degraded(picture, config)
