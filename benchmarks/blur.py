@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--scale", type=int, default=2, choices=(2, 3, 4))
     parser.add_argument("--jpeg", type=int, help="store the shrunk pictures as JPEG of this quality")
     args = parser.parse_args()
-    pictures = [picture for folder in args.data for picture in list_folder(folder, args.scale)]
+    pictures = [picture for folder in args.data for picture in list_folder(folder, args.scale)[0]]
     stored = f", stored as JPEG of quality {args.jpeg}" if args.jpeg else ""
     print(f"{len(pictures)} pictures of {', '.join(folder.name for folder in args.data)}, ×{args.scale}{stored}\n")
     print("| kernel | kept bicubic | found | along | across | degrees off |\n|---|---:|---:|---:|---:|---:|")

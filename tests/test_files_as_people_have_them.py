@@ -69,8 +69,11 @@ def test_folders_in_a_class_belong_to_it_and_what_is_left_out_is_named(tmp_path)
     assert content.left_out == ["beside.png is in no class", "red/more/notes.txt is no picture"]
     pictures, left_out = photographs(tmp_path)
     assert len(pictures) == 1 and left_out == ["blue is no picture", "green is no picture", "red is no picture"]
-    images.write_picture(picture(998), tmp_path / "a_HR.png")
+    images.write_picture(picture(998, 80), tmp_path / "a_HR.png")
     assert list_folder(tmp_path, 2)[1][-1] == "beside.png is not called …_HR"
+    for benchmark in (["benchmarks.super_resolution", "--baselines-only"], ["benchmarks.blur"]):
+        done = run_here(*benchmark, "--data", tmp_path)
+        assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("names", ["Train/Test", "Training/Testing", "train/Valid", "training_set/test_set"])
