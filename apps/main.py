@@ -143,16 +143,10 @@ def _score(project: Project) -> None:
     label = f"{plain(term(metric))} {'↑' if mode == 'max' else '↓'} · {plain(Path(entry['data']).name)}"
     st.metric(label, report.number(figure["value"]))
     lines = [f"{plain(term(entry['report']['model']))} {interval(figure)}"]
-    baselines = {name: figures[metric] for name, figures in test["baselines"].items() if figures.get(metric)}
-    # An ensemble holds the network itself.
-    baselines = {n: figure for n, figure in baselines.items() if figure["value"] is not None and n != "ensemble"}
-    if baselines:
-        name = (max if mode == "max" else min)(baselines, key=lambda name: baselines[name]["value"])
+    if name := report.best_baseline(test, metric, mode):
         verdict = test["comparison"].get(name, {}).get(metric, {}).get("verdict", "")
-        words = plain(term(name))
-        lines.append(
-            f"{t('baseline', '기준 모델')} {words} {report.number(baselines[name]['value'])} {interval(baselines[name])}"
-        )
+        words, beside = plain(term(name)), test["baselines"][name][metric]
+        lines.append(f"{t('baseline', '기준 모델')} {words} {report.number(beside['value'])} {interval(beside)}")
         lines.append(shared.compared(verdict, words))
     if not entry["complete"]:
         lines.append(

@@ -30,6 +30,7 @@ REPORT = {
         "baselines": {str: {str: FIGURE}},
         "comparison": {str: {str: COMPARED}},
         "draws?": str,
+        "reference_only?": [str],
     },
     "directions": {str: str},
     "failures": [{str: object}],

@@ -28,7 +28,8 @@ class Report:
     """The results of a project's `evaluate`.
 
     validation: {metric: value}. test: {"unit", "looks", "units", "model", "baselines", "comparison"}, mostly from
-    `evaluation.score_table`, whose "resampled" goes into resampled.csv and not into report.json.
+    `evaluation.score_table`, whose "resampled" goes into resampled.csv and not into report.json. "reference_only" names
+    the baselines that are shown and not to be beaten: they hold the network itself, or know what no model can.
     directions: {metric: "max" | "min"}, in the order in which tables show them.
     failures: the worst errors, one dict of plain values each. figures: {file name without .png: matplotlib figure}.
     tables: {file name without .csv: DataFrame} that the page draws from. notes: sentences for the model card.
@@ -124,6 +125,17 @@ def measured_on(content: dict[str, Any]) -> str:
     intervals = f"95 % bootstrap intervals over {units}" if test["comparison"] else f"{units}, too few for intervals"
     looks = f"looked at {test['looks']} time{'s' if test['looks'] > 1 else ''}"
     return f"Test: {content['data']['sizes']['test']:,} rows, {intervals}; this test split has been {looks}."
+
+
+def best_baseline(test: dict[str, Any], metric: str, direction: str) -> str | None:
+    """The baseline with the best figure, of those that are not for reference only; None where there is none.
+
+    test: as in report.json. direction: "max" or "min".
+    """
+    beside = test.get("reference_only", [])
+    values = {name: figures.get(metric, {}).get("value") for name, figures in test["baselines"].items()}
+    values = {name: value for name, value in values.items() if value is not None and name not in beside}
+    return (max if direction == "max" else min)(values, key=values.__getitem__, default=None)
 
 
 def rows(content: dict[str, Any]) -> list[list[str]]:

@@ -197,6 +197,7 @@ def summary(comparison: Comparison, finished: dict[tuple[str, int], Run]) -> dic
         "test_splits": len(set(splits.values())),
         "models": list(means.index),
         "table": table,
+        "reference_only": reports[first, comparison.seeds[0]]["test"].get("reference_only", []),
         "pairs": pairs,
         "points": points,
     }
@@ -378,7 +379,8 @@ def _draw_baseline(axis: Any, row: dict[str, Any]) -> None:
 
 def _best_baseline(content: dict[str, Any]) -> dict[str, Any] | None:
     """The row of the table with the best baseline; None if no baseline has a test score."""
-    baselines = [row for row in content["table"] if row["model"] not in content["models"] and row["test"] is not None]
+    others = {*content["models"], *content["reference_only"]}
+    baselines = [row for row in content["table"] if row["model"] not in others and row["test"] is not None]
     if not baselines:
         return None
     return (max if content["direction"] == "max" else min)(baselines, key=lambda row: row["test"])

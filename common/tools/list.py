@@ -58,13 +58,9 @@ def _scores(metric_and_direction: tuple[str, str], content: dict[str, Any]) -> d
     """The cells "score", "baseline" and "minutes" of a finished run; content: its report."""
     metric, direction = metric_and_direction
     test, name = content["test"], metric.replace("_", " ")
-    scored = {other: figures[metric] for other, figures in test["baselines"].items() if metric in figures}
-    # An ensemble holds the network itself.
-    scored = {other: figure for other, figure in scored.items() if figure["value"] is not None and other != "ensemble"}
     baseline = "—"
-    if scored:
-        best = (max if direction == "max" else min)(scored, key=lambda other: scored[other]["value"])
-        baseline = f"{best.replace('_', ' ')}\n{report.cell(scored[best])}"
+    if best := report.best_baseline(test, metric, direction):
+        baseline = f"{best.replace('_', ' ')}\n{report.cell(test['baselines'][best][metric])}"
     return {
         "score": f"{name}\n{report.cell(test['model'][metric])}",
         "baseline": baseline,
