@@ -65,6 +65,24 @@ def test_parts_of_a_message_stay_and_are_put_into_korean_too():
     assert in_korean("x" * 5000 + " is damaged.") == "x" * 5000 + " is damaged.", "an endless text is not searched"
 
 
+def test_every_text_is_used():
+    """Most of its runs of three words stand in the code: a message may be put together of several strings."""
+    texts = []
+    for path in [path for folder in ("common", "projects", "apps") for path in (ROOT / folder).rglob("*.py")]:
+        source = path.read_text(encoding="utf-8")
+        texts += [node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant)]
+        texts += re.findall("  # (.*)", source)  # the help of knobs
+    code = "\n".join(map(str, texts))
+    code += code.replace("_", " ")
+
+    def is_used(text: str) -> bool:
+        words = [piece.split() for piece in text.split("{}")]
+        runs = [" ".join(part[i : i + 3]) for part in words for i in range(max(1, len(part) - 2))]
+        return 2 * sum(run in code for run in runs) > len(runs)
+
+    assert [text for text in i18n._texts()["sentences"] if not is_used(text)] == ["noFight"]  # a label of RWF-2000
+
+
 def test_texts_are_in_both_languages():
     texts = i18n._texts()
     for english, korean in texts["sentences"].items():
