@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import errno
 import json
+import math
 import os
 import shutil
 import signal
@@ -94,6 +95,14 @@ def test_any_value_in_a_report_is_taken_or_named(value, key, tmp_path):
 
 def test_an_array_is_no_text():
     assert "left" in schema.mismatch({"order": np.zeros((2, 2))}, {"order": ("left", "right")})
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -0.1, 10**400, True, "1", None, [1]])
+def test_one_wrong_number_in_a_list_is_found_and_named(wrong):
+    numbers = [0, 0.5, 1, wrong, 0.5]
+    assert schema.mismatch(numbers[:3], [schema.Between(0.0, 1.0)]) == ""
+    assert schema.mismatch(numbers, [schema.Between(0.0, 1.0)]).startswith("[3] is ")
+    assert schema.mismatch([1, 2.0], [schema.Between(1, 5)]).startswith("[1] is 2.0")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from common.errors import UserError
 from common.inputs.images import MAX_PIXELS, input_picture
 from common.saved import unlike
 from common.schema import Between
-from projects.colorization.lab import colourfulness, enlarged, to_lab, to_rgb
+from projects.colorization.lab import colourfulness, enlarged, lightness, to_lab, to_rgb
 
 L_SCALE, AB_SCALE = 50.0, 110.0  # L / 50 - 1 and ab / 110 lie in -1 … 1: sRGB's a is -86 … 98, its b -108 … 94
 MIN_SIDE = 16  # pixels; a smaller picture shows nothing to colour
@@ -43,9 +43,9 @@ def decode(output: np.ndarray, raw: dict[str, Any], meta: dict[str, Any]) -> dic
 
     The predicted a and b are enlarged and combined with the lightness of the whole picture.
     """
-    lightness, _ = to_lab(raw["picture"])
-    height, width = network_shape(*lightness.shape[:2], meta["size"])
-    picture = to_rgb(lightness, enlarged(AB_SCALE * output[:height, :width], lightness.shape[:2]))
+    shape = raw["picture"].shape[:2]
+    height, width = network_shape(*shape, meta["size"])
+    picture = to_rgb(lightness(raw["picture"]), enlarged(AB_SCALE * output[:height, :width], shape))
     return {"picture": picture, "colourfulness": colourfulness(picture)}
 
 
@@ -68,8 +68,8 @@ def scaled_shape(height: int, width: int, factor: float) -> tuple[int, int]:
 
 def inputs_and_targets(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(…, 3) uint8 -> the network's input (…, 1) and target (…, 2), float32 in about -1 … 1."""
-    lightness, ab = to_lab(picture)
-    return lightness / L_SCALE - 1, ab / AB_SCALE
+    light, ab = to_lab(picture)
+    return light / L_SCALE - 1, ab / AB_SCALE
 
 
 def padded(x: np.ndarray, depth: int) -> np.ndarray:

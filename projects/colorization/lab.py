@@ -1,8 +1,13 @@
 """CIE L*a*b* (D65): a picture's lightness and its colours apart; how colourful a picture is."""
 
-import warnings
-
 import numpy as np
+
+WHITE = np.array([0.95047, 1.0, 1.08883])  # X, Y and Z of D65
+XYZ = np.array([[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]])
+# The linear light of each level of sRGB, and of the borders between them.
+HALVES = np.array([((v + 0.055) / 1.055) ** 2.4 if v > 0.04045 else v / 12.92 for v in np.arange(511) / 510])
+LINEAR, BORDERS = HALVES[::2], np.append(HALVES[1::2], 2.0)
+LOWEST = np.searchsorted(BORDERS, np.arange(4096) / 4096).astype(np.uint8)  # a part holds at most one border
 
 
 def to_lab(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -13,21 +18,26 @@ def to_lab(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return lab[..., :1], lab[..., 1:]
 
 
+def lightness(picture: np.ndarray) -> np.ndarray:
+    """The L of `to_lab`, in a sixth of the time."""
+    light = LINEAR[picture] @ XYZ[1]
+    roots = np.where(light > 0.008856, np.cbrt(light), 7.787 * light + 16 / 116)
+    return (116 * roots - 16)[..., None].astype("float32")
+
+
 def to_rgb(lightness: np.ndarray, ab: np.ndarray) -> np.ndarray:
     """L (…, 1) and ab (…, 2) -> (…, 3) uint8 sRGB. Colours outside of sRGB are clipped to its range."""
-    from skimage.color import lab2rgb
-    from skimage.util import img_as_ubyte
-
-    lab = np.concatenate([lightness, ab], axis=-1).astype(float)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Conversion from CIE-LAB")  # about negative Z values, which it clips
-        return img_as_ubyte(np.clip(lab2rgb(lab), 0, 1))
+    y = (lightness[..., 0].astype(float) + 16) / 116
+    roots = np.stack([ab[..., 0] / 500 + y, y, np.maximum(y - ab[..., 1] / 200, 0)], axis=-1)
+    light = np.where(roots > 0.2068966, roots * roots * roots, (roots - 16 / 116) / 7.787) * WHITE
+    light = np.clip(light @ np.linalg.inv(XYZ).T, 0, 1 - 1e-9)
+    lowest = LOWEST[(4096 * light).astype(np.int16)]
+    return lowest + (light > BORDERS[lowest])
 
 
 def grey(picture: np.ndarray) -> np.ndarray:
     """(…, 3) uint8 -> the same lightness without colour, (…, 3) uint8."""
-    lightness, ab = to_lab(picture)
-    return to_rgb(lightness, 0 * ab)
+    return to_rgb(lightness(picture), np.zeros((*picture.shape[:-1], 2)))
 
 
 def enlarged(ab: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -23,12 +23,7 @@ class Predictor:
 
     def __init__(self, networks: dict[str, Any], meta: dict[str, Any]):
         self.networks, self.meta = networks, meta
-        self._examples = [{"picture": picture} for picture in text_pictures(meta["examples"])]
-
-    @property
-    def examples(self) -> list[dict[str, Any]]:
-        """[{"picture": (h, w, 3) uint8}, …]: photographs of the validation split with their original colours."""
-        return self._examples
+        self.examples = [{"picture": picture} for picture in text_pictures(meta["examples"])]
 
     def encode(self, raw: dict[str, Any]) -> np.ndarray:
         """See `encoding.encode`."""

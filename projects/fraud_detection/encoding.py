@@ -232,9 +232,9 @@ def encode_histories(split: Transactions, meta: dict[str, Any], length: int) -> 
 def encode_before(split: Transactions, meta: dict[str, Any], key: str, length: int) -> np.ndarray:
     """What the row's card or terminal did before, the oldest transaction first: (rows, length, STEP_WIDTH) float32.
 
-    key: `card` or `terminal`. The columns are the STEP_RELATIONS; the age in weeks; 1 where it is known when the row is
-    made whether that transaction was fraud, which takes DELAY days; 1 where it is known that it was; and 1. Steps that
-    the card or terminal does not have are 0 in all columns.
+    key: `card` or `terminal`. The columns are the STEP_RELATIONS; the age in weeks; 1 where it is known when the row
+    is made whether that transaction was fraud, which takes DELAY days; 1 where it is known that it was; and 1. Steps
+    that the card or terminal does not have are 0 in all columns.
     """
     table, rows = split.whole()
     encoded = np.zeros((len(rows), length, STEP_WIDTH), "float32")
@@ -358,7 +358,7 @@ def transaction(raw: Any, meta: dict[str, Any], with_history: bool) -> Transacti
     is known. Raises UserError with the step and the column that is wrong.
     """
     lists = {"card": "history", "terminal": "terminal_history"} if "terminal" in meta else {"card": "history"}
-    check_input(raw, {f"{name}?": [{str: object}] for name in lists.values()})
+    check_input(raw, {f"{name}?": [dict] for name in lists.values()})
     if not with_history:
         return Transactions.unlabelled(_frame([_single(raw, meta, "the transaction")], meta))
     steps, cards = [], []
@@ -395,12 +395,12 @@ def _single(raw: dict[str, Any], meta: dict[str, Any], name: str) -> dict[str, A
     """The checked values of one raw transaction, by their text, as in a file. Messages call it `name`."""
     values = {column: raw[column] for column in meta["columns"] if column in raw}
     values = {column: value.item() if isinstance(value, np.generic) else value for column, value in values.items()}
-    if wrong := mismatch(values, {column + "?": CELL for column in meta["columns"]}):
-        raise UserError(f"{name}: {wrong}.")
     numbers = [values.get(name) for name, column in meta["columns"].items() if "median" in column]
     plain = all(type(value) in (int, float) and abs(value) <= LARGEST for value in numbers)
     if plain and len(numbers) == len(meta["columns"]):
         return values  # the usual case, answered fast
+    if wrong := mismatch(values, {column + "?": CELL for column in meta["columns"]}):
+        raise UserError(f"{name}: {wrong}.")
     cells = {column: ["" if value is None else str(value)] for column, value in values.items()}
     try:
         return checked(pd.DataFrame(cells), meta, name).iloc[0].to_dict()
