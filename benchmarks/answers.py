@@ -1,89 +1,135 @@
 """How long an answer takes beside the network alone, for each project with a finished run; medians in milliseconds.
 
-    python -m benchmarks.answers [--runs-dir runs] [--rounds 30]
+    python -m benchmarks.answers [--runs-dir runs] [--rounds 30] [--projects adding_problem …]
 
 - one: `Predictor.predict` of an example
-- its network: the same calls of its networks on ready arrays, in ONNX Runtime
-- a thousand: a thousand examples to their answers, encoded and decoded
+- its network: the same calls of its networks on ready arrays, in ONNX Runtime. Of a network that writes step by step
+  the encoder once and the decoder for each symbol, without the choice of a symbol
+- a thousand: a thousand examples to their answers, encoded and decoded; of films a thousand frames
 - plain Keras: `model.predict` on the ready arrays of that thousand, once for each length of text
 
-What writes step by step (char_rnn, translation) and what trains (super_resolution) is measured by `benchmarks.decoding`
-and `benchmarks.super_resolution`. ONNX Runtime comes with the extra `export`.
+A page of comic_text and a photograph of colorization are answered one after the other, and `benchmarks.decoding` and
+`benchmarks.char_rnn` measure many texts that are written together: these projects have no thousand. super_resolution
+trains on the picture of a visitor and keeps no network: `benchmarks.super_resolution` measures it. ONNX Runtime comes
+with the extra `export`.
 """
 
 import argparse
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
 from common import cli, runs
 from common.errors import UserError
-from common.project import Project
+from common.project import Project, project_names
 
 COUNT = 1000
 GOAL_MS, GOAL_ONNX, GOAL_KERAS = 2.0, 2.0, 0.8  # one: at most 2 ms + 2 x ONNX; a thousand: at least 0.8 x plain Keras
 
-
-def fraud_detection(predictor: Any) -> Callable[[list], Any]:
-    import pandas as pd
-
-    from projects.fraud_detection.encoding import checked
-
-    return lambda raws: predictor.decode(predictor.score(checked(pd.DataFrame(raws), predictor.meta, "the examples")))
+Call = Callable[[], Any]
+Asked = tuple[Any, list[np.ndarray]]  # a network and its inputs, in the order of `network.inputs`
 
 
-def image_classification(predictor: Any) -> Callable[[list], Any]:
-    from projects.image_classification.encoding import in_colour, squared
-
-    shape = predictor.meta["shape"]
-
-    def call(raws: list) -> Any:
-        return predictor.decode(predictor.score(np.stack([squared(in_colour(raw["picture"]), shape) for raw in raws])))
-
-    return call
+# How a file of many inputs is answered
 
 
-def adding_problem(predictor: Any) -> Callable[[list], Any]:
-    def call(raws: list) -> Any:
+def adding_problem(predictor: Any, raws: Sequence) -> Call:
+    def call() -> Any:
         x = np.concatenate([predictor.encode(raw) for raw in raws])
         return [predictor.decode(*pair) for pair in zip(x, predictor.score(x)[:, 0], strict=True)]
 
     return call
 
 
-def text_classification(predictor: Any) -> Callable[[list], Any]:
-    return lambda raws: predictor.decode(predictor.score(raws))
+def bankruptcy(predictor: Any, raws: Sequence) -> Call:
+    from projects.bankruptcy.encoding import checked
+
+    def call() -> Any:
+        return [predictor.decode(row) for row in predictor.score([checked(raw, predictor.meta) for raw in raws])]
+
+    return call
+
+
+def fraud_detection(predictor: Any, raws: Sequence) -> Call:
+    import pandas as pd
+
+    from projects.fraud_detection.encoding import checked
+
+    return lambda: predictor.decode(predictor.score(checked(pd.DataFrame(raws), predictor.meta, "the examples")))
+
+
+def image_classification(predictor: Any, raws: Sequence) -> Call:
+    from projects.image_classification.encoding import in_colour, squared
+
+    shape = predictor.meta["shape"]
+
+    def call() -> Any:
+        return predictor.decode(predictor.score(np.stack([squared(in_colour(raw["picture"]), shape) for raw in raws])))
+
+    return call
+
+
+def mask_detection(predictor: Any, raws: Sequence) -> Call:
+    return lambda: predictor.found([raw["picture"] for raw in raws])
+
+
+def sequence_tagging(predictor: Any, raws: Sequence) -> Call:
+    from projects.sequence_tagging.encoding import tokens
+
+    reading = predictor.meta["reading"]
+    return lambda: predictor.tag([[token for token, _ in tokens(raw["text"], reading)] for raw in raws])
+
+
+def text_classification(predictor: Any, raws: Sequence) -> Call:
+    return lambda: predictor.decode(predictor.score(raws))
+
+
+def video_labelling(predictor: Any, raws: Sequence) -> Call:
+    films = raws[: COUNT // len(raws[0]["film"])]
+    return lambda: predictor.logits([predictor.features(predictor.encode(raw)) for raw in films])
 
 
 MANY = {
-    call.__name__: call for call in (fraud_detection, image_classification, adding_problem, text_classification)
-}  # how a file of a thousand is answered; colorization answers one picture after the other
+    call.__name__: call
+    for call in (
+        adding_problem,
+        bankruptcy,
+        fraud_detection,
+        image_classification,
+        mask_detection,
+        sequence_tagging,
+        text_classification,
+        video_labelling,
+    )
+}
 
 
-def recorded(predictor: Any, call: Callable[[], Any]) -> list[tuple[Any, list[np.ndarray]]]:
-    """(network, its inputs) of every call of a network that `call` makes."""
-    calls: list[tuple[Any, list[np.ndarray]]] = []
-    for network in predictor.networks.values():
+# What is measured
 
-        def spy(x: Any, network: Any = network, ask: Callable = network.predict_on_batch) -> Any:
-            calls.append((network, [np.array(part) for part in (x if isinstance(x, list) else [x])]))
-            return ask(x)
 
-        network.predict_on_batch = spy
-    try:
+def recorded(call: Call) -> list[Asked]:
+    """Every `predict_on_batch` that `call` makes, of any network."""
+    import keras
+
+    calls, ask = [], keras.Model.predict_on_batch
+
+    def spy(network: Any, x: Any) -> Any:
+        calls.append((network, [np.array(part) for part in keras.tree.flatten(x)]))
+        return ask(network, x)
+
+    with mock.patch.object(keras.Model, "predict_on_batch", spy):
         call()
-    finally:
-        for network in predictor.networks.values():
-            del network.predict_on_batch
     return calls
 
 
-def median(call: Callable[[], Any], rounds: int) -> float:
+def median(call: Call, rounds: int) -> float:
     """Milliseconds. The first three calls are not counted: they compile."""
     spent = []
     for turn in range(rounds + 3):
@@ -94,65 +140,128 @@ def median(call: Callable[[], Any], rounds: int) -> float:
     return 1000 * float(np.median(spent))
 
 
-def onnx(networks: dict[str, Any]) -> dict[int, Callable[[list[np.ndarray]], Any]]:
-    """{id of the network: a function that runs it in ONNX Runtime}."""
+def packed(network: Any, x: Sequence[Any]) -> Any:
+    """Inputs in the structure that the network takes."""
+    import keras
+
+    return keras.tree.pack_sequence_as(network.input, list(x))
+
+
+def onnx(network: Any, x: Sequence[np.ndarray]) -> Callable[[Sequence[np.ndarray]], dict[str, np.ndarray]]:
+    """A function that runs the network in ONNX Runtime: arrays in the order of its inputs -> {output: array}."""
     import onnxruntime
 
-    sessions = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for name, network in networks.items():
-            network.export(f"{folder}/{name}.onnx", format="onnx", verbose=False)
-            session = onnxruntime.InferenceSession(f"{folder}/{name}.onnx", providers=["CPUExecutionProvider"])
-            names = [entry.name for entry in session.get_inputs()]
-            sessions[id(network)] = lambda x, session=session, names=names: session.run(
-                None, dict(zip(names, x, strict=True))
-            )
-    return sessions
+    network(packed(network, x), training=False)  # Keras exports a network that has been called
+    with tempfile.TemporaryDirectory() as folder, cli.quiet_stderr():
+        network.export(f"{folder}/network.onnx", format="onnx", verbose=False)
+        session = onnxruntime.InferenceSession(f"{folder}/network.onnx", providers=["CPUExecutionProvider"])
+    names, given = [part.name for part in network.inputs], [part.name for part in session.get_outputs()]
+    return lambda x: dict(zip(given, session.run(None, dict(zip(names, x, strict=True))), strict=True))
+
+
+def written(predictor: Any, plain: dict[str, Any], example: Any) -> Call:
+    """The networks of a writer in ONNX Runtime: the encoder once, the decoder for each symbol that is written."""
+    from common.layers import writer
+
+    asked: list[tuple] = []
+
+    def spy(networks: Any, inputs: np.ndarray, *settings: Any, ask: Any = writer.write) -> Any:
+        result = ask(networks, inputs, *settings)
+        asked.append((inputs, int((result["tokens"][0, 0] > 0).sum())))
+        return result
+
+    with mock.patch.object(writer, "write", spy):
+        predictor.predict(example)
+    ((inputs, symbols),), (encoder, decoder) = asked, (plain["encoder"], plain["decoder"])
+    x = np.asarray(inputs, encoder.inputs[0].dtype)
+    names, target = [part.name for part in decoder.inputs], np.full((1, 1), writer.decoding.START, "int32")
+    encode = onnx(encoder, [x])
+    first = {**encode([x]), "target": target}
+    decode = onnx(decoder, [first[name] for name in names])
+
+    def call() -> None:
+        state = {**encode([x]), "target": target}
+        for _ in range(symbols):
+            given = decode([state[name] for name in names])
+            state |= {name.removeprefix("new_"): array for name, array in given.items() if name.startswith("new_")}
+
+    return call
+
+
+def characters(predictor: Any, plain: dict[str, Any], example: Any) -> Call:
+    """The network of char_rnn in ONNX Runtime, for each character that is read or written."""
+    from projects.char_rnn.encoding import check_settings
+
+    raw, network = check_settings(example), plain["model"]
+    count = len(predictor.encode(raw["prompt"])) - 1 + raw["length"]
+    first = [np.ones((1, 1), "int32"), *(np.zeros((1, state.shape[1]), "float32") for state in network.inputs[1:])]
+    step = onnx(network, first)
+
+    def call() -> None:
+        x = first
+        for _ in range(count):
+            _, *states = step(x).values()
+            x = [first[0], *states]
+
+    return call
+
+
+def alone(predictor: Any, plain: dict[str, Any], example: Any) -> Call:
+    """The calls of networks that `predict` makes, in ONNX Runtime on ready arrays."""
+    names = {id(network): name for name, network in predictor.networks.items()}
+    calls = recorded(lambda: predictor.predict(example))
+    asked = [(plain.get(names.get(id(network), ""), network), x) for network, x in calls]
+    sessions = {id(network): onnx(network, x) for network, x in asked}
+    return lambda: [sessions[id(network)](x) for network, x in asked]
+
+
+ALONE = {"char_rnn": characters, "image_captioning": written, "translation": written}
+
+
+def plain_keras(predictor: Any, plain: dict[str, Any], call: Call) -> Call:
+    """`model.predict` on the ready arrays of what `call` asks: once for each network and shape."""
+    names = {id(network): name for name, network in predictor.networks.items()}
+    ready: dict[tuple, list[list[np.ndarray]]] = {}
+    for network, x in recorded(call):
+        ready.setdefault((names[id(network)], *(part.shape[1:] for part in x)), []).append(x)
+    asked = [
+        (plain[key[0]], packed(plain[key[0]], map(np.concatenate, zip(*x, strict=True))), len(x[0][0]))
+        for key, x in ready.items()
+    ]
+    return lambda: [network.predict(x, size, verbose=0) for network, x, size in asked]
 
 
 def measure(project: Project, runs_dir: Path, rounds: int) -> str:
     """One row of the table."""
-    run = runs.find(project, "latest", runs_dir)
     from common.saved import load_network
 
-    plain = {name: load_network(run.path / f"{name}.keras") for name in run.load().networks}
+    run = runs.find(project, "latest", runs_dir)
     predictor = run.load()
-    plain_of = {id(network): name for name, network in predictor.networks.items()}
+    # As they are saved: without what `speed` replaces, which ONNX does not hold.
+    plain = {name: load_network(run.path / f"{name}.keras") for name in predictor.networks}
     example = predictor.examples[0]
-    calls = [(plain_of[id(network)], x) for network, x in recorded(predictor, lambda: predictor.predict(example))]
-    for name, x in calls:
-        plain[name](x if len(x) > 1 else x[0])  # Keras exports a network that has been called
-    sessions = onnx(plain)
-    one = median(lambda: predictor.predict(example), rounds)
-    alone = median(lambda: [sessions[id(plain[name])](x) for name, x in calls], rounds)
-    cells = [f"{one:.1f}", f"{alone:.1f}", "yes" if one <= GOAL_MS + GOAL_ONNX * alone else "no"]
+    one = median(partial(predictor.predict, example), rounds)
+    network = median(ALONE.get(project.name, alone)(predictor, plain, example), rounds)
+    cells = [f"{one:.1f}", f"{network:.1f}", "yes" if one <= GOAL_MS + GOAL_ONNX * network else "no"]
     if project.name in MANY:
-        raws = (list(predictor.examples) * COUNT)[:COUNT]
-        many = MANY[project.name](predictor)
-        batches = [(plain_of[id(network)], x) for network, x in recorded(predictor, lambda: many(raws))]
-        ours = median(lambda: many(raws), max(3, rounds // 6))
-        ready: dict[tuple, list] = {}  # the inputs of each network and shape, and the size of their batches
-        for name, x in batches:
-            ready.setdefault((name, *(part.shape[1:] for part in x)), []).append(x)
-        arrays = [(key[0], list(map(np.concatenate, zip(*x, strict=True))), len(x[0][0])) for key, x in ready.items()]
-        keras = median(
-            lambda: [plain[name].predict(x if len(x) > 1 else x[0], size, verbose=0) for name, x, size in arrays],
-            max(3, rounds // 6),
-        )
+        many = MANY[project.name](predictor, (list(predictor.examples) * COUNT)[:COUNT])
+        ours, keras = (median(call, max(3, rounds // 6)) for call in (many, plain_keras(predictor, plain, many)))
         cells += [f"{ours:.0f}", f"{keras:.0f}", "yes" if GOAL_KERAS * ours <= keras else "no"]
-    return f"| {project.name} | " + " | ".join([*cells, *["", "", ""]][:6]) + " |"
+    return f"| {project.name} | " + " | ".join([*cells, *["–"] * 3][:6]) + " |"
 
 
 def main() -> None:
+    names = [name for name in project_names() if not hasattr(Project(name).card, "NO_EXPORT")]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"))
     parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--projects", nargs="+", choices=names, default=names)
     args = parser.parse_args()
     cli.start_keras()
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start\n")
     print("| project | one | its network | within 2 ms + 2 × | a thousand | plain Keras | at 0.8 × or more |")
     print("|---|---:|---:|---|---:|---:|---|")
-    for name in (*MANY, "colorization"):
+    for name in args.projects:
         try:
             print(measure(Project(name), args.runs_dir, args.rounds), flush=True)
         except UserError as error:
