@@ -112,22 +112,13 @@ def _choose() -> None:
     st.session_state["language"] = st.session_state["language-switch"]
 
 
-# Names that are not spelt as the code spells them, with spaces.
-SPELT = {"cider": "CIDEr-D", "chrf": "chrF", "iou": "IoU", "ap50": "AP50", "ap50_95": "AP50–95", "ar100": "AR100"}
-SPELT |= {f"mask_{name}": f"mask {SPELT[name]}" for name in ("ap50", "ap50_95", "ar100")}
-SPELT |= {f"bleu_{order}": f"BLEU-{order}" for order in range(1, 5)} | {f"f1_{k}": f"F1@{k}" for k in (10, 25, 50)}
-SPELT |= {"cer_latin": "CER (Latin)", "cer_hangul": "CER (Hangul)", "roc_auc": "ROC-AUC", "lanczos": "Lanczos"}
-SPELT |= {"kneser_ney": "Kneser–Ney n-gram", "altman_z": "Altman's Z", "naive_bayes": "naive Bayes"}
-SPELT |= {"otsu_and_glyphs": "Otsu and glyphs", "tfidf_logistic_regression": "TF-IDF + logistic regression"}
-ACRONYMS = set("bleu cer cnn crf ece f1 gan gru l1 lbp lstm mcc mlp psnr ssim svc vgg wer".split())
-# The Korean terms for metrics, models, knobs and columns. A name that is not among them stays English on the Korean page.
-TERMS: dict[str, str] = json.loads((FOLDER / "terms.json").read_text(encoding="utf-8"))
+# Metrics, models, knobs and columns: the Korean term, or a pair, where the English one is not spelt as the name is.
+TERMS: dict[str, str | list[str]] = json.loads((FOLDER / "terms.json").read_text(encoding="utf-8"))
 
 
 def term(name: str) -> str:
     """A metric, model or knob in the page's language: `average_precision` -> "average precision" or "평균 정밀도"."""
     key = name.replace(" ", "_")
-    if language() == "ko" and key in TERMS:
-        return TERMS[key]
-    words = (word.upper() if word in ACRONYMS else word for word in key.split("_"))
-    return SPELT.get(key) or " ".join(words)
+    english = " ".join(pair[0] if isinstance(pair := TERMS.get(word), list) else word for word in key.split("_"))
+    given = TERMS.get(key, [english, english])
+    return t(*given) if isinstance(given, list) else t(english, given)

@@ -28,9 +28,8 @@ class Report:
     """The results of a project's `evaluate`.
 
     validation: {metric: value}. test: {"unit", "looks", "units", "model", "baselines", "comparison"}, mostly from
-    `evaluation.score_table`, whose "resampled" goes into resampled.csv and not into report.json. "reference_only" names
-    the baselines that are shown and not to be beaten: they hold the network itself, or know what no model can.
-    directions: {metric: "max" | "min"}, in the order in which tables show them.
+    `evaluation.score_table`, whose "resampled" goes into resampled.csv. "reference_only": baselines that are shown, and
+    not to be beaten. directions: {metric: "max" | "min"}, in the order in which tables show them.
     failures: the worst errors, one dict of plain values each. figures: {file name without .png: matplotlib figure}.
     tables: {file name without .csv: DataFrame} that the page draws from. notes: sentences for the model card.
     """

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 from streamlit.testing.v1 import AppTest
 
-from apps.i18n import TERMS, term
+from apps.i18n import term
 from common import cli, runs
 from common.errors import UserError
 from common.evaluation import paired, score_table
@@ -206,11 +206,8 @@ def test_the_page_shows_the_comparison(compared, monkeypatch, language, tab):
     assert list(shown[heading]) == [
         f"{row['parameters']:,.0f}" if row["parameters"] is not None else "" for row in content["table"]
     ]
-    names = [row["model"] for row in content["table"]]
-    english = [term(name) for name in names]
-    assert list(shown.iloc[:, 0]) == (
-        english if language == "en" else [TERMS.get(*pair) for pair in zip(names, english, strict=True)]
-    )
+    monkeypatch.setattr("apps.i18n.language", lambda: language)
+    assert list(shown.iloc[:, 0]) == [term(row["model"]) for row in content["table"]]
 
 
 @needs_a_ladder
