@@ -100,7 +100,7 @@ def chart(panel: dict[str, Any]) -> None:
     matrix = next((mark for mark in panel["marks"] if mark["kind"] == "matrix"), None)
     height = 320 + 18 * (len(names) // columns)
     if matrix is not None:
-        height = 90 + len(matrix["values"]) * (26 if len(matrix["values"]) <= 12 else 14)
+        height = 150 + len(matrix["values"]) * (26 if len(matrix["values"]) <= 12 else 14)  # below stand names, upright
     elif panel["y"]["names"]:
         height = 70 + 24 * len(panel["y"]["names"])
     title = {"title": korean(panel["title"])} if panel["title"] else {}

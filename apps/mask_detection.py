@@ -1,6 +1,7 @@
 """The page of mask detection: `python -m streamlit run apps/mask_detection.py`."""
 
 import io
+import itertools
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from apps import shared, state
-from apps.i18n import plain, t, term
+from apps.i18n import korean, plain, t, term
 from common.errors import UserError
 from common.inputs.boxes import fitted
 from common.inputs.images import MAX_PIXELS, picture_bytes, text_picture
@@ -22,6 +23,7 @@ SHOWN_SIDE = 720  # pixels of a picture on the page; a smaller one is enlarged s
 MAX_FOLDER_MB, MAX_FILES = 50, 300  # of an uploaded folder
 MAX_FRAMES = 120  # of a GIF
 MAX_GIF_PIXELS = 2_000_000  # of a frame
+MARKS = ("green", "red", "orange", "blue", "violet", "gray")  # how Streamlit calls the colours of the boxes
 
 
 def try_it(run: Run) -> None:
@@ -67,8 +69,9 @@ def _threshold(predictor: Any, key: str) -> float:
 
 
 def _counts(answer: dict[str, Any]) -> None:
-    for column, (name, count) in zip(st.columns(len(answer["counts"])), answer["counts"].items(), strict=True):
-        column.metric(plain(term(name)), count, border=True)
+    columns = st.columns(len(answer["counts"]))
+    for column, colour, (name, count) in zip(columns, itertools.cycle(MARKS), answer["counts"].items(), strict=False):
+        column.metric(f":{colour}[■] {plain(term(name))}", count, border=True)
 
 
 def _shown(picture: np.ndarray, answer: dict[str, Any], classes: list[str]) -> np.ndarray:
@@ -96,7 +99,7 @@ def _one_picture(run: Run) -> None:
         answer = predictor.decode(output, picture.shape, threshold)
         with right:
             image = _shown(picture, answer, predictor.classes)
-            found = t(f"{len(answer['objects'])} faces, with their scores", f"얼굴 {len(answer['objects'])}개와 점수")
+            found = t(f"Faces, with their scores: {len(answer['objects'])}", f"얼굴 {len(answer['objects'])}개와 점수")
             st.image(image, caption=found, width="stretch")
             _counts(answer)
             label = t("Download the picture", "이미지 내려받기")
@@ -218,9 +221,8 @@ def _errors(run: Run) -> None:
     rows = [{"kind": words, "errors": int(counts.get(name, 0))} for name, words in names.items()]
     shared.table(pd.DataFrame(rows))
     for row in errors.itertuples():
-        st.write(
-            t(f"**{plain(row.file)}**: {int(row.errors)} errors", f"**{plain(row.file)}**: 오류 {int(row.errors)}개")
-        )
+        name = plain(korean(row.file))
+        st.write(t(f"**{name}**: {int(row.errors)} errors", f"**{name}**: 오류 {int(row.errors)}개"))
         left, right = st.columns(2)
         left.image(text_picture(row.picture), caption=t("found", "찾은 것"), width="stretch")
         right.image(text_picture(row.truth), caption=t("the truth", "정답"), width="stretch")
@@ -232,7 +234,7 @@ def data(run: Run) -> None:
     sample = shared.table_file(run, "sample", texts=("file", "picture"), numbers=("faces",))
     for begin in range(0, len(sample), 4):
         for column, row in zip(st.columns(4), sample.iloc[begin : begin + 4].itertuples(), strict=False):
-            words = t(f"{int(row.faces)} faces", f"얼굴 {int(row.faces)}개")
+            words = t(f"faces: {int(row.faces)}", f"얼굴 {int(row.faces)}개")
             column.image(text_picture(row.picture), caption=words, width="stretch")
     st.subheader(t("The test, class by class", "클래스별 테스트 결과"))
     classes = shared.table_file(run, "classes", texts=("class",))

@@ -20,6 +20,7 @@ LINE = 84  # characters of a line of tagged words; a Hangul syllable counts two
 MAX_DRAWN = 400  # tokens that are drawn
 MAX_FILE_MB = 2
 BLUE, ORANGE = "#0072B2", "#E69F00"
+ALL = {"labelOverlap": False, "labelLimit": 130}  # of an axis of tags: it names each of them, in full
 
 
 def try_it(run: Run) -> None:
@@ -184,7 +185,7 @@ def _neighbours(predictor, answer: dict, text: str) -> None:
     strongest = frame.loc[frame["effect"].abs().sort_values(ascending=False).index].head(12).sort_values("place")
     labels = json.dumps([token[:30] for token in frame["token"]], ensure_ascii=False)
     st.altair_chart(
-        alt.Chart(strongest, height=40 + 26 * len(strongest))
+        alt.Chart(strongest, height=130 + 26 * len(strongest))
         .mark_bar(cornerRadius=3)
         .encode(
             x=alt.X("effect", title=t("log-odds: ← against · for the tag →", "로그 오즈: ← 반대 · 뒷받침 →")),
@@ -277,7 +278,7 @@ def data(run: Run) -> None:
         .mark_bar(color=BLUE, cornerRadius=3)
         .encode(
             x=alt.X("tokens", title=t("words of the test split", "테스트 데이터의 단어 수")),
-            y=alt.Y("tag", sort=None, title=None, axis=alt.Axis(labelOverlap=False)),
+            y=alt.Y("tag", sort=None, title=None, axis=alt.Axis(**ALL)),
             tooltip=["tag", "tokens"],
         )
     )
@@ -287,7 +288,7 @@ def data(run: Run) -> None:
         hide_index=True,
         height=360,
         column_config={
-            "tokens": t("words", "단어 수"),
+            "tokens": st.column_config.NumberColumn(t("words", "단어 수"), width="small"),
             "sentence": st.column_config.TextColumn(
                 t("training sentence: word/tag", "학습 문장: 단어/태그"), width="large"
             ),
@@ -323,8 +324,8 @@ def inside(run: Run) -> None:
         alt.Chart(frame, height=170 + 22 * len(tags))
         .mark_rect()
         .encode(
-            x=alt.X("next:N", sort=tags, title=t("next tag", "다음 태그"), axis=alt.Axis(labelAngle=-45)),
-            y=alt.Y("tag:N", sort=tags, title=t("tag", "태그"), axis=alt.Axis(labelLimit=100, labelOverlap=False)),
+            x=alt.X("next:N", sort=tags, title=t("next tag", "다음 태그"), axis=alt.Axis(labelAngle=-45, **ALL)),
+            y=alt.Y("tag:N", sort=tags, title=t("tag", "태그"), axis=alt.Axis(**ALL)),
             color=alt.Color("value:Q", scale=scale, title=None, legend=alt.Legend(orient="top")),
             tooltip=["tag", "next", alt.Tooltip("value", format=".2f")],
         )
@@ -339,7 +340,7 @@ def inside(run: Run) -> None:
         .mark_point(filled=True, size=70, opacity=0.9)
         .encode(
             x=alt.X("f1:Q", scale=alt.Scale(domain=[0, 1]), title="F1"),
-            y=alt.Y("tag:N", sort=list(scores["tag"]), title=None, axis=alt.Axis(labelOverlap=False, grid=True)),
+            y=alt.Y("tag:N", sort=list(scores["tag"]), title=None, axis=alt.Axis(grid=True, **ALL)),
             color=alt.Color("model:N", title=None, legend=alt.Legend(orient="top", columns=2)),
             tooltip=["tag", "model", alt.Tooltip("f1", format=".3f"), "tokens"],
         )

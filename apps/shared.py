@@ -338,13 +338,12 @@ def code(project: Project, file: str = "model") -> None:
 
 def drawing(model: Any) -> None:
     """A functional model: a row for each layer, with its output shape and its number of parameters; beside it a diagram."""
+    right = st.container()
     if charts := part("charts"):
         left, right = st.columns([2, 3])
         with left.container(height=420, border=True):
             st.graphviz_chart(charts.diagram(model), width="content")
-        with right:
-            _layers(model)
-    else:
+    with right:
         _layers(model)
 
 

@@ -226,9 +226,9 @@ def sizes_figure(table: pd.DataFrame) -> Any:
     """AP50 by size of face, with its interval."""
     rows = table[(table["group"] == "size") & (table["boxes"] > 0)]
     figure, axis = report.new_figure(width=5, height=3)
-    axis.bar(rows["part"], rows["ap50"], color=report.COLOURS[0], label="ap50")
+    axis.bar(rows["part"], rows["ap50"], color=report.COLOURS[0], label="AP50")
     axis.bar(rows["part"], rows["high"] - rows["low"], 0.12, rows["low"], color="0.5", label="95 %")
-    axis.set(xlabel="side of the face in pixels of the input", ylabel="ap50", ylim=(0, 1))
+    axis.set(xlabel="side of the face in pixels of the input", ylabel="AP50", ylim=(0, 1))
     return figure
 
 

@@ -255,7 +255,8 @@ def drawn(picture: np.ndarray, answer: dict[str, Any], classes: Sequence[str]) -
         colour = _colour(classes.index(one["label"]))
         draw.rectangle(one["box"], outline=colour, width=width)
         text = f"{one['score']:.2f}" if "score" in one else one["label"]
-        place = (one["box"][0], max(one["box"][1], font.size + 2))  # inside the picture
+        furthest = max(0, image.width - draw.textlength(text, font) - 1)
+        place = (min(one["box"][0], furthest), max(one["box"][1], font.size + 2))  # inside the picture
         left, top, right, bottom = draw.textbbox(place, text, font=font, anchor="lb")
         draw.rectangle([left - 1, top - 1, right + 1, bottom + 1], fill=colour)
         draw.text(place, text, fill="white", font=font, anchor="lb")
