@@ -165,3 +165,43 @@ def test_a_dozen_broken_pictures_are_a_sentence_each(suite):
     settle(page)
     assert has_no_error(page)
     page.close()
+
+
+def broken_tables() -> dict[str, bytes]:
+    """{name without its ending: bytes} of a dozen files that are no table, or not a whole one, or not of this page."""
+    table = b"one,two\n" + b"1,2\n" * 50
+    return {
+        "empty": b"",
+        "zeros": bytes(1000),
+        "header": b"one,two\n",
+        "picture": picture_bytes(np.zeros((9, 9, 3), np.uint8), "PNG"),
+        "page": b"<html><script>alert(1)</script></html>",
+        "packed": gzip.compress(table),
+        "cut-utf16": table.decode().encode("utf-16")[:-1],
+        "twice": b"one,one\n1,2\n",
+        "quote": b'one,two\n"1,2\n3,4\n',
+        "ragged": b"one,two\n1,2\n3,4,5\n",
+        "wide": b"," * 20_000 + b"\n" + b"," * 20_000 + b"\n",
+        "<b>other": table,
+    }
+
+
+NO_TEXT = ("picture", "packed", "cut-utf16")  # those of them that are no text either
+TABLE_PAGES = {
+    "bankruptcy": (".csv", broken_tables()),
+    "fraud_detection": (".csv", broken_tables()),
+    "sequence_tagging": (".txt", {name: broken_tables()[name] for name in NO_TEXT}),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(TABLE_PAGES.keys() & set(PROJECTS)))
+def test_a_dozen_broken_tables_are_a_sentence_each(name, suite):
+    """One after the other in the same field, as with pictures."""
+    page, (ending, files) = suite[0](f"{name}?part=file"), TABLE_PAGES[name]
+    field, said = page.locator("input[type=file]").first, page.get_by_test_id("stAlertContentError")
+    for stem, content in files.items():
+        field.set_input_files({"name": stem + ending, "mimeType": "text/csv", "buffer": content})
+        expect(said).to_contain_text(stem + ending, timeout=SLOW)
+        assert said.count() == 1 and not page.get_by_test_id("stException").count(), stem
+    page.close()
