@@ -100,10 +100,8 @@ def data(run: Run) -> None:
     shared.data_head(run)
     config = run.config
     splits = load_splits(config, run)
-    for title, split in (
-        (t("Training", "학습 데이터"), splits.train),
-        (t("Validation", "검증 데이터"), splits.validation),
-    ):
+    parts = {t("Training", "학습 데이터"): splits.train, t("Validation", "검증 데이터"): splits.validation}
+    for title, split in parts.items():
         st.subheader(f"{title}: {len(split):,}")
         pictures = [split.inputs[i] for i in evenly(len(split), SHOWN_PICTURES)]
         squares = [middle(shrunk(picture, config.size), config.size) for picture in pictures]

@@ -456,7 +456,7 @@ def test_a_square_is_answered_as_it_is_scored(trained):
     """The page and the figures show the same colours."""
     predictor = trained("colorization").load()
     picture = noise(16, 16, 3)
-    scored = evaluate.coloured_by({"network": evaluate.network_method(predictor)}, picture[None])["network"][0]
+    scored = evaluate.coloured_by({"network": predictor.colours}, picture[None])["network"][0]
     np.testing.assert_array_equal(predictor.predict({"picture": picture})["picture"], scored)
 
 

@@ -21,7 +21,7 @@ from common.inputs.folders import left_out_words
 from common.report import Report
 from common.runs import Run
 from projects.colorization.data import Picture, as_split, fingerprint, photographs, shrunk
-from projects.colorization.encoding import L_SCALE, inputs_and_targets, middle
+from projects.colorization.encoding import middle
 from projects.colorization.figures import grid_figure, histograms_figure, losses_figure
 from projects.colorization.lab import to_lab, to_rgb
 from projects.colorization.metrics import DIRECTIONS, mean_figures, measure
@@ -63,11 +63,6 @@ def coloured_by(methods: dict[str, Method], truth: np.ndarray) -> dict[str, np.n
 def scored(rows: list[dict[str, Any] | None]) -> list[dict[str, Any]]:
     """The rows of pictures with colours."""
     return [row for row in rows if row]
-
-
-def network_method(predictor: Any) -> Method:
-    """The network as a Method."""
-    return lambda lightness: predictor.colours(lightness[..., None] / L_SCALE - 1)
 
 
 def texture(lightness: np.ndarray) -> np.ndarray:
@@ -150,7 +145,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     size = run.config.size
     other, left_out = _other_test(Path(data)) if data else (None, [])
     splits, predictor = load_splits(run.config, run), run.load()
-    methods = {"network": network_method(predictor), **baselines(splits)}
+    methods = {"network": predictor.colours, **baselines(splits)}
     validation = scored(score(splits.validation.inputs, size, {"network": methods["network"]})["network"])
     test, looks = (other, 1) if other else splits.open_test(run)
     source = scored_on(Path(data), splits.source, fingerprint(test.inputs)) if data else splits.source
@@ -164,7 +159,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     order = table["gain"].argsort().to_numpy()
     count = min(GRID, len(table) // 2)
     chosen = {"worst": order[:count], "best": order[::-1][:count]} if count else {}
-    x, _ = inputs_and_targets(next(squares(pictures, size)))
+    lightness, _ = to_lab(next(squares(pictures, size)))
     training_figures, training_notes = _training(run, splits.validation.inputs)
     notes = [
         f"The originals' colourfulness is {table['colourfulness original'].mean():.2f}: more than that is not better.",
@@ -180,7 +175,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
         test={"unit": "photograph", "looks": looks, **_compared(rows, test, coloured)},
         directions=DIRECTIONS,
         parameters=predictor.networks["model"].count_params(),
-        inference_per_second=report.throughput(lambda: predictor.colours(x), len(x)),
+        inference_per_second=report.throughput(lambda: predictor.colours(lightness[..., 0]), len(lightness)),
         failures=table.iloc[order[:8]][list(FAILURE_COLUMNS)].to_dict("records"),
         figures={
             **{name: _grid([pictures[i] for i in few], size, methods) for name, few in chosen.items()},

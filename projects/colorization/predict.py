@@ -33,8 +33,9 @@ class Predictor:
         """See `encoding.decode`."""
         return encoding.decode(output, raw, self.meta)
 
-    def colours(self, x: np.ndarray) -> np.ndarray:
-        """Network inputs (n, h, w, 1) of any h and w -> ab (n, h, w, 2)."""
+    def colours(self, lightness: np.ndarray) -> np.ndarray:
+        """Lightness (n, h, w) of any h and w, 0 … 100 -> ab (n, h, w, 2)."""
+        x = lightness[..., None] / encoding.L_SCALE - 1
         output = answers(self.networks["model"], encoding.padded(x, self.meta["depth"]))
         return encoding.AB_SCALE * output[:, : x.shape[1], : x.shape[2]]
 
