@@ -211,7 +211,7 @@ def read_arff(path: Path, roles: dict[str, str]) -> Found:
         with path.open(encoding="utf-8") as file:
             rows, about = arff.loadarff(file)
     except (arff.ArffError, arff.ParseArffError, ValueError, StopIteration, NotImplementedError, IndexError) as error:
-        first = (str(error).splitlines() or [""])[0][:200]
+        first = (str(error).splitlines() or ["it has no line @data"])[0][:200]
         raise UserError(f"{path} is no .arff table that can be read ({first}).") from None
     names, kinds = about.names(), about.types()
     label = roles["label"] if roles["label"] in names else names[-1]
