@@ -121,4 +121,5 @@ def term(name: str) -> str:
     key = name.replace(" ", "_")
     english = " ".join(pair[0] if isinstance(pair := TERMS.get(word), list) else word for word in key.split("_"))
     given = TERMS.get(key, [english, english])
-    return t(*given) if isinstance(given, list) else t(english, given)
+    english, other = given if isinstance(given, list) else (english, given)
+    return other if language() == "ko" else english
