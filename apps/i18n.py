@@ -120,5 +120,5 @@ def term(name: str) -> str:
     """A metric, model or knob in the page's language: `average_precision` -> "average precision" or "평균 정밀도"."""
     key = name.replace(" ", "_")
     english = " ".join(pair[0] if isinstance(pair := TERMS.get(word), list) else word for word in key.split("_"))
-    given = TERMS.get(key, english)
-    return t(given[0], given[1]) if isinstance(given, list) else t(english, given)
+    pair = spelt if isinstance(spelt := TERMS.get(key, english), list) else [english, spelt]
+    return pair[list(LANGUAGES).index(language())]
