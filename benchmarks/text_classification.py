@@ -2,14 +2,16 @@
 
     python -m benchmarks.text_classification speed --data imdb --data-dir FOLDER [--texts 2000]
     python -m benchmarks.text_classification languages [--runs-dir FOLDER]
+    python -m benchmarks.text_classification development [--runs-dir FOLDER]
     python -m benchmarks.text_classification folds --data rt_polarity --data-dir FOLDER [--model bag]
 
 languages: the best finished run of the default beside py3langid (Lui & Baldwin 2012), restricted to the same 30
 languages: accuracy on the run's test and on the ordinary sentences of tests/sentences.py, also without accents and
-punctuation. speed: the time that the bag takes to train and to answer, from raw text, beside scikit-learn's TF-IDF
-pipeline; an epoch of the recurrent networks beside stock Keras layers; the fraction of the computed positions that is
-padding, with buckets of length and without. folds: accuracy and MCC over ten folds, for sets without an official test
-part. Each fold is trained by the project's own `train`.
+punctuation. development: the same on the sentences of tests/development_sentences.py alone, to choose data by.
+speed: the time that the bag takes to train and to answer, from raw text, beside scikit-learn's TF-IDF pipeline; an
+epoch of the recurrent networks beside stock Keras layers; the fraction of the computed positions that is padding, with
+buckets of length and without. folds: accuracy and MCC over ten folds, for sets without an official test part. Each fold
+is trained by the project's own `train`.
 """
 
 import argparse
@@ -134,29 +136,29 @@ def folds(data: str, data_dir: Path, model: str, runs_dir: Path) -> None:
         print(f"| {name} | " + " | ".join(f"{value:.4f}" for value in values[:-1]) + f" | {values[-1]:.0f} |")
 
 
-def languages(runs_dir: Path | None) -> None:
-    """Print a table with the accuracy of the network and of py3langid on three tests."""
+def languages(runs_dir: Path | None, development: bool) -> None:
+    """Print a table with the accuracy of the network and of py3langid, on the test and on ordinary sentences."""
     import py3langid
 
     from common import runs
     from common.data import load_splits
     from common.project import Project
     from projects.text_classification.languages import LANGUAGES, without_accents, without_punctuation
+    from tests.development_sentences import DEVELOPMENT
     from tests.sentences import SENTENCES
 
     run = runs.find(Project("text_classification"), "best", runs_dir or runs.runs_dir())
     predictor, codes = run.load(), [{"nb": "no"}.get(code, code) for code in LANGUAGES]
     py3langid.set_languages(codes)
-    test, _ = load_splits(run.config, run).open_test(run)
-    texts = [text for text, _ in SENTENCES]
-    truth = np.array([list(LANGUAGES.values()).index(language) for _, language in SENTENCES])
+    texts, names = zip(*(DEVELOPMENT if development else SENTENCES), strict=True)
+    truth = np.array([list(LANGUAGES.values()).index(name) for name in names])
     plain = [without_accents(without_punctuation(text)) for text in texts]
+    rows = [("ordinary sentences", texts, truth), ("the same without accents and punctuation", plain, truth)]
+    if not development:
+        test, _ = load_splits(run.config, run).open_test(run)
+        rows.insert(0, ("test", test.inputs, test.targets))
     print("| texts | number | the network | py3langid |\n|---|---:|---:|---:|")
-    for name, inputs, targets in (
-        ("test", test.inputs, test.targets),
-        ("ordinary sentences", texts, truth),
-        ("the same without accents and punctuation", plain, truth),
-    ):
+    for name, inputs, targets in rows:
         ours = (predictor.score(inputs).argmax(axis=1) == targets).mean()
         theirs = np.mean([codes.index(py3langid.classify(text)[0]) for text in inputs] == targets)
         print(f"| {name} | {len(inputs):,} | {ours:.3f} | {theirs:.3f} |")
@@ -164,7 +166,7 @@ def languages(runs_dir: Path | None) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("languages", "speed", "folds"))
+    parser.add_argument("what", choices=("languages", "development", "speed", "folds"))
     parser.add_argument("--data", default="builtin", help="builtin, or the name of a standard set")
     parser.add_argument("--data-dir", type=Path, default=Path("data"))
     parser.add_argument("--texts", type=int, default=2000)
@@ -172,15 +174,15 @@ def main() -> None:
     parser.add_argument(
         "--runs-dir",
         type=Path,
-        help="of languages: where the run is; of folds: where they are kept (left out: they are removed)",
+        help="of languages, development: where the run is; of folds: where they are kept (left out: they are removed)",
     )
     args = parser.parse_args()
 
     from common import cli
 
     cli.start_keras()
-    if args.what == "languages":
-        languages(args.runs_dir)
+    if args.what in ("languages", "development"):
+        languages(args.runs_dir, development=args.what == "development")
     elif args.what == "speed":
         speed(args.data, args.data_dir, args.texts)
     else:
