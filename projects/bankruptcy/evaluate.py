@@ -123,10 +123,8 @@ def shown(
     if meta["task"] == "classes":
         answers = own.argmax(axis=1)
         sure = {name: confidence(test.targets, part) for name, part in probabilities.items()}
-        drawn = {
-            "confusion": report.confusion_figure(test.targets, answers, meta["classes"]),
-            "reliability": report.reliability_figure(sure),
-        }
+        drawn = {"confusion": report.confusion_figure(test.targets, answers, meta["classes"])}
+        drawn["reliability"] = report.reliability_figure(sure)
         wrong = np.flatnonzero(answers != test.targets)
         worst = wrong[np.argsort(-own[wrong].max(axis=1))][:10]
         failures = [

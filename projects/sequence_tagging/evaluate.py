@@ -61,7 +61,6 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     cautions, limit = report.caution_table(predictor.meta["caution_below"], familiar), predictor.meta["caution_below"]
     worst = errors(test, given)
     sample = test.inputs[:SAMPLE]
-    words = sum(map(len, sample))
     return Report(
         source=source,
         sizes={**splits.sizes, "test": len(test)},
@@ -69,7 +68,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
         test={"unit": source.unit, "looks": looks, **table},
         directions=ways,
         parameters=predictor.networks["model"].count_params(),
-        inference_per_second=report.throughput(lambda: predictor.tag(sample), words),
+        inference_per_second=report.throughput(lambda: predictor.tag(sample), sum(map(len, sample))),
         failures=worst.head(10).to_dict("records"),
         figures={
             "confusion": report.confusion_figure(*_flat(test, given, tags), tags),
