@@ -23,7 +23,7 @@ SHOWN_SIDE = 720  # pixels of a picture on the page; a smaller one is enlarged s
 MAX_FOLDER_MB, MAX_FILES = 50, 300  # of an uploaded folder
 MAX_FRAMES = 120  # of a GIF
 MAX_GIF_PIXELS = 2_000_000  # of a frame
-MARKS = ("green", "red", "orange", "blue", "violet", "gray")  # how Streamlit calls the colours of the boxes
+MARKS = "🟩🟥🟧🟦🟪⬛"  # the colours of the boxes
 
 
 def try_it(run: Run) -> None:
@@ -71,7 +71,7 @@ def _threshold(predictor: Any, key: str) -> float:
 def _counts(answer: dict[str, Any]) -> None:
     columns = st.columns(len(answer["counts"]))
     for column, colour, (name, count) in zip(columns, itertools.cycle(MARKS), answer["counts"].items(), strict=False):
-        column.metric(f":{colour}[■] {plain(term(name))}", count, border=True)
+        column.metric(f"{colour} {plain(term(name))}", count, border=True)
 
 
 def _shown(picture: np.ndarray, answer: dict[str, Any], classes: list[str]) -> np.ndarray:
