@@ -23,7 +23,7 @@ SHOWN_SIDE = 720  # pixels of a picture on the page; a smaller one is enlarged s
 MAX_FOLDER_MB, MAX_FILES = 50, 300  # of an uploaded folder
 MAX_FRAMES = 120  # of a GIF
 MAX_GIF_PIXELS = 2_000_000  # of a frame
-MARKS = "🟩🟥🟧🟦🟪⬛"  # the colours of the boxes
+MARKS = "🟩🟥🟧🟦🟪🔷"  # the colours of the boxes, nearly
 
 
 def try_it(run: Run) -> None:
