@@ -148,7 +148,7 @@ def tag_numbers(tags: Sequence[Sequence[str]], known: Sequence[str]) -> Ragged:
 def decode(logits: np.ndarray, lengths: np.ndarray, meta: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     """Logits (n, width, tags) of sentences of these lengths -> (numbers of the tags, their probabilities): (n, width).
 
-    With a CRF the tags are those of the likeliest path. The probabilities are softened by the temperature.
+    With a CRF the tags are those of the likeliest path. The scores are divided by the temperature first.
     """
     answers, scores = paths(logits, lengths, meta)
     likely = softmax(scores / meta["temperature"])

@@ -124,7 +124,7 @@ def squeezed(frame: np.ndarray) -> np.ndarray:
 
 
 def decode(logits: np.ndarray, meta: dict[str, Any]) -> np.ndarray:
-    """Logits (…, labels) -> probabilities, softened by the temperature."""
+    """Logits (…, labels), divided by the temperature -> probabilities."""
     return softmax(logits / meta["temperature"])
 
 
