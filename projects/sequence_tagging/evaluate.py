@@ -154,7 +154,7 @@ def foreign_texts(reading: str, count: int = 400) -> dict[str, list[list[str]]]:
     texts = {"random letters": [" ".join(words[i : i + chance.randint(4, 10)]) for i in range(0, len(words), 10)]}
     if reading != "words":
         parts = {" ".join(part.split()) for topic in topics.values() for part in re.split(r"(?<=[.!?])\s+", topic)}
-        texts["English sentences"] = sorted(part for part in parts if re.fullmatch(r"[A-Z][\w ,'-]{30,200}[.!?]", part))
+        texts["sentences of a manual"] = sorted(part for part in parts if re.fullmatch(r"[A-Z][\w ,'-]{30,200}[.!?]", part))
     if reading != "code":
         lines = {line.strip() for line in inspect.getsource(argparse).splitlines()}
         texts["lines of a program"] = sorted(line for line in lines if len(line.split()) > 2)
