@@ -6,6 +6,7 @@ import time
 import traceback
 from typing import Any
 
+import hypothesis
 import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -144,6 +145,7 @@ def ask(run: Run, seed: int, count: int) -> tuple[int, list[str]]:
     failures: list[str] = []
     asked = 0
 
+    @hypothesis.seed(seed)
     @settings(
         max_examples=count,
         deadline=None,
@@ -168,6 +170,5 @@ def ask(run: Run, seed: int, count: int) -> tuple[int, list[str]]:
         except Exception:
             failures.append(f"{raw!r:.200}\n{traceback.format_exc()[-1500:]}")
 
-    answer._hypothesis_internal_use_seed = seed  # what @seed sets
     answer()
     return asked, failures

@@ -5,8 +5,10 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import streamlit
 from streamlit.testing.v1 import AppTest
 
 from apps.i18n import TERMS
@@ -143,3 +145,11 @@ def test_the_gallery_offers_to_train_while_a_project_has_no_run(tmp_path, monkey
     assert any(f"about {total} minutes" in part.value for part in app.markdown)
     app.button(key="train-all").click().run()
     assert launched and not app.exception
+
+
+def test_streamlit_has_every_part_that_the_style_names():
+    """The names are Streamlit's own, and a release may change them: then the rules of style.css would match nothing."""
+    names = set(re.findall(r'data-testid\^?="(\w+)', (ROOT / "apps" / "style.css").read_text(encoding="utf-8")))
+    scripts = (Path(streamlit.__file__).parent / "static").rglob("*.js")
+    code = "".join(path.read_text(encoding="utf-8") for path in scripts)
+    assert names and not [name for name in sorted(names) if name not in code]
