@@ -122,6 +122,18 @@ def test_inputs_and_layers_know_nothing_of_runs(folder):
         assert others <= allowed, f"{module(path)} imports {', '.join(sorted(map(module, others - allowed)))}"
 
 
+def test_every_part_of_common_is_in_the_drawing():
+    """The names of files and folders of `common/` in ARCHITECTURE.md: no other stands there, and none is left out."""
+    drawing = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").split("```")[1].partition("  common/ ")[2]
+    words = re.split(r"(?:inputs|layers|tools)/", drawing.partition("\n    ▼")[0])
+    for folder, drawn in zip(("", "inputs", "layers", "tools"), words, strict=True):
+        paths = [path for path in (ROOT / "common" / folder).glob("*") if (path / "__init__.py").exists() or path.suffix == ".py"]  # fmt: skip
+        names = {path.stem for path in paths} - {"__init__", "inputs", "layers", "tools"}
+        assert names == set(
+            re.findall(r"\w+", drawn.rpartition(": ")[2] if folder else drawn.partition(" the run: ")[2])
+        )
+
+
 def plain_name(requirement: str) -> str:
     """The name of a distribution as packaging tools compare it, without version and extras."""
     return re.sub(r"[-_.]+", "-", re.split(r"[^\w.-]", requirement)[0]).lower()
