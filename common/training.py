@@ -46,9 +46,8 @@ def fit(
     name, mode = run.metric
     metric = f"val_{name}"
     stopping = keras.callbacks.EarlyStopping(metric, patience=config.patience, mode=mode)
-    plateau = keras.callbacks.ReduceLROnPlateau(
-        metric, factor=0.5, patience=max(1, config.patience // 2), mode=mode, min_lr=1e-6
-    )
+    patience = max(1, config.patience // 2)
+    plateau = keras.callbacks.ReduceLROnPlateau(metric, factor=0.5, patience=patience, mode=mode, min_lr=1e-6)
     checkpoint = Checkpoint(run, metric, mode, {"early_stopping": stopping, "plateau": plateau}, part)
     checkpoint.restore(speed_up(model))
     if checkpoint.state["done"]:

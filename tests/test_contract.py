@@ -176,7 +176,7 @@ def _report(run: runs.Run) -> dict:
     content = {key: value for key, value in run.report.items() if key not in ("timing", "run")}
     content["test"] = {key: value for key, value in content["test"].items() if key != "looks"}
     content["failures"] = [
-        {key: value for key, value in failure.items() if key != "seconds"} for failure in content["failures"]
+        {key: value for key, value in row.items() if key != "seconds"} for row in content["failures"]
     ]
     return content
 

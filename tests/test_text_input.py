@@ -1,5 +1,6 @@
 """Text files, and Hangul taken apart into jamo."""
 
+import random
 import unicodedata
 
 import pytest
@@ -94,3 +95,12 @@ def test_a_file_of_another_kind_is_named(head, tmp_path):
         UserError, match=rf"a\.txt is .*{KINDS[head]}; save the table as CSV, or the text as a text file"
     ):
         list(text.read_text(tmp_path / "a.txt"))
+
+
+def test_random_letters_and_lines_of_a_program_stay_the_same():
+    """The cautions of two projects are measured on them."""
+    chance = random.Random(0)
+    rows = text.random_letters(400, 2, 6, chance)
+    assert len(rows) == 400 and rows[:2] == ["tkgnkuhm nhtqg isxr", "wyvx vnngfrvk lrzxuc mqv ahsje"]
+    assert all(2 <= len(row.split()) <= 6 and row.replace(" ", "").islower() for row in rows)
+    assert text.program_lines() == sorted(set(text.program_lines())) and len(text.program_lines()) > 1_000

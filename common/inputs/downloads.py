@@ -3,7 +3,7 @@
 import gzip
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -36,6 +36,17 @@ def download(url: str, path: Path, sha256: str) -> Path:
             f"as {path.name}."
         ) from None
     return path
+
+
+def found(file: str, folders: Sequence[Path], home: str) -> Path:
+    """The file in the first of these folders that holds it; a missing one is a UserError that names the first folder.
+
+    It is for sets that a user fetches from their `home`, where no address gives the file alone.
+    """
+    for folder in folders:
+        if (folder / file).is_file():
+            return folder / file
+    raise UserError(f"{file} is not in {folders[0]}. Get it from {home} and put it there.")
 
 
 def archive_files(

@@ -1,7 +1,11 @@
-"""Text files that are read in pieces, and Hangul that is taken apart into jamo."""
+"""Text files that are read in pieces, Hangul that is taken apart into jamo, and texts that are no sentences."""
 
+import argparse
+import inspect
 import io
+import random
 import re
+import string
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
@@ -85,3 +89,14 @@ def settled(text: str) -> int:
     syllable = "\uac00" <= last <= "\ud7a3"
     may_change = (ord(last) - 0xAC00) % 28 == 0 if syllable else "\u1100" <= last <= "\u1112"
     return len(text) - may_change
+
+
+def random_letters(count: int, shortest: int, longest: int, chance: random.Random) -> list[str]:
+    """Texts of `shortest` to `longest` words of two to nine random letters."""
+    words = ["".join(chance.choices(string.ascii_lowercase, k=chance.randint(2, 9))) for _ in range(10 * count)]
+    return [" ".join(words[i : i + chance.randint(shortest, longest)]) for i in range(0, len(words), 10)]
+
+
+def program_lines() -> list[str]:
+    """Lines of Python code, those of the module argparse: of more than two words, each once, sorted."""
+    return sorted({line.strip() for line in inspect.getsource(argparse).splitlines() if len(line.split()) > 2})

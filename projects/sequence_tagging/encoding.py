@@ -203,8 +203,5 @@ def disagreement(meta: dict[str, Any], networks: dict[str, Any]) -> str:
         known = [len(Vocabulary.from_json(meta["words"]))]
         if [weight.shape[0] for weight in network.get_layer("word_embedding").weights] != known:
             return f"it knows {known[0]:,} words, but the network another number"
-    shapes = (
-        [(None, None, FEATURES), (None, None, AFFIXES), (None, None, LETTERS), (None, None)],
-        [(None, None, count)],
-    )
-    return unlike(networks, dict.fromkeys(networks or ["model"], shapes))
+    inputs = [(None, None, FEATURES), (None, None, AFFIXES), (None, None, LETTERS), (None, None)]
+    return unlike(networks, dict.fromkeys(networks or ["model"], (inputs, [(None, None, count)])))

@@ -4,12 +4,9 @@ python -m projects.sequence_tagging.evaluate --run best
 python -m projects.sequence_tagging.evaluate --run best --data new.conllu
 """
 
-import argparse
-import inspect
 import itertools
 import random
 import re
-import string
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -22,10 +19,11 @@ from common import report
 from common.cli import evaluate_command
 from common.data import Split, Splits, load_splits, scored_on
 from common.evaluation import score_table
+from common.inputs.text import program_lines, random_letters
 from common.report import Report
 from common.runs import Run
-from projects.sequence_tagging import encoding
 from projects.sequence_tagging.data import labelled
+from projects.sequence_tagging.encoding import tokens
 from projects.sequence_tagging.features import FEATURES, normalise
 from projects.sequence_tagging.linear import EPOCHS, RATES, fitted
 from projects.sequence_tagging.metrics import directions, figures
@@ -97,10 +95,10 @@ def evaluate(run: Run, data: str | None = None) -> Report:
 def baselines(splits: Splits) -> dict[str, Tagger]:
     """The most frequent tag of each word; logistic regression on hashed features; for names a CRF on the same ones."""
     counts: dict[str, Counter] = defaultdict(Counter)
-    for tokens, tags in zip(splits.train.inputs, splits.train.targets, strict=True):
-        for token, tag in zip(tokens, tags, strict=True):
+    for words, tags in zip(splits.train.inputs, splits.train.targets, strict=True):
+        for word, tag in zip(words, tags, strict=True):
             if tag != UNLABELLED:
-                counts[normalise(token)][tag] += 1
+                counts[normalise(word)][tag] += 1
     every = sum(counts.values(), Counter()).most_common(1)[0][0]
     usual = {word: tags.most_common(1)[0][0] for word, tags in counts.items()}
     models = {"most_frequent": lambda rows: [[usual.get(normalise(token), every) for token in row] for row in rows]}
@@ -112,12 +110,12 @@ def baselines(splits: Splits) -> dict[str, Tagger]:
 def errors(test: Split, answers: Sequence[Sequence[str]]) -> pd.DataFrame:
     """The sentences with the largest fraction of wrong tags: wrong, of, sentence, and each wrong word with its tags."""
     rows = []
-    for tokens, truth, answer in zip(test.inputs, test.targets, answers, strict=True):
-        triples = [(w, t, a) for w, t, a in zip(tokens, truth, answer, strict=True) if t not in (UNLABELLED, a)]
+    for words, truth, answer in zip(test.inputs, test.targets, answers, strict=True):
+        triples = [(w, t, a) for w, t, a in zip(words, truth, answer, strict=True) if t not in (UNLABELLED, a)]
         tagged = sum(tag != UNLABELLED for tag in truth)
         if triples:
             said = "; ".join(f"{word}: {a}, not {t}" for word, t, a in triples[:12])
-            rows.append({"wrong": len(triples), "of": tagged, "sentence": " ".join(tokens)[:400], "answers": said})
+            rows.append({"wrong": len(triples), "of": tagged, "sentence": " ".join(words)[:400], "answers": said})
     frame = pd.DataFrame(rows, columns=["wrong", "of", "sentence", "answers"])
     # A half of two words is no news; more wrong words come first, then the larger fraction.
     order = (-(frame["wrong"] ** 2 / frame["of"].clip(lower=1)).astype(float)).argsort(kind="stable")
@@ -128,9 +126,8 @@ def _flat(test: Split, answers: Sequence[Sequence[str]], tags: list[str]) -> tup
     """Numbers of the true tags and of the answers of all tokens that have a known tag."""
     number = {tag: place for place, tag in enumerate(tags)}
     rows = [zip(*pair, strict=True) for pair in zip(test.targets, answers, strict=True)]
-    truth, answer = (
-        np.array([(number[t], number[a]) for row in rows for t, a in row if t in number], int).reshape(-1, 2).T
-    )
+    known = [(number[t], number[a]) for row in rows for t, a in row if t in number]
+    truth, answer = np.array(known, int).reshape(-1, 2).T
     return truth, answer
 
 
@@ -150,18 +147,14 @@ def foreign_texts(reading: str, count: int = 400) -> dict[str, list[list[str]]]:
     from pydoc_data.topics import topics
 
     chance = random.Random(0)
-    words = ["".join(chance.choices(string.ascii_lowercase, k=chance.randint(2, 9))) for _ in range(10 * count)]
-    texts = {"random letters": [" ".join(words[i : i + chance.randint(4, 10)]) for i in range(0, len(words), 10)]}
+    texts = {"random letters": random_letters(count, 4, 10, chance)}
     if reading != "words":
         parts = {" ".join(part.split()) for topic in topics.values() for part in re.split(r"(?<=[.!?])\s+", topic)}
-        texts["sentences of a manual"] = sorted(part for part in parts if re.fullmatch(r"[A-Z][\w ,'-]{30,200}[.!?]", part))
+        texts["sentences of a manual"] = sorted(filter(re.compile(r"[A-Z][\w ,'-]{30,200}[.!?]").fullmatch, parts))
     if reading != "code":
-        lines = {line.strip() for line in inspect.getsource(argparse).splitlines()}
-        texts["lines of a program"] = sorted(line for line in lines if len(line.split()) > 2)
+        texts["lines of a program"] = program_lines()
     drawn = {kind: chance.sample(rows, min(count, len(rows))) for kind, rows in texts.items()}
-    return {
-        kind: [[token for token, _ in encoding.tokens(row, reading)] for row in rows] for kind, rows in drawn.items()
-    }
+    return {kind: [[token for token, _ in tokens(row, reading)] for row in rows] for kind, rows in drawn.items()}
 
 
 def by_tag(test: Split, answers: dict[str, list[list[str]]], tags: list[str]) -> pd.DataFrame:
@@ -185,10 +178,8 @@ def sample_of(train: Split) -> pd.DataFrame:
     """Training sentences for the page, from the whole split: the words, and the words with their tags."""
     rows = np.unique(np.linspace(0, len(train) - 1, SHOWN).astype(int))
     pairs = [zip(train.inputs[row], train.targets[row], strict=True) for row in rows]
-    tagged = [" ".join(f"{token}/{tag}" if tag != UNLABELLED else token for token, tag in pair) for pair in pairs]
-    return pd.DataFrame(
-        {"tokens": [len(train.inputs[row]) for row in rows], "sentence": [text[:600] for text in tagged]}
-    )
+    tagged = [" ".join(f"{token}/{tag}" if tag != UNLABELLED else token for token, tag in pair)[:600] for pair in pairs]
+    return pd.DataFrame({"tokens": [len(train.inputs[row]) for row in rows], "sentence": tagged})
 
 
 if __name__ == "__main__":

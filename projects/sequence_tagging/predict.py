@@ -107,10 +107,7 @@ class Predictor:
         return np.array([mean_probability(*answer) for answer in zip(*self.tag(sentences), strict=True)])
 
     def calibrate(self, validation: Split) -> None:
-        """Choose the temperature on the beginnings of the validation sentences; then the limit of the caution.
-
-        The temperature changes no tag, only its probability.
-        """
+        """Choose the temperature, which changes no tag, on beginnings of sentences; then the limit of the caution."""
         numbers = encoding.tag_numbers(validation.targets, self.meta["tags"])
         scores, targets = [], []
         for rows, lengths, logits in self.logits(*self.encode([row[: WIDTHS[-1]] for row in validation.inputs])):

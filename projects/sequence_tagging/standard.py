@@ -9,6 +9,7 @@ import numpy as np
 from common.data import Source, Splits
 from common.errors import UserError
 from common.files import file_sha256
+from common.inputs.downloads import found
 from common.inputs.text import read_lines
 from projects.sequence_tagging.config import Config
 from projects.sequence_tagging.data import with_meta
@@ -72,7 +73,8 @@ def load_data(config: Config, data: str, data_dir: Path) -> Splits:
     where the file names documents. So the official test stays unseen; `evaluate --data FILE` scores it.
     """
     read, *files, reading, home = SETS[data]
-    paths = [_found(data, file, data_dir, home) for file in files]
+    folders = [data_dir / data, data_dir / "ner" / data, data_dir]
+    paths = [found(file, folders, home) for file in files]
     rest, test = (read(path) for path in paths)
     for part, path in zip((rest, test), paths, strict=True):
         as_bio(part, path)
@@ -85,11 +87,3 @@ def load_data(config: Config, data: str, data_dir: Path) -> Splits:
         "Training sentences that one of these holds too were left out."
     )
     return with_meta(config, parts, Source(data, about, file_sha256(paths[0]), "sentence"), reading)
-
-
-def _found(name: str, file: str, data_dir: Path, home: str) -> Path:
-    """A file of a set in `data_dir`, its folder `name`, or the folder `ner`. Raises UserError where there is none."""
-    for folder in (data_dir / name, data_dir / "ner" / name, data_dir):
-        if (folder / file).is_file():
-            return folder / file
-    raise UserError(f"{file} is not in {data_dir / name}. Get it from {home} and put it there.")

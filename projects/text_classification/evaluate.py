@@ -46,15 +46,14 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     answers |= parts_alone(sorted(predictor.networks), logits, validation_logits, splits.validation.targets)
     answers |= {name: score(test.inputs) for name, score in scorers.items()}
     figures = {name: classification_figures(test.targets, values) for name, values in answers.items()}
-    model = figures.pop(config.model)
-    table = score_table(model, figures, DIRECTIONS, test.weights, test.units, seed=config.seed)
+    table = score_table(figures.pop(config.model), figures, DIRECTIONS, test.weights, test.units, seed=config.seed)
     chosen_by = classification_figures(splits.validation.targets, softmax(predictor.calibrated(validation_logits)))
     classes, answered = predictor.meta["classes"], answers[config.model]
     sample = test.inputs[:2000]
     foreign = {kind: predictor.familiarity(texts) for kind, texts in foreign_texts().items()}
-    cautions = report.caution_table(
-        predictor.meta["caution_below"], {"test": answers[config.model].max(axis=1), **foreign}
-    )
+    sure = {name: confidence(test.targets, values) for name, values in answers.items() if name != "majority_class"}
+    familiar = {"test": answered.max(axis=1), **foreign}
+    cautions = report.caution_table(predictor.meta["caution_below"], familiar)
     return Report(
         source=source,
         sizes=splits.sizes if not data else {**splits.sizes, "test": len(test)},
@@ -65,9 +64,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
         inference_per_second=report.throughput(lambda: predictor.score(sample), len(sample)),
         failures=errors(test, answered, classes, 10).to_dict("records"),
         figures={
-            "reliability": report.reliability_figure(
-                {name: confidence(test.targets, values) for name, values in answers.items() if name != "majority_class"}
-            ),
+            "reliability": report.reliability_figure(sure),
             "confusion": report.confusion_figure(test.targets, answered.argmax(axis=1), classes),
         },
         tables={
@@ -124,9 +121,7 @@ def baselines(splits: Splits) -> dict[str, Scorer]:
     return {
         "majority_class": lambda texts: np.tile(frequency, (len(texts), 1)),
         "naive_bayes": best([MultinomialNB(alpha=alpha) for alpha in (0.03, 0.1, 0.3, 1.0)], lambda counts: counts),
-        "tfidf_logistic_regression": best(
-            [regression(strength) for strength in (1.0, 10.0, 100.0)], weighting.transform
-        ),
+        "tfidf_logistic_regression": best([*map(regression, (1.0, 10.0, 100.0))], weighting.transform),
     }
 
 
@@ -172,12 +167,8 @@ def sample_of(train: Split, classes: list[str], count: int = 600) -> pd.DataFram
     """About `count` training texts for the page, equally many of each class."""
     each = max(1, count // len(classes))
     rows = np.concatenate([np.flatnonzero(train.targets == label)[:each] for label in range(len(classes))])
-    return pd.DataFrame(
-        {
-            "text": [_shortened(train.inputs[row]) for row in rows],
-            "class": [classes[train.targets[row]] for row in rows],
-        }
-    )
+    texts = [_shortened(train.inputs[row]) for row in rows]
+    return pd.DataFrame({"text": texts, "class": [classes[train.targets[row]] for row in rows]})
 
 
 def top_ngrams(predictor: Predictor, train: Split, each: int = 15, max_texts: int = 4000) -> pd.DataFrame:

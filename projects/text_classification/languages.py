@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 
+from common.inputs.text import program_lines, random_letters
 from projects.text_classification.ngrams import normalise
 
 # Close relatives first, so that a small number of languages is not a trivial task.
@@ -140,21 +141,15 @@ def _sayings(language: str) -> Iterator[tuple[str, str]]:
 @functools.cache
 def foreign_texts(each: int = 40) -> dict[str, list[str]]:
     """{kind: texts} that the default has not learnt: languages that are not on its list, random letters, programs."""
-    import argparse
-    import inspect
-    import string
-
     chance = random.Random(0)
     others = []
     for code in FOREIGN:
         messages = sorted({text for text, _ in _messages(code) if len(text.split()) > 1})
         others += chance.sample(messages, min(each, len(messages)))
-    lines = sorted({line.strip() for line in inspect.getsource(argparse).splitlines() if len(line.split()) > 2})
-    words = ["".join(chance.choices(string.ascii_lowercase, k=chance.randint(2, 9))) for _ in range(10 * len(others))]
     return {
         "other languages": others,
-        "random letters": [" ".join(words[i : i + chance.randint(2, 6)]) for i in range(0, len(words), 10)],
-        "lines of a program": chance.sample(lines, len(others)),
+        "random letters": random_letters(len(others), 2, 6, chance),
+        "lines of a program": chance.sample(program_lines(), len(others)),
     }
 
 

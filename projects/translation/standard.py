@@ -6,6 +6,7 @@ from pathlib import Path
 from common.data import Source, Splits
 from common.errors import UserError
 from common.files import file_sha256
+from common.inputs.downloads import found
 from projects.translation.config import Config
 from projects.translation.data import Pairs, read_extra, read_pairs, read_parallel, split_pairs, with_meta
 
@@ -25,7 +26,7 @@ def _tatoeba(config: Config, data_dir: Path) -> Splits:
 
     The pairs of extra.en and extra.ko beside it are learnt from too, where these files are there.
     """
-    path, languages = _found("tatoeba", "kor.txt", data_dir, TATOEBA), ["en", "ko"]
+    path, languages = found("kor.txt", [data_dir / "tatoeba", data_dir], TATOEBA), ["en", "ko"]
     pairs, _ = read_pairs(path, None, None)
     extra = read_extra(path.parent, languages)
     about = "English-Korean sentence pairs of Tatoeba (CC BY 2.0 FR), as manythings.org offers them."
@@ -39,7 +40,7 @@ def _multi30k(config: Config, data_dir: Path) -> Splits:
     Where the test of 2016 is in the folder, it is the test and `val` is validation. Else every second line of `val` is
     the test, and the others are validation.
     """
-    train_file = _found("multi30k", "train.en", data_dir, MULTI30K)
+    train_file = found("train.en", [data_dir / "multi30k", data_dir], MULTI30K)
     folder, languages = train_file.parent, ["en", "de"]
     train, validation = (_checked(folder, part, ROWS[part]) for part in ("train", "val"))
     name = next((name for name in TEST if (folder / f"{name}.en").is_file()), None)
@@ -69,11 +70,3 @@ def _checked(folder: Path, name: str, expected: int) -> Pairs:
             f"{folder / name}.en holds {len(pairs[0]):,} lines; expected {expected:,}. Is the file complete?"
         )
     return pairs
-
-
-def _found(name: str, file: str, data_dir: Path, home: str) -> Path:
-    """A file of a set in `data_dir` or its folder `name`. Raises UserError where there is none."""
-    for folder in (data_dir / name, data_dir):
-        if (folder / file).is_file():
-            return folder / file
-    raise UserError(f"{file} is not in {data_dir / name}. Get it from {home} and put it there.")
