@@ -120,11 +120,10 @@ def test_a_film_is_the_same_each_time_and_no_two_are():
 
 
 def logits(labeller, features: np.ndarray, padding: int = 0) -> np.ndarray:
-    there = np.pad(np.ones((1, len(features)), "float32"), ((0, 0), (0, padding)))
-    filled = np.pad(
-        features[None], ((0, 0), (0, padding), (0, 0)), constant_values=7
-    )  # what padding holds has no influence
-    return np.asarray(labeller({"features": filled, "there": there}))[0, : len(features)]
+    mask = np.pad(np.ones((1, len(features)), "float32"), ((0, 0), (0, padding)))
+    # What padding holds has no influence.
+    filled = np.pad(features[None], ((0, 0), (0, padding), (0, 0)), constant_values=7)
+    return np.asarray(labeller({"features": filled, "mask": mask}))[0, : len(features)]
 
 
 @pytest.mark.parametrize("model", ["frame", "difference", "simple_rnn", "gru", "lstm", "tcn"])
@@ -161,7 +160,7 @@ def test_padding_and_unlabelled_frames_are_not_learnt():
             return recipe.pixels()[:30]
 
     inputs, labels, weights = film_stream([Short()], [target], 48, 4)[0]
-    assert inputs["frames"].shape == (1, 48, SIDE, SIDE, 3) and inputs["there"].sum() == 30
+    assert inputs["frames"].shape == (1, 48, SIDE, SIDE, 3) and inputs["mask"].sum() == 30
     assert weights[0, :3].all() and not weights[0, 3:7].any() and not weights[0, 30:].any()
     model, _ = build_models(Config(width=2, features=4, units=4), {**META, "labels": list("abcdefgh"), "frames": 48})
     wrong = np.where(weights > 0, labels, 7 - labels)  # other labels where nobody has labelled

@@ -35,7 +35,7 @@ def without(picture: np.ndarray, mask: np.ndarray, blocks: list[Block]) -> np.nd
     clean = picture.copy()
     for block in blocks:
         left, top, right, bottom = window = wider(block.box, GROW + RING + 2, picture.shape)
-        part, gone = clean[top:bottom, left:right], _grown(_own(mask, block, window), GROW)
+        part, gone = clean[top:bottom, left:right], _grown(_letters(mask, block, window), GROW)
         if not gone.any():
             continue
         ring = _grown(gone, RING) & ~gone
@@ -68,19 +68,19 @@ def look(picture: np.ndarray, mask: np.ndarray, block: Block) -> Look:
     from scipy import ndimage
 
     left, top, right, bottom = window = wider(block.box, GROW + RING + 2, picture.shape)
-    part, own = picture[top:bottom, left:right], _own(mask, block, window)
-    gone = _grown(own, GROW)
+    part, letters = picture[top:bottom, left:right], _letters(mask, block, window)
+    gone = _grown(letters, GROW)
     ring = _grown(gone, RING) & ~gone
     paper = np.median(part[ring], axis=0) if ring.any() else np.full(3, 255.0)
     heights = [below - above for above, below, _, _ in block.lines] or [block.box[3] - block.box[1]]
-    if not own.any():
+    if not letters.any():
         dark = paper.mean() < 110
         return Look((255,) * 3 if dark else (0,) * 3, _colour(paper), True, None, int(np.median(heights)))
-    depth = ndimage.distance_transform_cdt(np.pad(own, 1), "chessboard")[1:-1, 1:-1]
+    depth = ndimage.distance_transform_cdt(np.pad(letters, 1), "chessboard")[1:-1, 1:-1]
     inner = np.median(part[depth >= max(1, 0.7 * depth.max())], axis=0)
     # The darkest or lightest pixels of thin strokes are nearest to their colour: their edges are mixed with the paper.
-    distance = np.abs(part[own].astype(float) - paper).sum(axis=1)
-    ink = np.median(part[own][distance >= np.quantile(distance, 0.8)], axis=0) if depth.max() < 4 else inner
+    distance = np.abs(part[letters].astype(float) - paper).sum(axis=1)
+    ink = np.median(part[letters][distance >= np.quantile(distance, 0.8)], axis=0) if depth.max() < 4 else inner
     flat = _is_flat(part[ring], paper)
     edge = np.median(part[(depth == 1) | (depth == 2)], axis=0)
     outlined = depth.max() >= 4 and np.abs(edge - inner).max() > 60
@@ -160,12 +160,12 @@ def _over(page: np.ndarray, coverage: np.ndarray, top: int, left: int, colour: t
     page[rows, columns] = np.uint8(np.round(page[rows, columns] * (1 - part) + np.array(colour) * part))
 
 
-def _own(mask: np.ndarray, block: Block, window: tuple[int, int, int, int]) -> np.ndarray:
+def _letters(mask: np.ndarray, block: Block, window: tuple[int, int, int, int]) -> np.ndarray:
     """A window of a mask, without what lies outside of the box of a block."""
     (left, top, right, bottom), (x, y, _, _) = block.box, window
-    own = np.zeros((window[3] - y, window[2] - x), bool)
-    own[top - y : bottom - y, left - x : right - x] = mask[top:bottom, left:right]
-    return own
+    letters = np.zeros((window[3] - y, window[2] - x), bool)
+    letters[top - y : bottom - y, left - x : right - x] = mask[top:bottom, left:right]
+    return letters
 
 
 def _grown(mask: np.ndarray, pixels: int) -> np.ndarray:

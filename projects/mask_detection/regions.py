@@ -26,18 +26,18 @@ class Regions(keras.Model):
     """
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        heat, regions, found, masks = y_pred
+        heat, regions, outputs, masks = y_pred
         first = one_stage_loss(1)(y["heat"], heat)
         true, best, overlap = matches(regions, y)
         positive = ops.cast(overlap >= OVERLAP, "float32")
         count = ops.maximum(ops.sum(positive), 1.0)
-        classes = found.shape[-1] - 5
+        classes = outputs.shape[-1] - 5
         label = ops.where(overlap >= OVERLAP, ops.take_along_axis(y["labels"], best, axis=1) + 1, 0)
-        logs = ops.log_softmax(found[..., : classes + 1], axis=-1)
+        logs = ops.log_softmax(outputs[..., : classes + 1], axis=-1)
         entropy = -ops.sum(ops.one_hot(label, classes + 1) * logs, axis=-1)
         valid = ops.cast(area(regions) > 0, "float32")
         second = ops.sum(valid * entropy) / ops.maximum(ops.sum(valid), 1.0)
-        distance = ops.abs(moves(regions, true) - found[..., classes + 1 :])
+        distance = ops.abs(moves(regions, true) - outputs[..., classes + 1 :])
         smooth = ops.where(distance < 1, distance**2 / 2, distance - 0.5)
         second += ops.sum(positive * ops.mean(smooth, axis=-1)) / count
         return first + second + mask_loss(masks, regions[:, -GIVEN:], true[:, -GIVEN:], best[:, -GIVEN:], positive, y)

@@ -84,12 +84,12 @@ def generated(part: str, count: int) -> Pairs:
     """`count` texts of one part with their ISO forms; training repeats some. The same call gives the same pairs."""
     random = np.random.default_rng(list(PARTS).index(part))
     forms = {kind: [form for language in spoken.LANGUAGES for form in spoken.forms(language, kind)] for kind in KINDS}
-    shares = LEARNT if part == "train" else KINDS
+    probabilities = LEARNT if part == "train" else KINDS
     texts: list[str] = []
     targets: list[str] = []
     seen: set[str] = set()
     while len(texts) < count:
-        kind = str(random.choice(list(shares), p=list(shares.values())))
+        kind = str(random.choice(list(probabilities), p=list(probabilities.values())))
         currency, form = forms[kind][random.integers(len(forms[kind]))]
         value = draw(kind, currency, random)
         if part_of(kind, value) != part:

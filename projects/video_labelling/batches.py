@@ -20,7 +20,7 @@ def film_stream(
     seed: int | None = None,
     augment: bool = False,
 ) -> Stream:
-    """Batches ({"frames" (n, frames, SIDE, SIDE, 3) uint8, "there" (n, frames)}, labels, weights (n, frames)).
+    """Batches ({"frames" (n, frames, SIDE, SIDE, 3) uint8, "mask" (n, frames)}, labels, weights (n, frames)).
 
     A film is cut into stretches of `frames` frames. A shorter one is padded; padding and unlabelled frames have the
     weight 0. seed: shuffles anew in each epoch. augment: each film is mirrored with probability 0.5, cut and lit anew.
@@ -30,15 +30,15 @@ def film_stream(
 
     def load(batch: np.ndarray, random: np.random.Generator) -> tuple:
         pixels = np.zeros((len(batch), frames, SIDE, SIDE, 3), np.uint8)
-        there, labels = np.zeros((len(batch), frames), np.float32), np.full((len(batch), frames), UNLABELLED)
+        mask, labels = np.zeros((len(batch), frames), np.float32), np.full((len(batch), frames), UNLABELLED)
         for i, number in enumerate(batch):
             row, begin = parts[number]
             film, target = cache[row][begin : begin + frames], targets[row][begin : begin + frames]
             pixels[i, : len(film)] = changed(film, random) if augment else film
-            there[i, : len(film)] = 1
+            mask[i, : len(film)] = 1
             labels[i, : len(film)] = target
         known = (labels != UNLABELLED).astype(np.float32)
-        return {"frames": pixels, "there": there}, np.maximum(labels, 0), known
+        return {"frames": pixels, "mask": mask}, np.maximum(labels, 0), known
 
     def plan(epoch: int, random: np.random.Generator) -> list[np.ndarray]:
         return row_batches(len(parts), batch_size, None if seed is None else random)

@@ -56,7 +56,9 @@ def disagreement(meta: dict[str, Any], networks: dict[str, Any]) -> str:
     if "step" in networks:
         states = [(None, *part.shape[1:]) for part in networks["step"].inputs[1:]]
         expected["step"] = ([(None, SIDE, SIDE, channels), *states], [(None, labels), *states])
-    return unlike(networks, expected)
+    if wrong := unlike(networks, expected):
+        return wrong
+    return "" if networks["labeller"].inputs[1].name == "mask" else "its labeller has no input with the name mask"
 
 
 def describe(config: Config, labels: list[str], rate: float, films: Sequence[Any]) -> dict[str, Any]:

@@ -19,23 +19,23 @@ FAR = 64  # frames that the dilated convolutions see in each direction
 def build_models(config: Config, meta: dict[str, Any]) -> tuple[keras.Model, dict[str, keras.Model]]:
     """(what is trained, the networks that answer).
 
-    What is trained reads {"frames" (n, T, SIDE, SIDE, 3), "there" (n, T)} and gives logits (n, T, labels).
+    What is trained reads {"frames" (n, T, SIDE, SIDE, 3), "mask" (n, T)} and gives logits (n, T, labels).
     The networks: `encoder`, a frame (see `encoding.pairs`) -> its features; `labeller`, {"features" (n, T, features),
-    "there"} -> logits. there: 1 for a frame, 0 for padding. A recurrent network that is causal also has `step`, for a
+    "mask"} -> logits. mask: 1 for a frame, 0 for padding. A recurrent network that is causal also has `step`, for a
     camera: {"frame", "state_1", …} -> {"logits" (n, labels), "next_state_1", …}.
     """
     keras.utils.set_random_seed(config.seed)
     encoder = make_encoder(config, meta)
     labeller = make_labeller(config, len(meta["labels"]))
     frames = keras.Input((meta["frames"], SIDE, SIDE, 3), name="frames")
-    there = keras.Input((meta["frames"],), name="there")
+    mask = keras.Input((meta["frames"],), name="mask")
     # One call for the frames of all films; Keras' TimeDistributed would take twice the time.
     pairs = frames
     if encoder.input_shape[-1] > 3:
         pairs = ops.concatenate([frames, ops.concatenate([frames[:, :1], frames[:, :-1]], axis=1)], axis=-1)
     features = encoder(ops.reshape(pairs, (-1, *encoder.input_shape[1:])))
     features = ops.reshape(features, (-1, meta["frames"], config.features))
-    model = keras.Model({"frames": frames, "there": there}, labeller({"features": features, "there": there}))
+    model = keras.Model({"frames": frames, "mask": mask}, labeller({"features": features, "mask": mask}))
     model.compile(
         keras.optimizers.Adam(config.learning_rate, global_clipnorm=1.0),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="mean_with_sample_weight"),
@@ -67,22 +67,21 @@ def make_encoder(config: Config, meta: dict[str, Any]) -> keras.Model:
 
 
 def make_labeller(config: Config, labels: int) -> keras.Model:
-    """From the features of all frames to logits: {"features" (n, T, features), "there" (n, T)} -> (n, T, labels)."""
+    """From the features of all frames to logits: {"features" (n, T, features), "mask" (n, T)} -> (n, T, labels)."""
     features = keras.Input((None, config.features), name="features")
-    there = keras.Input((None,), name="there")
-    mask = there > 0
-    x = features * ops.cast(mask, "float32")[..., None]
+    mask = keras.Input((None,), name="mask")
+    x = features * mask[..., None]
     match config.model:
         case "frame" | "difference":
             x = blocks.dense(x, config.units, name="hidden")
         case "tcn":
-            x = blocks.dilated(x, config.units, FAR, config.causal, mask)
+            x = blocks.dilated(x, config.units, FAR, config.causal, mask > 0)
         case _:
             layer = blocks.RECURRENT[config.model](config.units, return_sequences=True, name="memory")
-            x = (layer if config.causal else layers.Bidirectional(layer, name="memory"))(x, mask=mask)
+            x = (layer if config.causal else layers.Bidirectional(layer, name="memory"))(x, mask=mask > 0)
     x = layers.Dropout(config.dropout, seed=config.seed + 1, name="dropout")(x)
     logits = layers.Dense(labels, name="logits")(x)
-    return keras.Model({"features": features, "there": there}, logits, name="labeller")
+    return keras.Model({"features": features, "mask": mask}, logits, name="labeller")
 
 
 def make_step(encoder: keras.Model, labeller: keras.Model) -> keras.Model:

@@ -80,10 +80,10 @@ class Predictor:
             for begin in range(0, len(rows), size):
                 part = rows[begin : begin + size]
                 padded = np.zeros((size, width, features[0].shape[-1]), np.float32)
-                there = np.zeros((size, width), np.float32)
+                mask = np.zeros((size, width), np.float32)
                 for i, row in enumerate(part):
-                    padded[i, : len(features[row])], there[i, : len(features[row])] = features[row], 1
-                output = self.networks["labeller"].predict_on_batch({"features": padded, "there": there})
+                    padded[i, : len(features[row])], mask[i, : len(features[row])] = features[row], 1
+                output = self.networks["labeller"].predict_on_batch({"features": padded, "mask": mask})
                 for i, row in enumerate(part):
                     result[row] = output[i, : len(features[row])]
         return result
@@ -154,7 +154,7 @@ class Predictor:
             return None
         hidden = keras.Model(labeller.input, labeller.get_layer("memory").output)
         features = self.features(self.encode(raw))
-        inputs = {"features": features[None], "there": np.ones((1, len(features)), np.float32)}
+        inputs = {"features": features[None], "mask": np.ones((1, len(features)), np.float32)}
         return np.asarray(hidden.predict_on_batch(inputs))[0]
 
     def familiarity(self, films: Sequence[Any]) -> np.ndarray:
