@@ -13,7 +13,6 @@ import streamlit as st
 from apps import shared, state
 from apps.i18n import korean, plain, t, term
 from common.errors import UserError
-from common.inputs.boxes import fitted
 from common.inputs.images import MAX_PIXELS, picture_bytes, text_picture
 from common.runs import Run
 from projects.mask_detection import encoding
@@ -251,7 +250,7 @@ def inside(run: Run) -> None:
     picture, _ = shared.picture_input(predictor.examples, "inside", label, MAX_PIXELS)
     if picture is not None:
         output = predictor.outputs(predictor.encode({"picture": picture}))[0]
-        square = fitted(picture, predictor.meta["size"])[0]
+        square = encoding.fitted(picture, predictor.meta["size"])[0]
         two_stages = isinstance(output, list)
         st.subheader(t("What the heat map sees", "히트맵이 보는 것"))
         _heat(predictor, output[0] if two_stages else output, square)

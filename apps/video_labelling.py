@@ -15,12 +15,12 @@ import streamlit as st
 from apps import canvas, shared, state
 from apps.i18n import korean, plain, t, term
 from common.errors import UserError
-from common.inputs.video import VIDEOS, read_film, write_gif
 from common.runs import Run
 from common.scenery import piece_of_photograph
 from projects.video_labelling import films
 from projects.video_labelling.encoding import segments
 from projects.video_labelling.predict import write_table
+from projects.video_labelling.video import VIDEOS, read_film, write_gif
 
 MAX_MB = 50  # of an upload
 MAX_SECONDS = 600  # of a film on the page

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from common.layers import blocks
+from projects.image_classification.model import inception
 
 PICTURE = [[1, 1, 1, 0, 0], [0, 1, 1, 1, 0], [0, 0, 1, 1, 1], [0, 0, 1, 1, 0], [0, 1, 1, 0, 0]]
 KERNEL = [[1, 0, 1], [0, 1, 0], [1, 0, 1]]
@@ -80,7 +81,7 @@ def test_a_shortcut_is_a_convolution_with_strides(side):
 
 def test_inception_stage_puts_its_branches_side_by_side():
     inputs = keras.Input((8, 8, 6))
-    model = keras.Model(inputs, blocks.inception(inputs, (4, 6, 8, 1, 2, 3), "batch", "i"))
+    model = keras.Model(inputs, inception(inputs, [4, 6, 8, 1, 2, 3], "i"))
     assert model.output_shape == (None, 8, 8, 4 + 8 + 2 + 3)
     sizes = {layer.name: layer.kernel_size[0] for layer in model.layers if isinstance(layer, keras.layers.Conv2D)}
     assert sizes == {

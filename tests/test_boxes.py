@@ -8,7 +8,10 @@ from PIL import Image
 
 from common.errors import UserError
 from common.inputs import boxes
-from common.inputs.boxes import box_fault, fitted, iou, mask_box, read_boxes, shape_fault, shape_mask
+from common.inputs.boxes import box_fault, read_boxes, shape_fault
+from projects.mask_detection.data import shape_mask
+from projects.mask_detection.encoding import fitted, iou
+from projects.mask_detection.scenes import mask_box
 
 VOC = """<annotation><filename>{name}</filename><size><width>40</width><height>30</height></size>
 {objects}</annotation>"""

@@ -11,7 +11,8 @@ import pytest
 
 from common.errors import UserError
 from common.inputs import downloads
-from common.inputs.downloads import archive_files, archive_members, download
+from common.inputs.downloads import archive_files, download
+from projects.text_classification.standard import archive_members
 
 CONTENT = b"the field's own data"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -16,10 +16,9 @@ from streamlit.testing.v1 import AppTest
 from common import runs, scenery
 from common.data import load_splits
 from common.errors import UserError
-from common.layers import backbone
 from common.layers.decoding import START, STOP
 from common.layers.writer import write
-from projects.image_captioning import data, scenes
+from projects.image_captioning import backbone, data, scenes
 from projects.image_captioning.config import TOY, Config
 from projects.image_captioning.encoding import (
     describe,

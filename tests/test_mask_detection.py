@@ -14,7 +14,6 @@ from streamlit.testing.v1 import AppTest
 
 from common.data import Split
 from common.errors import UserError
-from common.inputs.boxes import iou, mask_box
 from projects.mask_detection import augment, encoding, metrics, scenes
 from projects.mask_detection.config import TOY, Config
 from projects.mask_detection.data import load_data
@@ -50,7 +49,7 @@ def test_boxes_of_scenes_are_those_of_their_masks():
         for box, mask in zip(one["boxes"], one["masks"], strict=True):
             left, top, right, bottom = box.astype(int)
             assert mask.shape == (bottom - top, right - left)
-            np.testing.assert_array_equal(mask_box(mask), [0, 0, right - left, bottom - top])
+            np.testing.assert_array_equal(scenes.mask_box(mask), [0, 0, right - left, bottom - top])
     again, _ = scenes.generated("train", 3, 96)
     np.testing.assert_array_equal(again, pictures[:3])
 
@@ -119,10 +118,10 @@ def test_a_changed_picture_has_its_boxes_where_the_faces_went():
         )
         assert new.shape == (64, 64, 3)
         for box, mask in zip(one["boxes"], one["masks"], strict=True):
-            bright = mask_box(new.mean(axis=-1) > new.mean(axis=-1).max() - 30)
+            bright = scenes.mask_box(new.mean(axis=-1) > new.mean(axis=-1).max() - 30)
             if bright is not None and new.max() - new.min() > 120:
                 seen += 1
-                assert iou(bright[None], box[None])[0, 0] > 0.75
+                assert encoding.iou(bright[None], box[None])[0, 0] > 0.75
             assert mask.all() and mask.size
     assert seen > 15
 
@@ -132,7 +131,7 @@ def test_pasted_faces_lie_where_no_face_is():
     cut = [(np.full((20, 16, 3), 250, np.uint8), 2)]
     for _ in range(10):
         new, one = augment.paste_in(picture, target([[10, 10, 60, 60]]), cut, random)
-        assert (iou(one["boxes"][1:], one["boxes"][:1]) < 0.05).all()
+        assert (encoding.iou(one["boxes"][1:], one["boxes"][:1]) < 0.05).all()
         assert set(one["labels"][1:]) <= {2} and len(one["masks"]) == len(one["boxes"])
         for box in one["boxes"][1:]:
             left, top, right, bottom = box.astype(int)
@@ -309,11 +308,11 @@ def test_moves_and_moved_are_inverse():
 
 def test_a_mask_is_pasted_where_it_belongs():
     whole = encoding.pasted(np.ones((28, 28)), np.array([10.0, 20, 30, 26]), (50, 60))
-    np.testing.assert_array_equal(mask_box(whole), [10, 20, 30, 26])
+    np.testing.assert_array_equal(scenes.mask_box(whole), [10, 20, 30, 26])
     half = np.zeros((28, 28))
     half[:, 14:] = 1
     np.testing.assert_array_equal(
-        mask_box(encoding.pasted(half, np.array([10.0, 20, 30, 26]), (50, 60))), [20, 20, 30, 26]
+        scenes.mask_box(encoding.pasted(half, np.array([10.0, 20, 30, 26]), (50, 60))), [20, 20, 30, 26]
     )
     assert not encoding.pasted(half, np.array([5.0, 5, 5, 5]), (50, 60)).any()
 

@@ -16,7 +16,6 @@ from apps import canvas
 from common.errors import UserError
 from common.files import read_json, write_json
 from common.inputs.images import picture_text
-from common.inputs.video import read_film, write_gif
 from common.layers import blocks
 from common.project import Project
 from projects.video_labelling import data, films, metrics
@@ -26,6 +25,7 @@ from projects.video_labelling.encoding import SIDE, UNLABELLED, encode
 from projects.video_labelling.evaluate import changes, majority
 from projects.video_labelling.model import build_models
 from projects.video_labelling.predict import Predictor
+from projects.video_labelling.video import read_film, write_gif
 from tests.browser import browser, executable, served, settle
 from tests.commands import run_here
 from tests.conftest import ROOT
@@ -275,10 +275,10 @@ def test_films_that_cannot_be_read(tmp_path, monkeypatch):
             list(read_film(tmp_path / name, 8, 64))
     with pytest.raises(UserError, match=r"cut\.gif is damaged after 0\.\d seconds"):
         list(read_film(tmp_path / "cut.gif", 8, 64))
-    monkeypatch.setattr("common.inputs.video.MAX_SECONDS", 1.0)
+    monkeypatch.setattr("projects.video_labelling.video.MAX_SECONDS", 1.0)
     with pytest.raises(UserError, match="longer than"):
         list(read_film(whole, 8, 64))
-    monkeypatch.setattr("common.inputs.video.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("projects.video_labelling.video.importlib.util.find_spec", lambda name: None)
     with pytest.raises(UserError, match="needs PyAV"):
         list(read_film(tmp_path / "a.mp4", 8, 64))
 

@@ -1,4 +1,4 @@
-"""Boxes around objects in pictures, and their masks: reading the formats that people have, and a little geometry.
+"""Boxes around objects in pictures, and their masks: reading the formats that people have.
 
 A box is (left, top, right, bottom) in pixels of the upright picture, from its top left corner. The right and bottom
 edges lie outside: a box around the whole picture is (0, 0, width, height).
@@ -37,7 +37,7 @@ class Annotated:
     """A picture file with its objects.
 
     boxes: (n, 4) float32, inside the picture. labels: the class of each. shapes: for each a list of polygons
-    [x, y, x, y, …], a run-length code {"size": [height, width], "counts": …}, or None; see `shape_mask`.
+    [x, y, x, y, …], a run-length code {"size": [height, width], "counts": …}, or None; see `run_lengths`.
     """
 
     path: Path
@@ -322,21 +322,6 @@ def run_lengths(counts: str | list[int]) -> list[int] | None:
     return None if shift else numbers
 
 
-def shape_mask(shape: Any, width: int, height: int) -> np.ndarray:
-    """(height, width) bool of a checked list of polygons or run-length code; see `Annotated`."""
-    from skimage.draw import polygon
-
-    if isinstance(shape, dict):
-        counts = run_lengths(shape["counts"]) or []
-        values = np.arange(len(counts)) % 2 == 1
-        return np.repeat(values, counts).reshape(width, height).T
-    mask = np.zeros((height, width), bool)
-    for points in shape:
-        x, y = np.array(points, float).reshape(-1, 2).T - 0.5  # a pixel has its number at its centre
-        mask[polygon(y, x, mask.shape)] = True
-    return mask
-
-
 def _yolo_files(folder: Path, pictures: Sequence[Path], others: Sequence[Path]) -> list[Path]:
     """The .txt files that have the name of a picture, or whose folder is called labels."""
     stems = {path.stem for path in pictures}
@@ -406,44 +391,3 @@ def _yolo_names(folder: Path, others: Sequence[Path]) -> list[str]:
 def clipped(boxes: np.ndarray, width: float, height: float) -> np.ndarray:
     """Boxes (…, 4) cut to the picture, of the same type."""
     return np.clip(boxes, 0, np.array([width, height, width, height], boxes.dtype))
-
-
-def areas(boxes: np.ndarray) -> np.ndarray:
-    """Boxes (…, 4) -> pixels (…)."""
-    return np.prod(np.maximum(boxes[..., 2:] - boxes[..., :2], 0), axis=-1)
-
-
-def iou(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Intersection over union of the boxes of `one` (n, 4) and of `other` (m, 4): (n, m); 0 where both are empty."""
-    shared = np.concatenate(
-        [np.maximum(one[:, None, :2], other[None, :, :2]), np.minimum(one[:, None, 2:], other[None, :, 2:])], axis=-1
-    )
-    common = areas(shared)
-    union = areas(one)[:, None] + areas(other)[None] - common
-    return np.divide(common, union, out=np.zeros_like(common), where=union > 0)
-
-
-def mask_box(mask: np.ndarray) -> np.ndarray | None:
-    """The smallest box (4,) float32 around the pixels of a mask (height, width); None where it has none."""
-    if not mask.any():
-        return None
-    (top, bottom), (left, right) = (np.flatnonzero(mask.any(axis=axis))[[0, -1]] for axis in (1, 0))
-    return np.array([left, top, right + 1, bottom + 1], "float32")
-
-
-def fitted(picture: np.ndarray, side: int) -> tuple[np.ndarray, float]:
-    """A picture (h, w, 3) uint8 scaled into a square (side, side, 3), and the factor; boxes are multiplied by it.
-
-    The picture keeps its proportions and lies in the top left corner; the rest is grey, 127.
-    """
-    from PIL import Image
-
-    height, width = picture.shape[:2]
-    factor = side / max(height, width)
-    size = (min(side, max(1, round(factor * width))), min(side, max(1, round(factor * height))))
-    square = np.full((side, side, 3), 127, np.uint8)
-    scaled = picture
-    if size != (width, height):
-        scaled = np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0))
-    square[: size[1], : size[0]] = scaled
-    return square, factor

@@ -38,7 +38,7 @@ def download(url: str, path: Path, sha256: str) -> Path:
     return path
 
 
-def found(file: str, folders: Sequence[Path], home: str) -> Path:
+def find_file(file: str, folders: Sequence[Path], home: str) -> Path:
     """The file in the first of these folders that holds it; a missing one is a UserError that names the first folder.
 
     It is for sets that a user fetches from their `home`, where no address gives the file alone.
@@ -145,11 +145,3 @@ def unpack(path: Path, folder: Path, max_bytes: int, max_files: int) -> None:
             target.write_bytes(content)
         except (OSError, ValueError) as error:  # a name that is too long, or stands for a folder and a file
             raise UserError(f"{path}: {name[:100]!r} cannot be written: {error}.") from None
-
-
-def archive_members(path: Path, endings: tuple[str, ...]) -> list[bytes]:
-    """The content of the file with each ending of a name, in the order of `endings`; a missing one is a UserError."""
-    contents = {ending: content for name, content in archive_files(path) for ending in endings if name.endswith(ending)}
-    if missing := [ending for ending in endings if ending not in contents]:
-        raise UserError(f"{path} holds no file {missing[0]}.")
-    return [contents[ending] for ending in endings]

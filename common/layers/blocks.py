@@ -86,25 +86,6 @@ def residual(x, filters: int, strides: int = 1, dropout: float = 0.0, name: str 
     return layers.Activation("relu", name=f"{name}_out")(layers.Add(name=f"{name}_add")([shortcut, y]))
 
 
-def inception(x, filters: Sequence[int], norm: str | None = None, name: str = "inception"):
-    """An inception stage: four branches side by side on the same input (Szegedy et al. 2015, figure 2b).
-
-    filters: six numbers, as in the paper's table 1: for the 1 × 1 branch; for the reduction and the convolution of the
-    3 × 3 branch; for those of the 5 × 5 branch; and for the projection after 3 × 3 max pooling.
-    x: tensor (batch, height, width, channels). Returns (batch, height, width, filters of the four branches together).
-    """
-    one, reduce_3, three, reduce_5, five, projected = filters
-    branches = [
-        conv(x, one, 1, norm=norm, name=f"{name}_1x1"),
-        conv(conv(x, reduce_3, 1, norm=norm, name=f"{name}_3x3_reduce"), three, 3, norm=norm, name=f"{name}_3x3"),
-        conv(conv(x, reduce_5, 1, norm=norm, name=f"{name}_5x5_reduce"), five, 5, norm=norm, name=f"{name}_5x5"),
-        conv(
-            layers.MaxPooling2D(3, 1, "same", name=f"{name}_pool")(x), projected, 1, norm=norm, name=f"{name}_projected"
-        ),
-    ]
-    return layers.Concatenate(name=name)(branches)
-
-
 def dilated(x, filters: int, length: int, causal: bool = True, mask=None):
     """1-D convolutions whose dilation doubles until one output sees `length` steps (van den Oord et al. 2016).
 

@@ -93,11 +93,11 @@ def make_splits(config: Config, parts: Sequence[Labelled], source: Source, scene
 
 
 def seen_by(frozen: Any, splits: Splits, run: Run) -> list[Split]:
-    """Training and validation with the grids of a frozen backbone for pictures; see `common.layers.backbone.grids`.
+    """Training and validation with the grids of a frozen backbone for pictures; see `backbone.grids`.
 
     The grids lie in the data folder, so that the next training on the same pictures finds them.
     """
-    from common.layers.backbone import grids
+    from projects.image_captioning.backbone import grids
 
     result, shape = [], splits.meta["shape"]
     for name in ("train", "validation"):

@@ -10,7 +10,8 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from common.layers import backbone, blocks, decoding, writer
+from common.layers import blocks, decoding, writer
+from projects.image_captioning import backbone
 from projects.image_captioning.config import Config
 from projects.image_captioning.encoding import GRID, vocabulary_of
 

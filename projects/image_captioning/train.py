@@ -10,9 +10,9 @@ def train(config: Config, run: Run, callbacks=()) -> None:
     import functools
 
     from common.data import load_splits
-    from common.layers import backbone
     from common.layers.speed import fuse
     from common.training import OneCycle, fit, written_figures
+    from projects.image_captioning import backbone
     from projects.image_captioning.data import seen_by
     from projects.image_captioning.metrics import split_figures
     from projects.image_captioning.model import build_model

@@ -114,10 +114,31 @@ def googlenet(x, config: Config):
         unit = config.width * 2**stage // 8
         filters = [max(1, unit * factor) for factor in (4, 6, 8, 1, 2, 2)]  # inception 3a: 64, 96, 128, 16, 32, 32
         for number in range(config.depth):
-            x = blocks.inception(x, filters, "batch", name=f"inception{stage + 1}_{number + 1}")
+            x = inception(x, filters, f"inception{stage + 1}_{number + 1}")
         if stage + 2 < STAGES:
             x = layers.MaxPooling2D(3, 2, "same", name=f"pool{stage + 1}")(x)
     return global_mean(x, config)
+
+
+def inception(x, filters: list[int], name: str):
+    """An inception stage: four branches side by side on the same input (Szegedy et al. 2015, figure 2b).
+
+    filters: six numbers, as in the paper's table 1: for the 1 × 1 branch; for the reduction and the convolution of the
+    3 × 3 branch; for those of the 5 × 5 branch; and for the projection after 3 × 3 max pooling.
+    x: tensor (batch, height, width, channels). Returns (batch, height, width, filters of the four branches together).
+    """
+
+    def conv(x, filters: int, size: int, part: str):
+        return blocks.conv(x, filters, size, norm="batch", name=f"{name}_{part}")
+
+    one, reduce_3, three, reduce_5, five, projected = filters
+    branches = [
+        conv(x, one, 1, "1x1"),
+        conv(conv(x, reduce_3, 1, "3x3_reduce"), three, 3, "3x3"),
+        conv(conv(x, reduce_5, 1, "5x5_reduce"), five, 5, "5x5"),
+        conv(layers.MaxPooling2D(3, 1, "same", name=f"{name}_pool")(x), projected, 1, "projected"),
+    ]
+    return layers.Concatenate(name=name)(branches)
 
 
 def resnet(x, config: Config):

@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from common.inputs.boxes import areas, clipped, iou
+from common.inputs.boxes import clipped
+from projects.mask_detection.encoding import areas, iou
 
 SEEN = 0.4  # a face of which less than this fraction stays inside the picture is no target
 PASTED = 3  # faces at most that are pasted into a picture

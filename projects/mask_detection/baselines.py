@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from common.data import Splits
-from common.inputs.boxes import fitted, iou
-from projects.mask_detection.encoding import picture_of, suppressed
+from projects.mask_detection.encoding import fitted, iou, picture_of, suppressed
 
 PLACES = 12  # boxes of the naive rule
 LARGER = 1.5  # than the network's input is the cascade's, because it finds no face under 24 pixels

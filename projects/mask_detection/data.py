@@ -10,7 +10,7 @@ import numpy as np
 from common.data import Source, Split, Splits, split_rows
 from common.errors import UserError
 from common.files import file_sha256
-from common.inputs.boxes import Annotated, read_boxes, shape_mask
+from common.inputs.boxes import Annotated, read_boxes, run_lengths
 from common.inputs.folders import content_keys, left_out_words
 from projects.mask_detection import scenes
 from projects.mask_detection.config import Config
@@ -113,3 +113,18 @@ def fingerprint(targets: Sequence[Sequence[dict[str, Any]]], pictures: Sequence[
     for one in (one for part in pictures for one in part):
         digest.update(file_sha256(one).encode() if isinstance(one, Path) else np.ascontiguousarray(one))
     return digest.hexdigest()
+
+
+def shape_mask(shape: Any, width: int, height: int) -> np.ndarray:
+    """(height, width) bool of a checked list of polygons or run-length code; see `Annotated`."""
+    from skimage.draw import polygon
+
+    if isinstance(shape, dict):
+        counts = run_lengths(shape["counts"]) or []
+        values = np.arange(len(counts)) % 2 == 1
+        return np.repeat(values, counts).reshape(width, height).T
+    mask = np.zeros((height, width), bool)
+    for points in shape:
+        x, y = np.array(points, float).reshape(-1, 2).T - 0.5  # a pixel has its number at its centre
+        mask[polygon(y, x, mask.shape)] = True
+    return mask

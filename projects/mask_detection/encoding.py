@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from common.evaluation import softmax
-from common.inputs.boxes import clipped, fitted, iou
+from common.inputs.boxes import clipped
 from common.inputs.images import input_picture, read_picture
 from common.schema import Between
 
@@ -69,7 +69,7 @@ def picture_of(source: Path | np.ndarray) -> np.ndarray:
 
 
 def encode(raw: dict[str, Any], meta: dict[str, Any]) -> np.ndarray:
-    """{"picture": (h, w, 3) uint8} -> the network's input (1, size, size, 3) float32, 0 … 255; see `boxes.fitted`."""
+    """{"picture": (h, w, 3) uint8} -> the network's input (1, size, size, 3) float32, 0 … 255; see `fitted`."""
     return fitted(input_picture(raw, MAX_PIXELS, 8), meta["size"])[0][None].astype("float32")
 
 
@@ -243,3 +243,36 @@ def pasted(mask: np.ndarray, box: np.ndarray, shape: Sequence[int]) -> np.ndarra
     part = np.asarray(grid.resize((right - left, bottom - top), Image.Resampling.BILINEAR, window))
     whole[top:bottom, left:right] = (part >= 0.5)[: shape[0] - top, : shape[1] - left]
     return whole
+
+
+def fitted(picture: np.ndarray, side: int) -> tuple[np.ndarray, float]:
+    """A picture (h, w, 3) uint8 scaled into a square (side, side, 3), and the factor; boxes are multiplied by it.
+
+    The picture keeps its proportions and lies in the top left corner; the rest is grey, 127.
+    """
+    from PIL import Image
+
+    height, width = picture.shape[:2]
+    factor = side / max(height, width)
+    size = (min(side, max(1, round(factor * width))), min(side, max(1, round(factor * height))))
+    square = np.full((side, side, 3), 127, np.uint8)
+    scaled = picture
+    if size != (width, height):
+        scaled = np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0))
+    square[: size[1], : size[0]] = scaled
+    return square, factor
+
+
+def areas(boxes: np.ndarray) -> np.ndarray:
+    """Boxes (…, 4) -> pixels (…)."""
+    return np.prod(np.maximum(boxes[..., 2:] - boxes[..., :2], 0), axis=-1)
+
+
+def iou(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Intersection over union of the boxes of `one` (n, 4) and of `other` (m, 4): (n, m); 0 where both are empty."""
+    shared = np.concatenate(
+        [np.maximum(one[:, None, :2], other[None, :, :2]), np.minimum(one[:, None, 2:], other[None, :, 2:])], axis=-1
+    )
+    common = areas(shared)
+    union = areas(one)[:, None] + areas(other)[None] - common
+    return np.divide(common, union, out=np.zeros_like(common), where=union > 0)

@@ -15,14 +15,13 @@ from common import report
 from common.cli import evaluate_command
 from common.data import Split, load_splits, scored_on
 from common.evaluation import score_table
-from common.inputs.boxes import iou
 from common.inputs.folders import left_out_words
 from common.inputs.images import picture_text, text_picture
 from common.report import Report
 from common.runs import Run
 from projects.mask_detection.baselines import baselines
 from projects.mask_detection.data import fingerprint, load_labelled
-from projects.mask_detection.encoding import OVERLAP, picture_of
+from projects.mask_detection.encoding import OVERLAP, iou, picture_of
 from projects.mask_detection.metrics import BANDS, Matches, average_precision, figures, precision_recall
 from projects.mask_detection.predict import Predictor, drawn, matches_of, small
 

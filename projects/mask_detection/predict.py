@@ -13,7 +13,6 @@ from common import cli, runs
 from common.data import Split
 from common.errors import UserError
 from common.files import quoted, replacing
-from common.inputs.boxes import fitted
 from common.inputs.images import find_pictures, picture_text, read_picture, text_pictures, write_picture
 from projects.mask_detection import augment, encoding, metrics
 from projects.mask_detection.config import Config
@@ -202,7 +201,7 @@ def picture_stream(split: Split, meta: dict[str, Any], config: Config, training:
                 if places and random.random() < config.paste and (parts := cut(random)):
                     picture, target = augment.paste_in(picture, target, parts, random)
             else:
-                picture, factor = fitted(picture, side)
+                picture, factor = encoding.fitted(picture, side)
                 target = {**target, "boxes": target["boxes"] * factor}
             x.append(picture)
             if meta["kind"] == "mask_rcnn":

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from common.inputs.boxes import mask_box
 from common.inputs.images import packaged_photograph, read_picture
 
 CLASSES = ["with_mask", "without_mask", "mask_weared_incorrect"]  # the names of Kaggle's set
@@ -193,3 +192,11 @@ def _person(part: str, label: str, random: np.random.Generator) -> tuple[Any, An
             paint.ellipse(form, fill=colour)
     canvas.paste(skin, (one, one), face.crop((one, one, 2 * one, 2 * one)))
     return canvas, face, person
+
+
+def mask_box(mask: np.ndarray) -> np.ndarray | None:
+    """The smallest box (4,) float32 around the pixels of a mask (height, width); None where it has none."""
+    if not mask.any():
+        return None
+    (top, bottom), (left, right) = (np.flatnonzero(mask.any(axis=axis))[[0, -1]] for axis in (1, 0))
+    return np.array([left, top, right + 1, bottom + 1], "float32")

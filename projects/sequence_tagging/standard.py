@@ -9,7 +9,7 @@ import numpy as np
 from common.data import Source, Splits
 from common.errors import UserError
 from common.files import file_sha256
-from common.inputs.downloads import found
+from common.inputs.downloads import find_file
 from common.inputs.text import read_lines
 from projects.sequence_tagging.config import Config
 from projects.sequence_tagging.data import with_meta
@@ -74,7 +74,7 @@ def load_data(config: Config, data: str, data_dir: Path) -> Splits:
     """
     read, *files, reading, home = SETS[data]
     folders = [data_dir / data, data_dir / "ner" / data, data_dir]
-    paths = [found(file, folders, home) for file in files]
+    paths = [find_file(file, folders, home) for file in files]
     rest, test = (read(path) for path in paths)
     for part, path in zip((rest, test), paths, strict=True):
         as_bio(part, path)

@@ -10,7 +10,7 @@ import numpy as np
 from common.data import Source, Split, Splits, hold_out_tenth
 from common.errors import UserError
 from common.files import file_sha256
-from common.inputs.downloads import archive_files, archive_members, download
+from common.inputs.downloads import archive_files, download
 from projects.text_classification.config import Config
 from projects.text_classification.data import distinct, split_texts, with_meta
 from projects.text_classification.ngrams import normalise
@@ -186,3 +186,11 @@ def _decoded(content: bytes) -> str:
 def _check_rows(name: str, count: int, expected: int, path: Path) -> None:
     if count != expected:
         raise UserError(f"{path} holds {count:,} texts; {name} has {expected:,}. Is the file complete?")
+
+
+def archive_members(path: Path, endings: tuple[str, ...]) -> list[bytes]:
+    """The content of the file with each ending of a name, in the order of `endings`; a missing one is a UserError."""
+    contents = {ending: content for name, content in archive_files(path) for ending in endings if name.endswith(ending)}
+    if missing := [ending for ending in endings if ending not in contents]:
+        raise UserError(f"{path} holds no file {missing[0]}.")
+    return [contents[ending] for ending in endings]

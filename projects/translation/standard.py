@@ -6,7 +6,7 @@ from pathlib import Path
 from common.data import Source, Splits
 from common.errors import UserError
 from common.files import file_sha256
-from common.inputs.downloads import found
+from common.inputs.downloads import find_file
 from projects.translation.config import Config
 from projects.translation.data import Pairs, read_extra, read_pairs, read_parallel, split_pairs, with_meta
 
@@ -26,7 +26,7 @@ def _tatoeba(config: Config, data_dir: Path) -> Splits:
 
     The pairs of extra.en and extra.ko beside it are learnt from too, where these files are there.
     """
-    path, languages = found("kor.txt", [data_dir / "tatoeba", data_dir], TATOEBA), ["en", "ko"]
+    path, languages = find_file("kor.txt", [data_dir / "tatoeba", data_dir], TATOEBA), ["en", "ko"]
     pairs, _ = read_pairs(path, None, None)
     extra = read_extra(path.parent, languages)
     about = "English-Korean sentence pairs of Tatoeba (CC BY 2.0 FR), as manythings.org offers them."
@@ -40,7 +40,7 @@ def _multi30k(config: Config, data_dir: Path) -> Splits:
     Where the test of 2016 is in the folder, it is the test and `val` is validation. Else every second line of `val` is
     the test, and the others are validation.
     """
-    train_file = found("train.en", [data_dir / "multi30k", data_dir], MULTI30K)
+    train_file = find_file("train.en", [data_dir / "multi30k", data_dir], MULTI30K)
     folder, languages = train_file.parent, ["en", "de"]
     train, validation = (_checked(folder, part, ROWS[part]) for part in ("train", "val"))
     name = next((name for name in TEST if (folder / f"{name}.en").is_file()), None)

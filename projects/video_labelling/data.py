@@ -14,10 +14,10 @@ from common.data import Source, Split, Splits, split_rows
 from common.errors import UserError
 from common.inputs.folders import content_keys
 from common.inputs.tables import as_texts, check_columns, check_numbers, read_table
-from common.inputs.video import is_film, read_film
 from projects.video_labelling import films
 from projects.video_labelling.config import Config
 from projects.video_labelling.encoding import MAX_FRAMES, SIDE, UNLABELLED, describe, squeezed, strip_text
+from projects.video_labelling.video import is_film, read_film
 
 VALIDATION, TEST = 100, 200  # built-in films, where training has at least four times as many
 CLIPS = 4  # clips of one label each that are joined into a film

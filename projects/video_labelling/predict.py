@@ -19,9 +19,9 @@ from common.data import Split
 from common.errors import UserError
 from common.evaluation import best_temperature, caution_limit
 from common.files import replacing
-from common.inputs.video import is_film, read_film, write_gif
 from projects.video_labelling import encoding
 from projects.video_labelling.encoding import example_film, segments
+from projects.video_labelling.video import is_film, read_film, write_gif
 
 BATCHES = (1, 16, 96)  # frames that the encoder reads at once: each number is compiled
 CAUTION = "The film is unlike those of training: its labels are guesses."
