@@ -222,6 +222,11 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
 
+def class_log_odds(logits: np.ndarray, label: int) -> np.ndarray:
+    """log(p / (1 - p)) of one class against all others: logits (n, classes) -> (n,)."""
+    return logits[:, label] - np.logaddexp.reduce(np.delete(logits, label, axis=1), axis=1)
+
+
 def best_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
     """The temperature that maximises the likelihood of the class numbers (n,) (Guo et al. 2017).
 

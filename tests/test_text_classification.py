@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from common import cli, runs
+from common import cli, evaluation, runs
 from common.errors import UserError
 from common.inputs.vocabulary import UNKNOWN
 from common.project import Project
@@ -21,7 +21,7 @@ from projects.text_classification.config import TOY, Config
 from projects.text_classification.encoding import checked, choose_unit, sequences, vocabulary_of
 from projects.text_classification.model import bag, interpolate, reproducible, start_from_naive_bayes
 from projects.text_classification.ngrams import bags, normalise, spelled, split_units
-from projects.text_classification.predict import log_odds, pieces, score_file
+from projects.text_classification.predict import pieces, score_file
 from tests.sentences import SENTENCES
 
 TEXTS = ["the film was good", "a bad film", "", "😀", "그 영화 정말 재미있다", "x" * 3000]
@@ -295,7 +295,7 @@ def test_deleting_what_carried_the_answer_moves_it_more_than_chance(trained):
         spans, effects = pieces(text), np.array([part["effect"] for part in predictor.predict(text)["carried_by"]])
         chosen = [np.argsort(-effects)[:3], *(random.permutation(len(spans))[:3] for _ in range(5))]
         variants = [without(text, [spans[i] for i in some]) for some in chosen]
-        left = log_odds(predictor.score([text, *variants]).astype(float), label)
+        left = evaluation.class_log_odds(predictor.score([text, *variants]).astype(float), label)
         top.append(left[0] - left[1])
         chance.append(left[0] - left[2:].mean())
     gain = np.array(top) - np.array(chance)

@@ -17,7 +17,7 @@ import pandas as pd
 from common import cli, runs
 from common.data import Split
 from common.errors import UserError
-from common.evaluation import best_temperature, caution_limit
+from common.evaluation import best_temperature, caution_limit, class_log_odds
 from common.files import quoted, replacing
 from common.inputs.sequences import Ragged
 from common.inputs.tables import is_table
@@ -172,7 +172,7 @@ class Predictor:
         outputs = np.zeros((1 + len(hidden), len(self.meta["tags"])))
         for rows, _, logits in self.logits(*self.encode([seen, *hidden])):
             outputs[rows] = logits[:, place - first]
-        odds = log_odds(outputs, int(outputs[0].argmax()))
+        odds = class_log_odds(outputs, int(outputs[0].argmax()))
         result = np.zeros(len(sentence))
         result[first : first + len(seen)] = odds[0] - odds[1:]
         return result.tolist()
@@ -182,11 +182,6 @@ def mean_probability(tags: Sequence[str], likely: np.ndarray) -> float:
     """The mean probability of a sentence's tags; 1 where no token has one."""
     values = [value for tag, value in zip(tags, likely, strict=True) if tag != UNLABELLED]
     return float(np.mean(values)) if values else 1.0
-
-
-def log_odds(logits: np.ndarray, tag: int) -> np.ndarray:
-    """log(p / (1 - p)) of one tag against all others: logits (n, tags) -> (n,)."""
-    return logits[:, tag] - np.logaddexp.reduce(np.delete(logits, tag, axis=1), axis=1)
 
 
 def tag_file(predictor: Predictor, source: Path, target: Path, quote_formulas: bool = False) -> int:

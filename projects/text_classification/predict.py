@@ -16,7 +16,7 @@ import pandas as pd
 
 from common import cli, runs
 from common.data import Split
-from common.evaluation import best_temperature, caution_limit, softmax
+from common.evaluation import best_temperature, caution_limit, class_log_odds, softmax
 from common.inputs.sequences import Ragged
 from common.inputs.tables import as_texts, cell_text, check_columns, score_table_file
 from common.layers.answers import answers
@@ -156,13 +156,8 @@ def contributions(scores: np.ndarray, label: int) -> list[float]:
     scores: calibrated logits (1 + pieces, classes), of the whole text and then without each piece. This is occlusion
     (Zeiler & Fergus 2014) on words. Two pieces that say the same have small effects both, because the other remains.
     """
-    with_all, *without = log_odds(scores.astype(float), label)
+    with_all, *without = class_log_odds(scores.astype(float), label)
     return [float(with_all - value) for value in without]
-
-
-def log_odds(logits: np.ndarray, label: int) -> np.ndarray:
-    """log(p / (1 - p)) of one class against all others: logits (texts, classes) -> (texts,)."""
-    return logits[:, label] - np.logaddexp.reduce(np.delete(logits, label, axis=1), axis=1)
 
 
 def score_file(
