@@ -18,8 +18,8 @@ from common.project import Project
 from projects.text_classification import data, languages
 from projects.text_classification.batches import row_order, text_batches
 from projects.text_classification.config import TOY, Config
-from projects.text_classification.encoding import checked, choose_unit, sequences, vocabulary_of
-from projects.text_classification.model import bag, interpolate, reproducible, start_from_naive_bayes
+from projects.text_classification.encoding import checked, choose_unit, sequences, symbols, vocabulary_of
+from projects.text_classification.model import bag, build_models, interpolate, reproducible, start_from_naive_bayes
 from projects.text_classification.ngrams import bags, normalise, spelled, split_units
 from projects.text_classification.predict import pieces, score_file
 from tests.sentences import SENTENCES
@@ -401,6 +401,24 @@ def test_sequences_keep_the_beginning_and_the_end():
     expected = [vocabulary.encode(list("abef")).tolist(), [UNKNOWN], [UNKNOWN, *vocabulary.encode(["a"])]]
     assert [rows[i].tolist() for i in range(3)] == expected
     assert UNKNOWN not in expected[0]
+    assert (
+        symbols("a b c", "word", pairs=True) == ["a", "a b", "b", "b c", "c"] and symbols("", "word", pairs=True) == []
+    )
+
+
+@pytest.mark.parametrize("length", [1, 7, 90])
+def test_regions_are_sums_over_a_window_and_padding_adds_nothing(length):
+    """As a plain loop over the windows, also where the text is shorter than a window."""
+    meta = {"classes": ["no", "yes"], "vocabulary": {"symbols": ["a", "b"]}}
+    model = build_models(Config(model="region_cnn", units=3), meta)["region_cnn"]
+    text = np.random.default_rng(length).integers(1, 4, size=length)
+    table, output = (np.asarray(model.get_layer(name).get_weights()[0]) for name in ("embedding", "logits"))
+    words = np.where(text[:, None] == UNKNOWN, 0, table[text])
+    (window,), (stride,) = model.get_layer("means").pool_size, model.get_layer("means").strides
+    regions = [words[max(0, end - window) : end].sum(axis=0) for end in range(0, length + window, stride)]
+    expected = np.max(regions, axis=0) @ output[:, 0]
+    for padded in (text, np.pad(text, (0, 9))):
+        np.testing.assert_allclose(model(padded[None])[0], [-expected, expected], atol=1e-6)
 
 
 class Crash(keras.callbacks.Callback):
@@ -416,7 +434,7 @@ class Crash(keras.callbacks.Callback):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["cnn", "simple_rnn", "gru", "lstm", "ensemble"])
+@pytest.mark.parametrize("kind", ["cnn", "region_cnn", "simple_rnn", "gru", "lstm", "ensemble"])
 def test_every_rung_trains_resumes_exactly_and_answers_alone_as_among_others(kind, tmp_path):
     project = Project("text_classification")
     config = dataclasses.replace(TOY, model=kind, languages=2)
@@ -424,7 +442,7 @@ def test_every_rung_trains_resumes_exactly_and_answers_alone_as_among_others(kin
         runs.start(project, config, "builtin", tmp_path / "data", tmp_path / name) for name in ("runs", "crashed")
     )
     cli.train_run(run)
-    names = ["bag", "cnn"] if kind == "ensemble" else [kind]
+    names = ["bag", "region_cnn"] if kind == "ensemble" else [kind]
     epochs = list(range(1, 1 + 2 * len(names)))
     assert [row["epoch"] for row in run.history] == epochs
     predictor = run.load()
@@ -433,8 +451,8 @@ def test_every_rung_trains_resumes_exactly_and_answers_alone_as_among_others(kin
     np.testing.assert_allclose(predictor.score(texts)[:2], predictor.score(texts[:2]), atol=1e-4)
     assert run.report["test"]["model"]["accuracy"]["value"] > 0.5
 
-    if kind in ("cnn", "simple_rnn", "lstm"):
-        return  # resumed as the ensemble's cnn and the gru are
+    if kind in ("cnn", "region_cnn", "simple_rnn", "lstm"):
+        return  # resumed as the ensemble's region_cnn and the gru are
     with pytest.raises(RuntimeError, match="crash"):
         cli.train_run(crashed, (Crash(names[-1]),))
     before = crashed.history

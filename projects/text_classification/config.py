@@ -10,8 +10,8 @@ from common.config import Bounds, Search
 class Config:
     """Knobs of data, model and training; a search tries those that have a range."""
 
-    model: Literal["bag", "cnn", "simple_rnn", "gru", "lstm", "ensemble"] = "bag"  # rung of the ladder
-    partner: Literal["cnn", "simple_rnn", "gru", "lstm"] = "cnn"  # ensemble: the network beside the bag
+    model: Literal["bag", "cnn", "region_cnn", "simple_rnn", "gru", "lstm", "ensemble"] = "bag"  # rung of the ladder
+    partner: Literal["cnn", "region_cnn", "simple_rnn", "gru", "lstm"] = "region_cnn"  # ensemble: beside the bag
     unit: Literal["auto", "word", "char", "jamo"] = "auto"  # what a text is made of; auto: decided from the texts
     seed: Annotated[int, Bounds(min=0, max=1_000_000)] = 0  # same seed, same figures; it draws the random splits too
     fold: Annotated[int, Bounds(min=0, max=10)] = 0  # 1 to 10: this tenth is the test (10-fold); 0: a quarter is

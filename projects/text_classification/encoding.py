@@ -25,7 +25,7 @@ LONG_TEXT = 64  # words; where the median text has as many, the bag takes no n-g
 ORDERS = {"word": [1, 2, 3], "char": [1, 2, 3, 4, 5, 6], "jamo": [1, 2, 3, 4, 5, 6, 7, 8]}  # lengths of the n-grams
 MAX_WEIGHTS = 2**23  # of the bag: buckets × columns
 MAX_CHARACTERS = 100_000  # of one text; what follows is not read
-LENGTH_BUCKETS = 6  # lengths that a network is compiled for
+LENGTH_BUCKETS = 6  # lengths that a network is compiled for; more where its layers cost nothing to compile
 EAST_ASIAN = re.compile("[\u1100-\u11ff\u3040-\u30ff\u3130-\u318f\u4e00-\u9fff\uac00-\ud7a3]")  # Hangul, Kana, Han
 
 # What meta.json holds (see common/schema.py).
@@ -76,12 +76,13 @@ def describe(texts: Sequence[str], classes: list[str], config: Config) -> dict[s
         "unit": unit,
     }
     if config.model != "bag":
-        vocabulary = vocabulary_of(texts, unit, config.vocabulary)
-        lengths = sequences(texts, unit, vocabulary, config.max_units).lengths
+        pairs = "region_cnn" in (config.model, config.model == "ensemble" and config.partner)
+        vocabulary = vocabulary_of(texts, unit, config.vocabulary, pairs=pairs)
+        lengths = sequences(texts, unit, vocabulary, config.max_units, pairs).lengths
         meta |= {
             "vocabulary": vocabulary.to_json(),
             "max_units": config.max_units,
-            "limits": bucket_limits(lengths, LENGTH_BUCKETS),
+            "limits": bucket_limits(lengths, 4 * LENGTH_BUCKETS if pairs else LENGTH_BUCKETS),
         }
     if config.model in ("bag", "ensemble"):
         orders = ngram_orders(unit, texts)
@@ -122,25 +123,35 @@ def ngram_orders(unit: str, texts: Sequence[str]) -> dict[str, list[int]]:
     return {name: ORDERS[name] for name in ("word", *([] if unit == "word" and long else [letters]))}
 
 
-def vocabulary_of(texts: Sequence[str], unit: str, max_size: int, min_count: int = 2) -> Vocabulary:
-    """The most frequent words, characters or jamo of the texts."""
-    rows = (split_units(text, unit) for text in texts)
-    if unit == "word":
-        return Vocabulary.of_words(itertools.chain.from_iterable(rows), max_size, min_count)
-    return Vocabulary.of_characters(rows, max_size, min_count)
+def symbols(text: str, unit: str, pairs: bool = False) -> Sequence[str]:
+    """A text as words, characters or jamo; with `pairs`, after each the pair of it and the next one: a, "a b", b."""
+    units = split_units(text, unit)
+    if not pairs:
+        return units
+    both = itertools.zip_longest(units, map(" ".join, itertools.pairwise(units)))
+    return list(itertools.chain.from_iterable(both))[:-1]
 
 
-def sequences(texts: Sequence[str], unit: str, vocabulary: Vocabulary, max_units: int) -> Ragged:
-    """Each text as the ids of its words, characters or jamo; an empty text as one unknown symbol.
+def vocabulary_of(
+    texts: Sequence[str], unit: str, max_size: int, min_count: int = 2, pairs: bool = False
+) -> Vocabulary:
+    """The most frequent `symbols` of the texts."""
+    every = itertools.chain.from_iterable(symbols(text, unit, pairs) for text in texts)
+    return Vocabulary.of_words(every, max_size, min_count)
 
-    A text of more than `max_units` loses its middle: reviews give their opinion at the beginning and at the end.
+
+def sequences(texts: Sequence[str], unit: str, vocabulary: Vocabulary, max_units: int, pairs: bool = False) -> Ragged:
+    """Each text as the ids of its `symbols`; an empty text as one unknown symbol.
+
+    A text of more than `max_units`, with `pairs` twice as many, loses its middle: reviews give their opinion at the
+    beginning and at the end.
     """
-    rows = [split_units(text, unit) for text in texts]
-    ids = vocabulary.encode(list(itertools.chain.from_iterable(rows)) if unit == "word" else "".join(rows))
+    rows = [symbols(text, unit, pairs) for text in texts]
+    ids = vocabulary.encode(list(itertools.chain.from_iterable(rows)))
     lengths = np.array([len(row) for row in rows], int)
     empty = lengths == 0
     ids = np.insert(ids, (np.cumsum(lengths) - lengths)[empty], UNKNOWN)
-    return Ragged(ids, np.concatenate([[0], np.cumsum(lengths + empty)])).shortened(max_units)
+    return Ragged(ids, np.concatenate([[0], np.cumsum(lengths + empty)])).shortened(max_units * (1 + pairs))
 
 
 def encode(texts: Sequence[str], meta: dict[str, Any], name: str) -> Ragged:
@@ -148,7 +159,8 @@ def encode(texts: Sequence[str], meta: dict[str, Any], name: str) -> Ragged:
     cleaned = [normalise(text[:MAX_CHARACTERS]) for text in texts]
     if name == "bag":
         return bags(cleaned, meta["orders"], meta["buckets"])
-    return sequences(cleaned, meta["unit"], Vocabulary.from_json(meta["vocabulary"]), meta["max_units"])
+    vocabulary = Vocabulary.from_json(meta["vocabulary"])
+    return sequences(cleaned, meta["unit"], vocabulary, meta["max_units"], pairs=name == "region_cnn")
 
 
 def decode(logits: np.ndarray, meta: dict[str, Any]) -> pd.DataFrame:

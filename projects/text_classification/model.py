@@ -1,15 +1,18 @@
-"""The ladder: a linear layer over a bag of n-grams, a convolutional network, recurrent networks, and two together."""
+"""The ladder: a linear layer over a bag of n-grams, convolutional networks, recurrent networks, and two together."""
 
 import keras
 import numpy as np
 from keras import layers, ops
 
+from common.inputs.vocabulary import UNKNOWN
 from common.layers import blocks
 from common.stream import Stream
 from projects.text_classification.batches import stream_targets
 from projects.text_classification.config import Config
 from projects.text_classification.encoding import best_mix, columns
 from projects.text_classification.ngrams import CONSTANT
+
+REGION, STRIDE = 40, 4  # places: 20 words and their pairs, and a new region every second word
 
 
 def build_models(config: Config, meta: dict) -> dict[str, keras.Model]:
@@ -46,20 +49,42 @@ def bag(config: Config, meta: dict) -> keras.Model:
 def network(config: Config, meta: dict, kind: str) -> keras.Model:
     """A convolutional or recurrent network over embeddings, trained from random weights.
 
-    Input: ids of words or characters (batch, any), 0 is padding. Output: logits (batch, classes). Training leaves out
-    whole words at random, so that the network does not know a text by one rare name in it.
+    Input: ids of words or characters (batch, any), 0 is padding. Output: logits (batch, classes).
     """
     sequence = keras.Input((None,), dtype="int32", name="sequence")
     size = 2 + len(meta["vocabulary"]["symbols"])  # padding and unknown
-    x = layers.Embedding(size, config.embedding, name="embedding")(sequence)
-    x = layers.Dropout(config.dropout, noise_shape=(None, None, 1), name="word_dropout")(x)
-    mask = ops.expand_dims(ops.cast(ops.not_equal(sequence, 0), "float32"), -1)
-    x = layers.Multiply(name="masked")([x, mask])
-    x = convolutional(x, mask, config) if kind == "cnn" else recurrent(x, mask, kind, config)
+    optimizer = keras.optimizers.Adam(config.learning_rate)
+    if kind == "region_cnn":
+        x = regions(sequence, size, config.units)
+        # Adagrad moves only the words of the batch, and a rare one as far as a frequent one at its first step. Its
+        # steps shrink from then on, so the first are larger than Adam's.
+        rate = 50 * config.learning_rate
+        optimizer = reproducible(keras.optimizers.Adagrad(rate, initial_accumulator_value=0.0, epsilon=1e-10))
+    else:
+        # Training leaves out whole words at random, so that a text is not known by one rare name in it.
+        x = layers.Embedding(size, config.embedding, name="embedding")(sequence)
+        x = layers.Dropout(config.dropout, noise_shape=(None, None, 1), name="word_dropout")(x)
+        mask = ops.expand_dims(ops.cast(ops.not_equal(sequence, 0), "float32"), -1)
+        x = layers.Multiply(name="masked")([x, mask])
+        x = convolutional(x, mask, config) if kind == "cnn" else recurrent(x, mask, kind, config)
     x = layers.Dropout(config.dropout, name="pooled_dropout")(x)
     x = layers.Dense(columns(meta["classes"]), name="logits")(x)
-    model = keras.Model(sequence, logits_of(x), name=kind)
-    return compiled(model, keras.optimizers.Adam(config.learning_rate))
+    return compiled(keras.Model(sequence, logits_of(x), name=kind), optimizer)
+
+
+def regions(sequence, size: int, units: int):
+    """Bags of words and pairs in regions (bow-CNN, Johnson & Zhang 2015): the maximum of each unit over all regions.
+
+    A region is the sum of the embeddings of its words and pairs: a filter with the same weights in each place. One
+    region lies before the text and is empty, as padding is. So padding changes nothing, and no maximum is below 0.
+    sequence: ids of a row `with_pairs` (batch, any); padding and unknown pairs add nothing. Returns (batch, units).
+    """
+    small = keras.initializers.RandomNormal(stddev=0.01)  # as in the paper
+    x = layers.Embedding(size, units, embeddings_initializer=small, name="embedding")(sequence)
+    x = x * ops.expand_dims(ops.cast(sequence > UNKNOWN, "float32"), -1)
+    x = layers.ZeroPadding1D((REGION, REGION - 1), name="padded")(x)
+    x = layers.AveragePooling1D(REGION, STRIDE, name="means")(x)  # faster than a difference of cumulative sums
+    return REGION * layers.GlobalMaxPooling1D(name="strongest")(x)
 
 
 def convolutional(x, mask, config: Config):

@@ -19,7 +19,7 @@ def train(config: Config, run: Run, callbacks=()) -> None:
     for name, model in predictor.networks.items():
         train = predictor.encode_split(splits.train, name, config.batch_size, config.seed)
         validation = predictor.encode_split(splits.validation, name)
-        schedule = [] if name == "bag" else [OneCycle(config.learning_rate, config.epochs)]
+        schedule = [] if name == "bag" else [OneCycle(float(model.optimizer.learning_rate), config.epochs)]
         if name == "bag":
             start_from_naive_bayes(model, train)
         score = accuracy_of(validation)
