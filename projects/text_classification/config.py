@@ -10,8 +10,8 @@ from common.config import Bounds, Search
 class Config:
     """Knobs of data, model and training; a search tries those that have a range."""
 
-    model: Literal["bag", "cnn", "region_cnn", "simple_rnn", "gru", "lstm", "ensemble"] = "bag"  # rung of the ladder
-    partner: Literal["cnn", "region_cnn", "simple_rnn", "gru", "lstm"] = "region_cnn"  # ensemble: beside the bag
+    model: Literal["bag", "region_cnn", "simple_rnn", "gru", "lstm", "ensemble"] = "bag"  # rung of the ladder
+    partner: Literal["region_cnn", "simple_rnn", "gru", "lstm"] = "region_cnn"  # ensemble: the network beside the bag
     unit: Literal["auto", "word", "char", "jamo"] = "auto"  # what a text is made of; auto: decided from the texts
     seed: Annotated[int, Bounds(min=0, max=1_000_000)] = 0  # same seed, same figures; it draws the random splits too
     fold: Annotated[int, Bounds(min=0, max=10)] = 0  # 1 to 10: this tenth is the test (10-fold); 0: a quarter is
@@ -27,7 +27,7 @@ class Config:
     learning_rate: Annotated[float, Bounds(min=1e-8), Search(3e-4, 3e-3, log=True)] = 1e-3  # not bag: Adam's peak
     dropout: Annotated[float, Bounds(min=0, max=0.9), Search(0.1, 0.6)] = 0.5  # not bag: words, features
     units: Annotated[int, Bounds(min=1), Search(32, 256, log=True)] = 64  # not bag: filters or cells
-    embedding: Annotated[int, Bounds(min=1), Search(32, 256, log=True)] = 64  # not bag: numbers for each word
+    embedding: Annotated[int, Bounds(min=1), Search(32, 256, log=True)] = 64  # recurrent: numbers for each word
     vocabulary: Annotated[int, Bounds(min=10)] = 10_000  # not bag: known words or characters
     max_units: Annotated[int, Bounds(min=8)] = 400  # not bag: units read of a text; a longer one loses its middle
 

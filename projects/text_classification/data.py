@@ -80,7 +80,6 @@ def _own(config: Config, path: Path) -> Splits:
         )
     frame = read_table(path)
     labels = as_categories(frame, label, path)
-    texts = as_texts(frame, text)
     counts = labels.value_counts()
     if len(counts) < 2:
         raise UserError(
@@ -93,7 +92,7 @@ def _own(config: Config, path: Path) -> Splits:
             raise UserError(f"{path}: {one!r} and {other!r} of {label!r} would be two classes; write it in one way.")
     about = f"{path.name}, column {text!r} by {label!r}."
     source = Source(path.name, about, file_sha256(path), "text")
-    splits = split_texts(config, texts, labels.tolist(), source)
+    splits = split_texts(config, as_texts(frame, text), labels.tolist(), source)
     return dataclasses.replace(splits, meta={**splits.meta, "text": text, "label": label})
 
 

@@ -77,11 +77,13 @@ def describe(texts: Sequence[str], classes: list[str], config: Config) -> dict[s
     }
     if config.model != "bag":
         pairs = "region_cnn" in (config.model, config.model == "ensemble" and config.partner)
-        vocabulary = vocabulary_of(texts, unit, config.vocabulary, pairs=pairs)
-        lengths = sequences(texts, unit, vocabulary, config.max_units, pairs).lengths
+        rows = [symbols(text, unit, pairs) for text in texts]
+        vocabulary = Vocabulary.of_words(itertools.chain.from_iterable(rows), config.vocabulary, min_count=2)
+        max_units = config.max_units * (2 if pairs else 1)
+        lengths = sequences(rows, vocabulary, max_units).lengths
         meta |= {
             "vocabulary": vocabulary.to_json(),
-            "max_units": config.max_units,
+            "max_units": max_units,
             "limits": bucket_limits(lengths, 4 * LENGTH_BUCKETS if pairs else LENGTH_BUCKETS),
         }
     if config.model in ("bag", "ensemble"):
@@ -132,26 +134,16 @@ def symbols(text: str, unit: str, pairs: bool = False) -> Sequence[str]:
     return list(itertools.chain.from_iterable(both))[:-1]
 
 
-def vocabulary_of(
-    texts: Sequence[str], unit: str, max_size: int, min_count: int = 2, pairs: bool = False
-) -> Vocabulary:
-    """The most frequent `symbols` of the texts."""
-    every = itertools.chain.from_iterable(symbols(text, unit, pairs) for text in texts)
-    return Vocabulary.of_words(every, max_size, min_count)
+def sequences(rows: Sequence[Sequence[str]], vocabulary: Vocabulary, max_units: int) -> Ragged:
+    """Rows of symbols as ids; an empty row as one unknown symbol.
 
-
-def sequences(texts: Sequence[str], unit: str, vocabulary: Vocabulary, max_units: int, pairs: bool = False) -> Ragged:
-    """Each text as the ids of its `symbols`; an empty text as one unknown symbol.
-
-    A text of more than `max_units`, with `pairs` twice as many, loses its middle: reviews give their opinion at the
-    beginning and at the end.
+    A row of more than `max_units` loses its middle: reviews give their opinion at the beginning and at the end.
     """
-    rows = [symbols(text, unit, pairs) for text in texts]
     ids = vocabulary.encode(list(itertools.chain.from_iterable(rows)))
     lengths = np.array([len(row) for row in rows], int)
     empty = lengths == 0
     ids = np.insert(ids, (np.cumsum(lengths) - lengths)[empty], UNKNOWN)
-    return Ragged(ids, np.concatenate([[0], np.cumsum(lengths + empty)])).shortened(max_units * (1 + pairs))
+    return Ragged(ids, np.concatenate([[0], np.cumsum(lengths + empty)])).shortened(max_units)
 
 
 def encode(texts: Sequence[str], meta: dict[str, Any], name: str) -> Ragged:
@@ -159,8 +151,8 @@ def encode(texts: Sequence[str], meta: dict[str, Any], name: str) -> Ragged:
     cleaned = [normalise(text[:MAX_CHARACTERS]) for text in texts]
     if name == "bag":
         return bags(cleaned, meta["orders"], meta["buckets"])
-    vocabulary = Vocabulary.from_json(meta["vocabulary"])
-    return sequences(cleaned, meta["unit"], vocabulary, meta["max_units"], pairs=name == "region_cnn")
+    rows = [symbols(text, meta["unit"], pairs=name == "region_cnn") for text in cleaned]
+    return sequences(rows, Vocabulary.from_json(meta["vocabulary"]), meta["max_units"])
 
 
 def decode(logits: np.ndarray, meta: dict[str, Any]) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""The ladder: a linear layer over a bag of n-grams, convolutional networks, recurrent networks, and two together."""
+"""The ladder: a linear layer over a bag of n-grams, a network over regions, recurrent networks, and two together."""
 
 import keras
 import numpy as np
@@ -53,22 +53,15 @@ def network(config: Config, meta: dict, kind: str) -> keras.Model:
     """
     sequence = keras.Input((None,), dtype="int32", name="sequence")
     size = 2 + len(meta["vocabulary"]["symbols"])  # padding and unknown
-    optimizer = keras.optimizers.Adam(config.learning_rate)
-    if kind == "region_cnn":
-        x = regions(sequence, size, config.units)
-        # Adagrad moves only the words of the batch, and a rare one as far as a frequent one at its first step. Its
-        # steps shrink from then on, so the first are larger than Adam's.
-        rate = 50 * config.learning_rate
-        optimizer = reproducible(keras.optimizers.Adagrad(rate, initial_accumulator_value=0.0, epsilon=1e-10))
-    else:
-        # Training leaves out whole words at random, so that a text is not known by one rare name in it.
-        x = layers.Embedding(size, config.embedding, name="embedding")(sequence)
-        x = layers.Dropout(config.dropout, noise_shape=(None, None, 1), name="word_dropout")(x)
-        mask = ops.expand_dims(ops.cast(ops.not_equal(sequence, 0), "float32"), -1)
-        x = layers.Multiply(name="masked")([x, mask])
-        x = convolutional(x, mask, config) if kind == "cnn" else recurrent(x, mask, kind, config)
+    x = regions(sequence, size, config.units) if kind == "region_cnn" else recurrent(sequence, size, kind, config)
     x = layers.Dropout(config.dropout, name="pooled_dropout")(x)
     x = layers.Dense(columns(meta["classes"]), name="logits")(x)
+    optimizer = keras.optimizers.Adam(config.learning_rate)
+    if kind == "region_cnn":
+        # Adagrad moves the words of the batch alone, and a rare word as far as a frequent one when it first meets it.
+        # Its steps become smaller from then on, so the first ones are larger than Adam's.
+        rate = 50 * config.learning_rate
+        optimizer = reproducible(keras.optimizers.Adagrad(rate, initial_accumulator_value=0.0, epsilon=1e-10))
     return compiled(keras.Model(sequence, logits_of(x), name=kind), optimizer)
 
 
@@ -77,7 +70,8 @@ def regions(sequence, size: int, units: int):
 
     A region is the sum of the embeddings of its words and pairs: a filter with the same weights in each place. One
     region lies before the text and is empty, as padding is. So padding changes nothing, and no maximum is below 0.
-    sequence: ids of a row `with_pairs` (batch, any); padding and unknown pairs add nothing. Returns (batch, units).
+
+    sequence: ids of `symbols` with pairs (batch, any); padding and unknown pairs add nothing. Returns (batch, units).
     """
     small = keras.initializers.RandomNormal(stddev=0.01)  # as in the paper
     x = layers.Embedding(size, units, embeddings_initializer=small, name="embedding")(sequence)
@@ -87,31 +81,20 @@ def regions(sequence, size: int, units: int):
     return REGION * layers.GlobalMaxPooling1D(name="strongest")(x)
 
 
-def convolutional(x, mask, config: Config):
-    """Kim's network (2014): filters over 3, 4 and 5 words or characters, and the maximum of each over the text.
-
-    x: (batch, time, features). mask: (batch, time, 1), 0 at padding; x is 0 there. Returns (batch, 3 units).
-    """
-    pooled = [
-        layers.GlobalMaxPooling1D(name=f"max_{width}")(filters(x, mask, width, config.units)) for width in (3, 4, 5)
-    ]
-    return layers.Concatenate(name="pooled")(pooled)
-
-
-def filters(x, mask, width: int, count: int):
-    """`count` filters over `width` words or characters, rectified, 0 at padding: (batch, time, count)."""
-    x = layers.Conv1D(count, width, padding="same", activation="relu", name=f"filters_{width}")(x)
-    return layers.Multiply(name=f"masked_{width}")([x, mask])
-
-
-def recurrent(x, mask, cell: str, config: Config):
+def recurrent(sequence, size: int, cell: str, config: Config):
     """Filters over five words, their maximum over every four places, and a bidirectional SimpleRNN, GRU or LSTM.
 
     As C-LSTM (Zhou et al. 2015), with the states pooled over time: mean and maximum of each. Filters read phrases, so
     the recurrent layer has a quarter of the steps. Pooling makes the path from the first word to the answer as short
-    as from the last. x, mask: as in `convolutional`. Returns (batch, 4 units).
+    as from the last. Training leaves out whole words at random, so that no text is known by one rare name in it.
+    Returns (batch, 4 units).
     """
-    x = layers.Concatenate(name="features_and_mask")([filters(x, mask, 5, 2 * config.units), mask])
+    x = layers.Embedding(size, config.embedding, name="embedding")(sequence)
+    x = layers.Dropout(config.dropout, noise_shape=(None, None, 1), name="word_dropout")(x)
+    mask = ops.expand_dims(ops.cast(ops.not_equal(sequence, 0), "float32"), -1)
+    x = layers.Multiply(name="masked")([x, mask])
+    x = layers.Conv1D(2 * config.units, 5, padding="same", activation="relu", name="filters")(x)
+    x = layers.Concatenate(name="features_and_mask")([layers.Multiply(name="masked_filters")([x, mask]), mask])
     # Padded at the end alone: `padding="same"` would shift the places by the number of padded ones.
     x = layers.MaxPooling1D(4, name="max_of_four")(layers.ZeroPadding1D((0, 3), name="padded")(x))
     mask = x[:, :, -1:]

@@ -84,7 +84,8 @@ class Predictor:
         carried_by: the `contributions` to this label. Raises UserError for an empty text.
         """
         text = checked(raw)
-        scores = self._without_each(text)
+        without_each = [text[:start] + " " + text[end:] for start, end in pieces(text)]
+        scores = self.score([text, *without_each])
         likely = softmax(scores[:1])[0]
         order = np.argsort(-likely)[:5]
         label = int(order[0])
@@ -102,10 +103,6 @@ class Predictor:
     def stream(self, raw: str) -> Iterator[dict[str, Any]]:
         """The answer alone: a classifier has no steps to show before it."""
         yield self.predict(raw)
-
-    def _without_each(self, text: str) -> np.ndarray:
-        """Calibrated logits (1 + pieces, classes): of the text, then of the text without each of its `pieces`."""
-        return self.score([text, *(text[:start] + " " + text[end:] for start, end in pieces(text))])
 
     def familiarity(self, texts: Sequence[str]) -> np.ndarray:
         """How much the texts are like those of training: the probability of the answer (Hendrycks & Gimpel 2017)."""
