@@ -283,16 +283,14 @@ def test_deleting_what_carried_the_answer_moves_it_more_than_chance(trained):
     predictor = run.load()
     texts = [text for text in data.load_data(TOY, "builtin", run.data_dir).validation.inputs if len(text) > 15][:40]
     random = np.random.default_rng(0)
-    top, chance = [], []
+    gain = []
     for text in texts:
         label = int(predictor.score([text])[0].argmax())
         spans, effects = pieces(text), np.array([part["effect"] for part in predictor.predict(text)["carried_by"]])
         chosen = [np.argsort(-effects)[:3], *(random.permutation(len(spans))[:3] for _ in range(5))]
         variants = [without(text, [spans[i] for i in some]) for some in chosen]
         left = evaluation.class_log_odds(predictor.score([text, *variants]).astype(float), label)
-        top.append(left[0] - left[1])
-        chance.append(left[0] - left[2:].mean())
-    gain = np.array(top) - np.array(chance)
+        gain.append((left[0] - left[1]) - (left[0] - left[2:].mean()))
     resampled = [random.choice(gain, len(gain)).mean() for _ in range(1000)]
     assert np.percentile(resampled, 2.5) > 0
 

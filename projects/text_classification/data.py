@@ -90,7 +90,8 @@ def _own(config: Config, path: Path) -> Splits:
     for one, other in itertools.combinations(counts.index, 2):
         if _plain(one) == _plain(other):
             raise UserError(f"{path}: {one!r} and {other!r} of {label!r} would be two classes; write it in one way.")
-    source = Source(path.name, f"{path.name}, column {text!r} by {label!r}.", file_sha256(path), "text")
+    about = f"{path.name}, column {text!r} by {label!r}."
+    source = Source(path.name, about, file_sha256(path), "text")
     splits = split_texts(config, as_texts(frame, text), labels.tolist(), source)
     return dataclasses.replace(splits, meta={**splits.meta, "text": text, "label": label})
 
