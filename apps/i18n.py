@@ -53,12 +53,11 @@ def _texts() -> dict:
 
 @functools.cache
 def _patterns() -> list[tuple[re.Pattern, str]]:
-    """The sentences with something that changes, as patterns: those that begin with fixed text, and long ones, first."""
-    open_ones = [text for text in _texts()["sentences"] if "{}" in text]
-    open_ones.sort(key=lambda text: (text.startswith("{}"), -len(text)))
+    """The sentences with something that changes: (pattern, Korean). Its groups are a fixed text, a part, a fixed text, …"""
+    open_ones = [(text.split("{}"), korean) for text, korean in _texts()["sentences"].items() if "{}" in text]
     return [
-        (re.compile("(.*?)".join(map(re.escape, text.split("{}"))), re.DOTALL), _texts()["sentences"][text])
-        for text in open_ones
+        (re.compile("(.*?)".join(f"({re.escape(part)})" for part in fixed), re.S), korean)
+        for fixed, korean in open_ones
     ]
 
 
@@ -66,13 +65,17 @@ def _patterns() -> list[tuple[re.Pattern, str]]:
 def in_korean(text: str) -> str:
     """The Korean of an English sentence, label or message that `texts.json` has; else the text as it is.
 
-    Korean may say the parts in another order: {0}, {1}. Parts that are sentences themselves are put into Korean too.
+    Korean may say the parts in another order: {0}, {1}. Parts that are sentences themselves are put into Korean too, and
+    so are several sentences. Of the patterns that fit, the one is taken whose fixed texts come first and are longest.
     """
     if text in _texts()["sentences"] or len(text) > LONGEST:
         return _texts()["sentences"].get(text, text)
-    for pattern, korean in _patterns():
-        if match := pattern.fullmatch(text):
-            return re.sub(r"\{(\d)\}", lambda place: in_korean(match[int(place[1]) + 1]), korean)
+    if fits := [(match.groups(), korean) for pattern, korean in _patterns() if (match := pattern.fullmatch(text))]:
+        groups, korean = min(fits, key=lambda fit: [(-1) ** (i + 1) * len(part) for i, part in enumerate(fit[0])])
+        return re.sub(r"\{(\d)\}", lambda place: in_korean(groups[2 * int(place[1]) + 1]), korean)
+    for space, parts in ((" ", re.split(r"(?<=\.) ", text)), ("; ", text.split("; "))):
+        if len(parts) > 1:
+            return space.join(map(in_korean, parts))
     return text
 
 

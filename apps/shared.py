@@ -20,7 +20,7 @@ import streamlit as st
 from apps import state
 from apps.i18n import about, korean, language, language_switch, plain, t, term
 from common import report, runs
-from common.errors import UserError
+from common.errors import UserError, as_user_error
 from common.files import check_regular, files_in
 from common.project import Project
 from common.runs import Run
@@ -64,10 +64,8 @@ def page(
     # Only the open tab is drawn. The others would load and compute for nothing.
     tabs = state.tabs("tab", labels)
 
-    def results(run: Run) -> None:
-        _results(run, named)
-
-    for tab, draw in {"try": try_it, "data": data, "results": results, "inside": inside}.items():
+    drawings = {"try": try_it, "data": data, "results": lambda run: _results(run, named), "inside": inside}
+    for tab, draw in drawings.items():
         if tabs[tab].open:
             with tabs[tab], errors_shown():
                 if run is None:
@@ -101,7 +99,7 @@ def errors_shown():
     try:
         yield
     except (UserError, OSError) as error:
-        st.error(plain(korean(error)))
+        st.error(plain(korean(as_user_error(error) or error)))
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

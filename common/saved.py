@@ -91,9 +91,10 @@ def unlike(networks: dict[str, Any], expected: dict[str, tuple[list[tuple], list
     if set(networks) != set(expected):
         return f"its networks are {', '.join(sorted(networks)) or 'none'}; expected {', '.join(sorted(expected))}"
     for name, wanted in expected.items():
-        network = networks[name]
-        for what, tensors, shapes in zip(("reads", "gives"), (network.inputs, network.outputs), wanted, strict=True):
-            found = [tuple(tensor.shape) for tensor in tensors or []]
-            if found != shapes:
-                return f"the network {name} {what} {found}; expected {shapes}"
+        tensors = (networks[name].inputs, networks[name].outputs)
+        reads, gives = ([tuple(tensor.shape) for tensor in some or []] for some in tensors)
+        if (reads, gives) != wanted:
+            return (
+                f"the network {name} has the inputs {reads} and outputs {gives}; expected {wanted[0]} and {wanted[1]}"
+            )
     return ""

@@ -1,52 +1,138 @@
 """What a visitor reads is in the language of the page: messages, sources, help and figures too (`apps/texts.json`)."""
 
 import ast
+import itertools
+import os
 import re
+import sys
 
 import pytest
 
 from apps import i18n
 from apps.i18n import in_korean
 from common.config import knobs
+from common.errors import MENDABLE
 from common.project import Project
+from common.schema import Between, mismatch
 from tests.conftest import PROJECTS, ROOT
 
 HANGUL = re.compile("[가-힣]")
+# A word of an English sentence, not of a name, a path or a quotation.
+ENGLISH = re.compile(
+    r"(?<![\w.'-])(is|are|was|has|have|does|can|cannot|may|must|needs|lacks|fits?|the|an?|its?|this|that|which|there|other"
+    r"|of|to|at|in|for|from|with|without|between|by|as|before|after|until|and|or|not?|but|so|if|where|when|how|than|more"
+    r"|most|least|only|each|every|all|too|out|expected|missing|empty|damaged)(?![\w.'-])",
+    re.ASCII,
+)
+# What these functions return is a part of a message; the sentence around it.
+REASONS = {
+    "disagreement": "runs/meta.json is damaged: {}.",
+    "unlike": "runs/meta.json is damaged: {}.",
+    "no_writer": "runs/meta.json is damaged: {}.",
+    "kernel_name": "{}",
+    "left_out_words": "{}",
+}
 # Messages of commands that no page reaches.
 FOLDERS = ("common", "common/inputs", "common/layers", "apps", *(f"projects/{name}" for name in PROJECTS))
 
 
-def template(node: ast.expr) -> str:
-    """The text of an expression, with {} for what changes."""
-    if isinstance(node, ast.Constant):
-        return str(node.value)
+def templates(node: ast.expr, assigned: dict[str, list[ast.expr]]) -> list[str]:
+    """The texts that an expression may have, with {} for what changes. assigned: what the names near it may stand for."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return [node.value]
+    if isinstance(node, ast.FormattedValue):
+        return templates(node.value, assigned)
     if isinstance(node, ast.JoinedStr):
-        return "".join(part.value if isinstance(part, ast.Constant) else "{}" for part in node.values)
-    return "{}"
+        return ["".join(parts) for parts in itertools.product(*(templates(part, assigned) for part in node.values))]
+    if isinstance(node, ast.IfExp):
+        return templates(node.body, assigned) + templates(node.orelse, assigned)
+    if isinstance(node, ast.BinOp):
+        sides = templates(node.left, assigned), templates(node.right, assigned)
+        return ["".join(parts) for parts in itertools.product(*sides)] if sides != (["{}"], ["{}"]) else ["{}"]
+    if isinstance(node, ast.Name) and node.id in assigned:
+        return [text for value in assigned[node.id] for text in templates(value, {})]
+    return ["{}"]
+
+
+def assignments(function: ast.FunctionDef) -> dict[str, list[ast.expr]]:
+    """{name: what a function assigns to it}; a += b is both together."""
+    assigned: dict[str, list[ast.expr]] = {}
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            assigned.setdefault(node.targets[0].id, []).append(node.value)
+        if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+            before = assigned.get(node.target.id, [])
+            assigned[node.target.id] = [ast.BinOp(value, ast.Add(), node.value) for value in before]
+    return assigned
+
+
+def said(node: ast.AST, function: str) -> list[tuple[ast.expr, str]]:
+    """(expression, the text around it) of what a statement of a function says to a user."""
+    if isinstance(node, ast.Return) and function in REASONS and node.value:
+        return [(node.value, REASONS[function])]
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        if node.func.id == "UserError":
+            return [(node.args[0], "{}")]
+        if node.func.id == "Source":
+            given = dict(zip(("name", "source", "sha256", "unit"), node.args, strict=False))
+            given |= {part.arg: part.value for part in node.keywords}
+            return [(given["source"], "{}"), (given["unit"], "{}")]
+    return []
 
 
 def messages() -> list[tuple[str, str]]:
-    """(place, text) of every message that is raised as a UserError, of every source of data and its unit."""
+    """(place, text) of every message that is raised as a UserError, of every source of data and its unit.
+
+    What a function of REASONS returns is a part of a message.
+    """
     found = []
-    for folder in FOLDERS:
-        for path in (ROOT / folder).glob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
-                    continue
-                if node.func.id == "UserError" and node.args:
-                    found.append((f"{path.name}:{node.lineno}", template(node.args[0])))
-                if node.func.id == "Source":
-                    given = dict(zip(("name", "source", "sha256", "unit"), node.args, strict=False))
-                    given |= {part.arg: part.value for part in node.keywords}
-                    found += [(f"{path.name}:{node.lineno}", template(given[part])) for part in ("source", "unit")]
+    for path in [path for folder in FOLDERS for path in (ROOT / folder).glob("*.py")]:
+        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(function, ast.FunctionDef):
+                assigned = assignments(function)
+                for node in ast.walk(function):
+                    for part, around in said(node, function.name):
+                        texts = templates(part, assigned)
+                        found += [(f"{path.name}:{node.lineno}", around.format(text)) for text in texts if text]
+    # A sentence of its own, such as that on the data, stands before some of them.
+    found = [(place, re.sub(r"^\{\} (?=[A-Z]|\{\} distinct)", "", text)) for place, text in found]
     return [(place, text) for place, text in found if re.search("[A-Za-z]{2}", text.replace("{}", ""))]
 
 
+def english_in(korean: str) -> bool:
+    """Whether a text is not Korean, or English words are left in it that are no names, quotations or commands."""
+    return not HANGUL.search(korean) or bool(ENGLISH.search(korean))
+
+
 def test_every_message_has_its_korean():
-    missing = [
-        f"{place}: {text}" for place, text in messages() if not HANGUL.search(in_korean(text.replace("{}", "7")))
-    ]
-    assert not missing, "\n".join(missing)
+    said = {f"{place}: {text}": in_korean(text.replace("{}", "7")) for place, text in messages()}
+    assert not {place: text for place, text in said.items() if english_in(text)}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems say it in other words")
+def test_what_the_system_says_of_a_file_has_its_korean():
+    said = {f"my file.csv: {os.strerror(code)}." for code in MENDABLE}
+    assert not {text for text in said if not in_korean(text).startswith("my file.csv: ") or english_in(in_korean(text))}
+
+
+def test_a_pattern_fits_its_own_text():
+    """One sentence does not take the Korean of another that is like it, such as "{} is {}." for "{} is damaged."."""
+    for text, korean in i18n._texts()["sentences"].items():
+        for parts in (["7"] * 9, ["my file.csv", "3,000", "'a b'", "the value"] * 3):
+            filled = in_korean(text.format(*parts) if "{}" in text else text)
+            assert filled == re.sub(r"\{(\d)\}", lambda place: in_korean(parts[int(place[1])]), korean), text  # noqa: B023
+
+
+@pytest.mark.parametrize(
+    "specification",
+    [str, int, float, bool, [int], {str: int}, {"b": int}, None, "text", Between(0, 1), Between(0.0, 1.0), [[float]]],
+    ids=str,
+)
+def test_what_a_value_should_be_is_said_in_korean(specification):
+    for value in ([{}], {"part": [5]}, 10**5000, float("nan"), "\ud800"):
+        if wrong := mismatch(value, specification):
+            for message in (f"runs/meta.json is damaged: {wrong}.", f"The input cannot be used: {wrong}."):
+                assert not english_in(in_korean(message)), in_korean(message)
 
 
 @pytest.mark.parametrize("name", PROJECTS)
@@ -80,7 +166,8 @@ def test_every_text_is_used():
         runs = [" ".join(part[i : i + 3]) for part in words for i in range(max(1, len(part) - 2))]
         return 2 * sum(run in code for run in runs) > len(runs)
 
-    assert [text for text in i18n._texts()["sentences"] if not is_used(text)] == ["noFight"]  # a label of RWF-2000
+    elsewhere = {f"{{}}: {os.strerror(code)}." for code in MENDABLE} | {"noFight"}  # a label of RWF-2000
+    assert not [text for text in i18n._texts()["sentences"] if not is_used(text) and text not in elsewhere]
 
 
 def test_texts_are_in_both_languages():

@@ -190,11 +190,11 @@ def check_numbers(frame: pd.DataFrame, columns: Collection[str], path: Path | st
         wrong = np.flatnonzero(~(np.abs(numbers[column]) <= LARGEST))
         if len(wrong):
             value = frame[column].iloc[wrong[0]]
-            shown = f"is {str(value)[:40]!r}" if isinstance(value, str) else f"is {value}"
-            shown = "is empty" if is_empty(frame[column]).iloc[wrong[0]] else shown
+            shown = f"{str(value)[:40]!r}" if isinstance(value, str) else f"{value}"
+            shown = "empty" if is_empty(frame[column]).iloc[wrong[0]] else shown
             limit = f" up to {LARGEST:g}" if np.isfinite(numbers[column][wrong[0]]) else ""
             place = f"{path}, row {int(frame.index[wrong[0]]) + 2}"
-            raise UserError(f"{place}: {column} {shown}; expected a number{limit}{hint.format(column=column)}.")
+            raise UserError(f"{place}: {column} is {shown}; expected a number{limit}{hint.format(column=column)}.")
     return pd.DataFrame(numbers, index=frame.index)
 
 

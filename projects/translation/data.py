@@ -202,7 +202,8 @@ def read_parallel(folder: Path, stem: str, endings: Sequence[str]) -> Pairs:
     first, second = ("".join(read_text(file)).removesuffix("\n").split("\n") for file in files)
     if len(first) != len(second):
         raise UserError(
-            f"{files[0]} has {len(first):,} lines and {files[1].name} {len(second):,}; each line needs its translation."
+            f"{files[0]} has {len(first):,} lines and {files[1].name} has {len(second):,}; "
+            "each line needs its translation."
         )
     return first, second
 
