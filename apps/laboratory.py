@@ -28,6 +28,7 @@ def all_lessons() -> dict[str, ModuleType]:
     return {stem.partition("_")[2]: importlib.import_module(f"apps.lessons.{stem}") for stem in stems}
 
 
+@shared.errors_shown()
 def page() -> None:
     modules = all_lessons()
     st.set_page_config(page_title=t("Laboratory", "실험실"), layout="centered")

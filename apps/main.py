@@ -50,9 +50,10 @@ def gallery() -> None:
     _train_all()
     for left in range(0, len(names), COLUMNS):
         for column, name in zip(st.columns(COLUMNS), names[left : left + COLUMNS], strict=False):
-            with column.container(
+            card = column.container(
                 border=True, height="stretch", key=f"card-{name}"
-            ):  # style.css makes all of it the link
+            )  # style.css makes all of it the link
+            with card, shared.errors_shown():
                 _card(Project(name))
     st.caption(
         t(

@@ -1,5 +1,6 @@
 """The gallery: with no run, with damaged ones, with many; both languages; nothing of TensorFlow."""
 
+import errno
 import json
 import re
 import shutil
@@ -12,7 +13,7 @@ import streamlit
 from streamlit.testing.v1 import AppTest
 
 from apps.i18n import TERMS
-from common import report
+from common import report, runs
 from common.project import Project
 from common.tools import list as overview
 from common.tools import train_all
@@ -91,6 +92,18 @@ def test_a_damaged_run_folder_is_left_out(finished):
     assert not gallery().metric
     page = AppTest.from_file(str(ROOT / "apps" / f"{finished.project.name}.py"), default_timeout=60).run()
     assert not page.exception and any(button.key == "train-default" for button in page.button)
+
+
+def test_folders_that_cannot_be_read_are_sentences_on_the_cards(monkeypatch):
+    def refuse(*args):
+        raise PermissionError(errno.EACCES, "Permission denied", "runs")
+
+    monkeypatch.setattr(runs, "list_runs", refuse)
+    app = AppTest.from_file(str(ROOT / "apps" / "main.py"), default_timeout=60)
+    app.query_params["language"] = "ko"
+    app.run()
+    assert not app.exception and titles(app) == [Project(name).card.TITLE["ko"] for name in PROJECTS]
+    assert len(app.error) > len(PROJECTS) and {error.value for error in app.error} == {"runs: 접근 권한이 없습니다."}
 
 
 def test_two_hundred_runs(finished):

@@ -1,5 +1,6 @@
 """The laboratory: the lectures' numbers, each lesson beside Keras, every lesson's page, and what visitors type."""
 
+import errno
 import re
 import subprocess
 import sys
@@ -37,6 +38,14 @@ def test_a_lesson_is_complete(name):
     for text in (module.TITLE, module.QUESTION, module.ANSWER):
         assert list(text) == ["en", "ko"] and re.search("[가-힣]", text["ko"]) and not re.search("[가-힣]", text["en"])
     assert module.PROJECT in PROJECTS
+
+
+def test_a_file_that_cannot_be_read_is_a_sentence(monkeypatch):
+    def refuse(*args):
+        raise PermissionError(errno.EACCES, "Permission denied", "projects")
+
+    monkeypatch.setattr(lessons, "project_link", refuse)
+    assert [error.value for error in lesson(next(iter(LESSONS))).error] == ["projects: Permission denied."]
 
 
 @pytest.mark.parametrize("name", LESSONS)
