@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from apps import shared
+from apps import knobs, shared
 from apps.i18n import plain, t
+from common import config
 from common.files import files_in, read_json
 from common.project import Project
 from common.runs import Run
@@ -19,7 +20,10 @@ def draw(project: Project) -> None:
         metric, direction = project.metric(read_json(file.parent / "search.json", {"data": str})["data"])
         trials = shared.table_file(Run(file.parent), "trials", ("state",), (metric,))
         trials = trials.sort_values(["state", metric], ascending=[True, direction == "min"])
-        shared.table(trials.drop(columns=["run"], errors="ignore").dropna(axis="columns", how="all"))
+        names = [knob.name for knob in config.knobs(project.config_class)]
+        named = {name: knobs.name(project.name, name).partition(" · ")[0] for name in names}
+        trials = trials.drop(columns=["run"], errors="ignore").dropna(axis="columns", how="all")
+        shared.table(trials.rename(columns=named))
         figures = {path.stem: path for path in files_in(file.parent / "figures", "*.png")}
         if "parallel_coordinates" in figures:
             shared.figure(st, figures.pop("parallel_coordinates"))

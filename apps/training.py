@@ -11,6 +11,7 @@ from typing import Any
 
 import streamlit as st
 
+from apps import knobs as knob_names
 from apps import shared, state
 from apps.i18n import korean, t, term
 from common import config as config_module
@@ -121,13 +122,13 @@ def start_form(project: Project) -> None:
     used = [knob for knob in knobs if _is_used(knob, knobs, values, data, data in project.data_names)]
     first = sorted(used, key=lambda knob: MAIN.index(knob.name) if knob.name in MAIN else len(MAIN))[:4]
     for column, knob in zip(st.columns(len(first), vertical_alignment="bottom"), first, strict=True):
-        values[knob.name] = _knob_input(column, knob)
+        values[knob.name] = _knob_input(project, column, knob)
     with st.expander(t("Advanced", "고급 설정")):
         rest = [knob for knob in knobs if knob not in first]
         shown = [knob for knob in rest if _is_used(knob, knobs, values, data, data in project.data_names)]
         for left in range(0, len(shown), 3):
             for column, knob in zip(st.columns(3, vertical_alignment="bottom"), shown[left : left + 3], strict=False):
-                values[knob.name] = _knob_input(column, knob)
+                values[knob.name] = _knob_input(project, column, knob)
         st.caption(
             t(
                 f"These are the knobs of `python -m projects.{project.name}.train --help`, as far as this model and this "
@@ -183,15 +184,13 @@ def _expected(project: Project, config: Any, data: str) -> str:
     )
 
 
-def _knob_input(column: Any, knob: config_module.Knob) -> Any:
+def _knob_input(project: Project, column: Any, knob: config_module.Knob) -> Any:
     """An input for a knob, with its help and its bounds. Returns the value."""
-    english, bounds = knob.name.replace("_", " "), knob.bounds
-    # The Korean page shows the command line's name too.
-    label = english if term(knob.name) == english else f"{term(knob.name)} · {english}"
-    help = korean(knob.help)
+    bounds, label, help = knob.bounds, knob_names.name(project.name, knob.name), korean(knob.help)
     key = f"knob-{knob.name}"
     if knob.choices:
-        return column.selectbox(label, knob.choices, key=state.kept(key, knob.default, knob.choices), help=help)
+        kept = state.kept(key, knob.default, knob.choices)
+        return column.selectbox(label, knob.choices, key=kept, help=help, format_func=knob_names.choice)
     if knob.kind is bool:
         return column.checkbox(label, key=state.kept(key, knob.default), help=help)
     if knob.kind is str:

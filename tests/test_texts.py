@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from apps import i18n
+from apps import knobs as knob_names
 from apps.i18n import in_korean
 from common.config import knobs
 from common.errors import MENDABLE
@@ -140,6 +141,31 @@ def test_knobs_and_data_have_their_korean(name):
     project = Project(name)
     texts = [knob.help for knob in knobs(project.config_class)] + list(project.data_names.values())
     assert not [text for text in texts if not HANGUL.search(in_korean(text))]
+
+
+@pytest.mark.parametrize("name", PROJECTS)
+def test_knobs_and_their_choices_are_called_something_in_korean(name, monkeypatch):
+    """Or by a proper name, such as AlexNet, that `apps/terms.json` has."""
+    monkeypatch.setattr(i18n, "language", lambda: "ko")
+    for knob in knobs(Project(name).config_class):
+        assert HANGUL.search(knob_names.name(name, knob.name)) or knob.name == "crf", knob.name
+        for choice in map(str, knob.choices or ()):
+            known = not {choice, f"choice.{choice}"}.isdisjoint(i18n.TERMS)
+            assert known or choice.isdigit(), choice
+
+
+def test_a_knob_is_not_called_as_a_column_or_a_knob_of_another_project(monkeypatch):
+    monkeypatch.setattr(i18n, "language", lambda: "ko")
+    cases = {
+        ("fraud_detection", "target"): "예측할 열 · target",
+        ("translation", "target"): "번역문 · target",
+        ("fraud_detection", "positive"): "양성으로 볼 값 · positive",
+        ("text_classification", "label"): "정답 열 · label",
+        ("fraud_detection", "group"): "카드 열 · group",
+        ("image_classification", "width"): "채널 수 · width",
+    }
+    assert {case: knob_names.name(*case) for case in cases} == cases
+    assert [knob_names.choice(one) for one in ("auto", "mask_rcnn", 2)] == ["자동 · auto", "Mask R-CNN", "2"]
 
 
 def test_parts_of_a_message_stay_and_are_put_into_korean_too():

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from apps import lessons
-from apps.i18n import t, term
+from apps import knobs, lessons
+from apps.i18n import t
 from common import config, runs
 from common.project import Project, project_names
 
@@ -114,6 +114,7 @@ def _recorded() -> None:
         return
     file = max(files, key=lambda file: file.stat().st_mtime)
     table = pd.read_csv(file)
-    knobs = [knob.name for knob in config.knobs(Project(file.parents[2].name).config_class) if knob.name in table]
-    st.caption(f"{file.parents[2].name} · {file.parent.name} · {len(table)}")
-    st.dataframe(pd.DataFrame({t("knob", "하이퍼파라미터"): [term(name) for name in knobs], t("different values", "서로 다른 값의 수"): [table[name].nunique() for name in knobs]}), hide_index=True)  # fmt: skip
+    project = Project(file.parents[2].name)
+    names = [knob.name for knob in config.knobs(project.config_class) if knob.name in table]
+    st.caption(f"{project.name} · {file.parent.name} · {len(table)}")
+    st.dataframe(pd.DataFrame({t("knob", "하이퍼파라미터"): [knobs.name(project.name, name) for name in names], t("different values", "서로 다른 값의 수"): [table[name].nunique() for name in names]}), hide_index=True)  # fmt: skip
