@@ -29,7 +29,13 @@ MARK = {
 }
 AXIS = {"label": str, "log": bool, "range": [float], "names": [[object]]}
 PANEL = {"title": str, "marks": [MARK], "x": AXIS, "y": AXIS}
-PARTS = {"line": "xy", "points": "xy", "steps": "xy", "bars": ("x", "y", "x2", "y2")}  # lists of one length
+PARTS = {
+    "line": "xy",
+    "points": "xy",
+    "steps": "xy",
+    "intervals": ("x", "y", "y2"),
+    "bars": ("x", "y", "x2", "y2"),
+}  # lists of one length
 LEGEND_LETTERS = 16  # of the longest name, where two stand side by side on a phone
 
 
@@ -126,6 +132,8 @@ def _layer(panel: dict[str, Any], mark: dict[str, Any], colour: alt.Color | None
     first = {} if colour else {"color": GREY if mark.get("dashed") else COLOURS[0]}
     if mark["kind"] == "bars":
         return base.mark_rect(opacity=0.8, **first).encode(x2="x2", y2="y2")
+    if mark["kind"] == "intervals":
+        return base.mark_rule(strokeWidth=2, opacity=0.6, **first).encode(y2="y2")
     if mark["kind"] == "points":
         return base.mark_circle(size=40, opacity=0.7, **first)
     dash = {"strokeDash": [4, 4]} if mark.get("dashed") else {}

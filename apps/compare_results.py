@@ -19,7 +19,7 @@ COMPARISON = {
 
 
 def draw(project: Project) -> None:
-    """The table and the picture of the latest comparison; nothing where there is none."""
+    """The table and the figure of the latest comparison; nothing where there is none."""
     file = shared.latest(project, "comparisons/*/comparison.json")
     if file is None:
         return
@@ -46,4 +46,4 @@ def draw(project: Project) -> None:
     models = [term(row["model"]) for row in content["table"]]
     lines = [[name, *row[1:-1], shared.verdict(row[-1]) or row[-1]] for name, row in zip(models, body, strict=True)]
     st.dataframe(pd.DataFrame(lines, columns=headings), hide_index=True)
-    shared.figure(st, file.with_name("comparison.png"))
+    shared.figures(file.parent / "figures")

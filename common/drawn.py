@@ -18,7 +18,7 @@ def write(figure: Any, path: Path) -> None:
 def drawn(figure: Any) -> list[dict[str, Any]]:
     """What a matplotlib figure shows, as numbers, so that a page draws it anew; [] for one that holds photographs.
 
-    A dict for each of its axes, with the labels, the scales and `marks`: lines, points, bars, rules and matrices.
+    A dict for each of its axes, with labels, scales and `marks`: lines, points, intervals, bars, rules and matrices.
     """
     panels = []
     for axis in figure.axes:
@@ -40,9 +40,14 @@ def drawn(figure: Any) -> list[dict[str, Any]]:
             kept = np.unique(np.linspace(0, len(x) - 1, 500).astype(int))  # a curve of a million points looks the same
             marks.append({"kind": kind, "name": line.get_label(), "x": _digits(x[kept]), "y": _digits(y[kept])})
             marks[-1]["dashed"] = line.get_linestyle() not in ("-", "None")
-        for points in (part for part in axis.collections if hasattr(part, "get_offsets")):
-            x, y = np.asarray(points.get_offsets(), float).T
-            marks.append({"kind": "points", "name": points.get_label(), "x": _digits(x), "y": _digits(y)})
+        for part in axis.collections:
+            if hasattr(part, "get_segments"):  # upright lines, such as intervals
+                (x, y), (_, y2) = np.asarray(part.get_segments(), float).transpose(1, 2, 0)
+                marks.append({"kind": "intervals", "x": _digits(x), "y": _digits(y), "y2": _digits(y2)})
+            else:
+                x, y = np.asarray(part.get_offsets(), float).T
+                marks.append({"kind": "points", "x": _digits(x), "y": _digits(y)})
+            marks[-1]["name"] = part.get_label()
         for bars in axis.containers:
             corners = np.array([bar.get_bbox().extents for bar in bars])
             named = dict(zip(("x", "y", "x2", "y2"), _digits(corners.T), strict=True))

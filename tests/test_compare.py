@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import json
 import shutil
 
 import numpy as np
@@ -123,7 +124,15 @@ def test_the_ladder_is_ranked_by_validation_and_paired_on_the_test_split(compare
     row = content["table"][0]
     assert row["low"] <= row["test"] <= row["high"] and row["seconds"] > 0 and row["parameters"] > 0
     assert "resampled" not in by_model[ranked[0]]["report"]["test"]
-    for file in ("table.csv", "table.md", "pairs.csv", "points.csv", "comparison.png", "comparison.json"):
+    for file in (
+        "table.csv",
+        "table.md",
+        "pairs.csv",
+        "points.csv",
+        "figures/models.png",
+        "figures/models.json",
+        "comparison.json",
+    ):
         assert (comparison.folder / file).stat().st_size > 100, file
 
 
@@ -206,6 +215,11 @@ def test_the_page_shows_the_comparison(compared, monkeypatch, language, tab):
     assert list(shown[heading]) == [
         f"{row['parameters']:,.0f}" if row["parameters"] is not None else "" for row in content["table"]
     ]
+    title = {"en": "seconds of training", "ko": "학습 시간(초)"}[language]
+    charts = [part.proto.spec for part in app.get("vega_lite_chart")]
+    assert any(json.dumps(title) in chart and "rule" in chart for chart in charts), (
+        "the page draws it, with the intervals"
+    )
     monkeypatch.setattr("apps.i18n.language", lambda: language)
     assert list(shown.iloc[:, 0]) == [term(row["model"]) for row in content["table"]]
 

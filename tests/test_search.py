@@ -456,12 +456,15 @@ def test_a_stopped_training_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
 def test_the_page_shows_the_search(tmp_path, monkeypatch, nothing_is_trained):
     monkeypatch.setattr(Project, "train", fake_training(hill))
     running.run_search(opened(tmp_path, "random", 3, ("learning_rate",)), 3)  # in the runs folder of the page
-    app = AppTest.from_file(str(ROOT / "apps" / f"{NAME}.py"), default_timeout=120)
-    app.query_params["tab"] = "train"
-    app.run()
-    assert not app.exception and not app.error
-    shown = [frame.value for frame in app.dataframe if {"learning rate", "trial"} <= set(frame.value)]
-    assert shown and sorted(shown[0]["trial"]) == [0, 1, 2]
+    for language, named in (("en", {"learning rate", "trial"}), ("ko", {"학습률", "trial"})):
+        app = AppTest.from_file(str(ROOT / "apps" / f"{NAME}.py"), default_timeout=120)
+        app.query_params["language"], app.query_params["tab"] = language, "train"
+        app.run()
+        assert not app.exception and not app.error
+        shown = [frame.value for frame in app.dataframe if named <= set(frame.value)]
+        assert shown and sorted(shown[0]["trial"]) == [0, 1, 2]
+        # Lines of all trials, the progress and the importance of the knobs, in the colours of the page.
+        assert len(app.get("vega_lite_chart")) == 3 and not app.get("imgs")
 
 
 # The command.

@@ -6,7 +6,7 @@ Every model is trained once per seed, as an ordinary run, and evaluated once. A 
     compare.json                  what was asked, and the run of each model and seed
     table.csv, table.md           one row per model, then one per baseline
     pairs.csv, points.csv         one row per seed and pair; one row per run
-    comparison.png                test scores with intervals
+    figures/models.png            test scores with intervals; figures/models.json: its numbers
     comparison.json               all of this, for the page; written last
 
 The models are ranked by validation. All models of a seed are trained and tested on the same split, so two of them are
@@ -304,7 +304,7 @@ def write(comparison: Comparison, content: dict[str, Any]) -> None:
         with replacing(folder / f"{name}.csv") as temporary:
             pd.DataFrame(part).to_csv(temporary, index=False)
     write_text(folder / "table.md", "\n".join([described(content), "", *report.markdown_table(lines)]) + "\n")
-    report.save_figure(figure(content), folder / "comparison.png")
+    report.write_figure(figure(content), folder / "figures", "models")
     write_json(folder / "comparison.json", report.plain({**content, "rows": lines, "described": described(content)}))
 
 
@@ -343,7 +343,8 @@ def figure(content: dict[str, Any]) -> Any:
     axes[0].set_ylabel(f"test {content['metric'].replace('_', ' ')}, 95 % interval")
     axes[1].sharey(axes[0])
     if len(content["models"]) > 1:
-        drawn.legend(*axes[1].get_legend_handles_labels(), loc="outside upper center", ncols=6, frameon=False)
+        points = [axes[1].get_legend_handles_labels()[0][i] for i in range(len(content["models"]))]
+        drawn.legend(handles=points, loc="outside upper center", ncols=6, frameon=False)
     return drawn
 
 
@@ -358,13 +359,13 @@ def _draw_points(axis: Any, content: dict[str, Any], column: str) -> None:
         places, values = seeds[column].to_numpy(float) * shift, seeds["value"].to_numpy(float)
         if seeds["low"].notna().all():
             ends = seeds["low"].to_numpy(float), seeds["high"].to_numpy(float)
-            axis.vlines(places, *ends, color=colour, alpha=0.55, linewidth=1.6)
+            axis.vlines(places, *ends, color=colour, alpha=0.55, linewidth=1.6, label=model.replace("_", " "))
         axis.plot(places, values, "o", color=colour, label=model.replace("_", " "), markersize=6)
 
 
 def _draw_baseline(axis: Any, row: dict[str, Any]) -> None:
     """A dashed line at the test score of a baseline, with its name."""
-    axis.axhline(row["test"], color="0.5", linestyle="--", linewidth=1, zorder=0)
+    axis.axhline(row["test"], color="0.5", linestyle="--", linewidth=1, zorder=0, label=row["model"].replace("_", " "))
     axis.text(
         0.01,
         row["test"],
