@@ -316,7 +316,7 @@ def _alarm(run: Run) -> None:
             alt.Chart(table, height=260)
             .mark_line(point=True)
             .encode(
-                x=alt.X("false_alarms:Q", title=t("false alarms", "잘못된 경보의 비율"))
+                x=alt.X("false_alarms:Q", title=t("false alarms", "오경보율"))
                 .scale(type="log")
                 .axis(format="%"),
                 y=alt.Y(f"{column}:Q", title=title),
@@ -331,7 +331,7 @@ def _alarm(run: Run) -> None:
             "The test firms, asked again every month after the decision. A lower threshold rings earlier, and more often for "
             "nothing. The oracle sees the hidden assets: nobody can be earlier for the same number of false alarms.",
             "테스트 기업에 대해 판단한 날부터 매달 다시 위험도를 구한 결과입니다. 기준을 낮추면 경보가 더 일찍 울리지만 잘못된 "
-            "경보도 늘어납니다. 오라클은 숨은 자산을 보므로, 잘못된 경보가 같다면 평균적으로 이보다 일찍 알 수는 없습니다.",
+            "경보도 늘어납니다. 오라클은 숨은 자산을 보므로, 오경보율이 같다면 평균적으로 이보다 일찍 알 수는 없습니다.",
         )
     )
 

@@ -60,7 +60,7 @@ def _one_page(run: Run) -> None:
         st.caption(
             t(
                 "Found lettering is red; boxes have the numbers of the table.",
-                "찾은 글자는 빨간색으로 표시합니다. 상자의 번호는 아래 표의 번호와 같습니다.",
+                "찾은 글자는 빨간색으로 표시합니다. 박스의 번호는 아래 표의 번호와 같습니다.",
             )
         )
     with shared.errors_shown():
@@ -153,8 +153,8 @@ def _edited(run: Run, picture: np.ndarray, found: dict[str, Any]) -> list[dict[s
         t(
             "Type a translation, and the block is lettered again; a hyphen leaves its place empty. Move a box by its numbers; "
             "add or remove rows; join two rows by one box around both. A row without a text is read.",
-            "‘새로 쓸 글’에 글을 쓰면 그 자리에 새 글자를 넣고, 붙임표(-) 하나만 쓰면 그 자리를 비웁니다. 숫자를 고쳐 상자를 옮기고, "
-            "행을 더하거나 지울 수 있습니다. 두 상자를 합치려면 둘을 둘러싸는 상자 하나로 바꿉니다. 읽은 글이 비어 있는 행은 다시 읽습니다.",
+            "‘새로 쓸 글’에 글을 쓰면 그 자리에 새 글자를 넣고, 붙임표(-) 하나만 쓰면 그 자리를 비웁니다. 숫자를 고쳐 박스를 옮기고, "
+            "행을 더하거나 지울 수 있습니다. 두 박스를 합치려면 둘을 둘러싸는 박스 하나로 바꿉니다. 읽은 글이 비어 있는 행은 다시 읽습니다.",
         )
     )
     left, right = st.columns(2)

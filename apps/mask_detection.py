@@ -328,7 +328,7 @@ def _suppression(predictor: Any, output: Any, square: np.ndarray) -> None:
     boxes, scores = (encoding.refined if two_stages else encoding.candidates)(output, predictor.meta)
     kept, rows, _ = encoding.suppressed(boxes, scores, predictor.meta["threshold"])
     words = (
-        t(f"{len(rows)} boxes above the threshold", f"임계값을 넘은 박스 {len(rows)}개"),
+        t(f"{len(rows)} boxes above the threshold", f"임곗값을 넘은 박스 {len(rows)}개"),
         t(
             f"{len(kept)} stay: the best one of those that overlap",
             f"남은 박스 {len(kept)}개: 겹치는 것 가운데 가장 좋은 하나",

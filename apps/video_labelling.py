@@ -182,7 +182,7 @@ def _one_film(run: Run) -> None:
                 t(
                     "The network is unsure of these labels: perhaps this film is of another kind than those that it learnt. "
                     "Take the labels as guesses.",
-                    "신경망이 이 라벨들을 확신하지 못합니다. 학습한 동영상과 종류가 다를 수 있으므로, 라벨은 추측으로 보아야 합니다.",
+                    "신경망이 이 레이블들을 확신하지 못합니다. 학습한 동영상과 종류가 다를 수 있으므로, 레이블은 추측으로 보아야 합니다.",
                 ),
             )
         _memory(predictor, raw, answer, place)
@@ -305,13 +305,13 @@ def _downloads(raw: dict[str, Any], answer: dict[str, Any], name: str) -> None:
     with _on_disk("labels.csv") as path:
         write_table({name: answer}, path)
         left.download_button(
-            t("Labels as CSV", "라벨을 CSV로 내려받기"), path.read_bytes(), f"{plain(name)}.csv", "text/csv"
+            t("Labels as CSV", "레이블을 CSV로 내려받기"), path.read_bytes(), f"{plain(name)}.csv", "text/csv"
         )
-    if right.toggle(t("Make a film with its labels", "라벨을 적은 동영상 만들기"), key=state.kept("subtitled", False)):
+    if right.toggle(t("Make a film with its labels", "레이블을 적은 동영상 만들기"), key=state.kept("subtitled", False)):
         frames = (_shown(raw, answer, place) for place in range(len(answer["labels"])))
         content = _gif(np.stack(list(subtitled(frames, answer))), answer["rate"])
         right.download_button(
-            t("Film with its labels as GIF", "라벨을 적은 동영상을 GIF로 내려받기"),
+            t("Film with its labels as GIF", "레이블을 적은 동영상을 GIF로 내려받기"),
             content,
             f"{plain(name)}.gif",
             "image/gif",
@@ -352,12 +352,12 @@ def data(run: Run) -> None:
     shared.data_head(run)
     sample = shared.table_file(run, "sample", ("label",), ("segments", "frames", "median"))
     sample["label"] = sample["label"].map(korean)
-    shared.table(sample.rename(columns={"label": t("a label", "라벨")}))
+    shared.table(sample.rename(columns={"label": t("a label", "레이블")}))
 
 
 def inside(run: Run) -> None:
     predictor = shared.predictor(run)
-    st.subheader(t("Right frames by label", "라벨별 정답 비율"))
+    st.subheader(t("Right frames by label", "레이블별 정답 비율"))
     scores = shared.table_file(run, "by_label", ("label",), ("frames",))
     long = scores.melt(["label", "frames"], var_name="model", value_name="right")
     long["label"], long["model"] = long["label"].map(korean), long["model"].map(term)

@@ -1,6 +1,6 @@
 """Video labelling: a label for every frame of a film, from what has happened before it and after it."""
 
-TITLE = {"en": "Video labelling", "ko": "동영상 프레임 라벨링"}
+TITLE = {"en": "Video labelling", "ko": "동영상 프레임 레이블링"}
 PROBLEM = {
     "en": "What happens in each frame of a film? One frame does not tell whether a digit moves, blinks or has turned "
     "back. A network that remembers can tell.",
