@@ -21,13 +21,13 @@ class Config:
     width: Annotated[int, Bounds(min=1, max=128), Search(8, 32, log=True)] = 16  # channels at half resolution
     depth: Annotated[int, Bounds(min=1, max=5)] = 3  # further halvings of the U-Net; each doubles the channels
     epochs: Annotated[int, Bounds(min=1)] = 20  # of the segmentation: passes over the training pages
-    batch_size: Annotated[int, Bounds(min=1), Search(2, 16, log=True)] = 4  # squares in a step; lines: four times
+    batch_size: Annotated[int, Bounds(min=1), Search(2, 16, log=True)] = 4  # squares in a step; 4 times as many lines
     patience: Annotated[int, Bounds(min=1)] = 1000  # epochs without a better validation value before stopping
     learning_rate: Annotated[float, Bounds(min=1e-8), Search(5e-4, 1e-2, log=True)] = 2e-3  # Adam's peak rate
     autoencoder_epochs: Annotated[int, Bounds(min=1)] = 2  # pretrained: passes of the autoencoder over the pages
 
     lines: Annotated[int, Bounds(min=16, max=10_000_000)] = 12_288  # generated lines in an epoch of the reader
-    reader_epochs: Annotated[int, Bounds(min=1)] = 10  # of the reader
+    reader_epochs: Annotated[int, Bounds(min=1)] = 10  # epochs of the reader
     reader_width: Annotated[int, Bounds(min=1, max=128)] = 16  # channels of the reader's first convolution
     units: Annotated[int, Bounds(min=1, max=1024)] = 128  # of the reader's recurrent layer, in each direction
 

@@ -24,12 +24,12 @@ class Config:
 
     epochs: Annotated[int, Bounds(min=1)] = 30  # largest number of epochs; early stopping usually ends sooner
     batch_size: Annotated[int, Bounds(min=1), Search(128, 2048, log=True)] = 512  # rows in one training step
-    learning_rate: Annotated[float, Bounds(min=1e-8), Search(1e-4, 1e-2, log=True)] = 1e-3  # Adam's; logistic: 30 times
+    learning_rate: Annotated[float, Bounds(min=1e-8), Search(1e-4, 1e-2, log=True)] = 1e-3  # Adam's rate; logistic: ×30
     imbalance: Literal["none", "class_weights", "focal", "resampling"] = "none"  # how training treats rare frauds
     schedule: Literal["plateau", "cosine"] = "plateau"  # learning rate: halved without progress, or a cosine to 0
     layers: Annotated[int, Bounds(min=1, max=8), Search(1, 4)] = 2  # not logistic: hidden layers
     units: Annotated[int, Bounds(min=1), Search(32, 512, log=True)] = 128  # not logistic: width of each
-    dropout: Annotated[float, Bounds(min=0, max=0.9), Search(0.0, 0.5)] = 0.2  # not logistic: of the units
+    dropout: Annotated[float, Bounds(min=0, max=0.9), Search(0.0, 0.5)] = 0.2  # not logistic: fraction of dropped units
     history: Annotated[int, Bounds(min=2, max=50), Search(3, 20)] = 8  # gru: transactions of a card that it reads
     members: Annotated[int, Bounds(min=2, max=20)] = 5  # ensemble: networks, each from its own seed
     patience: Annotated[int, Bounds(min=1)] = 8  # epochs without a better validation figure before training stops

@@ -26,7 +26,7 @@ class Config:
     width: Annotated[int, Bounds(min=1), Search(8, 48, log=True)] = 24  # channels of the first convolution
     units: Annotated[int, Bounds(min=2), Search(64, 512, log=True)] = 128  # width of the writer's layers
     embedding: Annotated[int, Bounds(min=1), Search(32, 256, log=True)] = 64  # numbers for each word
-    layers: Annotated[int, Bounds(min=1, max=8), Search(1, 3)] = 1  # of the writer
+    layers: Annotated[int, Bounds(min=1, max=8), Search(1, 3)] = 1  # layers of the decoder
     heads: Annotated[int, Bounds(min=1, max=16)] = 4  # transformer: of the attention; they share the units
     label_smoothing: Annotated[float, Bounds(min=0, max=0.5)] = 0.0  # part of the probability that all words share
     mirror: bool = False  # mirror half of the training pictures; not for captions that say left and right

@@ -22,10 +22,10 @@ class Config:
     epochs: Annotated[int, Bounds(min=1)] = 12  # at most; early stopping usually ends training sooner
     batch_size: Annotated[int, Bounds(min=1), Search(32, 256, log=True)] = 128  # texts in a training step
     patience: Annotated[int, Bounds(min=1)] = 3  # epochs without a better validation value before stopping
-    bag_learning_rate: Annotated[float, Bounds(min=1e-8), Search(0.5, 8.0, log=True)] = 2.0  # bag, ensemble: of SGD
+    bag_learning_rate: Annotated[float, Bounds(min=1e-8), Search(0.5, 8.0, log=True)] = 2.0  # bag, ensemble: SGD's rate
 
     learning_rate: Annotated[float, Bounds(min=1e-8), Search(3e-4, 3e-3, log=True)] = 1e-3  # not bag: Adam's peak
-    dropout: Annotated[float, Bounds(min=0, max=0.9), Search(0.1, 0.6)] = 0.5  # not bag: words, features
+    dropout: Annotated[float, Bounds(min=0, max=0.9), Search(0.1, 0.6)] = 0.5  # not bag: dropout of words and features
     units: Annotated[int, Bounds(min=1), Search(32, 256, log=True)] = 64  # not bag: filters or cells
     embedding: Annotated[int, Bounds(min=1), Search(32, 256, log=True)] = 64  # recurrent: numbers for each word
     vocabulary: Annotated[int, Bounds(min=10)] = 10_000  # not bag: known words or characters

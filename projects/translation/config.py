@@ -31,7 +31,7 @@ class Config:
     symbol_dropout: Annotated[float, Bounds(min=0, max=0.5)] = 0.0  # of the source's symbols: they become unknown ones
     units: Annotated[int, Bounds(min=1), Search(64, 512, log=True)] = 128  # width of each layer
     embedding: Annotated[int, Bounds(min=1), Search(32, 256, log=True)] = 64  # numbers for each symbol
-    layers: Annotated[int, Bounds(min=1, max=8), Search(1, 4)] = 1  # of the encoder, and of the decoder
+    layers: Annotated[int, Bounds(min=1, max=8), Search(1, 4)] = 1  # layers of the encoder and of the decoder
     heads: Annotated[int, Bounds(min=1, max=16)] = 4  # transformer: of the attention; they share the units
     label_smoothing: Annotated[float, Bounds(min=0, max=0.5)] = 0.0  # part of the probability that all symbols share
 

@@ -25,7 +25,7 @@ class Config:
     augment: bool = False  # mirror, cut and light training films at random (not where labels say left and right)
     width: Annotated[int, Bounds(min=1), Search(6, 32, log=True)] = 12  # channels of the first convolution
     features: Annotated[int, Bounds(min=2), Search(32, 256, log=True)] = 64  # numbers for each frame
-    units: Annotated[int, Bounds(min=2), Search(32, 256, log=True)] = 64  # of what reads in time, in each direction
+    units: Annotated[int, Bounds(min=2), Search(32, 256, log=True)] = 64  # units of the temporal network, per direction
 
 
 # The smallest setting that still learns something. The tests and the notebook's test run use it.
