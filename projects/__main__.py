@@ -39,7 +39,7 @@ class CompareOptions:
     """What to compare."""
 
     models: str = ""  # the models, separated by commas; without it, every choice of --model
-    seeds: int = 3  # the number of seeds, counted from the project's knob --seed
+    seeds: int = 3  # the number of seeds, counted up from the config's seed
 
 
 @dataclass(frozen=True)

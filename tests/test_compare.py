@@ -281,7 +281,8 @@ def test_list_is_readable_at_any_width(finished, width):
 
 def test_list_says_that_there_is_no_such_folder(tmp_path, capsys):
     overview.print_projects(tmp_path / "nowhere")
-    assert "There is no folder" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "There is no folder" in printed and not [name for name in PROJECTS if name in printed]
     overview.print_projects(tmp_path)
     assert "There is no folder" not in capsys.readouterr().out
 
