@@ -316,9 +316,7 @@ def _alarm(run: Run) -> None:
             alt.Chart(table, height=260)
             .mark_line(point=True)
             .encode(
-                x=alt.X("false_alarms:Q", title=t("false alarms", "오경보율"))
-                .scale(type="log")
-                .axis(format="%"),
+                x=alt.X("false_alarms:Q", title=t("false alarms", "오경보율")).scale(type="log").axis(format="%"),
                 y=alt.Y(f"{column}:Q", title=title),
                 color=alt.Color("model:N", title=None, sort=None).scale(range=list(COLOURS)).legend(orient="top"),
                 tooltip=["model", "false_alarms", alt.Tooltip(column, format=".3g")],

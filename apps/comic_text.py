@@ -187,20 +187,18 @@ def _fill(run: Run, rows: pd.DataFrame, key: str) -> None:
         format_func=lambda name: name or t("nothing: I type it", "쓰지 않음: 직접 입력"),
         key=state.kept("translator", "", ["", *names]),
     )
-    file = right.file_uploader(
-        t("Glossary, or edited lines (CSV)", "용어집 또는 고친 글 (CSV)"),
-        type=["csv"],
-        key="comic-glossary",
-        max_upload_size=2,
-    )
+    with right:
+        file = state.upload(
+            t("Glossary, or edited lines (CSV)", "용어집 또는 고친 글 (CSV)"), ["csv"], "comic-glossary", 2
+        )
     if not st.button(t("Fill the translations", "번역 채우기"), key="comic-fill", disabled=not (chosen or file)):
         return
     with tempfile.TemporaryDirectory() as folder, st.spinner(t("Translating …", "번역하는 중 …")):
         place = None
         if file:
             place = Path(folder) / "table.csv"
-            place.write_bytes(file.getvalue())
-            if b"translation" in file.getvalue()[:400]:
+            place.write_bytes(file[1])
+            if b"translation" in file[1][:400]:
                 blocks = [block for page in read_edited(place).values() for block in page]
                 words = ["-" if block["translation"] == "" else block["translation"] or "" for block in blocks]
                 pairs = zip(blocks, words, strict=True)

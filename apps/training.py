@@ -99,9 +99,10 @@ def unfinished(project: Project) -> None:
     stopped = [entry["run"] for entry in entries if entry["status"] == "unfinished"]
     if stopped:
         left, right = st.columns([3, 1], vertical_alignment="bottom")
-        chosen = left.selectbox(t("Unfinished run", "끝나지 않은 실행"), stopped, format_func=lambda run: run.id)
+        ids = [run.id for run in stopped]
+        chosen = left.selectbox(t("Unfinished run", "끝나지 않은 실행"), ids, key=state.kept("unfinished", ids[0], ids))
         if right.button(t("Continue it", "이어서 학습"), key="resume"):
-            launch(chosen)
+            launch(stopped[ids.index(chosen)])
             st.rerun()
 
 
@@ -147,7 +148,19 @@ def start_form(project: Project) -> None:
 
 
 # The knobs that a visitor sees first, as far as a project has them.
-MAIN = ("model", "quality", "scale", "kernel", "length", "epochs", "units", "width", "size", "learning_rate")
+MAIN = (
+    "model",
+    "quality",
+    "scale",
+    "kernel",
+    "length",
+    "epochs",
+    "units",
+    "width",
+    "size",
+    "learning_rate",
+    "bag_learning_rate",
+)
 
 
 def _is_used(knob: config_module.Knob, knobs: tuple, values: dict[str, Any], data: str, named: bool) -> bool:
