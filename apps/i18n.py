@@ -54,10 +54,9 @@ def _texts() -> dict:
 @functools.cache
 def _patterns() -> list[tuple[re.Pattern, str]]:
     """The sentences with something that changes: (pattern, Korean). Its groups are a fixed text, a part, a fixed text, …"""
-    open_ones = [(text.split("{}"), korean) for text, korean in _texts()["sentences"].items() if "{}" in text]
+    texts = [(text.split("{}"), korean) for text, korean in _texts()["sentences"].items() if "{}" in text]
     return [
-        (re.compile("(.*?)".join(f"({re.escape(part)})" for part in fixed), re.S), korean)
-        for fixed, korean in open_ones
+        (re.compile("(.*?)".join(f"({re.escape(part)})" for part in fixed), re.S), korean) for fixed, korean in texts
     ]
 
 
@@ -73,10 +72,9 @@ def in_korean(text: str) -> str:
     if fits := [(match.groups(), korean) for pattern, korean in _patterns() if (match := pattern.fullmatch(text))]:
         groups, korean = min(fits, key=lambda fit: [(-1) ** (i + 1) * len(part) for i, part in enumerate(fit[0])])
         return re.sub(r"\{(\d)\}", lambda place: in_korean(groups[2 * int(place[1]) + 1]), korean)
-    for space, parts in ((" ", re.split(r"(?<=\.) ", text)), ("; ", text.split("; "))):
-        if len(parts) > 1:
-            return space.join(map(in_korean, parts))
-    return text
+    parts = re.split(r"(?<=\.) ", text)
+    space, parts = (" ", parts) if len(parts) > 1 else ("; ", text.split("; "))
+    return space.join(map(in_korean, parts)) if len(parts) > 1 else text
 
 
 def korean(text: object) -> str:

@@ -130,9 +130,7 @@ def _entrance(run: Run) -> None:
             "사진을 찍으면 얼굴 수만 세어 보여 줍니다. 사진도 얼굴도 저장하지 않습니다.",
         )
     )
-    photo = st.camera_input(
-        t("Take a photo", "사진 찍기"), key="entrance"
-    )  # another tab loses it: it is to be kept nowhere
+    photo = st.camera_input(t("Take a photo", "사진 찍기"), key="entrance")  # kept nowhere, on purpose
     if photo is not None:
         from common.inputs.images import read_picture
 

@@ -429,11 +429,10 @@ def _results(run: Run, named: Callable[[str], str]) -> None:
 
     content = run.report
     test = content["test"]
-    unit = korean(test["unit"])
     st.text(
         t(
             report.measured_on(content),
-            f"테스트 데이터는 {content['data']['sizes']['test']:,}행이며, 서로 독립인 단위는 {test['units']:,}개({unit})입니다. "
+            f"테스트 데이터는 {content['data']['sizes']['test']:,}행이며, 서로 독립인 단위는 {test['units']:,}개({korean(test['unit'])})입니다. "
             + (
                 "대괄호 안은 95 % 부트스트랩 신뢰구간입니다. "
                 if test["comparison"]
@@ -493,8 +492,7 @@ def figures(folder: Path, without: tuple[str, ...] = (), only: tuple[str, ...] =
 
 def latest(project: Project, pattern: str) -> Path | None:
     """The file that a tool has written last for this project; pattern: below the project's runs. None where there is none."""
-    files = (runs.runs_dir() / project.name).glob(pattern)
-    file = max(files, key=lambda file: file.stat().st_mtime, default=None)
+    file = max((runs.runs_dir() / project.name).glob(pattern), key=lambda file: file.stat().st_mtime, default=None)
     if file is not None:
         check_regular(file.parent)
     return file

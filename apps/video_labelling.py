@@ -307,9 +307,7 @@ def _downloads(raw: dict[str, Any], answer: dict[str, Any], name: str) -> None:
         left.download_button(
             t("Labels as CSV", "레이블을 CSV로 내려받기"), path.read_bytes(), f"{plain(name)}.csv", "text/csv"
         )
-    if right.toggle(
-        t("Make a film with its labels", "레이블을 적은 동영상 만들기"), key=state.kept("subtitled", False)
-    ):
+    if right.toggle(t("Make a film with its labels", "레이블을 단 동영상 만들기"), key=state.kept("subtitled", False)):
         frames = (_shown(raw, answer, place) for place in range(len(answer["labels"])))
         content = _gif(np.stack(list(subtitled(frames, answer))), answer["rate"])
         right.download_button(

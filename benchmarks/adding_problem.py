@@ -58,7 +58,7 @@ def draw(rows: list[dict], path: Path, most: int) -> None:
     axis.set(xlabel="numbers in a sequence", ylabel="training steps until solved", ylim=(0, None))
     axis.text(0.98, 0.93, f"x: not solved in {most:,} steps", transform=axis.transAxes, ha="right", va="top")
     axis.legend(frameon=False, loc="center right")
-    report.save_figure(figure, path)
+    figure.savefig(path)
 
 
 def main() -> None:

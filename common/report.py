@@ -100,7 +100,7 @@ def write(run: Run, report: Report, timing: dict[str, float], folder: Path | Non
     if history := run.history:
         report.figures = {"history": history_figure(history, run.metric[0]), **report.figures}
     for name, figure in report.figures.items():
-        write_figure(figure, folder / "figures", name)
+        save_figure(figure, folder / "figures" / f"{name}.png")
     tables = dict(report.tables)
     if "resampled" in report.test:
         import pandas as pd  # imported here, because the gallery reads reports and does not need it
@@ -278,16 +278,12 @@ def _hangul() -> None:
     rcParams["font.family"] = [*rcParams["font.family"], font_manager.FontProperties(fname=file).get_name()]
 
 
-def write_figure(figure: Any, folder: Path, name: str) -> None:
-    """Write a figure as a picture, and beside it its numbers, from which a page draws it."""
-    save_figure(figure, folder / f"{name}.png")
-    if importlib.util.find_spec("common.drawn"):  # a fork may lack it
-        importlib.import_module("common.drawn").write(figure, folder / f"{name}.json")
-
-
 def save_figure(figure: Any, path: Path) -> None:
+    """Write a figure as a picture, and beside it its numbers, from which a page draws it."""
     with replacing(path) as temporary:
         figure.savefig(temporary)
+    if importlib.util.find_spec("common.drawn"):  # a fork may lack it
+        importlib.import_module("common.drawn").write(figure, path.with_suffix(".json"))
 
 
 def history_figure(history: list[dict[str, float]], metric: str) -> Any:

@@ -94,7 +94,5 @@ def unlike(networks: dict[str, Any], expected: dict[str, tuple[list[tuple], list
         tensors = (networks[name].inputs, networks[name].outputs)
         reads, gives = ([tuple(tensor.shape) for tensor in some or []] for some in tensors)
         if (reads, gives) != wanted:
-            return (
-                f"the network {name} has the inputs {reads} and outputs {gives}; expected {wanted[0]} and {wanted[1]}"
-            )
+            return f"the network {name} reads {reads} and gives {gives}; expected {wanted[0]} and {wanted[1]}"
     return ""

@@ -274,7 +274,7 @@ def test_each_network_learns_two_scenes_and_is_saved(name, tmp_path):
     assert first["objects"] == second["objects"]
     if name == "mask_rcnn":
         assert first["masks"].shape == (len(first["objects"]), 64, 64) and first["masks"].dtype == bool
-        assert "outputs" in encoding.disagreement({**full, "examples": ["x"], "kind": "fcos"}, {"model": opened})
+        assert "gives" in encoding.disagreement({**full, "examples": ["x"], "kind": "fcos"}, {"model": opened})
         held = splits.validation
         figures = metrics.figures(one.matches(held, masks=True), "mask_")(held.weights)
         assert 0 <= figures["mask_ap50_95"] <= figures["mask_ap50"] <= 1

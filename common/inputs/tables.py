@@ -190,7 +190,7 @@ def check_numbers(frame: pd.DataFrame, columns: Collection[str], path: Path | st
         wrong = np.flatnonzero(~(np.abs(numbers[column]) <= LARGEST))
         if len(wrong):
             value = frame[column].iloc[wrong[0]]
-            shown = f"{str(value)[:40]!r}" if isinstance(value, str) else f"{value}"
+            shown = repr(str(value)[:40]) if isinstance(value, str) else value
             shown = "empty" if is_empty(frame[column]).iloc[wrong[0]] else shown
             limit = f" up to {LARGEST:g}" if np.isfinite(numbers[column][wrong[0]]) else ""
             place = f"{path}, row {int(frame.index[wrong[0]]) + 2}"

@@ -304,7 +304,7 @@ def write(comparison: Comparison, content: dict[str, Any]) -> None:
         with replacing(folder / f"{name}.csv") as temporary:
             pd.DataFrame(part).to_csv(temporary, index=False)
     write_text(folder / "table.md", "\n".join([described(content), "", *report.markdown_table(lines)]) + "\n")
-    report.write_figure(figure(content), folder / "figures", "models")
+    report.save_figure(figure(content), folder / "figures" / "models.png")
     write_json(folder / "comparison.json", report.plain({**content, "rows": lines, "described": described(content)}))
 
 

@@ -118,7 +118,7 @@ def write_figures(search: Search, study: optuna.Study) -> None:
     if len({trial.value for trial in complete}) > 1:
         figures["importance"] = importance_figure(search, study)
     for name, figure in figures.items():
-        report.write_figure(figure, search.folder / "figures", name)
+        report.save_figure(figure, search.folder / "figures" / f"{name}.png")
 
 
 def parallel_figure(search: Search, study: optuna.Study) -> Any:
