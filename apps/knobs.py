@@ -1,6 +1,6 @@
 """What a page calls a knob and its choices: in Korean with the name of the command line beside it."""
 
-from apps.i18n import TERMS, t
+from apps import i18n
 
 
 def name(project: str, knob: str) -> str:
@@ -14,7 +14,9 @@ def choice(value: object) -> str:
 
 
 def _beside(english: str, *keys: str) -> str:
-    spelt = next((TERMS[key] for key in keys if key in TERMS), english)
+    if i18n.language() == "en":
+        return english
+    spelt = next((i18n.TERMS[key] for key in keys if key in i18n.TERMS), english)
     korean = spelt if isinstance(spelt, str) else spelt[1]
     same = "".join(filter(str.isalnum, korean)).lower() == "".join(filter(str.isalnum, english)).lower()
-    return t(english, korean if same else f"{korean} · {english}")
+    return korean if same else f"{korean} · {english}"
