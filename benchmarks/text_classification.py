@@ -70,7 +70,7 @@ def speed_of_bag(config, meta: dict, split) -> None:
         models = build_models(dataclasses.replace(config, model="bag"), meta)
         predictor = Predictor(models, {**meta, "mix": 0.0, "temperature": 1.0})
         train = predictor.encode_split(split, "bag", config.batch_size, seed=0)
-        start_from_naive_bayes(models["bag"], train)
+        start_from_naive_bayes(models["bag"], meta["kinds"], train)
         models["bag"].fit(train, epochs=5, shuffle=False, verbose=0)
         return predictor
 

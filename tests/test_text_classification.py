@@ -19,8 +19,15 @@ from projects.text_classification import data, languages
 from projects.text_classification.batches import row_order, text_batches
 from projects.text_classification.config import TOY, Config
 from projects.text_classification.encoding import checked, choose_unit, sequences, symbols
-from projects.text_classification.model import bag, build_models, interpolate, reproducible, start_from_naive_bayes
-from projects.text_classification.ngrams import bags, normalise, spelled, split_units
+from projects.text_classification.model import (
+    bag,
+    build_models,
+    interpolate,
+    kind_weights,
+    reproducible,
+    start_from_naive_bayes,
+)
+from projects.text_classification.ngrams import apart, bags, kinds_of, normalise, spelled, split_units
 from projects.text_classification.predict import pieces, score_file
 from tests.sentences import SENTENCES
 
@@ -38,20 +45,21 @@ def predictor(request):
 @pytest.mark.parametrize("unit", ["word", "char", "jamo"])
 def test_bags_hold_the_distinct_ngrams_of_each_text_alone(unit):
     """As many ids as a plain loop finds n-grams, the same for a text alone as among others."""
-    rows = bags(TEXTS, {unit: (1, 2, 3)}, 2**30)
+    kinds = kinds_of({unit: (1, 2, 3)}, 2**30)
+    rows = bags(TEXTS, kinds)
     for i, text in enumerate(TEXTS):
         plain = re.findall(r"[^\W_]+|[^\w\s]", text) if unit == "word" else list(f" {text} ")
         if unit == "jamo":
             plain = list(unicodedata.normalize("NFD", f" {text} "))
         expected = {tuple(plain[j : j + n]) for n in (1, 2, 3) for j in range(len(plain) - n + 1)}
         assert len(rows[i]) == len(expected) + 1 and (np.diff(rows[i]) > 0).all() and (rows[i] > 0).all()
-        np.testing.assert_array_equal(rows[i], bags([text], {unit: (1, 2, 3)}, 2**30).ids)
+        np.testing.assert_array_equal(rows[i], bags([text], kinds).ids)
 
 
 def test_a_bag_of_two_units_is_both_bags_together():
     shapes = {"word": (1, 2)}, {"char": (3,)}, {"word": (1, 2), "char": (3,)}
     words, letters, both = (
-        np.split(rows.ids, rows.starts[1:-1]) for rows in (bags(TEXTS, orders, 2**30) for orders in shapes)
+        np.split(rows.ids, rows.starts[1:-1]) for rows in (bags(TEXTS, kinds_of(orders, 2**30)) for orders in shapes)
     )
     for one, two, together in zip(words, letters, both, strict=True):
         assert set(together) == set(one) | set(two)
@@ -59,9 +67,12 @@ def test_a_bag_of_two_units_is_both_bags_together():
 
 @pytest.mark.parametrize("unit", ["word", "char", "jamo"])
 def test_a_bucket_is_spelled_as_an_ngram_that_falls_into_it(unit):
-    texts, shape = [normalise(text) for text in TEXTS if text], ({unit: (1, 2, 3)}, 2**30)
-    ids = bags(texts, *shape).ids
-    names = spelled(texts, *shape, ids)
+    texts, kinds = [normalise(text) for text in TEXTS if text], apart(kinds_of({unit: (1, 2, 3)}, 3), [2**28] * 3)
+    ids = bags(texts, kinds).ids
+    names = spelled(texts, kinds, ids)
+    longest = {n: {names[i] for i in set(ids) - {1} if (i - 2) >> 28 == n - 1} for n in (1, 2, 3)}
+    assert all(names_of_kind for names_of_kind in longest.values()), "each kind has buckets of its own"
+    assert unit != "word" or all(len(split_units(name, unit)) == n for n in longest for name in longest[n])
     assert set(names) == set(ids) - {1}
     assert {"good", "was good", "the film was"} <= set(names.values()) if unit == "word" else "goo" in names.values()
 
@@ -307,18 +318,20 @@ def without(text: str, spans: list[tuple[int, int]]) -> str:
 def test_the_bag_is_logistic_regression_on_naive_bayes_features():
     """The logits are those of the formula, written out on a dense matrix."""
     texts, targets = ["good film", "good fun", "good", "bad film", "bad luck"], np.array([1, 1, 1, 0, 0])
-    buckets = 512
-    rows = bags(texts, {"word": (1, 2)}, buckets)
-    model = bag(Config(), {"classes": ["no", "yes"], "buckets": buckets})
-    start_from_naive_bayes(model, text_batches(rows, None, 4, targets))
+    kinds, buckets = apart(kinds_of({"word": (1, 2)}, 3), [200, 310]), 512
+    rows = bags(texts, kinds)
+    model = bag(Config(), {"classes": ["no", "yes"], "kinds": kinds})
+    start_from_naive_bayes(model, kinds, text_batches(rows, None, 4, targets))
     weights = np.random.default_rng(0).normal(size=(buckets, 1)).astype("float32")
     model.get_layer("weights").set_weights([weights])
 
     present = np.zeros((5, buckets))
     for row in range(5):
         present[row, rows[row]] = 1
-    inside, outside = present[targets == 1].sum(0) + 1, present[targets == 0].sum(0) + 1
-    ratio = np.log(inside / inside.sum()) - np.log(outside / outside.sum())
+    ratio = np.zeros(buckets)
+    for part in (slice(2, 202), slice(202, 512)):  # a kind of n-grams each
+        inside, outside = (present[targets == k][:, part].sum(0) + 1 for k in (1, 0))
+        ratio[part] = np.log(inside / inside.sum()) - np.log(outside / outside.sum())
     ratio[present.sum(0) < 2] = 0
     ratio[1] = np.log(3 / 2)  # the constant stands for the frequency of the class
     scaled = present * ratio
@@ -328,22 +341,31 @@ def test_the_bag_is_logistic_regression_on_naive_bayes_features():
 
 
 def test_interpolation_finds_the_weights_at_which_the_labels_are_likeliest():
-    """Weights that know nothing are given up for naive Bayes' one weight; weights that know all are kept."""
+    """Weights that know nothing are given up for one weight a kind of n-grams; weights that know all are kept."""
     random = np.random.default_rng(0)
-    texts = [" ".join(random.choice(list("abcdefgh"), 5)) for _ in range(300)]
-    rows = bags(texts, {"word": (1,)}, 64)
-    present = np.zeros((300, 64))
-    present[np.repeat(np.arange(300), rows.lengths), rows.ids] = 1
-    ratios, weights = random.normal(size=(2, 64, 1)).astype("float32")
+    texts = [" ".join(random.choice(list("abcdefgh"), 5)) for _ in range(600)]
+    kinds = apart(kinds_of({"word": (1,), "char": (1,)}, 3), [64, 32])
+    rows = bags(texts, kinds)
+    present = np.zeros((600, 98))
+    present[np.repeat(np.arange(600), rows.lengths), rows.ids] = 1
+    ratios, weights = random.normal(size=(2, 98, 1)).astype("float32")
     ratios[:2] = 0
-    for truth, expected in ((ratios * np.abs(weights).mean(), 0), (ratios * weights, 1)):
-        targets = (random.random(300) < 1 / (1 + np.exp(-8 * (present @ truth)[:, 0]))).astype(int)
-        model = bag(Config(), {"classes": ["no", "yes"], "buckets": 64})
+    of_kind = np.repeat([[0.0], [1.0], [-0.5]], [2, 64, 32], axis=0)
+    scaled = present * ratios[:, 0] / np.linalg.norm(present * ratios[:, 0], axis=1, keepdims=True)
+    for truth, expected in ((of_kind, 0), (weights, 1)):
+        targets = (random.random(600) < 1 / (1 + np.exp(-20 * (scaled @ truth)[:, 0]))).astype(int)
+        model = bag(Config(), {"classes": ["no", "yes"], "kinds": kinds})
         for name, values in (("ratios", ratios), ("weights", weights)):
             model.get_layer(name).set_weights([values])
-        interpolate(model, text_batches(rows, None, 100, targets))
+        stream = text_batches(rows, None, 100, targets)
+        bayes = kind_weights(model, kinds, stream)
+        assert (bayes[2:66] == bayes[2]).all() and (bayes[66:] == bayes[66]).all()
+        if not expected:
+            assert bayes[70, 0] / bayes[2, 0] == pytest.approx(-0.5, abs=0.15)
+        model.get_layer("weights").set_weights([weights])
+        interpolate(model, kinds, stream)
         moved = (model.get_layer("weights").get_weights()[0] - weights)[ratios != 0]
-        whole_way = (np.abs(weights[ratios != 0]).mean() - weights)[ratios != 0]
+        whole_way = (bayes - weights)[ratios != 0]
         assert 1 - np.linalg.norm(moved) / np.linalg.norm(whole_way) == pytest.approx(expected, abs=0.25)
 
 

@@ -37,7 +37,7 @@ def load_data(config: Config, data: str, data_dir: Path) -> Splits:
 def _builtin(config: Config) -> Splits:
     """Sentences in many languages. A concept is in one split with all its translations.
 
-    Training also has sequences of random words, and some of its sentences are changed as people type. The split does
+    Training also has sequences of random words, and some of its texts are changed as people type. The split does
     not depend on the seed, so that seeds are compared on one test split.
     """
     languages = list(LANGUAGES)[: config.languages]
@@ -50,10 +50,11 @@ def _builtin(config: Config) -> Splits:
     texts = rows["text"].tolist()
     train, *others = split_rows(targets, groups=concepts, seed=0)
     held_out = set(rows["key"].to_numpy()[np.concatenate(others)])
-    chance = random.Random(0)
-    learnt = [(as_typed(texts[i], chance), targets[i]) for i in train]
+    learnt = [(texts[i], targets[i]) for i in train]
     for i, code in enumerate(languages):
         learnt += [(text, i) for text in word_sequences(code, [texts[row] for row in train if targets[row] == i])]
+    chance = random.Random(0)
+    learnt = [(as_typed(text, chance), i) for text, i in learnt]
     learnt = [(text, i) for text, i in learnt if normalise(text) not in held_out]
     splits = [Split([text for text, _ in learnt], np.array([i for _, i in learnt]))]
     splits += [Split([texts[i] for i in part], targets[part], units=concepts[part]) for part in others]

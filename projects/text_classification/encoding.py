@@ -18,12 +18,13 @@ from common.inputs.vocabulary import JSON, UNKNOWN, Vocabulary
 from common.saved import unlike
 from common.schema import Between
 from projects.text_classification.config import Config
-from projects.text_classification.ngrams import bags, normalise, split_units
+from projects.text_classification.ngrams import apart, bags, kinds_of, normalise, split_units
 
 SHORT_TEXT = 16  # words; where the median text has fewer, characters say more: text messages have 12, sentences 20
 LONG_TEXT = 64  # words; where the median text has as many, the bag takes no n-grams of letters
 ORDERS = {"word": [1, 2, 3], "char": [1, 2, 3, 4, 5, 6], "jamo": [1, 2, 3, 4, 5, 6, 7, 8]}  # lengths of the n-grams
-MAX_WEIGHTS = 2**23  # of the bag: buckets × columns
+MAX_WEIGHTS = 2**24  # of the bag: buckets × columns
+COUNTED = 2**24  # buckets of each kind of n-grams while their number is counted
 MAX_CHARACTERS = 100_000  # of one text; what follows is not read
 LENGTH_BUCKETS = 6  # lengths that a network is compiled for; more where its layers cost nothing to compile
 EAST_ASIAN = re.compile("[\u1100-\u11ff\u3040-\u30ff\u3130-\u318f\u4e00-\u9fff\uac00-\ud7a3]")  # Hangul, Kana, Han
@@ -37,8 +38,7 @@ META = {
     "vocabulary?": JSON,
     "max_units?": Between(1, 2**24),
     "limits?": [Between(1, 2**24)],
-    "orders?": {unit + "?": [Between(1, 32)] for unit in ORDERS},
-    "buckets?": Between(3, MAX_WEIGHTS),
+    "kinds?": [{"unit": tuple(ORDERS), "n": Between(1, 32), "first": Between(2, 2**24), "buckets": Between(1, 2**24)}],
     "mix": Between(0.0, 1.0),
     "temperature": TEMPERATURE,
     "caution_below": Between(0.0, 1.0),
@@ -49,13 +49,13 @@ META = {
 def disagreement(meta: dict[str, Any], networks: dict[str, Any]) -> str:
     """How the content of meta.json does not fit itself or the networks, in a few words; empty where it does."""
     for name, network in networks.items():
-        needed = {"orders", "buckets"} if name == "bag" else {"vocabulary", "max_units", "limits"}
+        needed = {"kinds"} if name == "bag" else {"vocabulary", "max_units", "limits"}
         if not needed <= set(meta):
             return f"it lacks what the network {name} needs"
-        rows = meta["buckets"] if name == "bag" else len(Vocabulary.from_json(meta["vocabulary"]))
+        rows = buckets_of(meta["kinds"]) if name == "bag" else len(Vocabulary.from_json(meta["vocabulary"]))
         if [tuple(weight.shape)[:1] for weight in network.weights[:1]] != [(rows,)]:
             return f"it has {rows:,} symbols or buckets, but the network {name} reads another number"
-    if not (meta["examples"] and all(meta.get("limits", [1])) and all(meta.get("orders", {1: 1}).values())):
+    if not (meta["examples"] and all(meta.get("limits", [1]))):
         return "a list is empty"
     shapes = ([(None, None)], [(None, len(meta["classes"]))])
     return unlike(networks, dict.fromkeys(networks or ["model"], shapes))
@@ -64,7 +64,7 @@ def disagreement(meta: dict[str, Any], networks: dict[str, Any]) -> str:
 def describe(texts: Sequence[str], classes: list[str], config: Config) -> dict[str, Any]:
     """`meta`: classes, columns, unit, and what the networks of this config need. Fitted on the training texts.
 
-    For the bag: the lengths of n-grams of each unit, the number of buckets. For other networks: the vocabulary, the
+    For the bag: the kinds of n-grams. For other networks: the vocabulary, the
     greatest length of a text, and the limits of the buckets of length.
     """
     texts = [normalise(text) for text in texts]
@@ -87,12 +87,7 @@ def describe(texts: Sequence[str], classes: list[str], config: Config) -> dict[s
             "limits": bucket_limits(lengths, 4 * LENGTH_BUCKETS if pairs else LENGTH_BUCKETS),
         }
     if config.model in ("bag", "ensemble"):
-        orders = ngram_orders(unit, texts)
-        distinct = len(np.unique(bags(texts, orders, MAX_WEIGHTS).ids))
-        # Twice as many buckets as n-grams, as a power of two, so that few n-grams share one.
-        buckets = 2 ** np.ceil(np.log2(2 * distinct + 2))
-        most = MAX_WEIGHTS // 2 ** int(np.ceil(np.log2(columns(classes))))
-        meta |= {"orders": orders, "buckets": int(min(most, buckets))}
+        meta["kinds"] = ngram_kinds(unit, texts, MAX_WEIGHTS // columns(classes))
     return meta
 
 
@@ -114,15 +109,30 @@ def choose_unit(texts: Sequence[str]) -> str:
     return "char" if short or east_asian > letters / 3 else "word"
 
 
-def ngram_orders(unit: str, texts: Sequence[str]) -> dict[str, list[int]]:
-    """{unit: lengths of n-grams} for the bag: words and letters together; words alone where texts are long.
+def ngram_kinds(unit: str, texts: Sequence[str], most: int) -> list[dict[str, Any]]:
+    """The kinds of n-grams for the bag: of words and letters together; of words alone where texts are long.
 
     Words carry the meaning. Letters recognise a word in a form that was not seen before. Long texts hold enough known
-    words, and six times as many n-grams of letters.
+    words, and six times as many n-grams of letters. Each kind has twice as many buckets as n-grams that occur in two
+    texts, so that few n-grams share one. The longest kinds are left out where all would need more than `most` buckets.
     """
     long = np.median([len(text.split()) for text in texts[:: max(1, len(texts) // 2000)]]) >= LONG_TEXT
     letters = "jamo" if unit == "jamo" else "char"
-    return {name: ORDERS[name] for name in ("word", *([] if unit == "word" and long else [letters]))}
+    units = ("word",) if unit == "word" and long else ("word", letters)
+    kinds = kinds_of({name: ORDERS[name] for name in units}, 3)
+    wide = apart(kinds, [COUNTED] * len(kinds))
+    ids, occurrences = np.unique(bags(texts, wide).ids, return_counts=True)
+    counts = 1 + np.histogram(ids[occurrences > 1], [kind["first"] for kind in wide] + [np.inf])[0]
+    while counts.sum() > most - 2:
+        longest = max(range(len(kinds)), key=lambda i: kinds[i]["n"])
+        kinds.pop(longest)
+        counts = np.delete(counts, longest)
+    return apart(kinds, [int(count * min(2, (most - 2) / counts.sum())) for count in counts])
+
+
+def buckets_of(kinds: Sequence[dict[str, Any]]) -> int:
+    """How many buckets all kinds have together, with those of padding and of the constant."""
+    return max(kind["first"] + kind["buckets"] for kind in kinds)
 
 
 def symbols(text: str, unit: str, pairs: bool = False) -> Sequence[str]:
@@ -150,7 +160,7 @@ def encode(texts: Sequence[str], meta: dict[str, Any], name: str) -> Ragged:
     """Raw texts as the input of a network: buckets of n-grams for the one named "bag", ids for any other."""
     cleaned = [normalise(text[:MAX_CHARACTERS]) for text in texts]
     if name == "bag":
-        return bags(cleaned, meta["orders"], meta["buckets"])
+        return bags(cleaned, meta["kinds"])
     rows = [symbols(text, meta["unit"], pairs=name == "region_cnn") for text in cleaned]
     return sequences(rows, Vocabulary.from_json(meta["vocabulary"]), meta["max_units"])
 

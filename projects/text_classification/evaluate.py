@@ -20,7 +20,7 @@ from common.report import Report
 from common.runs import Run
 from projects.text_classification.data import labelled
 from projects.text_classification.languages import foreign_texts
-from projects.text_classification.ngrams import CONSTANT, bags, normalise, spelled
+from projects.text_classification.ngrams import CONSTANT, bags, kinds_of, normalise, spelled
 from projects.text_classification.predict import Predictor
 
 DIRECTIONS = {"accuracy": "max", "macro_f1": "max", "mcc": "max", "ece": "min"}
@@ -95,7 +95,8 @@ def baselines(splits: Splits) -> dict[str, Scorer]:
     unit, classes = splits.meta["unit"], len(splits.meta["classes"])
 
     def matrix(texts: Sequence[str]) -> csr_matrix:
-        rows = bags([normalise(text) for text in texts], {unit: BASELINE_ORDERS[unit]}, BASELINE_BUCKETS)
+        kinds = kinds_of({unit: BASELINE_ORDERS[unit]}, BASELINE_BUCKETS)
+        rows = bags([normalise(text) for text in texts], kinds)
         return csr_matrix((np.ones(len(rows.ids), "float32"), rows.ids, rows.starts), (len(rows), BASELINE_BUCKETS))
 
     train = matrix(splits.train.inputs)
@@ -181,10 +182,10 @@ def top_ngrams(predictor: Predictor, train: Split, each: int = 15, max_texts: in
     effects = np.asarray(bag.get_layer("ratios").embeddings) * np.asarray(bag.get_layer("weights").embeddings)
     effects = np.hstack([-effects, effects]) if effects.shape[1] == 1 else effects
     texts = train.inputs[:: max(1, len(train) // max_texts)]
-    counts = np.bincount(predictor.encode(texts, "bag").ids, minlength=meta["buckets"])
+    counts = np.bincount(predictor.encode(texts, "bag").ids, minlength=len(effects))
     counts[CONSTANT] = 0
     top = np.argsort(-effects * counts[:, None], axis=0)[:each]
-    names = spelled([normalise(text) for text in texts], meta["orders"], meta["buckets"], np.unique(top))
+    names = spelled([normalise(text) for text in texts], meta["kinds"], np.unique(top))
     rows = [
         {"class": name, "ngram": names[bucket], "effect": effects[bucket, k], "texts": counts[bucket]}
         for k, name in enumerate(meta["classes"])

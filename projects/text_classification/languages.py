@@ -21,7 +21,7 @@ LANGUAGES = {
     "de": "German", "nl": "Dutch", "fr": "French", "it": "Italian", "ro": "Romanian", "pl": "Polish",
     "hu": "Hungarian", "is": "Icelandic", "tr": "Turkish", "vi": "Vietnamese", "ja": "Japanese", "zh": "Chinese",
 }  # fmt: skip
-PACKAGES = ("Django", "home-assistant-intents", "mimesis", "stopwordsiso", "wordfreq")
+PACKAGES = ("Django", "home-assistant-intents", "mimesis", "simplemma", "stopwordsiso", "wordfreq")
 OTHER_CODES = {
     ("mimesis", "nb"): "no",
     ("django", "zh"): "zh_Hans",
@@ -35,6 +35,7 @@ CHARACTERS = 30_000  # of the sentences of one package in one language; a few ha
 SEQUENCES = 2500  # of random words, for each language
 COMMON = 100
 FLATTENED = 0.85  # exponent of a word's frequency; under 1, so that rarer words are drawn too
+UNSEEN = 0.3  # how often a word of simplemma counts that is not in the texts
 COMMAND = re.compile(r"\[([^\[\]()]*)\]|\(([^\[\]()]*)\)|<([^<>]*)>|\{([^{}]*)\}")  # the innermost part of a template
 GAP = re.compile(r"%\(\w+\)[a-z]|%[a-z]|\{[^}]*\}|<[^>]*>|&\w+;")  # what a program puts into a message
 
@@ -156,9 +157,11 @@ def foreign_texts(each: int = 40) -> dict[str, list[str]]:
 def word_sequences(language: str, texts: list[str]) -> list[str]:
     """SEQUENCES of two to eight random words, as frequent as in the language (see FLATTENED).
 
-    The words are wordfreq's; of a language that it lacks, those of the `texts`. The stop words of stopwordsiso are at
-    least as frequent as the word in place COMMON, because they tell close relatives apart.
+    The words are wordfreq's; of a language that it lacks, those of the `texts` and the base forms of simplemma. The
+    stop words of stopwordsiso are at least as frequent as the word in place COMMON, because they tell close relatives
+    apart.
     """
+    import simplemma.strategies
     import stopwordsiso
     import wordfreq
 
@@ -169,7 +172,10 @@ def word_sequences(language: str, texts: list[str]) -> list[str]:
         weights = {word: 10 ** (-FLATTENED * i / 100) for i, words in enumerate(groups) for word in words}
     else:
         counts = Counter(word for text in texts for word in normalise(text).split())
-        weights = {word: count**FLATTENED for word, count in counts.items()}
+        forms = simplemma.strategies.DefaultDictionaryFactory().get_dictionary(language).values()
+        base = {form.decode() if isinstance(form, bytes) else form for form in forms}
+        weights = dict.fromkeys(sorted(word for word in base if word.isalpha() and word.islower()), UNSEEN)
+        weights |= {word: count**FLATTENED for word, count in counts.items()}
     common = sorted(weights.values())[-COMMON:][0]
     code = OTHER_CODES.get(("stopwordsiso", language), language)
     for word in sorted(stopwordsiso.stopwords(code)) if stopwordsiso.has_lang(code) else ():

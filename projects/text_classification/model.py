@@ -1,15 +1,18 @@
 """The ladder: a linear layer over a bag of n-grams, a network over regions, recurrent networks, and two together."""
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 from keras import layers, ops
 
+from common.evaluation import softmax
 from common.inputs.vocabulary import UNKNOWN
 from common.layers import blocks
 from common.stream import Stream
 from projects.text_classification.batches import stream_targets
 from projects.text_classification.config import Config
-from projects.text_classification.encoding import best_mix, columns
+from projects.text_classification.encoding import best_mix, buckets_of, columns
 from projects.text_classification.ngrams import CONSTANT
 
 REGION, STRIDE = 40, 4  # places: 20 words and their pairs, and a new region every second word
@@ -31,12 +34,12 @@ def bag(config: Config, meta: dict) -> keras.Model:
     `start_from_naive_bayes` sets the ratios, which are not trained. Each has one trained weight. So the weight of an
     n-gram with a large ratio learns faster. Bucket 0 has ratio 0, so padding adds nothing.
     """
-    width, buckets = columns(meta["classes"]), meta["buckets"]
+    width, buckets = columns(meta["classes"]), buckets_of(meta["kinds"])
     ngrams = keras.Input((None,), dtype="int32", name="ngrams")
     ratios = layers.Embedding(buckets, width, embeddings_initializer="zeros", trainable=False, name="ratios")(ngrams)
-    weights = layers.Embedding(buckets, width, embeddings_initializer="zeros", name="weights")(ngrams)
+    weights = layers.Embedding(buckets, 1, embeddings_initializer="zeros", name="weights")(ngrams)
     x = layers.Multiply(name="weighted_ratios")([ratios, weights])
-    length = ops.sqrt(ops.sum(ops.square(ratios), axis=1))
+    length = ops.sqrt(ops.sum(ops.mean(ops.square(ratios), axis=-1, keepdims=True), axis=1))
     x = ops.sum(x, axis=1) / ops.maximum(length, 1e-3)
     # Plain gradient descent changes only the weights of the n-grams in a batch; Adam would change all of them in each
     # step. The loss is a mean over the batch, so the rate times its size is the rate per text. (-z, z) has twice the
@@ -138,43 +141,65 @@ def reproducible(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Opti
     return optimizer
 
 
-def start_from_naive_bayes(bag: keras.Model, train: Stream, alpha: float = 1.0, min_count: int = 2) -> None:
-    """Set the bag's ratios from the training texts: how much likelier each n-gram is in a class than in the others.
+def start_from_naive_bayes(bag: keras.Model, kinds: Sequence[dict], train: Stream, min_count: int = 2) -> None:
+    """Set the bag's ratios from the training texts: how much likelier each n-gram is in a class than in the mean class.
 
-    For class k and bucket j, with n_kj texts of the class that hold it: log((n_kj + alpha) / sum_j (n_kj + alpha)),
-    minus the same for all other classes together. The ratio of an n-gram in fewer than `min_count` texts is 0: an
-    n-gram of one text would only repeat this text's label. The ratio of the constant is the log-odds of the class.
+    For class k and bucket j, with n_kj texts of the class that hold it: log((n_kj + a) / sum_i (n_ki + a)), over the
+    buckets i of its kind. a: 2 / classes, so all classes together get 2 more texts, as Wang and Manning's two do. The
+    ratio of an n-gram in fewer than `min_count` texts is 0: an n-gram of one text would only repeat this text's label.
+    The ratio of the constant is that of the frequencies of the classes.
     """
-    layer = bag.get_layer("ratios")
-    classes, buckets = bag.output.shape[-1], layer.input_dim
-    counts = np.zeros((classes, buckets))
+    layer, classes = bag.get_layer("ratios"), bag.output.shape[-1]
+    counts = np.zeros((classes, layer.input_dim))
     for index in range(len(train)):
         ngrams, targets = train[index]
         np.add.at(counts, (np.repeat(targets, ngrams.shape[1]), ngrams.ravel()), 1.0)
-    counts[:, 0] = 0  # padding
-    total = counts.sum(axis=0)
-    ratios = np.zeros((buckets, layer.output_dim), "float32")
-    for column, k in enumerate([1] if layer.output_dim == 1 else range(classes)):
-        inside, outside = counts[k] + alpha, total - counts[k] + alpha
-        ratios[:, column] = np.log(inside / inside.sum()) - np.log(outside / outside.sum())
-        fraction = counts[k, CONSTANT] / total[CONSTANT]
-        ratios[CONSTANT, column] = np.log(fraction / (1 - fraction))
-    ratios[total < min_count] = 0
-    layer.set_weights([ratios])
+    likely = np.zeros((classes, layer.input_dim))
+    likely[:, CONSTANT] = np.log(counts[:, CONSTANT])
+    for kind in kinds:
+        part = slice(kind["first"], kind["first"] + kind["buckets"])
+        inside = counts[:, part] + 2 / classes
+        likely[:, part] = np.log(inside / inside.sum(axis=1, keepdims=True))
+    likely[:, counts.sum(axis=0) < min_count] = 0
+    ratios = likely[1:] - likely[:1] if layer.output_dim == 1 else likely - likely.mean(axis=0)
+    layer.set_weights([ratios.T])
 
 
-def interpolate(bag: keras.Model, validation: Stream) -> None:
-    """Bring the bag's weights w nearer to naive Bayes, which has one weight for all: (1 - b) mean|w| + b w.
+def interpolate(bag: keras.Model, kinds: Sequence[dict], validation: Stream) -> None:
+    """Bring the bag's weights w nearer to those of naive Bayes v: (1 - b) v + b w.
 
-    Wang and Manning take b = 0.25. Here b is the value at which the validation labels are likeliest.
+    Wang and Manning have one v for all n-grams, and b = 0.25. Here each kind of n-grams has its own v, because the
+    letters of a word repeat what the word says. v and b are the values at which the validation labels are likeliest.
     """
-    layer, used = bag.get_layer("weights"), np.asarray(bag.get_layer("ratios").embeddings) != 0
-    learnt = np.asarray(layer.embeddings)
-    even = np.where(used, np.abs(learnt[used]).mean(), 0)
+    layer = bag.get_layer("weights")
+    learnt, bayes = np.asarray(layer.embeddings), kind_weights(bag, kinds, validation)
 
     def logits(weights: np.ndarray) -> np.ndarray:
         layer.set_weights([weights])
         return bag.predict(validation, verbose=0)
 
-    b = best_mix(np.stack([logits(even), logits(learnt)]), stream_targets(validation))
-    layer.set_weights([(1 - b) * even + b * learnt])
+    b = best_mix(np.stack([logits(bayes), logits(learnt)]), stream_targets(validation))
+    layer.set_weights([(1 - b) * bayes + b * learnt])
+
+
+def kind_weights(bag: keras.Model, kinds: Sequence[dict], validation: Stream) -> np.ndarray:
+    """The weights of the kinds of n-grams, as (buckets, 1), at which the validation labels are likeliest.
+
+    Padding and the constant have weight 1.
+    """
+    from scipy.optimize import minimize
+    from sklearn.metrics import log_loss
+
+    layer, targets = bag.get_layer("weights"), stream_targets(validation)
+    firsts = [kind["first"] for kind in kinds]
+    kind_of = np.searchsorted(firsts, np.arange(layer.input_dim), side="right")  # 0: padding, the constant
+    logits = []
+    for number in range(len(kinds) + 1):
+        layer.set_weights([(kind_of == number).astype("float32")[:, None]])
+        logits.append(bag.predict(validation, verbose=0))
+
+    def loss(weights: np.ndarray) -> float:
+        return log_loss(targets, softmax(np.tensordot(np.r_[1, weights], logits, 1)), labels=range(logits[0].shape[1]))
+
+    weights = minimize(loss, np.ones(len(kinds))).x
+    return np.r_[1, weights][kind_of][:, None].astype("float32")

@@ -21,11 +21,11 @@ def train(config: Config, run: Run, callbacks=()) -> None:
         validation = predictor.encode_split(splits.validation, name)
         schedule = [] if name == "bag" else [OneCycle(float(model.optimizer.learning_rate), config.epochs)]
         if name == "bag":
-            start_from_naive_bayes(model, train)
+            start_from_naive_bayes(model, splits.meta["kinds"], train)
         score = accuracy_of(validation)
         fit(model, train, validation, config, run, [*schedule, *callbacks], score=score, part=name)
         if name == "bag":
-            interpolate(model, validation)
+            interpolate(model, splits.meta["kinds"], validation)
     predictor.calibrate(splits.validation)
     predictor.choose_examples(splits.validation)
     run.save(predictor)
