@@ -61,9 +61,9 @@ def _one_text(run: Run) -> None:
             shared.caution(
                 run,
                 t(
-                    "The probability is low for a text of the kind that it learnt: perhaps this is another language, "
-                    "another kind of text, or no text. Take the answer as a guess.",
-                    "학습한 종류의 글치고는 확률이 낮습니다. 다른 언어이거나 다른 종류의 글이거나 뜻이 없는 글일 수 있으므로, 이 답은 추측으로 보아야 합니다.",
+                    "Less speaks for this answer than in nearly all texts of the kind that it learnt: perhaps this is "
+                    "another language, another kind of text, or no text. Take the answer as a guess.",
+                    "학습한 종류의 글치고는 이 답의 근거가 약합니다. 다른 언어이거나 다른 종류의 글이거나 뜻이 없는 글일 수 있으므로, 이 답은 추측으로 보아야 합니다.",
                 ),
             )
         if len(text) > MAX_CHARACTERS:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-import random
 import re
 import unicodedata
 
@@ -15,21 +14,13 @@ from common import cli, evaluation, runs
 from common.errors import UserError
 from common.inputs.vocabulary import UNKNOWN, Vocabulary
 from common.project import Project
-from projects.text_classification import data, languages
+from projects.text_classification import data
 from projects.text_classification.batches import row_order, text_batches
 from projects.text_classification.config import TOY, Config
 from projects.text_classification.encoding import checked, choose_unit, sequences, symbols
-from projects.text_classification.model import (
-    bag,
-    build_models,
-    interpolate,
-    kind_weights,
-    reproducible,
-    start_from_naive_bayes,
-)
+from projects.text_classification.model import bag, build_models, interpolate, reproducible, start_from_naive_bayes
 from projects.text_classification.ngrams import apart, bags, kinds_of, normalise, spelled, split_units
 from projects.text_classification.predict import pieces, score_file
-from tests.sentences import SENTENCES
 
 TEXTS = ["the film was good", "a bad film", "", "😀", "그 영화 정말 재미있다", "x" * 3000]
 
@@ -94,50 +85,6 @@ def test_the_unit_is_chosen_from_the_texts():
 # data
 
 
-def test_builtin_keeps_translations_together_and_repeats_nothing(tmp_path):
-    splits = data.load_data(Config(languages=6), "builtin", tmp_path)
-    parts = (splits.train, splits.validation, splits.sealed_test)
-    concepts = [set(part.units) for part in parts[1:]]
-    assert not concepts[0] & concepts[1]
-    train, *held_out = ({normalise(text) for text in part.inputs} for part in parts)
-    assert not train & held_out[0] and not train & held_out[1] and not held_out[0] & held_out[1]
-    assert sum(map(len, held_out)) == sum(len(part) for part in parts[1:]) > 1000
-    # Nothing of training has a concept of the held-out texts: a command or a message in another language either.
-    purpose: dict[str, str] = {}
-    for text, _, concept in languages.sentences(list(languages.LANGUAGES)[:6]):
-        purpose.setdefault(normalise(text), concept)
-    learnt = {purpose[text] for text in train & set(purpose)}
-    assert len(learnt) > 100 and not learnt & (concepts[0] | concepts[1])
-    assert [len(np.unique(part.targets)) for part in parts] == [6, 6, 6]
-
-
-def test_every_language_has_sentences_of_every_package_that_knows_it():
-    """The packages are read as files, so a new release may move them."""
-    for code in languages.LANGUAGES:
-        assert len(set(languages._messages(code))) > 500 and len(set(languages._commands(code))) > 30, code
-        texts = languages.word_sequences(code, ["one two three"])
-        assert len(set(texts)) > 100 or code in ("gl", "et")
-    without = {code for code in languages.LANGUAGES if len(set(languages._sayings(code))) < 500}
-    assert without == {"gl", "sk", "sl", "id", "ms", "ro", "vi"}
-
-
-def test_templates_of_commands_are_filled_in():
-    commands = {text for text, _ in languages._commands("en")}
-    assert not any(set(text) & set("[](){}<>|") for text in commands)
-    assert any(text.startswith("turn") for text in commands)
-
-
-def test_texts_are_changed_as_people_type():
-    chance = random.Random(0)
-    typed = {languages.as_typed("Où est-ce, ça ? がぎ й", chance) for _ in range(100)}
-    assert typed == {"Où est-ce, ça ? がぎ й", "Où est-ce ça  がぎ й", "Ou est-ce, ca ? がぎ й", "Ou est-ce ca  がぎ й"}
-
-
-def test_the_test_split_is_the_same_for_every_seed(tmp_path):
-    first, second = (data.load_data(Config(languages=2, seed=seed), "builtin", tmp_path) for seed in (0, 7))
-    assert first.sealed_test.inputs == second.sealed_test.inputs
-
-
 def write(path, rows, header="text,label"):
     path.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
     return path
@@ -195,23 +142,6 @@ def test_unseen_labels_are_named_with_their_row(tmp_path, predictor):
 
 
 # predictions
-
-
-@pytest.mark.slow
-def test_the_default_answers_what_people_type(tmp_path):
-    """Ordinary sentences that nobody trained on; with the accents and punctuation, and without."""
-    config = Config(epochs=4)
-    run = runs.start(Project("text_classification"), config, "builtin", tmp_path / "data", tmp_path / "runs")
-    Project("text_classification").train(config, run)
-    predictor = run.load()
-    texts, truth = zip(*SENTENCES, strict=True)
-    answers = predictor.decode(predictor.score(texts))["predicted"]
-    assert (answers == np.array(truth)).mean() >= 0.9
-    flagged = {
-        kind: np.mean(predictor.familiarity(rows) < predictor.meta["caution_below"])
-        for kind, rows in languages.foreign_texts().items()
-    }
-    assert flagged["random letters"] > 0.6 and flagged["other languages"] > 0.4
 
 
 def test_the_caution_applies_to_few_validation_texts_and_is_part_of_the_answer(trained):
@@ -350,23 +280,16 @@ def test_interpolation_finds_the_weights_at_which_the_labels_are_likeliest():
     present[np.repeat(np.arange(600), rows.lengths), rows.ids] = 1
     ratios, weights = random.normal(size=(2, 98, 1)).astype("float32")
     ratios[:2] = 0
-    of_kind = np.repeat([[0.0], [1.0], [-0.5]], [2, 64, 32], axis=0)
+    of_kind = np.repeat([0.0, 1.0, -0.5], [2, 64, 32])[:, None]
     scaled = present * ratios[:, 0] / np.linalg.norm(present * ratios[:, 0], axis=1, keepdims=True)
-    for truth, expected in ((of_kind, 0), (weights, 1)):
-        targets = (random.random(600) < 1 / (1 + np.exp(-20 * (scaled @ truth)[:, 0]))).astype(int)
+    for truth in (10 * of_kind, 10 * weights):
+        targets = (random.random(600) < 1 / (1 + np.exp(-2 * (scaled @ truth)[:, 0]))).astype(int)
         model = bag(Config(), {"classes": ["no", "yes"], "kinds": kinds})
-        for name, values in (("ratios", ratios), ("weights", weights)):
+        for name, values in (("ratios", ratios), ("weights", 10 * weights)):
             model.get_layer(name).set_weights([values])
-        stream = text_batches(rows, None, 100, targets)
-        bayes = kind_weights(model, kinds, stream)
-        assert (bayes[2:66] == bayes[2]).all() and (bayes[66:] == bayes[66]).all()
-        if not expected:
-            assert bayes[70, 0] / bayes[2, 0] == pytest.approx(-0.5, abs=0.15)
-        model.get_layer("weights").set_weights([weights])
-        interpolate(model, kinds, stream)
-        moved = (model.get_layer("weights").get_weights()[0] - weights)[ratios != 0]
-        whole_way = (bayes - weights)[ratios != 0]
-        assert 1 - np.linalg.norm(moved) / np.linalg.norm(whole_way) == pytest.approx(expected, abs=0.25)
+        interpolate(model, kinds, text_batches(rows, None, 100, targets))
+        error = (model.get_layer("weights").get_weights()[0] - truth)[2:]
+        assert np.linalg.norm(error) < 0.25 * np.linalg.norm(truth[2:])
 
 
 def test_the_gradients_of_an_ngram_are_added_up_in_one_order():

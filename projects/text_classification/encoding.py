@@ -41,7 +41,7 @@ META = {
     "kinds?": [{"unit": tuple(ORDERS), "n": Between(1, 32), "first": Between(2, 2**24), "buckets": Between(1, 2**24)}],
     "mix": Between(0.0, 1.0),
     "temperature": TEMPERATURE,
-    "caution_below": Between(0.0, 1.0),
+    "caution_below": float,
     "examples": [str],
 }
 

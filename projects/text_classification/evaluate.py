@@ -52,7 +52,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     sample = test.inputs[:2000]
     foreign = {kind: predictor.familiarity(texts) for kind, texts in foreign_texts().items()}
     sure = {name: confidence(test.targets, values) for name, values in answers.items() if name != "majority_class"}
-    familiar = {"test": answered.max(axis=1), **foreign}
+    familiar = {"test": predictor.calibrated(logits).max(axis=1), **foreign}
     cautions = report.caution_table(predictor.meta["caution_below"], familiar)
     return Report(
         source=source,
@@ -77,7 +77,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
         notes=[
             f"Texts are taken as a sequence of {predictor.meta['unit']}s.",
             f"Logits are divided by a temperature of {predictor.meta['temperature']:.2f}, chosen on validation.",
-            report.caution_note(f"its probability is under {predictor.meta['caution_below']:.2f}", cautions),
+            report.caution_note(f"its largest logit is under {predictor.meta['caution_below']:.2f}", cautions),
         ],
     )
 

@@ -171,35 +171,22 @@ def interpolate(bag: keras.Model, kinds: Sequence[dict], validation: Stream) -> 
     Wang and Manning have one v for all n-grams, and b = 0.25. Here each kind of n-grams has its own v, because the
     letters of a word repeat what the word says. v and b are the values at which the validation labels are likeliest.
     """
-    layer = bag.get_layer("weights")
-    learnt, bayes = np.asarray(layer.embeddings), kind_weights(bag, kinds, validation)
-
-    def logits(weights: np.ndarray) -> np.ndarray:
-        layer.set_weights([weights])
-        return bag.predict(validation, verbose=0)
-
-    b = best_mix(np.stack([logits(bayes), logits(learnt)]), stream_targets(validation))
-    layer.set_weights([(1 - b) * bayes + b * learnt])
-
-
-def kind_weights(bag: keras.Model, kinds: Sequence[dict], validation: Stream) -> np.ndarray:
-    """The weights of the kinds of n-grams, as (buckets, 1), at which the validation labels are likeliest.
-
-    Padding and the constant have weight 1.
-    """
     from scipy.optimize import minimize
     from sklearn.metrics import log_loss
 
     layer, targets = bag.get_layer("weights"), stream_targets(validation)
-    firsts = [kind["first"] for kind in kinds]
-    kind_of = np.searchsorted(firsts, np.arange(layer.input_dim), side="right")  # 0: padding, the constant
-    logits = []
-    for number in range(len(kinds) + 1):
-        layer.set_weights([(kind_of == number).astype("float32")[:, None]])
-        logits.append(bag.predict(validation, verbose=0))
+    learnt = np.asarray(layer.embeddings)
+    kind_of = np.searchsorted([kind["first"] for kind in kinds], np.arange(len(learnt)), side="right")
+
+    def logits(weights: np.ndarray) -> np.ndarray:
+        layer.set_weights([weights.reshape(learnt.shape)])
+        return bag.predict(validation, verbose=0)
+
+    parts = np.stack([logits(kind_of == number) for number in range(len(kinds) + 1)])  # first the constant, of weight 1
 
     def loss(weights: np.ndarray) -> float:
-        return log_loss(targets, softmax(np.tensordot(np.r_[1, weights], logits, 1)), labels=range(logits[0].shape[1]))
+        return log_loss(targets, softmax(np.tensordot(np.r_[1, weights], parts, 1)), labels=range(parts.shape[-1]))
 
-    weights = minimize(loss, np.ones(len(kinds))).x
-    return np.r_[1, weights][kind_of][:, None].astype("float32")
+    bayes = np.r_[1, minimize(loss, np.ones(len(kinds))).x][kind_of].reshape(learnt.shape)
+    b = best_mix(np.stack([logits(bayes), logits(learnt)]), targets)
+    layer.set_weights([(1 - b) * bayes + b * learnt])

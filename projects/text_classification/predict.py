@@ -24,7 +24,7 @@ from projects.text_classification.encoding import best_mix, checked, decode, enc
 
 BATCH = 128  # texts that are classified at once
 CHUNK_ROWS = 10_000  # of a file that is scored in pieces
-CAUTION = "The probability is lower than nearly all on texts of the kind that it learnt: the answer is a guess."
+CAUTION = "Less speaks for this answer than in nearly all texts of the kind that it learnt: the answer is a guess."
 
 
 class Predictor:
@@ -93,7 +93,7 @@ class Predictor:
             "label": self.meta["classes"][label],
             "probability": float(likely[label]),
             "classes": {self.meta["classes"][k]: float(likely[k]) for k in order},
-            "unfamiliar": bool(likely.max() < self.meta["caution_below"]),  # see `familiarity`
+            "unfamiliar": bool(scores[0].max() < self.meta["caution_below"]),  # see `familiarity`
             "carried_by": [
                 {"piece": text[start:end], "start": start, "end": end, "effect": effect}
                 for (start, end), effect in zip(pieces(text), contributions(scores, label), strict=True)
@@ -105,8 +105,8 @@ class Predictor:
         yield self.predict(raw)
 
     def familiarity(self, texts: Sequence[str]) -> np.ndarray:
-        """How much the texts are like those of training: the probability of the answer (Hendrycks & Gimpel 2017)."""
-        return softmax(self.score(texts)).max(axis=1)
+        """How much the texts are like those of training: the largest logit (Hendrycks et al. 2022)."""
+        return self.score(texts).max(axis=1)
 
     def calibrate(self, validation: Split) -> None:
         """Choose the mix of the networks, and the temperature (Guo et al. 2017), by the likelihood of the labels.
@@ -116,7 +116,7 @@ class Predictor:
         logits = self.logits(validation.inputs).astype(float)
         self.meta["mix"] = best_mix(logits, validation.targets)
         self.meta["temperature"] = best_temperature(mixed(logits, self.meta["mix"]), validation.targets)
-        self.meta["caution_below"] = caution_limit(softmax(self.calibrated(logits)).max(axis=1))
+        self.meta["caution_below"] = caution_limit(self.calibrated(logits).max(axis=1))
 
     def choose_examples(self, validation: Split, count: int = 8) -> None:
         """Keep a few texts of the validation split: the classes in turn, of each a whole sentence of medium length."""

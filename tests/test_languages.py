@@ -1,0 +1,74 @@
+"""The built-in data of text_classification: sentences in 30 languages, and what its default answers to others."""
+
+import random
+
+import numpy as np
+import pytest
+
+from common import runs
+from common.project import Project
+from projects.text_classification import data, languages
+from projects.text_classification.config import Config
+from projects.text_classification.ngrams import normalise
+from tests.sentences import SENTENCES
+
+
+def test_builtin_keeps_translations_together_and_repeats_nothing(tmp_path):
+    splits = data.load_data(Config(languages=6), "builtin", tmp_path)
+    parts = (splits.train, splits.validation, splits.sealed_test)
+    concepts = [set(part.units) for part in parts[1:]]
+    assert not concepts[0] & concepts[1]
+    train, *held_out = ({normalise(text) for text in part.inputs} for part in parts)
+    assert not train & held_out[0] and not train & held_out[1] and not held_out[0] & held_out[1]
+    assert sum(map(len, held_out)) == sum(len(part) for part in parts[1:]) > 1000
+    # Nothing of training has a concept of the held-out texts: a command or a message in another language either.
+    purpose: dict[str, str] = {}
+    for text, _, concept in languages.sentences(list(languages.LANGUAGES)[:6]):
+        purpose.setdefault(normalise(text), concept)
+    learnt = {purpose[text] for text in train & set(purpose)}
+    assert len(learnt) > 100 and not learnt & (concepts[0] | concepts[1])
+    assert [len(np.unique(part.targets)) for part in parts] == [6, 6, 6]
+
+
+def test_every_language_has_sentences_of_every_package_that_knows_it():
+    """The packages are read as files, so a new release may move them."""
+    for code in languages.LANGUAGES:
+        assert len(set(languages._messages(code))) > 500 and len(set(languages._commands(code))) > 30, code
+        texts = languages.word_sequences(code, ["one two three"])
+        assert len(set(texts)) > 100 or code in ("gl", "et")
+    without = {code for code in languages.LANGUAGES if len(set(languages._sayings(code))) < 500}
+    assert without == {"gl", "sk", "sl", "id", "ms", "ro", "vi"}
+
+
+def test_templates_of_commands_are_filled_in():
+    commands = {text for text, _ in languages._commands("en")}
+    assert not any(set(text) & set("[](){}<>|") for text in commands)
+    assert any(text.startswith("turn") for text in commands)
+
+
+def test_texts_are_changed_as_people_type():
+    chance = random.Random(0)
+    typed = {languages.as_typed("Où est-ce, ça ? がぎ й", chance) for _ in range(100)}
+    assert typed == {"Où est-ce, ça ? がぎ й", "Où est-ce ça  がぎ й", "Ou est-ce, ca ? がぎ й", "Ou est-ce ca  がぎ й"}
+
+
+def test_the_test_split_is_the_same_for_every_seed(tmp_path):
+    first, second = (data.load_data(Config(languages=2, seed=seed), "builtin", tmp_path) for seed in (0, 7))
+    assert first.sealed_test.inputs == second.sealed_test.inputs
+
+
+@pytest.mark.slow
+def test_the_default_answers_what_people_type(tmp_path):
+    """Ordinary sentences that nobody trained on; with the accents and punctuation, and without."""
+    config = Config(epochs=4)
+    run = runs.start(Project("text_classification"), config, "builtin", tmp_path / "data", tmp_path / "runs")
+    Project("text_classification").train(config, run)
+    predictor = run.load()
+    texts, truth = zip(*SENTENCES, strict=True)
+    answers = predictor.decode(predictor.score(texts))["predicted"]
+    assert (answers == np.array(truth)).mean() >= 0.9
+    flagged = {
+        kind: np.mean(predictor.familiarity(rows) < predictor.meta["caution_below"])
+        for kind, rows in languages.foreign_texts().items()
+    }
+    assert flagged["random letters"] > 0.6 and flagged["other languages"] > 0.4
