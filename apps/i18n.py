@@ -55,9 +55,12 @@ def _texts() -> dict:
 def _patterns() -> list[tuple[re.Pattern, str]]:
     """The sentences with something that changes: (pattern, Korean). Its groups are a fixed text, a part, a fixed text, …"""
     texts = [(text.split("{}"), korean) for text, korean in _texts()["sentences"].items() if "{}" in text]
-    return [
-        (re.compile("(.*?)".join(f"({re.escape(part)})" for part in fixed), re.S), korean) for fixed, korean in texts
+    # Each part is the shortest one, for good (?>): to try others takes minutes where a long text nearly fits.
+    inner = [
+        (first, "".join(f"(?>(.*?)({re.escape(part)}))" for part in fixed), last, k)
+        for (first, *fixed, last), k in texts
     ]
+    return [(re.compile(f"({re.escape(a)}){b}(.*)({re.escape(c)})", re.S), korean) for a, b, c, korean in inner]
 
 
 @functools.lru_cache(maxsize=5000)

@@ -42,7 +42,8 @@ def drawn(figure: Any) -> list[dict[str, Any]]:
             marks[-1]["dashed"] = line.get_linestyle() not in ("-", "None")
         for part in axis.collections:
             if hasattr(part, "get_segments"):  # upright lines, such as intervals
-                (x, y), (_, y2) = np.asarray(part.get_segments(), float).transpose(1, 2, 0)
+                upright = [s for s in part.get_segments() if len(s) == 2 and s[0][0] == s[1][0]]
+                (x, y), (_, y2) = np.asarray(upright, float).reshape(-1, 2, 2).transpose(1, 2, 0)
                 marks.append({"kind": "intervals", "x": _digits(x), "y": _digits(y), "y2": _digits(y2)})
             else:
                 x, y = np.asarray(part.get_offsets(), float).T

@@ -44,6 +44,7 @@ def test_page_without_a_run_offers_training(name):
         ("text_classification", "ensemble", {"partner", "dropout"}, set()),
         ("text_classification", "gru", {"dropout"}, {"partner", "bag_learning_rate"}),
         ("fraud_detection", "gru", {"history"}, {"members", "target"}),
+        ("text_classification", "region_cnn", {"units"}, {"embedding"}),
         ("translation", "transformer", {"heads"}, {"cell"}),
     ],
 )

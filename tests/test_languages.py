@@ -35,7 +35,7 @@ def test_every_language_has_sentences_of_every_package_that_knows_it():
     for code in languages.LANGUAGES:
         assert len(set(languages._messages(code))) > 500 and len(set(languages._commands(code))) > 30, code
         texts = languages.word_sequences(code, ["one two three"])
-        assert len(set(texts)) > 100 or code in ("gl", "et")
+        assert len(set(texts)) > 100, code
     without = {code for code in languages.LANGUAGES if len(set(languages._sayings(code))) < 500}
     assert without == {"gl", "sk", "sl", "id", "ms", "ro", "vi"}
 

@@ -14,7 +14,7 @@ from common import cli, evaluation, runs
 from common.errors import UserError
 from common.inputs.vocabulary import UNKNOWN, Vocabulary
 from common.project import Project
-from projects.text_classification import data
+from projects.text_classification import data, encoding
 from projects.text_classification.batches import row_order, text_batches
 from projects.text_classification.config import TOY, Config
 from projects.text_classification.encoding import checked, choose_unit, sequences, symbols
@@ -72,6 +72,17 @@ def test_normalise():
     assert normalise("A <br /> B\n\t C") == "a b c"
     assert normalise(unicodedata.normalize("NFD", "한국")) == "한국"
     assert len(split_units("don't stop!", "word")) == 3
+
+
+def test_kinds_of_ngrams_stay_below_the_number_of_buckets(predictor):
+    assert encoding.disagreement({**predictor.meta, "kinds": []}, predictor.networks) == "a list is empty"
+    texts = [f"word number {i % 7} of {i % 5} words" for i in range(100)]
+    for most in (10, 30, 100, 2**24):
+        kinds = encoding.ngram_kinds("char", texts, most)
+        assert kinds and encoding.buckets_of(kinds) <= most and all(kind["buckets"] > 0 for kind in kinds)
+    assert [(kind["unit"], kind["n"]) for kind in kinds] == [("word", n) for n in (1, 2, 3)] + [
+        ("char", n) for n in range(1, 7)
+    ]
 
 
 def test_the_unit_is_chosen_from_the_texts():
@@ -268,6 +279,31 @@ def test_the_bag_is_logistic_regression_on_naive_bayes_features():
     expected = scaled @ weights[:, 0] / np.linalg.norm(scaled, axis=1)
     logits = np.asarray(model(rows.padded(np.arange(5), 9)))
     np.testing.assert_allclose(logits, np.stack([-expected, expected], axis=1), atol=1e-5)
+
+
+def test_three_classes_are_compared_with_their_mean():
+    """Also written out: one length for a text, and one weight for an n-gram, whatever the class."""
+    texts, targets = ["ja ja", "ja nein", "nein", "oui", "oui non", "yes no", "no"], np.array([0, 0, 0, 1, 1, 2, 2])
+    kinds = apart(kinds_of({"word": (1, 2)}, 3), [200, 310])
+    rows = bags(texts, kinds)
+    model = bag(Config(), {"classes": ["de", "fr", "en"], "kinds": kinds})
+    start_from_naive_bayes(model, kinds, text_batches(rows, None, 4, targets))
+    weights = np.random.default_rng(0).normal(size=(512, 1)).astype("float32")
+    model.get_layer("weights").set_weights([weights])
+
+    present = np.zeros((7, 512))
+    present[np.repeat(np.arange(7), rows.lengths), rows.ids] = 1
+    counts = np.stack([present[targets == k].sum(0) for k in range(3)])
+    likely = np.zeros((3, 512))
+    for part in (slice(2, 202), slice(202, 512)):
+        inside = counts[:, part] + 2 / 3
+        likely[:, part] = np.log(inside / inside.sum(axis=1, keepdims=True))
+    likely[:, counts.sum(0) < 2] = 0
+    likely[:, 1] = np.log([3, 2, 2])
+    ratios = (likely - likely.mean(axis=0)).T
+    length = np.sqrt((present @ np.square(ratios)).mean(axis=1, keepdims=True))
+    expected = present @ (ratios * weights) / length
+    np.testing.assert_allclose(model(rows.padded(np.arange(7), 9)), expected, atol=1e-5)
 
 
 def test_interpolation_finds_the_weights_at_which_the_labels_are_likeliest():

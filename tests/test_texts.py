@@ -147,6 +147,8 @@ def test_knobs_and_data_have_their_korean(name):
 def test_knobs_and_their_choices_are_called_something_in_korean(name, monkeypatch):
     """Or by a proper name, such as AlexNet, that `apps/terms.json` has."""
     monkeypatch.setattr(i18n, "language", lambda: "ko")
+    names = [knob_names.name(name, knob.name).partition(" · ")[0] for knob in knobs(Project(name).config_class)]
+    assert len(set(names)) == len(names), "the columns of a search's table"
     for knob in knobs(Project(name).config_class):
         assert HANGUL.search(knob_names.name(name, knob.name)) or knob.name == "crf", knob.name
         for choice in map(str, knob.choices or ()):
@@ -175,6 +177,8 @@ def test_parts_of_a_message_stay_and_are_put_into_korean_too():
     assert source.startswith("평가한 데이터: a.csv. 학습한 데이터: b.csv: 5행, 그중 양성 2행.")
     assert in_korean("nobody says this") == "nobody says this"
     assert in_korean("x" * 5000 + " is damaged.") == "x" * 5000 + " is damaged.", "an endless text is not searched"
+    for text in (", row : is ; expected ", "The columns of a.csv are b, c and d. "):  # each took minutes or seconds
+        assert in_korean.__wrapped__(text * (2000 // len(text)))
 
 
 def test_every_text_is_used():

@@ -27,7 +27,7 @@ class Config:
     learning_rate: Annotated[float, Bounds(min=1e-8), Search(3e-4, 3e-3, log=True)] = 1e-3  # not bag: Adam's peak
     dropout: Annotated[float, Bounds(min=0, max=0.9), Search(0.1, 0.6)] = 0.5  # not bag: dropout of words and features
     units: Annotated[int, Bounds(min=1), Search(32, 256, log=True)] = 64  # not bag: filters or cells
-    embedding: Annotated[int, Bounds(min=1), Search(32, 256, log=True)] = 64  # recurrent: numbers for each word
+    embedding: Annotated[int, Bounds(min=1), Search(32, 256, log=True)] = 64  # not bag, region_cnn: numbers of a word
     vocabulary: Annotated[int, Bounds(min=10)] = 10_000  # not bag: known words or characters
     max_units: Annotated[int, Bounds(min=8)] = 400  # not bag: units read of a text; a longer one loses its middle
 

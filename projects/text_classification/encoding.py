@@ -48,6 +48,8 @@ META = {
 
 def disagreement(meta: dict[str, Any], networks: dict[str, Any]) -> str:
     """How the content of meta.json does not fit itself or the networks, in a few words; empty where it does."""
+    if not (meta["examples"] and all(meta.get("limits", [1])) and meta.get("kinds", [1])):
+        return "a list is empty"
     for name, network in networks.items():
         needed = {"kinds"} if name == "bag" else {"vocabulary", "max_units", "limits"}
         if not needed <= set(meta):
@@ -55,8 +57,6 @@ def disagreement(meta: dict[str, Any], networks: dict[str, Any]) -> str:
         rows = buckets_of(meta["kinds"]) if name == "bag" else len(Vocabulary.from_json(meta["vocabulary"]))
         if [tuple(weight.shape)[:1] for weight in network.weights[:1]] != [(rows,)]:
             return f"it has {rows:,} symbols or buckets, but the network {name} reads another number"
-    if not (meta["examples"] and all(meta.get("limits", [1]))):
-        return "a list is empty"
     shapes = ([(None, None)], [(None, len(meta["classes"]))])
     return unlike(networks, dict.fromkeys(networks or ["model"], shapes))
 
@@ -64,8 +64,8 @@ def disagreement(meta: dict[str, Any], networks: dict[str, Any]) -> str:
 def describe(texts: Sequence[str], classes: list[str], config: Config) -> dict[str, Any]:
     """`meta`: classes, columns, unit, and what the networks of this config need. Fitted on the training texts.
 
-    For the bag: the kinds of n-grams. For other networks: the vocabulary, the
-    greatest length of a text, and the limits of the buckets of length.
+    For the bag: the kinds of n-grams. For other networks: the vocabulary, the greatest length of a text, and the limits
+    of the buckets of length.
     """
     texts = [normalise(text) for text in texts]
     unit = choose_unit(texts) if config.unit == "auto" else config.unit
@@ -77,10 +77,11 @@ def describe(texts: Sequence[str], classes: list[str], config: Config) -> dict[s
     }
     if config.model != "bag":
         pairs = "region_cnn" in (config.model, config.model == "ensemble" and config.partner)
-        rows = [symbols(text, unit, pairs) for text in texts]
+        # Twice from the beginning, so that the symbols of all texts need not be in memory together.
+        rows = (symbols(text, unit, pairs) for text in texts)
         vocabulary = Vocabulary.of_words(itertools.chain.from_iterable(rows), config.vocabulary, min_count=2)
         max_units = config.max_units * (2 if pairs else 1)
-        lengths = sequences(rows, vocabulary, max_units).lengths
+        lengths = np.clip([len(symbols(text, unit, pairs)) for text in texts], 1, max_units)
         meta |= {
             "vocabulary": vocabulary.to_json(),
             "max_units": max_units,
@@ -113,8 +114,9 @@ def ngram_kinds(unit: str, texts: Sequence[str], most: int) -> list[dict[str, An
     """The kinds of n-grams for the bag: of words and letters together; of words alone where texts are long.
 
     Words carry the meaning. Letters recognise a word in a form that was not seen before. Long texts hold enough known
-    words, and six times as many n-grams of letters. Each kind has twice as many buckets as n-grams that occur in two
-    texts, so that few n-grams share one. The longest kinds are left out where all would need more than `most` buckets.
+    words, and six times as many n-grams of letters. There are twice as many buckets as n-grams, so that few share one,
+    but not more than `most`. A kind has its share of them by its n-grams that occur in two texts. While there are more
+    of these than buckets, the longest kind is left out.
     """
     long = np.median([len(text.split()) for text in texts[:: max(1, len(texts) // 2000)]]) >= LONG_TEXT
     letters = "jamo" if unit == "jamo" else "char"
@@ -122,12 +124,14 @@ def ngram_kinds(unit: str, texts: Sequence[str], most: int) -> list[dict[str, An
     kinds = kinds_of({name: ORDERS[name] for name in units}, 3)
     wide = apart(kinds, [COUNTED] * len(kinds))
     ids, occurrences = np.unique(bags(texts, wide).ids, return_counts=True)
-    counts = 1 + np.histogram(ids[occurrences > 1], [kind["first"] for kind in wide] + [np.inf])[0]
-    while counts.sum() > most - 2:
+    edges = [kind["first"] for kind in wide] + [np.inf]
+    counts, distinct = 1 + np.histogram(ids[occurrences > 1], edges)[0], 1 + np.histogram(ids, edges)[0]
+    while len(kinds) > 1 and counts.sum() > most - 2:
         longest = max(range(len(kinds)), key=lambda i: kinds[i]["n"])
         kinds.pop(longest)
-        counts = np.delete(counts, longest)
-    return apart(kinds, [int(count * min(2, (most - 2) / counts.sum())) for count in counts])
+        counts, distinct = np.delete(counts, longest), np.delete(distinct, longest)
+    buckets = min(most - 2, 2 * distinct.sum())
+    return apart(kinds, [int(buckets * count / counts.sum()) for count in counts])
 
 
 def buckets_of(kinds: Sequence[dict[str, Any]]) -> int:
