@@ -119,15 +119,20 @@ class Predictor:
         self.meta["caution_below"] = caution_limit(self.calibrated(logits).max(axis=1))
 
     def choose_examples(self, validation: Split, count: int = 8) -> None:
-        """Keep a few texts of the validation split: the classes in turn, of each a whole sentence of medium length."""
+        """Keep a few texts of the validation split: the classes in turn, of each a whole sentence of medium length.
+
+        A saying rather than a message of a program, where the units tell them apart.
+        """
         random = np.random.default_rng(0)
         lengths = np.array([len(text) for text in validation.inputs])
-        whole = np.array([text.rstrip().endswith((".", "!", "?", "。")) for text in validation.inputs])
+        whole = np.array([bool(re.search(r"\w[.!?。]$", text)) for text in validation.inputs])
+        units = validation.units if validation.units is not None else lengths
+        saying = whole & np.array([str(unit).startswith("saying ") for unit in units])
         chosen: list[int] = []
         for turn in range(count):
             label = turn % len(self.meta["classes"])
             rows = np.flatnonzero((validation.targets == label) & ~np.isin(np.arange(len(lengths)), chosen))
-            rows = rows[whole[rows]] if whole[rows].any() else rows
+            rows = next((rows[kept[rows]] for kept in (saying, whole) if kept[rows].any()), rows)
             if len(rows):
                 rows = rows[np.argsort(lengths[rows], kind="stable")]
                 chosen.append(int(random.choice(rows[len(rows) // 4 : 1 + 3 * len(rows) // 4])))
