@@ -13,7 +13,7 @@ from common.runs import Run
 from projects.adding_problem.data import generate
 from projects.adding_problem.encoding import as_raw
 
-SHOWN_SEQUENCES = 12  # on the Data tab
+SHOWN_SEQUENCES = 12  # sequences on the Data tab
 SHOWN_UNITS = 32  # hidden units in the heat map, those that change most
 
 

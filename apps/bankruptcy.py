@@ -22,10 +22,10 @@ from projects.bankruptcy.predict import score_file
 BLUE, ORANGE, RED = COLOURS[0], COLOURS[1], COLOURS[5]
 GREY = "#8794A3"
 ENDS = 60  # days at which the risk beneath a chart is asked for
-MAX_ROWS = 100_000  # of an uploaded table
-MAX_DAYS, MAX_COLUMNS = 3000, 20  # of an uploaded table of prices: what trains within half a minute
-GENERATED_DAYS = 732  # of a generated share, as many as in the table of the lectures
-DRAWN_DAYS = 250  # of a chart that is drawn by hand
+MAX_ROWS = 100_000  # rows of an uploaded table
+MAX_DAYS, MAX_COLUMNS = 3000, 20  # limits of an uploaded table of prices: what trains within half a minute
+GENERATED_DAYS = 732  # days of a generated share, as many as in the table of the lectures
+DRAWN_DAYS = 250  # days of a chart that is drawn by hand
 RANGE = 20.0  # a drawn price may rise by this factor from the bottom to the top of the canvas
 SHOWN_VARIABLES, SHOWN_ROWS = 6, 50
 EXTENT = 55  # pixels for the labels of an axis, so that charts above each other have one scale

@@ -21,7 +21,7 @@ from common.inputs.images import text_picture
 from common.schema import mismatch
 
 SIDE = 280  # pixels of the drawing
-MAX_CHARACTERS = 400_000  # of a drawing as text; a canvas of 280 × 280 needs a few thousand
+MAX_CHARACTERS = 400_000  # limit of a drawing as text; a canvas of 280 × 280 needs a few thousand
 
 
 def _component(name: str, html: str) -> Callable[..., Any]:

@@ -36,7 +36,7 @@ PARTS = {
     "intervals": ("x", "y", "y2"),
     "bars": ("x", "y", "x2", "y2"),
 }  # lists of one length
-LEGEND_LETTERS = 16  # of the longest name, where two stand side by side on a phone
+LEGEND_LETTERS = 16  # letters of the longest name, where two stand side by side on a phone
 
 
 def draw(folder: Path, names: list[str]) -> list[str]:

@@ -17,9 +17,9 @@ from projects.colorization.encoding import middle
 from projects.colorization.figures import tiled
 from projects.colorization.lab import colourfulness, grey
 
-MAX_PIXELS = 8_000_000  # of a visitor's picture: the answer takes 100 bytes a pixel
+MAX_PIXELS = 8_000_000  # pixels of a visitor's picture: the answer takes 100 bytes a pixel
 SHOWN_SIDE = 1200  # pixels of the longer side on the page; the download has the full size
-SHOWN_PICTURES, ACROSS = 18, 9  # of each split on the Data tab, and of these in a row
+SHOWN_PICTURES, ACROSS = 18, 9  # pictures of each split on the Data tab, and how many stand in a row
 
 
 def try_it(run: Run) -> None:

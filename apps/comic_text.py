@@ -21,9 +21,9 @@ from common.runs import Run
 from projects.comic_text import encoding
 from projects.comic_text.predict import COLUMNS, letter_folder, read_edited, translator
 
-MAX_PIXELS = 8_000_000  # of a visitor's page
+MAX_PIXELS = 8_000_000  # pixels of a visitor's page
 MAX_SHOWN = 1400  # pixels of the longer side on the page; the download has the full size
-MAX_ZIP_BYTES, MAX_ZIP_FILES, MAX_PAGES = 200_000_000, 200, 40  # of a visitor's folder
+MAX_ZIP_BYTES, MAX_ZIP_FILES, MAX_PAGES = 200_000_000, 200, 40  # limits of a visitor's folder
 SIDES = ["left", "top", "right", "bottom"]
 RED = np.array([230, 30, 60])
 

@@ -19,7 +19,7 @@ from projects.fraud_detection.predict import score_file
 MAX_ROWS = 500_000  # rows of a file that a visitor may have scored
 MAX_CARDS = 200  # cards to choose from
 MAX_FRAUDS, MAX_NORMALS = 1500, 1000  # points in the comparison of two runs
-NORMAL, FRAUD, GREEN = "#0072B2", "#D55E00", "#009E73"  # of Okabe and Ito, for colour-blind readers
+NORMAL, FRAUD, GREEN = "#0072B2", "#D55E00", "#009E73"  # colours of Okabe and Ito, for colour-blind readers
 GREY = "#888888"  # is visible on a light page and on a dark one
 DASHED = {"strokeDash": [4, 4], "color": GREY}
 WHOLE = alt.Scale(domain=[0, 1])

@@ -19,9 +19,9 @@ from projects.mask_detection import encoding
 from projects.mask_detection.predict import detect_folder, drawn
 
 SHOWN_SIDE = 720  # pixels of a picture on the page; a smaller one is enlarged so that its boxes can be seen
-MAX_FOLDER_MB, MAX_FILES = 50, 300  # of an uploaded folder
-MAX_FRAMES = 120  # of a GIF
-MAX_GIF_PIXELS = 2_000_000  # of a frame
+MAX_FOLDER_MB, MAX_FILES = 50, 300  # limits of an uploaded folder
+MAX_FRAMES = 120  # frames of a GIF
+MAX_GIF_PIXELS = 2_000_000  # pixels of a frame
 MARKS = "🟩🟥🟧🟦🟪🔷"  # the colours of the boxes, nearly
 
 

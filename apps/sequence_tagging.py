@@ -20,7 +20,7 @@ LINE = 84  # characters of a line of tagged words; a Hangul syllable counts two
 MAX_DRAWN = 400  # tokens that are drawn
 MAX_FILE_MB = 2
 BLUE, ORANGE = "#0072B2", "#E69F00"
-ALL = {"labelOverlap": False, "labelLimit": 130}  # of an axis of tags: it names each of them, in full
+ALL = {"labelOverlap": False, "labelLimit": 130}  # options of an axis of tags: it names each of them, in full
 
 
 def try_it(run: Run) -> None:

@@ -28,7 +28,7 @@ from common.runs import Run
 ROOT = Path(__file__).parents[1]
 MAX_UPLOAD_MB = 50
 MAX_SHOWN = 240  # pixels of a side of the upload that a page shows
-MAX_TRIES = 50  # of a visitor, that a page remembers
+MAX_TRIES = 50  # tries of a visitor that a page remembers
 
 
 def page(
@@ -442,7 +442,7 @@ def _results(run: Run, named: Callable[[str], str]) -> None:
         )
     )
     _scores(content)
-    figures(run.path / "figures", ("samples", "errors"))  # which pages show in other tabs
+    figures(run.path / "figures", ("samples", "errors"))  # pages show these in other tabs
     if content["failures"]:
         st.subheader(t("Worst errors", "가장 크게 틀린 예측"))
         failures = pd.DataFrame(content["failures"]).rename(columns=named)

@@ -15,11 +15,11 @@ from common.runs import Run
 from projects.text_classification.encoding import MAX_CHARACTERS
 from projects.text_classification.predict import score_file
 
-MAX_ROWS = 100_000  # of an uploaded file
+MAX_ROWS = 100_000  # rows of an uploaded file
 MAX_PASTED = 2_000_000  # characters of a text that a visitor may paste
 MAX_MARKED = 1500  # characters of a text that is shown with its pieces marked
 MAX_BARS = 8  # pieces with a bar
-MAX_ERRORS = 300  # in the table that `evaluate` writes
+MAX_ERRORS = 300  # rows in the table that `evaluate` writes
 BLUE, ORANGE = "#0072B2", "#E69F00"
 
 

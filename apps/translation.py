@@ -17,10 +17,10 @@ from common.runs import Run
 from projects.translation.encoding import MAX_CHARACTERS, SPACE
 from projects.translation.predict import translate_file
 
-MAX_CELLS = 10_000  # of an attention picture
-MAX_UNITS = 64  # of a state that is drawn
-MAX_FILE_MB, MAX_ROWS = 1, 20_000  # of an uploaded file
-MAX_LINES = 50  # of a translated file that are shown
+MAX_CELLS = 10_000  # cells of an attention picture
+MAX_UNITS = 64  # units of a state that is drawn
+MAX_FILE_MB, MAX_ROWS = 1, 20_000  # limits of an uploaded file
+MAX_LINES = 50  # lines of a translated file that are shown
 PAUSE, LONGEST_WRITING = 0.03, 1.0  # seconds between two pieces of a translation, and of the whole of it
 LINE, LETTER = 40, 9  # letters in a line of the alignment, and pixels of a letter
 
@@ -101,14 +101,14 @@ def _heat(cells: pd.DataFrame, labels: dict[str, list[str]], titles: dict[str, s
     def axis(side: str) -> alt.Axis:
         text = f"{json.dumps(labels[side], ensure_ascii=False)}[datum.value]"
         short = side == "y" or all(len(label) < 3 for label in labels[side][:-1])  # the last one is <eos>
-        many = len(labels[side]) > 60  # then every label would cover its neighbour
+        many = len(labels[side]) > 60  # more labels would cover their neighbours
         return alt.Axis(
             labelExpr=text, title=titles[side], labelAngle=0 if short else -60, labelOverlap=many, ticks=False
         )
 
     if signed:
         shade = {"color": alt.Color("value:Q", scale=alt.Scale(scheme="blueorange", domainMid=0), title=None)}
-    else:  # from nothing to a full colour, which works on light and dark ground
+    else:  # colours from nothing to full, which work on light and dark ground
         scale = alt.Scale(type="sqrt", domain=[0, 1], range=[0.04, 1])
         shade = {"color": alt.value("#3A8FC8"), "opacity": alt.Opacity("value:Q", scale=scale, legend=None)}
     st.altair_chart(

@@ -22,8 +22,8 @@ from projects.video_labelling.encoding import segments
 from projects.video_labelling.predict import write_table
 from projects.video_labelling.video import VIDEOS, read_film, write_gif
 
-MAX_MB = 50  # of an upload
-MAX_SECONDS = 600  # of a film on the page
+MAX_MB = 50  # limit of an upload
+MAX_SECONDS = 600  # the longest film on the page
 MOST = 160  # pixels of the longer side of a film on the page
 WIDTH = 300  # pixels of a film as it is shown
 EDGE = {"minExtent": 60, "maxExtent": 60}  # pixels left of an axis of time, so that two of them agree

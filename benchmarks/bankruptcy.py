@@ -19,7 +19,7 @@ from common import cli
 from common.data import Split
 
 LENGTH, SHORTEST = 250, 20  # days of the firms with series of unequal length
-STEPS, SERIES = 100, 3000  # of the small tasks: time steps, and series to learn from and to test
+STEPS, SERIES = 100, 3000  # the small tasks: time steps, and series to learn from and to test
 FORM = np.array([0.0, 1.0, 2.0, 3.0, 3.0, -1.0, -2.0, -1.0])  # the other class has it the other way round
 
 

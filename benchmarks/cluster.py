@@ -105,7 +105,7 @@ def work(folder: Path, rows: int) -> None:
 def medians(there: Callable[[], Any], here: Callable[[], Any]) -> tuple[float, float]:
     """Median seconds of five calls of each, in turn, after one that loads networks and data."""
     for answer in (there(), here()):
-        if isinstance(answer, tuple) and answer[0]:  # of `score_part`: (exit status, what it printed)
+        if isinstance(answer, tuple) and answer[0]:  # `score_part` answers (exit status, what it printed)
             raise SystemExit("\n".join(answer[1]))
     pairs = [(seconds(there), seconds(here)) for _ in range(5)]
     far, near = (statistics.median(column) for column in zip(*pairs, strict=True))

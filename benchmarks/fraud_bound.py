@@ -24,7 +24,7 @@ from projects.fraud_detection.simulate import (
     TERMINALS_PER_DAY,
 )
 
-NEGATIVE = norm.cdf(-2)  # of the recipe's amounts, which are drawn again between 0 and twice the mean
+NEGATIVE = norm.cdf(-2)  # the part of the recipe's amounts that is drawn again between 0 and twice the mean
 
 
 def density(amount: np.ndarray, mean: np.ndarray) -> np.ndarray:

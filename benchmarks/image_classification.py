@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks.timing import seconds
 
-BATCHES = 24  # that a contender trains on in one turn
+BATCHES = 24  # batches that a contender trains on in one turn
 
 
 def medians(contenders: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:

@@ -62,7 +62,7 @@ def train_command(package: str, work: Callable[[Run], Any] | None = None) -> Non
             (work or train_run)(run)
         except Exception as error:
             if isinstance(error, OSError) and not error.filename:
-                error.filename = str(run.path)  # that of a full disk names no file
+                error.filename = str(run.path)  # the error of a full disk names no file
             if new and not (run.path / "checkpoint").exists() and not run.history:
                 shutil.rmtree(run.path)  # nothing was learnt, and the same fault would end it again
             raise
@@ -118,7 +118,7 @@ def train_run(run: Run, callbacks: tuple = ()) -> dict[str, Any]:
         began = time.perf_counter()
         sweep(run.path)
         run.stop_file.unlink(missing_ok=True)
-        run.log(f"run {run.path}")  # from here on a stop file counts, also while Keras is still being imported
+        run.log(f"run {run.path}")  # a stop file counts from here on, also while Keras is still being imported
         start_keras()
         import keras
 

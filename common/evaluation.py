@@ -14,7 +14,7 @@ import numpy as np
 from common.schema import Between
 
 FEW_UNITS = 20  # with fewer units there is no interval: the figure of each unit is listed, and no verdict is given
-CONFIDENCE_BINS = 15  # of the calibration error
+CONFIDENCE_BINS = 15  # bins of the calibration error
 UNFAMILIAR = 0.03  # fraction of the validation inputs to which the caution applies: of the test at most 5 % then
 TEMPERATURE = Between(1e-2, 1e2)  # what `best_temperature` returns lies within it
 

@@ -17,7 +17,7 @@ from portalocker import LockFlags
 from common.errors import UserError
 from common.schema import mismatch
 
-MAX_JSON_BYTES = 64 << 20  # of one file
+MAX_JSON_BYTES = 64 << 20  # the largest JSON file that is read
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 FORMULA = "=+-@\t\r"  # a spreadsheet computes a cell that begins with one of these
 TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}(\..+)?")  # the names that `replacing` and `new_folder` give
@@ -37,7 +37,7 @@ def replacing(path: Path) -> Iterator[Path]:
             os.fsync(written.fileno())
         temporary.replace(path)
     except OSError as error:
-        if error.filename in (None, str(temporary)):  # that of a full disk names no file
+        if error.filename in (None, str(temporary)):  # the error of a full disk names no file
             error.filename = str(path)
         raise
     finally:

@@ -14,7 +14,7 @@ FIGURE = {"value": (float, None), "low?": (float, None), "high?": (float, None),
 COMPARED = {"difference": (float, None), "low": (float, None), "high": (float, None), "verdict": str}
 SIZES = {"train": int, "validation": int, "test": int}
 REQUEST = {"data": str, "data_dir": str, "created": str, "sha256?": str, "knobs?": [str]}
-META = {"examples": [object]}  # of every project; the project's own META says more, and `Run.load` asks it
+META = {"examples": [object]}  # what every project stores; its own META says more, and `Run.load` asks it
 REPORT = {
     "project": str,
     "run": str,

@@ -195,12 +195,12 @@ def start(project: Project, config: Any, data: str, data_dir: Path, runs_dir: Pa
         if path.exists():
             continue
         try:
-            with new_folder(path) as folder:  # by one rename: a kill leaves no half-made run folder
+            with new_folder(path) as folder:  # one rename makes it: a kill leaves no half-made run folder
                 write_json(folder / "config.json", knobs)
                 write_json(folder / "run.json", request)
             break
         except UserError:
-            if not path.exists():  # else another process has just taken this name
+            if not path.exists():  # otherwise another process has just taken this name
                 raise
     return Run(path, tensorboard)
 

@@ -11,7 +11,7 @@ from common.errors import UserError
 # The files in a .keras file.
 MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}
 MAX_CONFIG_BYTES = 16 << 20
-MAX_SIZE = 1 << 24  # of a width or a length in config.json; a larger one would exhaust the memory
+MAX_SIZE = 1 << 24  # the largest width or length in config.json; a larger one would exhaust the memory
 IDENTIFIERS = {"shared_object_id", "seed"}  # numbers in config.json that are no sizes
 
 

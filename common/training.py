@@ -85,7 +85,7 @@ def fit(
             # SIGTERM leaves no time to evaluate: the run stays unfinished, with its last checkpoint.
             if isinstance(interrupt, Terminated) or checkpoint.state["best_epoch"] == 0:
                 raise
-            run.stop_file.touch()  # so the report says that the run was stopped by hand, as it does for the page's stop
+            run.stop_file.touch()  # the report then says that it was stopped by hand, as it does for the page's stop
             run.log("Stopped by Ctrl-C: the best epoch so far is kept.")
         checkpoint.finish()
     checkpoint.load_best(model)

@@ -39,8 +39,8 @@ from common.runs import Run
 from tests.odd import ask, not_finite, replaced
 
 ROOT = Path(__file__).parents[1]
-KILLS = 8  # of one training; then it is resumed to its end
-FIRST_SECONDS = 20.0  # that a training is thought to take, until one has
+KILLS = 8  # kills of one training; then it is resumed to its end
+FIRST_SECONDS = 20.0  # what a training is thought to take, until one has
 whole_seconds: dict[str, float] = {}  # project -> the shortest time of a process that was not killed
 DAMAGED = ("run.json", "config.json", "report.json", "meta.json", "history.csv", "*.keras", "*.csv")
 

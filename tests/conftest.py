@@ -111,7 +111,7 @@ def trained(request, tmp_path_factory) -> Callable[[str], runs.Run]:
     `copied`. Several runs of the tests on the same code share the folder that $KERAS_PORTFOLIO_TOYS names.
     """
     base, finished = tmp_path_factory.getbasetemp(), {}
-    beside = base.parent if hasattr(request.config, "workerinput") else base  # with several processes, beside theirs
+    beside = base.parent if hasattr(request.config, "workerinput") else base  # beside the folders of several processes
     shared = Path(os.environ.get("KERAS_PORTFOLIO_TOYS", beside / "trained"))
 
     def run(name: str) -> runs.Run:

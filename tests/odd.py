@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from common.errors import UserError
 from common.runs import Run
 
-ANSWER_SECONDS = 0.5  # for the answers to each tenth odd input; of the others the first is read
+ANSWER_SECONDS = 0.5  # so long answers to each tenth odd input are read; of the others the first is read
 # What a raw input may hold besides the keys of the examples.
 ALSO: dict[str, dict[str, Any]] = {
     "char_rnn": {"top_k": 5, "top_p": 0.9, "stop": "the"},

@@ -364,7 +364,7 @@ def test_the_ngram_is_scored_as_the_network(some_ids, monkeypatch):
     assert whole["nats"].sum() == pytest.approx(nats(targets))
     alone = sum(nats(targets[begin : begin + 17]) for begin in range(0, 6000, 16))
     assert windows["nats"].sum() == pytest.approx(alone)
-    monkeypatch.setattr(metrics, "PIECE", 90)  # in small pieces, with borders inside windows
+    monkeypatch.setattr(metrics, "PIECE", 90)  # small pieces, with borders inside windows
     for window, sums in ((None, whole), (16, windows)):
         again = block_sums(part, score_model(expected, part, window))
         np.testing.assert_allclose([*again.values()], [*sums.values()])

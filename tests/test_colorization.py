@@ -186,7 +186,7 @@ def test_a_step_teaches_both_networks_and_the_average_follows():
     gan = model.build_model(replace(TOY, average=0.9), {})
     before = {name: getattr(gan, name).get_weights() for name in ("generator", "discriminator", "averaged")}
     data = inputs_and_targets(noise(4, 16, 16, 3))
-    gan.run_eagerly = True  # for a single step, tracing takes longer
+    gan.run_eagerly = True  # tracing takes longer than a single step
     gan.train_on_batch(*data)
     for name, weights in before.items():
         moved = [np.abs(a - b).max() for a, b in zip(getattr(gan, name).get_weights(), weights, strict=True)]

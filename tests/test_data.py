@@ -195,6 +195,6 @@ def test_a_fingerprint_does_not_depend_on_the_kind_of_number(tmp_path):
         part = Split([0, 1, 2], targets)
         looks.append(Splits(part, part, part, {}, Source("a", "a", "0", "row")).open_test(run)[1])
     assert looks == [1, 2, 3, 4]
-    ragged = [np.array([1, 2]), np.array([3])]  # of boxes or of symbols
+    ragged = [np.array([1, 2]), np.array([3])]  # as boxes or symbols are
     part = Split([0, 1], ragged)
     assert Splits(part, part, part, {}, Source("a", "a", "0", "row")).open_test(run)[1] == 1

@@ -31,7 +31,7 @@ def test_histories_follow_time_and_then_the_file():
         [-1, 2, 0],
         [-1, 4, 1],
         [-1, -1, 2],
-        [2, 0, 3],  # of one instant the later row of the file sees the earlier one, not the other way round
+        [2, 0, 3],  # the later row of one instant sees the earlier one, not the other way round
         [-1, -1, 4],
         [-1, -1, 5],  # a card seen once
     ]

@@ -268,7 +268,7 @@ def test_two_processes_share_a_search_and_a_killed_one_is_replaced(tmp_path, mon
     deadline = time.monotonic() + 120
     while not list(trials.glob(f"*/by-{one.pid}")) and time.monotonic() < deadline:
         time.sleep(0.01)
-    one.kill()  # in the middle of a trial
+    one.kill()  # the kill comes in the middle of a trial
     one.wait()
     assert other.wait(timeout=300) == 0, other.stderr.read()
     study = sampler.open_study(search)
@@ -455,7 +455,7 @@ def test_a_stopped_training_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
 @needs_its_knobs
 def test_the_page_shows_the_search(tmp_path, monkeypatch, nothing_is_trained):
     monkeypatch.setattr(Project, "train", fake_training(hill))
-    running.run_search(opened(tmp_path, "random", 3, ("learning_rate",)), 3)  # in the runs folder of the page
+    running.run_search(opened(tmp_path, "random", 3, ("learning_rate",)), 3)  # trials in the runs folder of the page
     for language, named in (("en", {"learning rate", "trial"}), ("ko", {"학습률", "trial"})):
         app = AppTest.from_file(str(ROOT / "apps" / f"{NAME}.py"), default_timeout=120)
         app.query_params["language"], app.query_params["tab"] = language, "train"

@@ -463,7 +463,7 @@ def test_texts_of_a_parquet_file_are_measured_before_they_are_expanded(tmp_path,
     assert "19 MB" in message and (tmp_path / "a.parquet").stat().st_size < 1_000_000
     after = (
         pyarrow.default_memory_pool().max_memory()
-    )  # of all tests of this process, so it may have been larger before
+    )  # the peak of all tests of this process, so it may have been larger before
     assert after < 100_000_000 or after == before
 
 

@@ -9,7 +9,7 @@ from tests.conftest import ROOT
 
 THEME = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))["theme"]
 STYLE = (ROOT / "apps" / "style.css").read_text(encoding="utf-8")
-CAPTION = 0.6  # of the text colour, in Streamlit's captions and axis labels
+CAPTION = 0.6  # the part of the text colour in Streamlit's captions and axis labels
 LEAST = 4.5
 
 

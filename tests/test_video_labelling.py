@@ -241,7 +241,7 @@ def test_films_of_phones(tmp_path):
     assert [int(round(float(frame[:, 20:].mean()), -2)) for frame in frames[:7]] == [0] + [100] * 5 + [200]
     turned = tmp_path / "turned.mp4"
     content = bytearray(path.read_bytes())
-    place = content.index(b"tkhd") + 4 + 4 + 20 + 8 + 8  # of the matrix: 90 degrees clockwise
+    place = content.index(b"tkhd") + 4 + 4 + 20 + 8 + 8  # the place of the matrix: 90 degrees clockwise
     content[place : place + 36] = b"".join(
         v.to_bytes(4, "big", signed=True) for v in (0, 1 << 16, 0, -(1 << 16), 0, 0, 64 << 16, 0, 1 << 30)
     )

@@ -29,7 +29,7 @@ from common.project import Project
 BLUE, ORANGE, GREEN, PINK, SKY, RED = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"
 COLOURS = (BLUE, ORANGE, GREEN, PINK, SKY, RED)
 GREY = "#8794A3"  # readable on white and on dark
-LARGEST, MOST = 1e6, 400  # of a number that is typed, and how many numbers one field takes
+LARGEST, MOST = 1e6, 400  # the largest number that is typed, and how many numbers one field takes
 
 
 class State:

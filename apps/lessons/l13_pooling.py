@@ -27,7 +27,7 @@ ANSWER = {
     "ko": "아닙니다. 창 크기, 스트라이드, 종류(최댓값 또는 평균)는 사람이 정하는 하이퍼파라미터입니다. 풀링에 없는 것은 파라미터입니다. 학습으로 바뀌는 값이 하나도 없습니다.",
 }
 EXAMPLE = {"x": np.array([[1.0, 2, 3], [0, 2, 1], [2, 0, 3]]), "window": 2, "stride": 1, "kind": "max"}
-FILTERS = np.stack([FILTER, OTHERS[0]], -1)  # of the whole chain: the lecture's and one for upright edges
+FILTERS = np.stack([FILTER, OTHERS[0]], -1)  # filters of the whole chain: the lecture's and one for upright edges
 DENSE = np.array([[0.5, -0.5, 0.25], [0.25, 0.5, -1.0]])  # 3 classes from the numbers of 2 feature maps
 
 

@@ -102,7 +102,7 @@ def keras(cell: str, steps: int, scale: float, keep: float, seed: int) -> dict[s
     layer = getattr(keras.layers, cell)(16)
     layer.build(x.shape)
     bias = layer.get_weights()[2]
-    bias.flat[first : first + 16] = keep  # of the gate that keeps the state: z of a GRU, f of an LSTM
+    bias.flat[first : first + 16] = keep  # the gate that keeps the state: z of a GRU, f of an LSTM
     kernels = random.normal(0, scale / 4, (2, *layer.cell.kernel.shape))
     layer.set_weights([*kernels, bias])
     with tf.GradientTape() as tape:

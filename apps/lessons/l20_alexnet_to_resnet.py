@@ -128,7 +128,7 @@ def draw(state: lessons.State) -> dict[str, Any]:
     counts = [(name, kind, count) for name, _, f, _, _ in NETWORKS for kind, count in zip(kinds, f(), strict=True)]
     frame = pd.DataFrame(counts, columns=["network", "kind", "parameters"])
     frame["millions"] = frame["parameters"] / 1e6
-    frame["order"] = [kinds.index(kind) for kind in frame["kind"]]  # of the parts of a bar: as in the legend
+    frame["order"] = [kinds.index(kind) for kind in frame["kind"]]  # the order of the parts of a bar: as in the legend
     st.altair_chart(
         alt.Chart(frame, height=280)
         .mark_bar()

@@ -20,7 +20,7 @@ from pyarrow import types
 from common.errors import UserError
 from common.inputs.delimited import MAX_LINE, Layout, binary, read_rows, text_errors
 
-PIECE_BYTES = 1 << 27  # of a piece
+PIECE_BYTES = 1 << 27  # bytes of a piece
 BLOCK = 1 << 24  # bytes that are read at once
 
 
@@ -41,7 +41,7 @@ def read_pieces(
         return frames[0].set_axis(index, axis=0), frames[1].set_axis(index, axis=0)
 
     for batch in batches:
-        if waiting and batch.schema != waiting[-1].schema:  # from here on the numbers are texts
+        if waiting and batch.schema != waiting[-1].schema:  # the numbers are texts from here on
             yield piece(pyarrow.Table.from_batches(waiting))
             start, waiting, count, size = start + count, [], 0, 0
         waiting.append(batch)

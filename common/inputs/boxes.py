@@ -19,9 +19,9 @@ from common.errors import UserError
 from common.files import read_json, utf8_text
 from common.inputs.images import check_picture, find_pictures, picture_header
 
-MAX_FILE_PIXELS = 50_000_000  # of a picture with boxes
+MAX_FILE_PIXELS = 50_000_000  # the largest picture with boxes
 MAX_XML_BYTES = 4 << 20
-MAX_DEPTH = 100  # of elements in an XML file
+MAX_DEPTH = 100  # the greatest depth of elements in an XML file
 MAX_LABEL = 200  # characters
 
 # What a COCO file must hold. Other names in it are not read.

@@ -33,7 +33,7 @@ NO_TABLES = {
 class Layout:
     """How a text file holds its table."""
 
-    packed: bool  # by gzip
+    packed: bool  # whether gzip packed it
     encoding: str
     separator: str
     above: int  # lines above the header: 1 where Excel's `sep=;` stands there

@@ -12,7 +12,7 @@ from common.errors import UserError
 
 MAX_MEMBER_BYTES = 500_000_000  # unpacked size of a file in an archive; larger files are skipped
 MAX_ARCHIVE_BYTES, MAX_ARCHIVE_FILES = 1_000_000_000, 200_000  # unpacked, of all files together
-MAX_NAME_BYTES = 256  # on average, of a file's entry in the list at the end of a .zip
+MAX_NAME_BYTES = 256  # the average size of a file's entry in the list at the end of a .zip
 
 
 def download(url: str, path: Path, sha256: str) -> Path:

@@ -20,9 +20,9 @@ from common.files import quoted, replacing
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
-MAX_PIXELS = 16_000_000  # of a picture, unless the caller allows more
-MAX_SHRUNK = 50_000_000  # of a photograph that is shrunk when it is read
-MAX_SCANS = 100  # of a JPEG; each is decoded over the whole picture, and a progressive file has about ten
+MAX_PIXELS = 16_000_000  # the largest picture, unless the caller allows more
+MAX_SHRUNK = 50_000_000  # the largest photograph that is shrunk when it is read
+MAX_SCANS = 100  # scans of a JPEG; each is decoded over the whole picture, and a progressive file has about ten
 # The start of a binary PPM, PGM or PBM: its kind, then two or three numbers, with comments between.
 NUMBER = rb"(?:\s|#[^\n]*\n)+\d+"
 BINARY_PPM = re.compile(rb"P(?:4(?:%b){2}|[56](?:%b){3})\s" % (NUMBER, NUMBER))

@@ -35,8 +35,8 @@ BLANK = "[\\s\u200b\u2060\ufeff]"  # what cannot be seen at the ends of a catego
 
 # Bounds, which hold before anything is expanded
 MAX_COLUMNS = 10_000
-PIECE_CELLS = 1 << 23  # of a piece: a table with many columns is read in pieces of fewer rows
-UPLOAD_CELLS, UPLOAD_BYTES = 20_000_000, 1 << 28  # of a whole table, where a page limits the number of rows
+PIECE_CELLS = 1 << 23  # cells of a piece: a table with many columns is read in pieces of fewer rows
+UPLOAD_CELLS, UPLOAD_BYTES = 20_000_000, 1 << 28  # limits of a whole table, where a page limits the rows
 
 
 def read_header(path: Path) -> list[str]:
@@ -252,7 +252,7 @@ def score_table_file(
         raise UserError(f"--output {target} must end in .csv or .parquet.")
     if max_rows is not None:
         check_upload(source, max_rows)  # whatever is too large is refused before anything is scored
-    rows, typed = 0, target.suffix == ".parquet"  # in CSV the cells stay as they are
+    rows, typed = 0, target.suffix == ".parquet"  # cells of a CSV file stay as they are
     with (
         replacing(target) as temporary,
         _arrow().parquet_writer(temporary) if typed else nullcontext(_csv_writer(temporary)) as write,

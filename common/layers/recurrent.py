@@ -107,7 +107,7 @@ def _differences() -> list[str]:
             return _inner_loop(self, sequences, initial_state, mask, training, compiled=False)
 
         try:
-            theirs, replaced = make(2, **options), make(2, **options)  # of one seed, so dropout draws the same
+            theirs, replaced = make(2, **options), make(2, **options)  # both have one seed, so dropout draws the same
             theirs.build(x.shape)
             replaced.build(x.shape)
             for weight, other in zip(theirs.weights, replaced.weights, strict=True):

@@ -55,7 +55,7 @@ def make_loss(smoothing: float = 0.0):
     return loss
 
 
-STATES = {"gru": ("h",), "lstm": ("h", "c")}  # of a recurrent layer
+STATES = {"gru": ("h",), "lstm": ("h", "c")}  # the states of each recurrent layer
 
 
 def named_states(states: list, cell: str, prefix: str = "") -> dict[str, Any]:

@@ -45,7 +45,7 @@ Network = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
 class Format:
     """One export format."""
 
-    suffix: str  # of its files
+    suffix: str  # the suffix of its files
     packages: dict[str, str]  # name to import -> name to install
     limits: tuple[str, ...]  # what it cannot do, as sentences
     runtime: str  # the package that example.py needs besides NumPy

@@ -7,7 +7,7 @@ PROBLEM = {
 }
 TOPOLOGY = "many-to-one"  # a number and a mark at every step in, one sum out
 METRIC = ("mean_squared_error", "min")
-MINUTES = 0.8  # of the default's whole command on two cores
+MINUTES = 0.8  # what the default's whole command takes on two cores
 DATA = {
     "builtin": "generated: random numbers in [0, 1], two of them marked (default)",
     "PATH": "a CSV file: columns x1, x2, …, first, second; a sequence a row, with the places of its marks from 1",

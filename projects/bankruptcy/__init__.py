@@ -11,7 +11,7 @@ METRIC = {
     ".ts": ("accuracy", "max"),
     "PATH": ("average_precision", "max"),
 }
-MINUTES = 1.0  # of the default's whole command on two cores
+MINUTES = 1.0  # what the default's whole command takes on two cores
 DATA = {
     "builtin": "generated: share prices of firms whose hidden assets and debt decide whether they fail (default)",
     "PATH": "your own table of firms (a row a firm and time, or a row a firm), an .arff table, or series in a .ts file",

@@ -12,8 +12,8 @@ from projects.bankruptcy.simulate import YEAR
 
 WINDOWS = (5, 20, 60)  # steps, besides the whole series, over which columns are summed up
 FLAT = 20  # last steps that are kept as they are
-PASSES = 30  # of the iteration for the value of the assets
-FEW_ROWS = 10_000  # with so few, boosting takes half the time on one thread, because the threads wait for each other
+PASSES = 30  # passes of the iteration for the value of the assets
+FEW_ROWS = 10_000  # boosting on so few rows takes half the time on one thread: the threads wait for each other
 TINY = 1e-6
 
 # Altman's Z: the weights of five ratios, for quoted firms (1968) and with book values (1983)

@@ -15,10 +15,10 @@ from projects.bankruptcy.config import Config
 from projects.bankruptcy.encoding import Series, fit_encoding
 from projects.bankruptcy.formats import Found, read, shown
 
-DAYS = 250  # of a generated firm up to the decision
+DAYS = 250  # days of a generated firm up to the decision
 CHECKS = np.arange(0, 252, 21)  # days after the decision, a month apart, on which a risk is asked for again
 HELD = 0.2  # fraction of the firms for training that are validation
-VARIABLES = ["price", "debt"]  # of a generated firm: the price of all its shares, the debt that it reports
+VARIABLES = ["price", "debt"]  # a generated firm's price of all its shares, and the debt that it reports
 CLASSES = ["survives", "fails"]
 
 

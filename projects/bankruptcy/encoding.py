@@ -13,7 +13,7 @@ from common.saved import unlike
 from common.schema import Between, check_input
 from projects.bankruptcy.rocket import encode_kernels
 
-MAX_STEPS = 20_000  # of a raw series
+MAX_STEPS = 20_000  # the longest raw series
 LARGEST = 1e30  # a number beyond it is taken for a mistake
 MIN_SCALE = 1e-12
 

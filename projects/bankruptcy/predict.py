@@ -21,7 +21,7 @@ SIZES = (1, 16, 128, 1024)  # rows that a network is given in one call
 STREAMED = 12  # answers of `stream`
 BLOCKS = 25  # parts of a series that are occluded one after the other
 EXAMPLES = 6
-SLOPES = (0.01, 100.0)  # of the calibration: none reverses the order
+SLOPES = (0.01, 100.0)  # slopes of the calibration: none reverses the order
 
 
 class Predictor:

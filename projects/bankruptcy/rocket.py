@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-SIZE = 9  # of a kernel: three weights of 2, six of -1, so that they add up to 0
+SIZE = 9  # weights of a kernel: three of 2, six of -1, so that they add up to 0
 KERNELS = list(itertools.combinations(range(SIZE), 3))  # the places of the weights of 2: 84 kernels
 MOST_DILATIONS = 32
 GOLDEN = (np.sqrt(5) + 1) / 2
-SEED = 0  # which channels a kernel adds up is drawn from it, and so is the series that a bias is taken from
+SEED = 0  # the channels that a kernel adds up and the series for its biases are drawn from it
 
 
 def plan(length: int, channels: int, features: int) -> Iterator[tuple[int, tuple[int, ...], list[int], int]]:

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 
 YEAR = 252  # trading days
-VOLATILITY = np.array([0.12, 0.40])  # of the assets, a year: calm, turbulent
+VOLATILITY = np.array([0.12, 0.40])  # volatility of the assets in a year: calm, turbulent
 SWITCHES = np.array([0.5, 1.5])  # changes of regime a year: from calm to turbulent, and back
 FALLS = np.array([0.3, 2.0])  # sudden falls a year, in each regime
 FALL, SPREAD = -0.12, 0.08  # mean and standard deviation of the logarithm of a fall
-DRIFT = 0.04  # of the assets, a year, apart from the falls
+DRIFT = 0.04  # drift of the assets in a year, apart from the falls
 HEALTH = (0.10, 1.60)  # log(assets / debt) of a firm on its first day: uniform
 REPORTED = 0.25  # standard deviation of log(reported debt / debt): what is reported is not all
 

@@ -7,7 +7,7 @@ PROBLEM = {
 }
 TOPOLOGY = "many-to-many"  # characters in, the next character at every step out
 METRIC = ("nats_per_character", "min")
-MINUTES = 1.5  # of the default's whole command on two cores
+MINUTES = 1.5  # what the default's whole command takes on two cores
 DATA = {
     "builtin": "CPython's own reference topics, technical English, on every machine (default)",
     "hello": "the lecture's toy: the word hello, vocabulary h, e, l, o",

@@ -28,7 +28,7 @@ def text_batches(part: TextPart, config: Config) -> Stream:
     """
     rows, sequence = batch_shape(part, config)
     stretch = (part.characters - 1) // rows
-    pieces = max(1, stretch // sequence - 1)  # of a stretch; the place where reading begins may move by one piece
+    pieces = max(1, stretch // sequence - 1)  # pieces of a stretch; the beginning of reading may move by one piece
     steps = min(pieces, MAX_STEPS) if pieces > MIN_STEPS else pieces * -(-MIN_STEPS // pieces)
     margin = stretch - pieces * sequence
 

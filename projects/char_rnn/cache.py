@@ -11,7 +11,7 @@ import numpy as np
 
 LENGTH = 2048  # characters that it looks back
 SHARPNESS = 15.0  # a place votes with the weight exp(SHARPNESS * (cosine - 1)): 1 for the very same state
-WEIGHTS = 2.0 ** np.arange(-3, 11)  # of the network's vote, that are tried on validation
+WEIGHTS = 2.0 ** np.arange(-3, 11)  # weights of the network's vote that are tried on validation
 
 
 def votes(hidden: np.ndarray, following: np.ndarray, begin: int, symbols: int) -> np.ndarray:
@@ -21,7 +21,7 @@ def votes(hidden: np.ndarray, following: np.ndarray, begin: int, symbols: int) -
     character after each; -1, which gets no vote, where it is unknown.
     """
     keys = hidden / np.maximum(np.linalg.norm(hidden, axis=1, keepdims=True), 1e-6)
-    first = int(np.argmax(following >= 0))  # of a text that begins in between
+    first = int(np.argmax(following >= 0))  # the text may begin in between
     now, past = np.arange(begin, len(hidden))[:, None], np.arange(first, len(hidden))
     weights = np.exp(SHARPNESS * (keys[begin:] @ keys[first:].T - 1)) * ((past < now) & (past >= now - LENGTH))
     return weights.astype("float32") @ (following[first:, None] == np.arange(symbols)).astype("float32")

@@ -28,7 +28,7 @@ CHUNK = 1 << 20  # characters that are counted at a time
 MIN_CHARACTERS = 1000  # a shorter text cannot be cut in three
 MAX_SYMBOLS = 5000  # different characters; a file with more holds words or binary data
 IN_MEMORY = 8 << 20  # bytes; a larger file is encoded into a temporary file, and batches are read from there
-STDLIB_CHARACTERS = 1_000_000  # of the set `stdlib`, at most
+STDLIB_CHARACTERS = 1_000_000  # the set `stdlib` has at most as many
 
 
 @dataclass(frozen=True, eq=False)

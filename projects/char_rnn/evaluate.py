@@ -28,7 +28,7 @@ from projects.char_rnn.ngram import MAX_CHARACTERS, KneserNey, best_order
 from projects.char_rnn.predict import Predictor
 from projects.char_rnn.units import reactions
 
-SHARES = [i / 20 for i in range(20)]  # of the n-gram in the ensemble, that are tried on validation
+SHARES = [i / 20 for i in range(20)]  # the n-gram's shares in the ensemble that are tried on validation
 TEMPERATURES = (0.5, 0.8, 1.0, 1.2)
 EXCERPT = 6000  # characters whose hidden states and largest surprises are shown
 

@@ -50,7 +50,7 @@ def choose(logits, uniform, temperature, top_k, top_p, filtered: bool):
         order = ops.argsort(-probabilities)
         probabilities = ops.take_along_axis(probabilities, order, axis=-1)
         rank = ops.arange(probabilities.shape[-1])
-        before = ops.cumsum(probabilities, axis=-1) - probabilities  # of the more probable characters together
+        before = ops.cumsum(probabilities, axis=-1) - probabilities  # together, the more probable characters have this
         allowed = (rank == 0) | (((rank < top_k) | (top_k <= 0)) & (before < top_p))
         place = _draw(ops.where(allowed, probabilities, 0.0), uniform)
         drawn = ops.cast(ops.take_along_axis(order, place[:, None], axis=-1)[:, 0], "int32")

@@ -18,7 +18,7 @@ WARM_UP = 512  # characters that each place reads before the first one that is s
 DIRECTIONS = {"nats_per_character": "min", "bits_per_character": "min", "nats_fixed_window": "min", "accuracy": "max"}
 
 Sums = dict[str, np.ndarray]  # "nats", "correct" and "characters", (blocks,) each
-Scored = tuple[np.ndarray, np.ndarray, np.ndarray]  # of some characters: place in the text, nats, correct
+Scored = tuple[np.ndarray, np.ndarray, np.ndarray]  # for some characters: place in the text, nats, correct
 # (indices of a text's logits, places in it (n,), window) -> the distributions (n, symbols) before these places
 Expected = Callable[[np.ndarray, np.ndarray, int | None], np.ndarray]
 
@@ -137,7 +137,7 @@ def read(network: Any, part: TextPart, window: int | None = None, looks_back: bo
     for starts, first, length in groups:
         starts = np.pad(starts, (0, rows - len(starts)), constant_values=characters)
         states = [np.zeros((rows, state.shape[1]), "float32") for state in network.inputs[1:]]
-        past: deque = deque(maxlen=1 - (-cache.LENGTH // steps))  # of (hidden, targets); the last is the present piece
+        past: deque = deque(maxlen=1 - (-cache.LENGTH // steps))  # (hidden, targets); the last one is the present piece
         for step in range(first, length, steps):
             offsets = np.arange(step, step + steps)
             places = starts[:, None] + offsets

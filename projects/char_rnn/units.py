@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 
-MIN_FRACTION = 0.005  # of the characters that must have a property; rarer properties are left out
+MIN_FRACTION = 0.005  # the share of characters that must have a property; rarer properties are left out
 
 
 def properties(text: str) -> dict[str, np.ndarray]:

@@ -6,8 +6,8 @@ PROBLEM = {
     "ko": "가능한 색이 여럿일 때, 흑백 사진에는 어떤 색이 어울릴까요?",
 }
 TOPOLOGY = "one-to-one"  # one picture in, one picture out
-METRIC = ("concordance", "max")  # of the predicted a and b with the original ones: README.md, "How an epoch is chosen"
-MINUTES = 1.2  # of the default's whole command on two cores
+METRIC = ("concordance", "max")  # compares predicted a and b with the originals: README.md, "How an epoch is chosen"
+MINUTES = 1.2  # what the default's whole command takes on two cores
 DATA = {
     "builtin": "squares of seven photographs that scikit-image and scikit-learn bring, split by region (default)",
     "PATH": "a folder of photographs: BSDS500 or COCO (subfolders train… and val…), or your own pictures in one folder",

@@ -26,7 +26,7 @@ REGIONS = {"train": (0.0, 0.56), "validation": (0.57, 0.78), "test": (0.79, 1.0)
 SQUARE = 0.21  # builtin: side of the squares, as a fraction of the photograph's width
 LAYOUTS = ("", "images", "data/images")  # where a folder may hold train… and val…: BSDS500's and COCO's layouts
 TRAIN, TEST = ("train", "training"), ("val", "valid", "validation", "test", "testing")  # folders, see `part_of`
-VALIDATION_FRACTION = 0.15  # of the training photographs, where a folder has a test set
+VALIDATION_FRACTION = 0.15  # the part of the training photographs, where a folder has a test set
 EXAMPLES, EXAMPLE_SIDE = 6, 224  # examples for the page, and their shorter side in pixels
 
 

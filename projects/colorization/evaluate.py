@@ -28,9 +28,9 @@ from projects.colorization.metrics import DIRECTIONS, mean_figures, measure
 
 BATCH = 32  # pictures that are in memory at once
 MIN_COLOUR = 8  # levels: a photograph whose channels differ nowhere by more has no colours to compare with
-FIT_PICTURES, FIT_PIXELS = 400, 40_000  # at most this many training pictures and pixels fit the baselines
+FIT_PICTURES, FIT_PIXELS = 400, 40_000  # the baselines are fitted to at most this many training pictures and pixels
 NEIGHBOURS = (1, 5, 20)  # the values of k that validation chooses from, for the nearest-neighbour baseline
-TUNING_PICTURES = 50  # at most this many validation pictures choose k
+TUNING_PICTURES = 50  # the most validation pictures that choose k
 SMOOTHING = 3.0  # levels of lightness: standard deviation over which the mean colour is smoothed
 GRID = 5  # pictures in each of the figures of worst and best answers
 FAILURE_COLUMNS = ("photograph", "psnr grey", "psnr network", "gain", "colourfulness network", "colourfulness original")

@@ -7,7 +7,7 @@ import numpy as np
 from projects.colorization.lab import colourfulness, to_lab
 
 BIN = 5.0  # width of a histogram's bin, in units of a and b
-BINS = 45  # from -112.5 to 112.5; grey is in the middle one
+BINS = 45  # bins from -112.5 to 112.5; grey is in the middle one
 DIRECTIONS = {
     "concordance": "max",
     "psnr": "max",

@@ -7,8 +7,8 @@ PROBLEM = {
     "ko": "만화 한 쪽이 들어갑니다. 어느 픽셀이 글자이고, 무엇이라고 쓰여 있으며, 다른 말로 바꾸면 어떤 모습이 될까요?",
 }
 TOPOLOGY = "many-to-many"  # pixels to a mask, columns of a line to symbols
-METRIC = ("iou", "max")  # of the lettering's pixels, over all pages together
-MINUTES = 14.0  # of the default's whole command on two cores
+METRIC = ("iou", "max")  # IoU of the lettering's pixels, over all pages together
+MINUTES = 14.0  # what the default's whole command takes on two cores
 DATA = {
     "builtin": "comic pages generated from photographs, shapes and fonts, in English and Korean (default)",
     "PATH": "a folder of pages (page, page_en …) with masks of the lettering (text, text_en …), or with COCO boxes",

@@ -10,7 +10,7 @@ from projects.comic_text.lettering import draw_lines, faces
 from projects.comic_text.pages import syllables
 
 HEIGHTS = (5, 48)  # pixels of a component that may be a letter
-FULL = (0.08, 0.95)  # of its box that it may fill
+FULL = (0.08, 0.95)  # the part of its box that a letter may fill
 NEIGHBOURS = 1  # components of a like height, nearly at its own height on the page, that a letter must have
 SIDE = 16  # pixels of a glyph that is compared
 

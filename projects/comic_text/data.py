@@ -25,9 +25,9 @@ from projects.comic_text.encoding import MAX_PIXELS, STRIDE, filled, line_pixels
 from projects.comic_text.pages import Line, Sample
 
 CACHE_BYTES = 512 * 2**20  # pages with their masks that are kept in memory
-SQUARES = 6  # of each page in an epoch
-NEAR = 0.75  # of the squares, of training, that have lettering near their middle
-LINE_WIDTHS = (128, 192, 320)  # of the reader's batches
+SQUARES = 6  # squares of each page in an epoch
+NEAR = 0.75  # the part of the training squares with lettering near their middle
+LINE_WIDTHS = (128, 192, 320)  # widths of the reader's batches
 LINES_A_SQUARE = 4  # lines in a training step, for each square in one of the segmentation
 LINES = 256  # generated lines on which the reader is validated
 BOXES = (".json", ".xml", ".txt")  # files of COCO, VOC and YOLO

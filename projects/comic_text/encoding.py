@@ -16,7 +16,7 @@ MAX_PIXELS = 16_000_000
 WINDOW = 1024  # pixels of a window's side; larger pages are read in several
 HEIGHT = 32  # pixels, of a line that is read
 STRIDE = 4  # columns of a line for each symbol that the reader may write
-WIDTHS = (128, 256, 512, 1024)  # to which lines are filled up: each width is compiled
+WIDTHS = (128, 256, 512, 1024)  # lines are filled up to these: each width is compiled
 MAX_BLOCKS, MAX_TEXT = 500, 2000
 BLANK = 0  # CTC's symbol for nothing
 # The jamo that NFD splits a syllable into. First, middle and last consonants are different symbols, so the way back is

@@ -19,7 +19,7 @@ from projects.comic_text.lettering import Face, draw_lines, faces, length
 
 SHAPE = (640, 448)  # height and width of a page in pixels
 LANGUAGES = ("en", "ko")
-KOREAN = 0.4  # of the pages, and of the lines
+KOREAN = 0.4  # the Korean part of the pages, and of the lines
 # The part of each photograph's width that a split gets; the gaps between the parts are in no split.
 REGIONS = {"train": (0.0, 0.6), "validation": (0.61, 0.79), "test": (0.8, 1.0)}
 COVERED = 51  # a pixel is lettering where at least a fifth of it is covered; so are the masks of pepper_carrot

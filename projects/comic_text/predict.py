@@ -35,7 +35,7 @@ from projects.comic_text import encoding, layout, redraw
 from projects.comic_text.layout import Block
 from projects.comic_text.lettering import Face, faces
 
-LINES = 16  # that are read at once; each width is compiled for this number
+LINES = 16  # lines that are read at once; each width is compiled for this number
 EXAMPLES = 4
 SURE = 0.4  # confidence that one line of a found block must have: the others are mostly no lettering
 
@@ -202,7 +202,7 @@ def lettering_face() -> Face:
 
 # --- translations ----------------------------------------------------------------------------------------------------
 
-COLUMNS = ("page", "left", "top", "right", "bottom", "text", "confidence", "translation")  # of the table of lines
+COLUMNS = ("page", "left", "top", "right", "bottom", "text", "confidence", "translation")  # columns of the lines' table
 Translate = Callable[[str], str | None]
 
 
@@ -354,7 +354,7 @@ class Options:
     output: Path  # the new page, in the format of its suffix; of a folder: a .zip file of new pages and lines.csv
     translator: str | None = None  # a run whose answer is text, such as translation or translation/best
     glossary: Path | None = None  # a .csv file with the columns source and target; it wins over the translator
-    lines: Path | None = None  # of one page: the .csv file of what was read; left out: beside the output
+    lines: Path | None = None  # for one page: the .csv file of what was read; left out: beside the output
     edited: Path | None = None  # such a file with your corrections and translations, to be drawn
     order: Literal["left", "right"] = "left"  # where reading begins; right: manga
     run: str = "best"  # id of a run, best (by validation) or latest

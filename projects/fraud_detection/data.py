@@ -86,7 +86,7 @@ def _generated(config: Config) -> Splits:
 
     frame = simulate.add_features(simulate.simulate(config.customers, 2 * config.customers))
     day, last = frame["TX_TIME_DAYS"].to_numpy(), int(frame["TX_TIME_DAYS"].max())
-    weeks = ((6, 4), (3, 2), (1, 0))  # of train, validation and test: from and to, in weeks before the end
+    weeks = ((6, 4), (3, 2), (1, 0))  # train, validation and test: from and to, in weeks before the end
     rows = [np.flatnonzero((day > last - WEEK * begin) & (day <= last - WEEK * end)) for begin, end in weeks]
     fingerprint = hashlib.sha256(pd.util.hash_pandas_object(frame[["TX_AMOUNT", FRAUD]]).to_numpy().tobytes())
     source = Source(
@@ -243,7 +243,7 @@ def _is_amount(text: str) -> bool:
     if len(text) > MAX_AMOUNT:
         return False
     text = re.sub("[\u2010-\u2015\u2212]", "-", unicodedata.normalize("NFKC", text))
-    text = "".join("$" if unicodedata.category(sign) == "Sc" else sign for sign in text)  # of any currency
+    text = "".join("$" if unicodedata.category(sign) == "Sc" else sign for sign in text)  # a sign of any currency
     text = text.strip(" '\"\u2018\u2019\u201c\u201d").replace("(", "").replace(")", "").removesuffix("-").strip()
     return bool(re.fullmatch(AMOUNT, text))
 

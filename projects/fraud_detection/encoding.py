@@ -19,7 +19,7 @@ from projects.fraud_detection.simulate import DELAY
 MAX_CATEGORIES = 50  # values of a categorical column that are told apart; rarer ones are encoded as zeros
 MAX_DATE = 60  # characters
 LIMIT = 5.0  # a scaled number is clipped at this distance from the median; its logarithm is not
-MAX_STEPS = 1000  # of a raw transaction's history
+MAX_STEPS = 1000  # steps of a raw transaction's history
 TINY = 1e-30  # a scale below it is that of a column without spread
 DATE = r"^(\d{1,2})[./-](\d{1,2})[./-](\d{4})(?!\d)"  # 03/04/2021: the day or the month first
 YEAR_FIRST = r"^(\d{4}) ?[년./-] ?(\d{1,2}) ?[월./-] ?(\d{1,2})(?!\d) ?일?"
@@ -74,7 +74,7 @@ CELL = (Between(-1e30, 1e30), str, bool, None)  # a value of a raw transaction
 META = {
     **dict.fromkeys(("target", "card?", "terminal?", "time?", "weight?"), str),
     "classes": [str],  # the two values of the target: normal, fraud
-    "day_first?": bool,  # where the dates of training are like 03/04/2021
+    "day_first?": bool,  # whether the dates of training are like 03/04/2021
     "streamed?": bool,
     "columns": {str: ({"median": float, "scale": FACTOR}, {"categories": [str]})},
     "relations?": {str: {"mean": float, "scale": FACTOR}},
@@ -241,7 +241,7 @@ def encode_before(split: Transactions, meta: dict[str, Any], key: str, length: i
     if table.cards is None or key not in table.cards:
         return encoded
     times = table.cards["time"].to_numpy(float)
-    steps = histories(table.cards[key].to_numpy(), times, length + 1, rows)[:, :-1]  # without the row itself
+    steps = histories(table.cards[key].to_numpy(), times, length + 1, rows)[:, :-1]  # the row itself is left out
     mask = steps >= 0
     used, place = np.unique(steps[mask], return_inverse=True)
     values = relations(table.inputs.iloc[used])

@@ -27,7 +27,7 @@ from projects.fraud_detection.metrics import average_precision, best_f1_threshol
 DIRECTIONS = {"average_precision": "max", "roc_auc": "max", "recall_at_precision": "max", "f1": "max", "cost": "min"}
 CARD_DIRECTIONS = {"average_precision": "max", "card_precision_at_100": "max", **DIRECTIONS}  # where cards are known
 MAX_KEPT = 300_000  # scored rows that a run keeps, for the page and for figures over several runs
-FEW_ROWS = 10_000  # with so few, boosting takes half the time on one thread, because the threads wait for each other
+FEW_ROWS = 10_000  # boosting on so few rows takes half the time on one thread: the threads wait for each other
 WORST = 5  # errors of each kind in the report
 
 Scorer = Callable[[pd.DataFrame], np.ndarray]
@@ -109,9 +109,9 @@ def baselines(splits: Splits) -> dict[str, Scorer]:
 
     def fitted(model, limit: float = LIMIT) -> Scorer:
         with threadpool_limits(None if len(train.targets) > FEW_ROWS else 1, user_api="openmp"):
-            model.fit(encode(train.inputs, meta, limit), train.targets)  # without weights, as the network
+            model.fit(encode(train.inputs, meta, limit), train.targets)  # no row has a weight, as for the network
         if isinstance(model, RandomForestClassifier):
-            model.set_params(n_jobs=1)  # with more, the trees are added in another order each time, and ties break
+            model.set_params(n_jobs=1)  # several jobs add the trees in another order each time, and ties break
             return lambda frame: model.predict_proba(encode(frame, meta, limit))[:, 1]
         return lambda frame: model.decision_function(encode(frame, meta, limit))
 

@@ -8,7 +8,7 @@ PROBLEM = {
     "어떻게 쓰고, 단어마다 사진의 어디를 볼까요?",
 }
 TOPOLOGY = "one-to-many"  # one picture in, a sequence of words out
-MINUTES = 3.4  # of the default's whole command on two cores
+MINUTES = 3.4  # what the default's whole command takes on two cores
 METRIC = {"builtin": ("facts", "max"), "PATH": ("cider", "max")}  # PATH: all other data
 DATA = {
     "builtin": "scenes of handwritten digits and drawn shapes on photographs, with captions in English and Korean "

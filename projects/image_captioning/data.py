@@ -27,7 +27,7 @@ from projects.image_captioning.encoding import MAX_FILE_PIXELS, Captions, Inputs
 
 VALIDATION, TEST = 500, 1000  # scenes, where training has at least four times as many
 MIN_PICTURES = 20
-LANGUAGE = "own"  # of captions that say nothing of their language
+LANGUAGE = "own"  # the language of captions that do not name it
 COCO = {"images": [{"id": int, "file_name": str}], "annotations": [{"image_id": int, "caption": str}]}
 
 Labelled = tuple[Inputs, list[Captions]]

@@ -19,10 +19,10 @@ from projects.image_captioning.config import Config
 GRID = 8  # rows and columns of the places at which the writer looks
 MAX_FILE_PIXELS = 50_000_000  # a camera's picture
 MAX_SAMPLE = 500  # pictures from which mean and variance are computed
-MAX_CAPTIONS = 10  # of one picture that are learnt from
-MAX_WORDS = 100  # of a caption
-LONGEST = 0.99  # of the training captions fit into the greatest length as a whole; the others are cut
-MAX_CHARACTERS = 5_000  # of a caption that is read
+MAX_CAPTIONS = 10  # captions of one picture that are learnt from
+MAX_WORDS = 100  # the longest caption
+LONGEST = 0.99  # this part of the training captions fits into the greatest length; the others are cut
+MAX_CHARACTERS = 5_000  # the longest caption that is read
 MIN_COUNT = 2  # times that a word must occur; a rarer one is unknown, or it would never be met as an unknown one
 MAX_VOCABULARY = 20_000
 MAX_BEAM = 10
@@ -30,7 +30,7 @@ MAX_TEMPERATURE = 3.0
 WORD = re.compile(r"\w+(?:['’]\w+)*")
 
 Inputs = np.ndarray | list[Path]  # pictures (n, height, width, 3) uint8, or files that are read when needed
-Captions = dict[str, list[str]]  # of one picture: language -> captions
+Captions = dict[str, list[str]]  # the captions of one picture by language
 
 # What a raw input holds beside its picture. temperature: 0 searches for the most probable captions.
 RAW = {

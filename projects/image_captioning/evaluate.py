@@ -32,7 +32,7 @@ from projects.image_captioning.scenes import FACTS
 NEIGHBOURS = 6_000  # training pictures among which the nearest one is looked for: the first ones
 BLIND_PICTURES, BLIND_EPOCHS = 2_000, 3  # the captions that the writer without a picture learns from
 SIDE = 64  # pixels of a picture whose outlines are compared
-BINS = 4  # of each colour in the histogram
+BINS = 4  # bins of each colour in the histogram
 WORST, SHOWN = 36, 8  # errors that the page can show, and those in the figure
 SAMPLE = 64  # pictures on which the speed is measured
 

@@ -16,7 +16,7 @@ from projects.image_captioning.encoding import Captions, Inputs, normalise
 from projects.image_captioning.scenes import FACTS, Scene, is_held_out, parse, right_facts
 
 ORDERS = (1, 2, 3, 4)  # numbers of words of an n-gram
-SIGMA = 6.0  # of CIDEr-D's penalty of another length
+SIGMA = 6.0  # width of CIDEr-D's penalty for another length
 FACT_FIGURES = {"facts": "max", "facts_seen": "max", "facts_held_out": "max", "single_facts": "max"}
 FIGURES = {"cider": "max", **{f"bleu_{order}": "max" for order in ORDERS}, "chrf": "max"}
 

@@ -96,7 +96,7 @@ class Predictor:
             ]
             tokens = written["tokens"][0, 0]
             written = {name: array[:, 0] for name, array in written.items()}
-        ended = self.vocabulary.eos in tokens  # else the caption was cut at the greatest length
+        ended = self.vocabulary.eos in tokens  # otherwise the caption was cut at the greatest length
         words = [*self.vocabulary.decode(tokens), *["<eos>"] * ended]
         answer = {"caption": self.decode(tokens), "language": language, "words": words, "alternatives": alternatives}
         if "attention" in written:
@@ -146,7 +146,7 @@ class Options:
 
     input: Path  # a picture, or a folder of pictures: PNG, JPEG, WebP, BMP, TIFF or GIF
     output: Path | None = None  # for a folder: the .csv file of captions with image and caption
-    language: str | None = None  # of the caption, where the run knows several; left out: the first one
+    language: str | None = None  # the caption's language, where the run knows several; left out: the first one
     quote_formulas: bool = False  # in .csv an apostrophe before a cell that a spreadsheet would compute (= + - @ first)
     beam: int | None = None  # captions that are kept while one is written (1: greedy); left out: as in training
     run: str = "best"  # id of a run, best (by validation) or latest

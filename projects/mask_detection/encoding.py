@@ -11,7 +11,7 @@ from common.inputs.boxes import clipped
 from common.inputs.images import input_picture, read_picture
 from common.schema import Between
 
-MAX_PIXELS = 50_000_000  # of a picture
+MAX_PIXELS = 50_000_000  # the largest picture
 STRIDES = {"centernet": (4,), "fcos": (4, 8, 16), "mask_rcnn": (4,)}  # pixels between two places of an output map
 RANGES = {4: (0, 32), 8: (32, 64), 16: (64, 1e9)}  # fcos: longer side of the faces that each stride finds
 GIVEN = 12  # mask_rcnn: true boxes of a picture that its second stage learns from

@@ -27,7 +27,7 @@ from projects.mask_detection.predict import Predictor, drawn, matches_of, small
 
 DIRECTIONS = {"ap50": "max", "ap50_95": "max", "ar100": "max"}
 CROWDS = {"1": (1, 1), "2 to 4": (2, 4), "5 to 10": (5, 10), "over 10": (11, 10**9)}  # faces in a picture
-RESAMPLES = 300  # for the interval of a class, a size or a crowd
+RESAMPLES = 300  # resamples for the interval of a class, a size or a crowd
 SHOWN = 12  # pictures with errors, and training pictures, that the page shows
 SHOWN_SIDE = 320  # pixels
 

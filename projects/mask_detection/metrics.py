@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-THRESHOLDS = np.linspace(0.5, 0.95, 10)  # of the intersection over union
-RECALLS = np.linspace(0, 1, 101)  # at which COCO reads the precision
+THRESHOLDS = np.linspace(0.5, 0.95, 10)  # thresholds of the intersection over union
+RECALLS = np.linspace(0, 1, 101)  # COCO reads the precision at these
 BANDS = {"all": (0, 1e5), "under 16": (0, 16), "16 to 32": (16, 32), "from 32": (32, 1e5)}  # pixels: root of the area
 
 

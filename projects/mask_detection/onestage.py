@@ -7,7 +7,7 @@ from common.layers import blocks
 from projects.mask_detection.config import Config
 
 RARE = 0.01  # probability of a face at a place before training; without it the first losses are huge (Lin et al. 2017)
-BOX_WEIGHT = 2.0  # of the boxes beside the classes
+BOX_WEIGHT = 2.0  # weight of the boxes beside the classes
 MAPS = {4: "block_3_expand_relu", 8: "block_6_expand_relu", 16: "block_13_expand_relu", 32: "out_relu"}  # MobileNetV2
 
 

@@ -19,7 +19,7 @@ from projects.mask_detection.config import Config
 
 BATCH = 16  # pictures that are answered at once
 EXAMPLES = 6
-COLOURS = ("#009E73", "#D55E00", "#E69F00", "#0072B2", "#CC79A7", "#56B4E9")  # of the classes, in turn
+COLOURS = ("#009E73", "#D55E00", "#E69F00", "#0072B2", "#CC79A7", "#56B4E9")  # colours of the classes, in turn
 CACHE_BYTES = 600 * 2**20  # pictures of a folder that are kept in memory while a network learns
 KEPT_SIDE = 1.5  # their longer side at most, in sides of the input
 

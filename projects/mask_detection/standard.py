@@ -12,7 +12,7 @@ from projects.mask_detection.config import Config
 from projects.mask_detection.data import check_size, fingerprint, labelled, make_splits
 from projects.mask_detection.scenes import CLASSES
 
-SALT = 1013  # of 5,000, the one with which the parts differ least in their classes
+SALT = 1013  # the parts differ least in their classes with this one of 5,000
 SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}
 HOME = "https://www.kaggle.com/datasets/andrewmvd/face-mask-detection"
 

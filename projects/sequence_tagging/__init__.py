@@ -15,7 +15,7 @@ METRIC = {
     "klp2016": ("f1", "max"),
     "PATH": ("accuracy", "max"),
 }
-MINUTES = 2.8  # of the default's whole command on two cores
+MINUTES = 2.8  # what the default's whole command takes on two cores
 DATA = {
     "builtin": "what each name in a program is: Python's own standard library, labelled by its parser (default)",
     "PATH": "your own file: CoNLL columns, CoNLL-U (.conllu), or a CSV with sentence, word and tag",

@@ -25,10 +25,10 @@ from projects.sequence_tagging.programs import code_tokens
 from projects.sequence_tagging.viterbi import best_tags, marginals
 
 READINGS = ("code", "words", "syllables")  # how a typed text is cut into tokens
-LETTERS = 24  # of a word, with Hangul taken apart; a longer word loses its middle
-BUCKETS = 2**15  # that shapes, beginnings and endings are hashed into
+LETTERS = 24  # letters of a word, with Hangul taken apart; a longer word loses its middle
+BUCKETS = 2**15  # shapes, beginnings and endings are hashed into so many
 MIN_COUNT = 2  # occurrences of a word or a letter in training from which on it is known
-MAX_CHARACTERS = 100_000  # of one text
+MAX_CHARACTERS = 100_000  # the longest text that is read
 WIDTHS = (16, 32, 64, 128)  # lengths that sentences are padded to when they are tagged
 OVERLAP = 16  # tokens that the pieces of a longer sentence have in common at each side
 ROWS = 64  # sentences that are tagged at once

@@ -11,7 +11,7 @@ from common.inputs.tables import as_texts, check_columns, is_table, read_header,
 from common.inputs.text import read_lines
 from projects.sequence_tagging.programs import UNLABELLED
 
-COLUMNS = ("sentence", "word", "tag")  # of a table
+COLUMNS = ("sentence", "word", "tag")  # columns of a table
 CHUNK = re.compile(r"([BIESLU])[-_](.+)")  # how tags of stretches begin: of IOB, BIO, IOBES and BILOU
 
 
@@ -23,7 +23,7 @@ class Tagged:
     tags: list[tuple[str, ...]] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)  # where each sentence begins in the file
-    documents: list[str] = field(default_factory=list)  # that each sentence is from, where the file says it
+    documents: list[str] = field(default_factory=list)  # the document of each sentence, where the file says it
     notes: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
@@ -166,7 +166,7 @@ def as_bio(tagged: Tagged, path: Path) -> None:
                 written.append(f"{'B' if begins else 'I'}-{label}")
                 open_label = "" if kind in "ESLU" else label
         tagged.tags[number] = tuple(written)
-    if wrong and lawful:  # in IOB1 no B- stands where nothing of its label is before it
+    if wrong and lawful:  # IOB1 has no B- where nothing of its label is before it
         line, tag = wrong[0]
         tagged.notes.append(
             f"{len(wrong):,} tags continue a stretch that is not there; the first is {tag} in line {line:,} of "

@@ -14,7 +14,7 @@ WINDOW = 2  # words on each side that `window` sees
 LETTER_EMBEDDING = 24  # numbers for each letter
 LETTER_WIDTH = 3  # letters that a filter sees
 FORM_EMBEDDING = 24  # numbers for each shape, beginning and ending of a word
-OUTSIDE = -2  # in the targets: behind the end of a sentence; -1 is a token without a tag
+OUTSIDE = -2  # target behind the end of a sentence; -1 is a token without a tag
 
 
 def build_models(config: Config, meta: dict[str, Any]) -> tuple[keras.Model, keras.Model]:

@@ -31,7 +31,7 @@ from projects.sequence_tagging.programs import UNLABELLED, is_name
 
 CHUNK_LINES = 2_000  # lines of a file that are tagged together
 CAUTION = "The text is unlike those of training: its tags are guesses."
-ENDINGS = (".csv", ".conll")  # of a file of tags
+ENDINGS = (".csv", ".conll")  # endings of a file of tags
 
 
 class Predictor:

@@ -7,7 +7,7 @@ PROBLEM = {
 }
 TOPOLOGY = "one-to-one"  # one picture in, one larger picture out
 METRIC = ("psnr", "max")
-MINUTES = 7.0  # of the default's whole command on two cores
+MINUTES = 7.0  # what the default's whole command takes on two cores
 DATA = {
     "builtin": "windows of photographs that scikit-image and scikit-learn bring; they are shrunk here (default)",
     "PATH": "a folder of ground-truth pictures: Set5, Set14, BSD68, BSD100 or your own",

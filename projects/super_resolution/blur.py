@@ -16,7 +16,7 @@ from scipy.optimize import least_squares
 from projects.super_resolution.resize import cubic, gaussian_kernel, to_ycbcr
 
 EXPONENT, EXPONENT_PENALTY = 2.3, 0.1  # usual exponent of the law; weight of a picture's deviation from it
-SIDE = 64  # of the squares whose spectra are averaged, in small pixels
+SIDE = 64  # side of the squares whose spectra are averaged, in small pixels
 MIN_SIDE = 16  # smaller squares have too few frequencies; then bicubic is assumed
 MIN_WAVES = 2.5  # across a square; the window distorts the spectrum of longer waves
 DIRECTION_TERMS = 2  # length of the Fourier series (in twice the angle) that describes the power in each direction

@@ -20,7 +20,7 @@ VALIDATION = ("chelsea", "coffee")
 TEST = ("astronaut", "camera", "motorcycle", "china", "flower")
 # Subfolders in which the usual downloads of the sets keep the originals.
 LAYOUTS = ("original", "GTmod12", "HR", "image_SRF_{scale}")
-VALIDATION_EVERY = 5  # of the pictures of a folder, every fifth one is validation
+VALIDATION_EVERY = 5  # every fifth picture of a folder is validation
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def list_folder(folder: Path, scale: int) -> tuple[list[Picture], list[str]]:
         found, others = find_pictures(place) if place.is_dir() else ([], [])
         if found:
             paths = [path for path in found if path.stem.upper().endswith("_HR")] or found
-            unique = len({path.stem for path in paths}) == len(paths)  # else only the suffix tells a.png from a.jpg
+            unique = len({path.stem for path in paths}) == len(paths)  # if not, only the suffix tells a.png from a.jpg
             left_out = [f"{path.name} is no picture" for path in others]
             left_out += [f"{path.name} is not called …_HR" for path in found if path not in paths]
             return [Picture(path.stem if unique else path.name, path) for path in paths], left_out

@@ -17,10 +17,10 @@ from projects.super_resolution.config import Config
 from projects.super_resolution.resize import gaussian_kernel
 
 MIN_SIDE = 16  # pixels of a picture to be enlarged; a smaller one has nothing to learn from
-MAX_PIXELS = 2_000_000  # of a picture to be enlarged
-MAX_LARGE_PIXELS = 16_000_000  # of an enlarged picture
+MAX_PIXELS = 2_000_000  # the largest picture to be enlarged
+MAX_LARGE_PIXELS = 16_000_000  # the largest enlarged picture
 MAX_KERNEL = 64  # rows and columns of a blur kernel
-MAX_KERNEL_BYTES = 100_000  # of its file
+MAX_KERNEL_BYTES = 100_000  # the largest file of a kernel
 
 # What meta.json holds (see common/schema.py).
 ANSWER = {"picture": str, "progress": float, "loss": (float, None), "seconds": float, "kernel": str}

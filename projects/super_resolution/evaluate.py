@@ -30,7 +30,7 @@ from projects.super_resolution.resize import baseline, to_ycbcr
 
 BASELINES = ("nearest", "bicubic", "lanczos")
 CURVES = 6  # pictures in the figure of the errors
-SHOWN_PICTURES = 24  # in the figure of all methods
+SHOWN_PICTURES = 24  # pictures in the figure of all methods
 CROPS, CROP_SIDE = 4, 48  # crops in the figure of failures, and their side in pixels
 
 

@@ -24,7 +24,7 @@ TILE = 192  # side of the tiles that the network reads at once, in folded pixels
 STAGES = {2: (Fraction(3, 2), Fraction(2)), 3: (Fraction(3, 2), Fraction(3)), 4: (Fraction(2), Fraction(4))}
 REPORTS = 80  # answers so far from each network
 PREVIEWS = 10  # times that the picture changes until the end
-ANSWER_FRACTION = 0.05  # of a network's time: enlarging the picture after the training; for the progress bar
+ANSWER_FRACTION = 0.05  # the part of a network's time that enlarging takes after training; for the progress bar
 # Schedule "slope": steps between two checks, steps that a check looks at, and the ratio of `is_flat`.
 SLOPE_EVERY, SLOPE_WINDOW, SLOPE_RATIO = 60, 256, 1.5
 MIN_RATE = 1e-6  # schedule "slope": training ends when the learning rate falls below it
@@ -58,8 +58,8 @@ def super_resolve(
     small = to_ycbcr(low.astype(float))
     shape = (low.shape[0] * config.scale, low.shape[1] * config.scale)
     picture = as_uint8(to_rgb(enlarge(small, config.scale, shape, kernel)))
-    networks = [1] * (knobs["rounds"] - 1) + [knobs["networks"]]  # of each round
-    fraction = 1 / (len(scales) * sum(networks))  # of the whole work, for one network
+    networks = [1] * (knobs["rounds"] - 1) + [knobs["networks"]]  # networks of each round
+    fraction = 1 / (len(scales) * sum(networks))  # one network's part of the whole work
     source, reached, loss, done = small, Fraction(1), None, 0.0
 
     def answer(progress: float) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from projects.super_resolution.config import Config, recipe
 
 CHROMA = 0.3  # weight of the error in Cb and Cr; that in Y has 1, because the eye and the benchmark look at brightness
 WARM_UP = 20  # steps in which the learning rate rises, with the schedule "cosine"
-RELU = {"padding": "same", "activation": "relu", "kernel_initializer": "he_normal"}  # of a convolution
+RELU = {"padding": "same", "activation": "relu", "kernel_initializer": "he_normal"}  # options of a convolution
 
 
 def build_model(config: Config, meta: dict) -> keras.Model:
@@ -36,7 +36,7 @@ def build_model(config: Config, meta: dict) -> keras.Model:
         )
     # Without XLA, which makes small convolutions slower on a CPU.
     model.compile(keras.optimizers.Adam(rate), loss=weighted_error(meta["fold"]), jit_compile=False)
-    model.optimizer.build(model.trainable_variables)  # else Keras traces the training step twice
+    model.optimizer.build(model.trainable_variables)  # otherwise Keras traces the training step twice
     return model
 
 

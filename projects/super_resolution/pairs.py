@@ -8,9 +8,9 @@ import numpy as np
 from projects.super_resolution.encoding import fold_in, turned
 from projects.super_resolution.resize import enlarge, imresize, quantise, shrink
 
-SIZES = (1.0, 0.9, 0.8, 0.7, 0.6)  # of the fathers: the picture at its full size, and smaller copies
-FULL_SIZE_FRACTION = 0.25  # of the crops come from fathers at full size
-MAX_PAIR_PIXELS = 6_000_000  # of the fathers of one source; a pixel of a pair takes 24 bytes
+SIZES = (1.0, 0.9, 0.8, 0.7, 0.6)  # sizes of the fathers: the picture at its full size, and smaller copies
+FULL_SIZE_FRACTION = 0.25  # the part of the crops that comes from fathers at full size
+MAX_PAIR_PIXELS = 6_000_000  # the most pixels of one source's fathers; a pixel of a pair takes 24 bytes
 
 
 class Pairs:
@@ -39,7 +39,7 @@ class Pairs:
         for source in sources:
             sizes = SIZES if source is sources[0] else SIZES[1:]
             made = [(size == 1, self._pair(father, scale, kernel)) for size, father in self._fathers(source, sizes)]
-            count = {True: 0, False: 0}  # of the pairs at full size, and at smaller sizes
+            count = {True: 0, False: 0}  # pairs at full size, and at smaller sizes
             for full, _ in made:
                 count[full] += 1
             fraction = {True: FULL_SIZE_FRACTION, False: 1 - FULL_SIZE_FRACTION}

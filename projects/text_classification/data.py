@@ -23,7 +23,7 @@ from projects.text_classification.languages import LANGUAGES, PACKAGES, as_typed
 from projects.text_classification.ngrams import normalise
 
 MAX_CLASSES = 200
-MIN_TEXTS = 5  # of each class, so that every split has some
+MIN_TEXTS = 5  # texts of each class, so that every split has some
 
 
 def load_data(config: Config, data: str, data_dir: Path) -> Splits:

@@ -23,9 +23,9 @@ from projects.text_classification.ngrams import apart, bags, kinds_of, normalise
 SHORT_TEXT = 16  # words; where the median text has fewer, characters say more: text messages have 12, sentences 20
 LONG_TEXT = 64  # words; where the median text has as many, the bag takes no n-grams of letters
 ORDERS = {"word": [1, 2, 3], "char": [1, 2, 3, 4, 5, 6], "jamo": [1, 2, 3, 4, 5, 6, 7, 8]}  # lengths of the n-grams
-MAX_WEIGHTS = 2**24  # of the bag: buckets × columns
+MAX_WEIGHTS = 2**24  # weights of the bag: buckets × columns
 COUNTED = 2**24  # buckets of each kind of n-grams while their number is counted
-MAX_CHARACTERS = 100_000  # of one text; what follows is not read
+MAX_CHARACTERS = 100_000  # the longest text that is read; what follows is not read
 LENGTH_BUCKETS = 6  # lengths that a network is compiled for; more where its layers cost nothing to compile
 EAST_ASIAN = re.compile("[\u1100-\u11ff\u3040-\u30ff\u3130-\u318f\u4e00-\u9fff\uac00-\ud7a3]")  # Hangul, Kana, Han
 

@@ -26,7 +26,7 @@ from projects.text_classification.predict import Predictor
 DIRECTIONS = {"accuracy": "max", "macro_f1": "max", "mcc": "max", "ece": "min"}
 BASELINE_BUCKETS = 2**20
 BASELINE_ORDERS = {"word": (1, 2), "char": (1, 2, 3, 4), "jamo": (1, 2, 3, 4, 5, 6)}  # lengths of the n-grams
-MAX_STEPS = 100  # of the logistic regression's solver
+MAX_STEPS = 100  # steps of the logistic regression's solver
 
 Scorer = Callable[[Sequence[str]], np.ndarray]  # texts -> probabilities (texts, classes)
 

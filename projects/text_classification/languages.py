@@ -31,8 +31,8 @@ OTHER_CODES = {
 }
 FOREIGN = ("ar", "bg", "ca", "cy", "el", "eu", "hi", "lt", "sq", "sw")  # languages to try the caution with
 SPACELESS = ("ja", "zh")  # written without spaces between words
-CHARACTERS = 30_000  # of the sentences of one package in one language; a few have ten times as many as others
-SEQUENCES = 2500  # of random words, for each language
+CHARACTERS = 30_000  # limit for one package in one language; a few have ten times as many as others
+SEQUENCES = 2500  # sequences of random words, for each language
 COMMON = 100
 FLATTENED = 0.85  # exponent of a word's frequency; under 1, so that rarer words are drawn too
 UNSEEN = 0.3  # how often a word of simplemma counts that is not in the texts

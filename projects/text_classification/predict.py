@@ -23,7 +23,7 @@ from common.layers.answers import answers
 from projects.text_classification.encoding import best_mix, checked, decode, encode, mixed
 
 BATCH = 128  # texts that are classified at once
-CHUNK_ROWS = 10_000  # of a file that is scored in pieces
+CHUNK_ROWS = 10_000  # rows of a piece, where a file is scored in pieces
 CAUTION = "Less speaks for this answer than in nearly all texts of the kind that it learnt: the answer is a guess."
 
 

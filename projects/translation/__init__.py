@@ -8,7 +8,7 @@ PROBLEM = {
     "독일어 문장은 어떻게 영어가 될까요?",
 }
 TOPOLOGY = "many-to-many"  # a sentence in, then a sentence out
-MINUTES = 2.6  # of the default's whole command on two cores
+MINUTES = 2.6  # what the default's whole command takes on two cores
 METRIC = {"builtin": ("exact_match", "max"), "PATH": ("chrf", "max")}  # PATH: all other data
 DATA = {
     "builtin": "dates, times and amounts in words, in English, Korean, German, French and Spanish, into ISO form "

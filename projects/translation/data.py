@@ -22,7 +22,7 @@ from projects.translation.encoding import describe, normalise
 
 KINDS = {"date": 0.5, "time": 0.15, "amount": 0.35}  # fractions of the built-in pairs
 LEARNT = {"date": 0.3, "time": 0.35, "amount": 0.35}  # those of training: the clock is learnt slowest
-PARTS = {"train": range(75), "validation": range(75, 80), "test": range(80, 100)}  # of a hundred values
+PARTS = {"train": range(75), "validation": range(75, 80), "test": range(80, 100)}  # parts of a hundred values
 MAX_TEST, MAX_VALIDATION = 10_000, 2_000  # pairs of the built-in data, groups of other data
 TYPED = 0.25  # fraction of the built-in texts that are written with less care
 VARIANTS: list[Callable[[str], str]] = [  # what people leave out; a comma between digits stays
@@ -31,7 +31,7 @@ VARIANTS: list[Callable[[str], str]] = [  # what people leave out; a comma betwe
     lambda text: text.replace("-", " "),
     lambda text: text.replace(".m.", "m"),
 ]
-MIN_GROUPS = 30  # of pairs; fewer cannot be split
+MIN_GROUPS = 30  # groups of pairs; fewer cannot be split
 BUILTIN = ["text", "iso"]  # names of the columns
 EXTRA = "extra"  # name of the parallel files whose pairs are learnt from alone
 

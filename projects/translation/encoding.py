@@ -25,15 +25,15 @@ from projects.translation.config import Config
 SPACE = "▁"
 WORDS = re.compile(rf"{SPACE}?\w+|{SPACE}?[^\w{SPACE}]|{SPACE}")
 SIDES = ("source", "target")
-QUANTILES = (0.4, 0.8, 0.97)  # of the lengths: the network is compiled for these, and for the longest one
-FEW_PAIRS = 2000  # with fewer pairs all have one length: compiling others would take longer than it saves
+QUANTILES = (0.4, 0.8, 0.97)  # lengths that the network is compiled for, besides the longest one
+FEW_PAIRS = 2000  # fewer pairs all have one length: compiling others would take longer than it saves
 LONGEST = 2.5  # pairs of more than so many times the last quantile are not learnt from
 SHORT_TARGET = 4  # words; where the median target has fewer, it is no sentence, and characters are its units
 PIECES_PER_PAIR = 0.3  # size of a subword vocabulary for each training pair, from 500 to MAX_VOCABULARY
 MAX_VOCABULARY = 8000
-MAX_CHARACTERS = 20_000  # of one sentence; what follows is not read
+MAX_CHARACTERS = 20_000  # the longest sentence that is read; what follows is not read
 MARGIN = 1.5  # a sentence is read to this many times the longest one of training
-MAX_IDS = 2000  # of a sentence that is learnt from
+MAX_IDS = 2000  # the longest sentence that is learnt from
 MAX_BEAM = 32
 RAW = {"text": str, "beam?": (Between(1, MAX_BEAM), None)}
 SIDE = {"vocabulary": JSON, "pieces": str}
@@ -179,7 +179,7 @@ def processor(model: str) -> Any:
         result = sentencepiece.SentencePieceProcessor(model_proto=base64.b64decode(model, validate=True))
     except (RuntimeError, ValueError):
         result = None
-    if not result or not result.get_piece_size():  # of an empty model
+    if not result or not result.get_piece_size():  # an empty model has no pieces
         raise UserError("The subwords of this run's meta.json are damaged.")
     return result
 

@@ -26,7 +26,7 @@ from projects.translation.predict import Predictor
 
 NEIGHBOURS = 20_000  # training sentences among which the nearest one is looked for: the first ones
 NGRAMS = (1, 4)  # lengths of the runs of letters by which two sentences are compared
-BINS = 6  # of the source's length, each with about as many sentences
+BINS = 6  # bins of the source's length, each with about as many sentences
 SAMPLE = 256  # sentences on which the speed is measured
 
 Translator = Callable[[Sequence[str]], list[str]]
@@ -106,7 +106,7 @@ def errors(split: Split, translations: Sequence[str], count: int) -> pd.DataFram
 
 def by_length(predictor: Predictor, split: Split, translations: dict[str, list[str]], metric: str) -> pd.DataFrame:
     """METRIC of each model for sources of similar length: columns from, to (symbols), sentences, and the models."""
-    lengths = predictor.encode(split.inputs).lengths - 1  # without <eos>
+    lengths = predictor.encode(split.inputs).lengths - 1  # the lengths without <eos>
     edges = np.unique(np.quantile(lengths, np.linspace(0, 1, BINS + 1)[1:]).round().astype(int))
     rows = []
     for number, edge in enumerate(edges):

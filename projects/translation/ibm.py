@@ -6,7 +6,7 @@ import numpy as np
 
 from projects.translation.encoding import cut, joined, normalise
 
-STEPS = 5  # of expectation and maximisation
+STEPS = 5  # steps of expectation and maximisation
 MAX_LINKS = 2**23  # pairs of a source word and a target word that are counted; what follows is not read
 NULL = ""  # the empty source word, from which words without a counterpart come
 

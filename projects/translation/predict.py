@@ -94,7 +94,7 @@ class Predictor:
         ((_, written),) = self._written([text], beam)
         written = {name: array[0] for name, array in written.items()}
         texts = [self.decode(tokens) for tokens in written["tokens"]]
-        ended = self.vocabulary.eos in written["tokens"][0]  # else it has been cut at its greatest length
+        ended = self.vocabulary.eos in written["tokens"][0]  # otherwise it has been cut at its greatest length
         target = [*self.vocabulary.decode(written["tokens"][0]), *["<eos>"] * ended]
         unread = max(0, len(pieces) + 1 - read_limit(self.meta))
         source = [*pieces, "<eos>"]

@@ -8,7 +8,7 @@ PROBLEM = {
     "깜박이는지, 되돌아왔는지 알 수 없습니다. 앞뒤 프레임을 기억하는 신경망은 알 수 있습니다.",
 }
 TOPOLOGY = "many-to-many"  # a frame in, a label out, at every step
-MINUTES = 3.8  # of the default's whole command on two cores
+MINUTES = 3.8  # what the default's whole command takes on two cores
 METRIC = ("frame_accuracy", "max")
 DATA = {
     "builtin": "handwritten digits that move, turn, blink and meet on photographs, a label for each frame (default; "

@@ -8,7 +8,7 @@ import numpy as np
 from common.stream import Cache, Stream, row_batches
 from projects.video_labelling.encoding import SIDE, UNLABELLED
 
-CACHE_BYTES = 768 * 2**20  # of frames that stay in memory; others are read or drawn again in each epoch
+CACHE_BYTES = 768 * 2**20  # frames that stay in memory; others are read or drawn again in each epoch
 LEAST = 0.75  # side of the smallest piece that is cut out of a frame, as a fraction
 
 

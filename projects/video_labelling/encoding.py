@@ -17,7 +17,7 @@ from common.schema import Between, check_input
 from projects.video_labelling.config import Config
 
 SIDE = 64  # pixels of a frame as the network sees it
-MAX_FRAMES = 100_000  # of a film that is labelled
+MAX_FRAMES = 100_000  # the longest film that is labelled
 MAX_FRAME_PIXELS = 4_000_000
 MAX_SAMPLE = 10  # films from which mean and variance are computed
 UNLABELLED = -1  # a frame that nobody has labelled: neither learnt nor scored

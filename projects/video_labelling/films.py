@@ -14,7 +14,7 @@ import numpy as np
 from common.scenery import DIGITS, PARTS, digits_of, ink_box, piece_of_photograph
 
 SIDE = 64  # pixels of a frame
-FRAMES = 48  # of a film
+FRAMES = 48  # frames of a film
 RATE = 8.0  # frames a second
 LENGTHS = (8, 12, 16)  # frames of a segment
 BLANK = 4  # one frame of so many is blank: the photograph alone
@@ -28,7 +28,7 @@ CUT = 0.3  # probability of a cut between two segments
 SAME = 0.4  # probability that the label goes on after a cut, where it can
 SPEED = (1.5, 3.0)  # pixels a frame
 TURN = (14.0, 30.0)  # degrees a frame
-GROWTH = (0.035, 0.055)  # of the logarithm of the size, a frame
+GROWTH = (0.035, 0.055)  # growth of the logarithm of the size in one frame
 SIZES = (10.0, 26.0)  # pixels, the least and the most, of the longer side
 DIM = (0.25, 0.55)  # what the photograph's light is multiplied by
 

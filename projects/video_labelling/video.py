@@ -16,7 +16,7 @@ from common.inputs.images import MAX_PIXELS, SUFFIXES, find_pictures, read_pictu
 
 VIDEOS = (".mp4", ".avi", ".webm", ".mov", ".mkv", ".m4v", ".mpg", ".mpeg", ".wmv")
 ANIMATIONS = (".gif", ".webp", ".png", ".apng")
-MAX_SECONDS = 6 * 3600.0  # of a film
+MAX_SECONDS = 6 * 3600.0  # the longest film that is read
 NO_DURATION = 0.1  # seconds that a frame of an animation lasts where its file says 0, as browsers have it
 
 

@@ -30,7 +30,7 @@ from common.inputs.images import SUFFIXES, find_pictures
 from common.project import Project
 from common.tools.cluster.nodes import connected, places, worker_needs
 
-PICTURES = 256  # of a folder in one part
+PICTURES = 256  # pictures of a folder in one part
 PLAN = {"asked": {str: object}, "run": (str, None), "parts": {str: [str]}}
 
 

@@ -101,5 +101,5 @@ def train_trial(search: Search, number: int) -> bool:
         except running.Stopped:
             return False
         except UserError:
-            pass  # of the first trial alone; it is in the study, and `refusal` finds it
+            pass  # only the first trial raises it; it is in the study, and `refusal` finds it
     return True

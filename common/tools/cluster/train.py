@@ -22,7 +22,7 @@ from common.runs import Run, Terminated
 from common.tools.cluster.nodes import connected, places, ray_package, worker_needs
 
 LOCK_SECONDS = 120  # how long storage may keep the lock of a process that has died
-ATTEMPTS = 3  # in a row without a new epoch; then the fault is no machine's
+ATTEMPTS = 3  # attempts in a row without a new epoch; after them the fault is no machine's
 
 
 def train_run(run: Run, address: str, workers: int) -> None:

@@ -77,7 +77,7 @@ def code_of_fork(name: str, extras: Iterable[str] = ()) -> dict[str, str]:
         sources = pruned(files)
         roots = [
             path for path in roots if path not in (*SPEED, ARROW) or "\ndef " in sources[path]
-        ]  # of no use to this project
+        ]  # the files left out are of no use to this project
     return files
 
 

@@ -144,7 +144,7 @@ def run_trial(
 ) -> None:
     """Train once and record the result. Raises Stopped, and the UserError of a first trial that could not begin."""
     began, training = time.perf_counter(), TrialTraining(search, trial, bar, interrupted)
-    seconds = trial.user_attrs.get("seconds", 0.0)  # of earlier processes
+    seconds = trial.user_attrs.get("seconds", 0.0)  # the seconds of earlier processes
     state: TrialState | None = None
     value = None
     try:
