@@ -28,7 +28,7 @@ NEGATIVE = norm.cdf(-2)  # the part of the recipe's amounts that is drawn again 
 
 
 def density(amount: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """Of a genuine amount of a card with this mean: (rows,)."""
+    """The density of a genuine amount of a card with this mean: (rows,)."""
     again = NEGATIVE / (2 * mean) * (amount <= 2 * mean)
     return norm.pdf(amount, mean, mean / 2) + again
 

@@ -190,7 +190,7 @@ def test_features_reproduce_the_handbooks_own(whole):
     """Our features of their transactions are theirs, wherever the window lies inside the file."""
     ours = add_features(whole)
     age = whole["TX_TIME_SECONDS"] - whole["TX_TIME_SECONDS"].min()
-    # Of one customer's transactions in the same second the handbook's order is chance: 16 pairs.
+    # The handbook's order of one customer's transactions in the same second is chance: 16 pairs.
     tied = whole.duplicated(["CUSTOMER_ID", "TX_TIME_SECONDS"], keep=False)
     assert tied.sum() == 32
     for name in FEATURES[1:]:

@@ -258,7 +258,7 @@ def find_pictures(folder: Path, deep: bool = False) -> tuple[list[Path], list[Pa
 
 
 def is_picture(path: Path) -> bool:
-    """By its suffix, or its first bytes. A camera's raw file begins as a TIFF, but Pillow would read its thumbnail."""
+    """Its suffix says so, or its first bytes. A raw file begins as a TIFF, but Pillow would read its thumbnail."""
     if path.suffix.lower() in SUFFIXES:
         return True
     with path.open("rb") as file:

@@ -116,7 +116,7 @@ def is_table(path: Path) -> bool:
 
 
 def _is_parquet(path: Path) -> bool:
-    """By the first bytes; a file that is called so is read as one too, so that the message says what is wrong."""
+    """The first bytes say so; a file with such a name is read as one too, so that the message says what is wrong."""
     if path.suffix.lower() in (".parquet", ".pq"):
         return True
     with text_errors(path), path.open("rb") as file:

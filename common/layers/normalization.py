@@ -65,7 +65,7 @@ def _usable() -> bool:
 
 
 def _difference() -> str:
-    """In what a layer with `_call` differs from Keras' own in one small training step; empty where in nothing."""
+    """How a layer with `_call` differs from Keras' own in one small training step; empty where they agree."""
     x = np.random.default_rng(0).normal(2, 3, (2, 3, 3, 4)).astype("float32")
     calls: list[Any] = []
 

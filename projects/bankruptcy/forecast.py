@@ -20,7 +20,7 @@ LEAST = 60  # days of a table
 
 @dataclass(frozen=True)
 class Forecast:
-    """Of each test day, each (n,): the price, the price of the day before, and the network's forecast."""
+    """For each test day, each (n,): the price, the price of the day before, and the network's forecast."""
 
     truth: np.ndarray
     last: np.ndarray

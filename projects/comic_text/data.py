@@ -404,7 +404,7 @@ def line_batches(config: Config, split: str, own: Sequence[Page] = ()) -> Any:
 
     def plan(epoch: int, random: np.random.Generator) -> list[tuple[int, int]]:
         random = random if split == "train" else np.random.default_rng(0)
-        # In turn, because Keras takes the shapes of the first two batches for those of all, unless they differ.
+        # The widths take turns, because Keras takes the first two batches' shapes for all, unless they differ.
         seeds = random.integers(1 << 30, size=max(1, count // size))
         return [(LINE_WIDTHS[i % len(LINE_WIDTHS)], int(seed)) for i, seed in enumerate(seeds)]
 

@@ -66,7 +66,7 @@ def faces(split: str, fonts: str = "base") -> list[Face]:
 
     folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
     extra = [Face(_packaged(*latin), _packaged(*hangul)) for latin, hangul in EXTRA[split]] if fonts == "all" else []
-    # With other Hangul fonts, that of the test is one of which training has no style.
+    # Where there are other Hangul fonts, the test has a font of which training has no style.
     hangul = extra[0].hangul if extra and split == "test" else hangul_font()
     return [*(Face(folder / f"{name}.ttf", hangul) for name in BASE[split].split()), *extra]
 

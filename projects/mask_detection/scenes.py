@@ -15,7 +15,7 @@ from common.inputs.images import packaged_photograph, read_picture
 CLASSES = ["with_mask", "without_mask", "mask_weared_incorrect"]  # the names of Kaggle's set
 ODDS = (0.4, 0.4, 0.2)  # how often each class is drawn
 FACES = {"train": (0, 60), "validation": (60, 75), "test": (75, 100)}  # numbers of the patches
-# Of each photograph's width, so that no two parts share a pixel.
+# The part of each photograph's width that a split has, so that no two splits share a pixel.
 PLACES = {"train": (0.0, 0.6), "validation": (0.6, 0.75), "test": (0.75, 1.0)}
 PHOTOS = ("chelsea", "china", "coffee", "flower", "motorcycle", "rocket")  # those without people
 SIZES = (0.1, 0.5)  # height of a face, as a fraction of the picture's side; small ones are more frequent

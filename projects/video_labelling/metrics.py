@@ -66,7 +66,7 @@ def matches(given: Segments, true: Segments, overlap: float) -> int:
 
 
 def delays(answer: np.ndarray, target: np.ndarray) -> list[int]:
-    """Of each true segment that begins after the first frame: the frames until the answer is right, or its length."""
+    """For each true segment that begins after the first frame: the frames until the answer is right, or its length."""
     result = []
     for label, begin, end in segments(target)[1:]:
         right = np.flatnonzero(answer[begin:end] == label)
