@@ -279,12 +279,16 @@ def test_list_is_readable_at_any_width(finished, width):
     assert f"{figure['value']:.3f}"[:5] in text
 
 
-def test_list_says_that_there_is_no_such_folder(tmp_path, capsys):
+def test_list_says_that_there_is_no_such_folder(tmp_path, capsys, monkeypatch):
     overview.print_projects(tmp_path / "nowhere")
     printed = capsys.readouterr().out
     assert "There is no folder" in printed and not [name for name in PROJECTS if name in printed]
     overview.print_projects(tmp_path)
     assert "There is no folder" not in capsys.readouterr().out
+    monkeypatch.setenv("KERAS_PORTFOLIO_RUNS", str(tmp_path / "later"))
+    overview.print_projects(tmp_path / "later")
+    printed = capsys.readouterr().out
+    assert "There is no folder" in printed and all(name in printed for name in PROJECTS), "a new clone"
 
 
 @pytest.mark.parametrize("command", ["list", "compare", "search", "export", "fork", "notebook", "train-all"])

@@ -226,7 +226,7 @@ def test_files_that_are_wrong_are_named(tmp_path):
         load(folder)
     (folder / "a.en").write_text("one\ntwo\n")
     (folder / "a.de").write_text("eins\n")
-    with pytest.raises(UserError, match=r"a\.de has 1 lines and a\.en 2"):
+    with pytest.raises(UserError, match=r"a\.de has 1 lines and a\.en has 2"):
         load(folder)
     with pytest.raises(UserError, match="no second column"):
         load(write(tmp_path / "a.txt", [("one",), ("two",)]))

@@ -22,10 +22,10 @@ def print_projects(runs_dir: Path, console: Console | None = None) -> None:
     for column in (*columns, "test score", "best baseline", "min"):
         numeric, unbroken = column in ("runs", "min"), column == "project"
         table.add_column(column, justify="right" if numeric else "left", overflow="fold", no_wrap=unbroken)
-    if not runs_dir.is_dir():
-        console.print(f"There is no folder {runs_dir}.", highlight=False)
+    notes = [] if runs_dir.is_dir() else [f"There is no folder {runs_dir}."]
+    if notes and runs_dir != runs.runs_dir():  # a new clone has no runs yet: it lists its projects
+        console.print(notes[0], highlight=False)
         return
-    notes: list[str] = []
     for name in project_names():
         project = Project(name)
         row = overview(project, runs_dir)
