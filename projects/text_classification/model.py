@@ -27,8 +27,8 @@ def build_models(config: Config, meta: dict) -> dict[str, keras.Model]:
 def bag(config: Config, meta: dict) -> keras.Model:
     """NB-SVM (Wang & Manning 2012) as layers: logistic regression on scaled n-grams.
 
-    A text is the vector of its n-grams, each with its naive Bayes log-count ratio, divided by the vector's length. The
-    sum of a text's embeddings is a dense layer over this sparse vector, without the zeros.
+    A text is the vector of its n-grams, each with its naive Bayes log-count ratio, divided by the vector's length (the
+    root of the mean square of all classes). The sum of a text's embeddings is a dense layer over this sparse vector.
 
     Input: buckets of n-grams (batch, any), 0 is padding. Output: logits (batch, classes), of two classes (-z, z).
     `start_from_naive_bayes` sets the ratios, which are not trained. Each has one trained weight. So the weight of an
