@@ -75,9 +75,9 @@ def test_a_photo_in_a_browser(trained):
         settle(page)
         page.get_by_role("radio", name="my own").first.click()
         page.locator("input[type=file]").first.set_input_files(packaged_photograph("astronaut"))
-        page.get_by_text("faces, with their scores").wait_for()
+        page.get_by_text("Faces, with their scores: ").wait_for()
         page.get_by_role("slider").first.press("End")
-        page.get_by_text("0 faces, with their scores").wait_for()
+        page.get_by_text("Faces, with their scores: 0", exact=True).wait_for()
         assert not page.get_by_test_id("stException").count() and not page.get_by_test_id("stAlertContentError").count()
         page.close()
 
