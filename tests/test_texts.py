@@ -211,3 +211,17 @@ def test_texts_are_in_both_languages():
         metric = Project(name).card.METRIC
         for pair in [metric] if isinstance(metric, tuple) else metric.values():
             assert pair[0] in texts["about"], f"{pair[0]} is not explained"
+
+
+@pytest.mark.parametrize(
+    ("english", "korean"), [("README.md", "README.ko.md"), ("docs/lectures.md", "docs/lectures.ko.md")]
+)
+def test_a_page_in_korean_has_the_figures_and_commands_of_the_english_one(english, korean):
+    def figures(name: str) -> list[list[str]]:
+        """Of each row of a table, its numbers in order of size; of each line of commands, what stands before a comment."""
+        text = (ROOT / name).read_text(encoding="utf-8").replace(".ko.md", ".md")
+        found = [sorted(re.findall(r"\d+(?:[.,]\d+)*", line)) for line in text.splitlines() if line.startswith("|")]
+        commands = [line.split("  #")[0].split("--title")[0].rstrip() for line in re.findall("^python .*", text, re.M)]
+        return [*found, commands]
+
+    assert figures(english) == figures(korean)
