@@ -240,8 +240,8 @@ def _days(predictor: Any, raw: dict, x: alt.X) -> None:
         t(
             "Which days mattered: a part of the window is replaced by a straight line, as if nothing had happened then. What "
             "the answer loses is what these days add to it.",
-            "어느 날이 중요했을까요? 창의 일부를 직선으로 바꾸어 그동안 아무 일도 없었던 것처럼 만듭니다. 이때 답이 잃는 "
-            "만큼이 그날들이 답에 보탠 몫입니다.",
+            "어느 날이 중요했을까요? 창의 일부를 직선으로 바꾸어 그동안 아무 일도 없었던 것처럼 만듭니다. 이때 답이 "
+            "줄어드는 만큼이 그날들이 답에 보탠 몫입니다.",
         )
     )
 
@@ -255,7 +255,7 @@ def _file(predictor: Any) -> None:
     st.write(
         t(
             "A table with a row for each firm and time, or with a row for each firm. Every firm gets one risk.",
-            "기업과 시점마다 한 행, 또는 기업마다 한 행이 있는 표를 올립니다. 기업마다 위험도를 하나씩 계산합니다.",
+            "기업과 시점마다 한 행, 또는 기업마다 한 행이 있는 표를 올립니다. 기업마다 부도 확률을 하나씩 계산합니다.",
         )
     )
     shown = [roles["firm"], roles["time"], *names[:20]]
@@ -272,7 +272,7 @@ def _file(predictor: Any) -> None:
         return score_file(predictor, source, target)
 
     rows, content = shared.converted(uploaded, ".csv", t("Scoring …", "계산하는 중 …"), convert)
-    st.success(t(f"{rows:,} firms scored.", f"기업 {rows:,}개의 위험도를 계산했습니다."))
+    st.success(t(f"{rows:,} firms scored.", f"기업 {rows:,}개의 부도 확률을 계산했습니다."))
     name = f"scored-{Path(uploaded[0]).stem}.csv"
     st.download_button(t("Download the result", "결과 파일 내려받기"), content, name, "text/csv")
     st.dataframe(pd.read_csv(io.BytesIO(content), nrows=SHOWN_ROWS, dtype={roles["firm"]: str}), hide_index=True)
@@ -326,10 +326,10 @@ def _alarm(run: Run) -> None:
         st.altair_chart(lines + rule.encode(x="false_alarms:Q"), width="stretch")
     st.caption(
         t(
-            "The test firms, asked again every month after the decision. A lower threshold rings earlier, and more often for "
-            "nothing. The oracle sees the hidden assets: nobody can be earlier for the same number of false alarms.",
-            "테스트 기업에 대해 판단한 날부터 매달 다시 위험도를 구한 결과입니다. 기준을 낮추면 경보가 더 일찍 울리지만 잘못된 "
-            "경보도 늘어납니다. 오라클은 숨은 자산을 보므로, 오경보율이 같다면 평균적으로 이보다 일찍 알 수는 없습니다.",
+            "The test firms, asked again every month after the decision. A lower threshold rings earlier, and gives more "
+            "false alarms. The oracle sees the hidden assets: nobody can be earlier for the same number of false alarms.",
+            "테스트 기업에 대해 판단한 날부터 매달 부도 확률을 다시 구한 결과입니다. 기준을 낮추면 경보가 더 일찍 울리지만 "
+            "오경보도 늘어납니다. 오라클은 숨은 자산을 보므로, 오경보율이 같다면 평균적으로 이보다 일찍 알 수는 없습니다.",
         )
     )
 
@@ -535,7 +535,7 @@ def _truth(table: pd.DataFrame) -> None:
         t(
             "Each dot is a test firm. The true risk is known, because the firms are generated: it is the fraction of many "
             "simulated futures in which the firm fails. The network sees less, so it cannot always be on the line.",
-            "점 하나가 테스트 기업 하나입니다. 생성한 기업이므로 실제 확률을 알 수 있습니다. 여러 번 모의실험한 미래 가운데 부도가 "
+            "점 하나가 테스트 기업 하나입니다. 생성한 기업이므로 실제 확률을 알 수 있습니다. 시뮬레이션한 여러 미래 가운데 부도가 "
             "나는 비율입니다. 신경망은 일부만 보므로 항상 점선 위에 있을 수는 없습니다.",
         )
     )

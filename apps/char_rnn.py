@@ -62,7 +62,7 @@ def _settings(predictor: Any) -> dict[str, Any]:
         "prompt": prompt,
         "length": asked("length", t("Characters", "글자 수"), 1, MAX_LENGTH, 1),
         "temperature": asked("temperature", t("Temperature", "온도"), 0.0, 2.0, 0.05, t("The logits are divided by it. Near 0 the network always writes the most probable character. Above 1 it writes improbable characters more often.", "로짓을 이 값으로 나눕니다. 0에 가까우면 항상 확률이 가장 높은 글자를 쓰고, 1보다 크면 확률이 낮은 글자도 더 자주 씁니다.")),
-        "top_k": asked("top_k", "top-k", 0, 1000, 1, t("It chooses among this many most probable characters. 0: among all.", "확률이 높은 글자 가운데 이 수만큼만 놓고 고릅니다. 0이면 모든 글자입니다.")),
+        "top_k": asked("top_k", "top-k", 0, 1000, 1, t("It chooses among this many most probable characters. 0: among all.", "확률이 높은 글자부터 이 수만큼만 놓고 고릅니다. 0이면 모든 글자에서 고릅니다.")),
         "top_p": asked("top_p", "top-p", 0.05, 1.0, 0.05, t("It chooses among the most probable characters that have this probability together.", "확률이 높은 글자부터 더해 이 확률이 될 때까지의 글자 가운데에서 고릅니다.")),
         "seed": asked("seed", t("Seed", "난수 시드"), 0, 10**6, 1, t("Another seed, another text.", "시드를 바꾸면 다른 글이 나옵니다.")),
     }

@@ -109,7 +109,7 @@ def data(run: Run) -> None:
         st.image(tiled([squares[i : i + ACROSS] for i in range(0, len(squares), ACROSS)]), width="stretch")
     st.subheader(t("How often each colour occurs", "색상별 빈도"))
     shared.figures(run.path / "figures", only=("histograms",))
-    st.subheader(t("Figures of the test pictures", "테스트 사진별 수치"))
+    st.subheader(t("Figures of the test pictures", "테스트 사진별 점수"))
     shared.table(shared.table_file(run, "pictures"))
 
 

@@ -55,12 +55,12 @@ def _one_page(run: Run) -> None:
     with right, shared.errors_shown():
         found = _answer(run, raw)
         if not found["blocks"]:
-            st.info(t("No lettering was found on this page.", "이 쪽에서는 글자를 찾지 못했습니다."))
+            st.info(t("No lettering was found on this page.", "이 페이지에서 글자를 찾지 못했습니다."))
         st.image(_shown(_marked(picture, found)), width="stretch")
         st.caption(
             t(
                 "Found lettering is red; boxes have the numbers of the table.",
-                "찾은 글자는 빨간색으로 표시합니다. 박스의 번호는 아래 표의 번호와 같습니다.",
+                "찾은 글자는 빨간색입니다. 박스의 번호는 아래 표의 번호와 같습니다.",
             )
         )
     with shared.errors_shown():
@@ -87,7 +87,7 @@ def _answer(run: Run, raw: dict[str, Any]) -> dict[str, Any]:
     key = (run.id, shown, repr({name: value for name, value in raw.items() if name != "picture"}))
     known = st.session_state.setdefault("comic-answers", {})
     if key not in known:
-        with st.spinner(t("Reading the page …", "만화를 읽는 중 …")):
+        with st.spinner(t("Reading the page …", "페이지를 읽는 중 …")):
             answer = shared.predictor(run).predict(raw)
         while len(known) >= 6:
             known.pop(next(iter(known)))
@@ -153,12 +153,12 @@ def _edited(run: Run, picture: np.ndarray, found: dict[str, Any]) -> list[dict[s
         t(
             "Type a translation, and the block is lettered again; a hyphen leaves its place empty. Move a box by its numbers; "
             "add or remove rows; join two rows by one box around both. A row without a text is read.",
-            "‘새로 쓸 글’에 글을 쓰면 그 자리에 새 글자를 넣고, 붙임표(-) 하나만 쓰면 그 자리를 비웁니다. 숫자를 고쳐 박스를 옮기고, "
-            "행을 더하거나 지울 수 있습니다. 두 박스를 합치려면 둘을 둘러싸는 박스 하나로 바꿉니다. 읽은 글이 비어 있는 행은 다시 읽습니다.",
+            "‘새로 쓸 글’에 글을 쓰면 그 자리에 새 글자를 넣고, 붙임표(-) 하나만 쓰면 그 자리를 비웁니다. 숫자를 고쳐 박스를 옮기거나, "
+            "행을 더하거나 지울 수 있습니다. 두 박스를 합치려면 둘을 감싸는 박스 하나로 바꿉니다. ‘읽은 글’이 비어 있는 행은 새로 읽습니다.",
         )
     )
     left, right = st.columns(2)
-    if left.button(t("Start again", "처음으로"), key="comic-reset", disabled=table.equals(start)):
+    if left.button(t("Start again", "처음부터 다시"), key="comic-reset", disabled=table.equals(start)):
         memory.pop(key, None)
         memory[f"{key}-drawn"] = memory.get(f"{key}-drawn", 0) + 1
         st.rerun()
@@ -292,12 +292,12 @@ def _folder(run: Run) -> None:
         t(
             "Upload a .zip of pages, and a table of translations if you have one. You get the pages lettered again, or without "
             "lettering, and lines.csv. Edit that file and upload it with the same pages to have your words drawn.",
-            "만화 페이지를 담은 .zip 파일을 올려 주세요. 번역 표가 있으면 함께 올립니다. 새 글자를 넣었거나 글자를 지운 페이지와 lines.csv를 받습니다. "
-            "lines.csv를 고쳐 같은 만화와 함께 다시 올리면 고친 글을 그려 넣습니다.",
+            "페이지를 담은 .zip 파일을 올려 주세요. 번역 표가 있으면 함께 올립니다. 새 글자를 넣은 페이지나 글자를 지운 페이지와 lines.csv를 돌려줍니다. "
+            "lines.csv를 고쳐 같은 페이지와 함께 다시 올리면 고친 글을 그려 넣습니다.",
         )
     )
     with shared.errors_shown():
-        pages = state.upload(t("Pages (.zip)", "만화 (.zip)"), ["zip"], "comic-zip", 50)
+        pages = state.upload(t("Pages (.zip)", "페이지 (.zip)"), ["zip"], "comic-zip", 50)
         table = state.upload(
             t("Glossary, or edited lines (CSV)", "용어집 또는 고친 글 (CSV)"), ["csv"], "comic-table", 2
         )
@@ -339,7 +339,7 @@ def data(run: Run) -> None:
         place.image(text_picture(row["picture"]), width="stretch")
         place.text(row["page"])
     shared.table(table[["page", "lines"]])
-    st.subheader(t("Figures of the test pages", "테스트 페이지별 수치"))
+    st.subheader(t("Figures of the test pages", "테스트 페이지별 점수"))
     shared.table(shared.table_file(run, "pages", ("page",)))
     st.subheader(t("Lines that were read wrongly", "잘못 읽은 줄"))
     shared.table(shared.table_file(run, "lines", ("page", "text", "read"), ("errors",)))
@@ -413,8 +413,8 @@ def _steps(run: Run, predictor: Any, picture: np.ndarray) -> None:
         t(
             f"One symbol for each {encoding.STRIDE} columns; a dot is CTC's blank. Repeats and blanks are removed, jamo are "
             f"composed: “{plain(text)}”, confidence {confidence:.2f}.",
-            f"{encoding.STRIDE}열마다 기호 하나를 씁니다. 가운뎃점은 CTC의 빈칸 기호입니다. 반복과 빈칸을 없애고 자모를 모으면 "
-            f"‘{plain(text)}’가 되며, 확신도는 {confidence:.2f}입니다.",
+            f"{encoding.STRIDE}열마다 기호 하나를 씁니다. 가운뎃점은 CTC의 빈칸 기호입니다. 반복과 빈칸을 없애고 자모를 모은 "
+            f"결과는 다음과 같습니다: ‘{plain(text)}’, 확신도 {confidence:.2f}.",
         )
     )
 

@@ -73,7 +73,7 @@ def _settings(predictor: Any) -> dict[str, Any]:
         beam = state.slider(label, "beam", predictor.meta["beam"], 1, MAX_BEAM)
     with second:
         label = t(
-            "Temperature: 0 searches, above 0 words are drawn", "온도: 0이면 탐색하고, 0보다 크면 단어를 뽑습니다"
+            "Temperature: 0 searches, above 0 words are drawn", "온도: 0이면 탐색, 0보다 크면 단어를 무작위로 뽑기"
         )
         temperature = state.slider(label, "temperature", 0.0, 0.0, 2.0, 0.1)
     asked |= {"beam": beam} if beam != predictor.meta["beam"] else {}
@@ -286,7 +286,7 @@ def _errors(run: Run) -> None:
             column.image(_enlarged(text_picture(row.picture)), width="stretch")
             column.text(row.caption or "–")
             column.caption(
-                t(f"One of the right ones: {plain(row.right_caption)}", f"정답의 하나: {plain(row.right_caption)}")
+                t(f"One of the right ones: {plain(row.right_caption)}", f"정답 가운데 하나: {plain(row.right_caption)}")
             )
 
 

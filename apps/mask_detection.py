@@ -46,7 +46,7 @@ def _unseen(predictor: Any) -> None:
                 "This run has only seen generated scenes with a hundred small grey faces that were tinted. It fails on most "
                 "photographs. For your own photographs train on real ones: --data face_mask_detection.",
                 "이 모델은 작은 흑백 얼굴 100개에 색을 입혀 만든 장면만 보았습니다. 실제 사진에서는 대부분 실패합니다. "
-                "직접 찍은 사진에는 실제 사진으로 학습한 모델을 쓰십시오: --data face_mask_detection.",
+                "직접 찍은 사진에는 실제 사진으로 학습한 모델을 쓰세요: --data face_mask_detection.",
             )
         )
 
@@ -278,7 +278,7 @@ def _heat(predictor: Any, output: np.ndarray, square: np.ndarray) -> None:
         st.caption(
             t(
                 f"stride {stride}: {length} × {length} places, the highest is {heat.max():.2f}",
-                f"보폭 {stride}: {length} × {length}곳, 가장 높은 값 {heat.max():.2f}",
+                f"스트라이드 {stride}: {length} × {length}곳, 가장 높은 값 {heat.max():.2f}",
             )
         )
         for column, name, values in zip(st.columns(len(classes)), classes, heat.T, strict=True):

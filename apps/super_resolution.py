@@ -233,7 +233,7 @@ def data(run: Run) -> None:
         left, right = st.columns(2)
         left.image(truth, caption=f"{plain(picture.name)}: {truth.shape[1]} × {truth.shape[0]}", width="stretch")
         right.image(baseline(low, config.scale, "nearest"), caption=f"{low.shape[1]} × {low.shape[0]}", width="stretch")
-    st.subheader(t("Figures of the test pictures", "테스트 사진별 수치"))
+    st.subheader(t("Figures of the test pictures", "테스트 사진별 점수"))
     shared.table(shared.table_file(run, "pictures"))
 
 

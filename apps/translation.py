@@ -183,7 +183,7 @@ def _attention(answer: dict) -> None:
         st.write(
             t(
                 "This model has no attention. It wrote the whole translation from the last state of the encoder.",
-                "이 모델에는 어텐션이 없습니다. 인코더의 마지막 상태만 가지고 번역 전체를 썼습니다.",
+                "이 모델에는 어텐션이 없습니다. 인코더의 마지막 상태만으로 번역 전체를 썼습니다.",
             )
         )
         return

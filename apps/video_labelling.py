@@ -343,7 +343,7 @@ def _two_models(run: Run) -> None:
 
 def _errors(run: Run) -> None:
     if not shared.predictor(run).meta["shown"]:
-        st.info(t("Films of this data set are not shown.", "이 데이터 세트의 동영상은 보여 주지 않습니다."))
+        st.info(t("Films of this data set are not shown.", "이 데이터의 동영상은 보여 주지 않습니다."))
         return
     shared.figures(run.path / "figures", only=("strips",))
 

@@ -13,11 +13,11 @@ TITLE = {"en": "Tensors", "ko": "텐서"}
 PROJECT = "image_classification"
 QUESTION = {
     "en": "A batch holds 32 colour films of 10 pictures of 64 × 64. What are its rank and its shape?",
-    "ko": "64 × 64 컬러 이미지 10장으로 된 영상 32개를 한 배치로 묶었습니다. 랭크와 모양은 각각 무엇입니까?",
+    "ko": "64 × 64 컬러 이미지 10장으로 된 동영상 32개를 한 배치로 묶었습니다. 랭크와 모양은 각각 무엇입니까?",
 }
 ANSWER = {
     "en": "Rank 5: (32, 10, 64, 64, 3). The axes are film, time, row, column, colour.",
-    "ko": "랭크 5, 모양은 (32, 10, 64, 64, 3)입니다. 축은 영상, 시간, 행, 열, 색입니다.",
+    "ko": "랭크 5, 모양은 (32, 10, 64, 64, 3)입니다. 축은 동영상, 시간, 행, 열, 색입니다.",
 }
 FACE = np.array(
     [

@@ -145,7 +145,7 @@ def draw(state: lessons.State) -> dict[str, Any]:
     st.caption(
         t(
             "The parameters are counted from the papers' layers. The errors are those of each team in the ImageNet challenge of the year, on its test set, and each is that of an ensemble. AlexNet's had seen more training pictures, and ResNet's had networks of up to 152 layers.",
-            "파라미터는 논문에 나온 층의 크기로 셌습니다. 오류율은 각 팀이 그해 ImageNet 대회의 테스트 데이터에서 앙상블로 얻은 값입니다. AlexNet 팀은 학습 이미지을 더 썼고, ResNet 팀은 최대 152층 신경망을 썼습니다.",
+            "파라미터는 논문에 나온 층의 크기로 셌습니다. 오류율은 각 팀이 그해 ImageNet 대회의 테스트 데이터에서 앙상블로 얻은 값입니다. AlexNet 팀은 학습 이미지를 더 썼고, ResNet 팀은 최대 152층 신경망을 썼습니다.",
         )
     )
     st.write(
