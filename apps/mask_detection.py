@@ -13,7 +13,7 @@ import streamlit as st
 from apps import shared, state
 from apps.i18n import korean, plain, t, term
 from common.errors import UserError
-from common.inputs.images import MAX_PIXELS, picture_bytes, read_picture, text_picture
+from common.inputs.images import FORMATS, MAX_PIXELS, picture_bytes, read_picture, text_picture
 from common.runs import Run
 from projects.mask_detection import encoding
 from projects.mask_detection.predict import detect_folder, drawn
@@ -189,13 +189,11 @@ def _film(run: Run) -> None:
 
 
 def _frames(name: str, content: bytes) -> list[np.ndarray]:
-    """The first MAX_FRAMES frames (h, w, 3) of a GIF with this name. Raises UserError for anything else."""
+    """The first MAX_FRAMES frames (h, w, 3) of a GIF; a picture is a film of one frame. Raises UserError for anything else."""
     from PIL import Image, ImageSequence
 
     read_picture(content, MAX_GIF_PIXELS, name)  # a damaged or a large one is refused with a sentence
-    if not content.startswith(b"GIF8"):
-        raise UserError(f"{name} is not a GIF.")
-    with Image.open(io.BytesIO(content), formats=["GIF"]) as film:
+    with Image.open(io.BytesIO(content), formats=FORMATS) as film:
         try:
             parts = zip(range(MAX_FRAMES), ImageSequence.Iterator(film), strict=False)
             return [np.array(frame.convert("RGB")) for _, frame in parts]

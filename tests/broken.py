@@ -109,14 +109,14 @@ NO_ARCHIVES = {name: content for name, content in archives().items() if name not
 
 
 def films() -> dict[str, bytes]:
-    png, gif = picture_bytes(NOISE, "PNG"), picture_bytes(NOISE, "GIF")
+    gif = picture_bytes(NOISE, "GIF")
     return {
         "empty": b"",
         "zeros": bytes(1000),
         "page": MARKUP,
-        "picture": png,
-        "jpeg": picture_bytes(NOISE, "JPEG"),
         "table": TABLE,
+        "pdf": b"%PDF-1.7\n" + NOISE.tobytes()[:300],
+        "noise": NOISE.tobytes(),
         "packed": gzip.compress(gif),
         "zipped": archive({"a.gif": gif}),
         "head": gif[:10],

@@ -46,7 +46,7 @@ def test_the_byte_that_is_not_utf8_is_named(tmp_path, monkeypatch, before):
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 def test_a_nul_byte_is_no_text(tmp_path, monkeypatch, encoding):
     monkeypatch.setattr(text, "PIECE", 4)
-    (tmp_path / "t.txt").write_bytes("one\ntwo\0\n".encode(encoding))
+    (tmp_path / "t.txt").write_bytes("one\ntwo three\0\n".encode(encoding))
     with pytest.raises(UserError, match=r"t\.txt holds a NUL byte"):
         list(text.read_text(tmp_path / "t.txt"))
 
