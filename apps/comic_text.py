@@ -1,8 +1,7 @@
 """The page of comic text: `python -m streamlit run apps/comic_text.py`."""
 
 import hashlib
-import tempfile
-from pathlib import Path
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -193,24 +192,18 @@ def _fill(run: Run, rows: pd.DataFrame, key: str) -> None:
         )
     if not st.button(t("Fill the translations", "번역 채우기"), key="comic-fill", disabled=not (chosen or file)):
         return
-    with tempfile.TemporaryDirectory() as folder, st.spinner(t("Translating …", "번역하는 중 …")):
-        place = None
-        if file:
-            place = Path(folder) / "table.csv"
-            place.write_bytes(file[1])
-            if b"translation" in file[1][:400]:
-                blocks = [block for page in read_edited(place).values() for block in page]
-                words = ["-" if block["translation"] == "" else block["translation"] or "" for block in blocks]
-                pairs = zip(blocks, words, strict=True)
-                memory[key] = _table([[*block["box"], block["text"], 1.0, word] for block, word in pairs])
-                memory[f"{key}-drawn"] = memory.get(f"{key}-drawn", 0) + 1
-                return
-        translate = translator(chosen or None, place, runs.runs_dir())
-        words = [translate(str(text)) if pd.notna(text) else None for text in now["text"]]
-    old = now["translation"].tolist()
-    memory[key] = now.assign(
-        translation=[new if new is not None else before for new, before in zip(words, old, strict=True)]
-    )
+    with shared.on_disk(file) if file else nullcontext() as place, st.spinner(t("Translating …", "번역하는 중 …")):
+        if file and place and b"translation" in file[1][:400]:
+            blocks = [block for page in read_edited(place).values() for block in page]
+            words = ["-" if block["translation"] == "" else block["translation"] or "" for block in blocks]
+            pairs = zip(blocks, words, strict=True)
+            memory[key] = _table([[*block["box"], block["text"], 1.0, word] for block, word in pairs])
+        else:
+            translate = translator(chosen or None, place, runs.runs_dir())
+            words = [translate(str(text)) if pd.notna(text) else None for text in now["text"]]
+            old = now["translation"].tolist()
+            new = [before if word is None else word for word, before in zip(words, old, strict=True)]
+            memory[key] = now.assign(translation=new)
     memory[f"{key}-drawn"] = memory.get(f"{key}-drawn", 0) + 1
 
 
@@ -304,21 +297,16 @@ def _folder(run: Run) -> None:
         order = _order()
         if pages is None or not st.button(t("Letter the pages", "글자 다시 넣기"), type="primary", key="comic-go"):
             return
-        with tempfile.TemporaryDirectory() as place, st.spinner(t("Lettering …", "글자를 넣는 중 …")):
-            folder, packed, target = Path(place) / "pages", Path(place) / "pages.zip", Path(place) / "new.zip"
-            folder.mkdir()
-            packed.write_bytes(pages[1])
+        written = shared.on_disk(table) if table else nullcontext()
+        with shared.on_disk(pages) as packed, written as place, st.spinner(t("Lettering …", "글자를 넣는 중 …")):
+            folder, target = packed.parent / "pages" / packed.stem, packed.parent / "lettered"
+            folder.mkdir(parents=True)
             unpack(packed, folder, MAX_ZIP_BYTES, MAX_ZIP_FILES)
             count = sum(path.is_file() for path in folder.rglob("*"))
             if count > MAX_PAGES:
                 raise UserError(f"The archive holds {count:,} files; at most {MAX_PAGES} pages are lettered here.")
-            edited = glossary = None
-            if table:
-                glossary = Path(place) / "table.csv"
-                glossary.write_bytes(table[1])
-                if b"translation" in table[1][:400]:
-                    edited, glossary = read_edited(glossary), None
-            translate = translator(None, glossary, runs.runs_dir())
+            edited = read_edited(place) if table and place and b"translation" in table[1][:400] else None
+            translate = translator(None, place if edited is None else None, runs.runs_dir())
             done, left_out = letter_folder(shared.predictor(run), folder, target, translate, order, edited)
             content = target.read_bytes()
         st.success(

@@ -13,7 +13,7 @@ import streamlit as st
 from apps import shared, state
 from apps.i18n import korean, plain, t, term
 from common.errors import UserError
-from common.inputs.images import MAX_PIXELS, picture_bytes, text_picture
+from common.inputs.images import FORMATS, MAX_PIXELS, picture_bytes, read_picture, text_picture
 from common.runs import Run
 from projects.mask_detection import encoding
 from projects.mask_detection.predict import detect_folder, drawn
@@ -132,8 +132,6 @@ def _entrance(run: Run) -> None:
     )
     photo = st.camera_input(t("Take a photo", "사진 찍기"), key="entrance")  # kept nowhere, on purpose
     if photo is not None:
-        from common.inputs.images import read_picture
-
         picture = read_picture(photo.getvalue(), MAX_PIXELS, t("the photo", "사진"))
         _counts(predictor.predict({"picture": picture}))
     _unseen(predictor)
@@ -150,8 +148,8 @@ def _folder(run: Run) -> None:
     def convert(source: Path, target: Path) -> tuple[int, int, int]:
         from common.inputs.downloads import unpack
 
-        folder, pictures = source.parent / "pictures", source.parent / "drawn"
-        folder.mkdir()
+        folder, pictures = source.parent / "pictures" / source.stem, source.parent / "drawn"
+        folder.mkdir(parents=True)
         unpack(source, folder, 4 * MAX_FOLDER_MB << 20, MAX_FILES)
         table = source.parent / "boxes.csv"
         counts = detect_folder(predictor, folder, table, pictures, threshold, quote_formulas=True)
@@ -178,7 +176,7 @@ def _film(run: Run) -> None:
     uploaded = state.upload("GIF", ["gif"], "gif", 20)
     if uploaded is None:
         return
-    frames = _frames(uploaded[1])
+    frames = _frames(*uploaded)
     number = st.slider(
         t("Frame", "프레임"), 1, max(2, len(frames)), key=state.kept("frame", 1, low=1, high=len(frames))
     )
@@ -190,19 +188,17 @@ def _film(run: Run) -> None:
     st.line_chart(counts, x_label=t("frame", "프레임"), y_label=t("faces", "얼굴 수"))
 
 
-def _frames(content: bytes) -> list[np.ndarray]:
-    """The first MAX_FRAMES frames (h, w, 3) of a GIF. Raises UserError for anything else."""
+def _frames(name: str, content: bytes) -> list[np.ndarray]:
+    """The first MAX_FRAMES frames (h, w, 3) of a GIF; a picture is a film of one frame. Raises UserError for anything else."""
     from PIL import Image, ImageSequence
 
-    from common.inputs.images import read_picture
-
-    read_picture(content, MAX_GIF_PIXELS, "the GIF")  # a damaged or a large one is refused with a sentence
-    with Image.open(io.BytesIO(content), formats=["GIF"]) as film:
+    read_picture(content, MAX_GIF_PIXELS, name)  # a damaged or a large one is refused with a sentence
+    with Image.open(io.BytesIO(content), formats=FORMATS) as film:
         try:
             parts = zip(range(MAX_FRAMES), ImageSequence.Iterator(film), strict=False)
             return [np.array(frame.convert("RGB")) for _, frame in parts]
         except (OSError, ValueError, EOFError) as error:
-            raise UserError(f"the GIF is damaged or cut short: {error}.") from None
+            raise UserError(f"{name} is damaged or cut short: {error}.") from None
 
 
 def _errors(run: Run) -> None:

@@ -5,6 +5,7 @@ KERAS_PORTFOLIO_PAGE_DATA names, and it names none by default. A fork leaves thi
 own data sets alone.
 """
 
+import collections
 import hashlib
 import importlib
 import os
@@ -87,6 +88,8 @@ def kept(uploaded: str, content: bytes) -> str:
                     file.unlink()
                 elif file.suffix.lower() in TABLES:  # a project that takes tables has the code that reads them
                     importlib.import_module("common.inputs.tables").check_upload(file, MAX_ROWS)
+                else:  # a text
+                    collections.deque(importlib.import_module("common.inputs.text").read_text(file), 0)
             except UserError as error:
                 raise UserError(str(error).replace(str(new / name), uploaded)) from None
     (place,) = folder.iterdir()

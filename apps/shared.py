@@ -10,7 +10,7 @@ import importlib
 import importlib.util
 import json
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -275,24 +275,24 @@ def table(frame: Any) -> None:
     st.dataframe(frame.rename(columns=named), hide_index=True, column_config=formats)
 
 
-def converted(
-    file: tuple[str, bytes], ending: str, doing: str, convert: Callable[[Path, Path], Any]
-) -> tuple[Any, bytes]:
-    """What `convert(source, target)` returns for an uploaded file (name, content), and the content of the target.
-
-    ending: of the target. doing: what is said meanwhile. Messages show the visitor's name for the file; only its last part
-    is used, so that it cannot lead elsewhere.
-    """
-    name, content = file
-    with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder) / Path(name).name, Path(folder) / "result" / f"result{ending}"
+def converted(file: tuple[str, bytes], ending: str, doing: str, convert: Callable) -> tuple[Any, bytes]:
+    """What `convert(source, target)` returns for an uploaded file, and the target's content. doing: said meanwhile."""
+    with on_disk(file) as source, st.spinner(doing):
+        target = source.parent / "result" / f"result{ending}"
         target.parent.mkdir()
-        source.write_bytes(content)
+        return convert(source, target), target.read_bytes()
+
+
+@contextmanager
+def on_disk(file: tuple[str, bytes]) -> Iterator[Path]:
+    """The path of an uploaded file (name, content) while the block runs. Messages name it without the server's folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / Path(file[0]).name  # the last part of a name alone, so that it cannot lead elsewhere
+        path.write_bytes(file[1])
         try:
-            with st.spinner(doing):
-                return convert(source, target), target.read_bytes()
+            yield path
         except UserError as error:
-            raise UserError(str(error).replace(str(source), source.name)) from None
+            raise UserError(str(error).replace(str(path).removesuffix(path.name), "")) from None
 
 
 def ink() -> str:

@@ -131,8 +131,7 @@ def upload(
     label: str, kinds: Sequence[str], key: str, max_mb: int, help: str | None = None
 ) -> tuple[str, bytes] | None:
     """An uploaded file as (name, content), which another tab, page or language does not lose; None while there is none."""
-    field = functools.partial(st.file_uploader, label, type=list(kinds), max_upload_size=max_mb, help=help)
-    return _file(field, key)
+    return _file(functools.partial(st.file_uploader, label, type=list(kinds), max_upload_size=max_mb, help=help), key)
 
 
 def camera(label: str, key: str) -> tuple[str, bytes] | None:

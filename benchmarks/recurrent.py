@@ -20,6 +20,7 @@ import itertools
 import multiprocessing
 import os
 import platform
+import re
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import Any
@@ -29,6 +30,7 @@ import numpy as np
 from benchmarks.timing import median_seconds, seconds
 
 VOCABULARY, EMBEDDING = 65, 64
+CELLS = ("lstm", "gru", "simple_rnn")
 SIZES = ("1x128x32x50", "2x256x64x100", "2x512x64x100", "3x128x128x64")
 CONTENDERS = ("ours", "keras", "keras + XLA", "pytorch")
 
@@ -151,19 +153,28 @@ def products(cell: str, depth: int, units: int, batch: int, time_steps: int) -> 
     return [(name, count * each, 1000 * count * median_seconds(call, 15)) for name, count, call in timed]
 
 
-def print_products(cells: Sequence[str], sizes: Sequence[str]) -> None:
+def print_products(cells: Sequence[str], sizes: Sequence[tuple[int, ...]]) -> None:
     """A table of `products` for each cell and size."""
     for cell, size in itertools.product(cells, sizes):
-        rows = products(cell, *(int(part) for part in size.split("x")))
-        print(f"\n| {cell}, {size}: products of | GFLOP | ms | GFLOP/s |\n|---|---:|---:|---:|")
+        rows = products(cell, *size)
+        print(f"\n| {cell}, {'x'.join(map(str, size))}: products of | GFLOP | ms | GFLOP/s |\n|---|---:|---:|---:|")
         for name, work, spent in [*rows, ("all of them", *np.sum([row[1:] for row in rows], axis=0))]:
             print(f"| {name} | {work:.1f} | {spent:.0f} | {1000 * work / spent:.0f} |")
 
 
+def size(text: str) -> tuple[int, ...]:
+    """(layers, units, batch, time steps) of `2x256x64x100`. argparse makes a sentence of the error."""
+    if not re.fullmatch(r"[1-9]\d*(x[1-9]\d*){3}", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"{text!r} is not LAYERSxUNITSxBATCHxTIME, such as {SIZES[0]}")
+    return tuple(int(part) for part in text.split("x"))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--cells", nargs="+", default=["lstm", "gru", "simple_rnn"])
-    parser.add_argument("--sizes", nargs="+", default=SIZES, help="LAYERSxUNITSxBATCHxTIME")
+    parser.add_argument("--cells", nargs="+", choices=CELLS, default=CELLS)
+    parser.add_argument(
+        "--sizes", nargs="+", type=size, default=[size(text) for text in SIZES], help="LAYERSxUNITSxBATCHxTIME"
+    )
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--products", action="store_true", help="the matrix products of a step alone")
     args = parser.parse_args()
@@ -178,8 +189,7 @@ def main() -> None:
     print(" | ".join(f"{name} / ours" for name in names[1:]) + " | first step of ours, s |")
     print("|---|---|" + "---:|" * (2 * len(names)))
     for cell in args.cells:
-        for size in args.sizes:
-            depth, units, batch, time_steps = (int(part) for part in size.split("x"))
+        for depth, units, batch, time_steps in args.sizes:
             first, spent = measure(names, cell, (depth, units, batch, time_steps), args.rounds)
             ratios = np.median(spent[:, 1:] / spent[:, :1], axis=0)
             cells = [f"{1000 * value:.1f}" for value in np.median(spent, axis=0)] + [f"{r:.2f}" for r in ratios]

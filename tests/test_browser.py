@@ -1,6 +1,5 @@
 """The gallery and every page in a real browser: open, switch the language, get an answer, start and stop a training."""
 
-import gzip
 import re
 
 import numpy as np
@@ -10,6 +9,7 @@ from playwright.sync_api import expect
 from common import runs
 from common.inputs.images import picture_bytes
 from common.project import Project
+from tests import broken
 from tests.browser import browser, executable, served, settle
 from tests.conftest import PROJECTS, copy_run, one_now_others_slow
 
@@ -26,16 +26,18 @@ def suite(trained, tmp_path_factory):
     for name in PROJECTS:
         finished = copy_run(trained(name), folder)
         runs.start(Project(name), Project(name).toy, "builtin", finished.data_dir, folder)
-    with browser() as chromium, served("apps/main.py", folder) as address:
+    with pytest.MonkeyPatch.context() as patch, browser() as chromium:
+        patch.setenv("KERAS_PORTFOLIO_DATA", str(folder.with_name("data")))  # where the server keeps uploads
+        with served("apps/main.py", folder) as address:
 
-        def open_page(path: str):
-            page = chromium.new_page(viewport={"width": 1280, "height": 900})
-            page.set_default_timeout(SLOW)
-            page.goto(f"{address}/{path}")
-            settle(page)
-            return page
+            def open_page(path: str):
+                page = chromium.new_page(viewport={"width": 1280, "height": 900})
+                page.set_default_timeout(SLOW)
+                page.goto(f"{address}/{path}")
+                settle(page)
+                return page
 
-        yield open_page, folder
+            yield open_page, folder
 
 
 def has_no_error(page) -> bool:
@@ -125,83 +127,82 @@ def test_page(name, suite, trained):
     page.close()
 
 
-def broken_pictures() -> dict[str, bytes]:
-    """{name: bytes} of a dozen files that are no picture, or not a whole one, or of a size that is refused."""
-    noise = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
-    png, jpeg, webp, gif = (picture_bytes(noise, kind) for kind in ("PNG", "JPEG", "WEBP", "GIF"))
-    return {
-        "empty.png": b"",
-        "zeros.png": bytes(1000),
-        "text.jpg": b"hello",
-        "page.gif": b"<html><script>alert(1)</script></html>",
-        "packed.png": gzip.compress(png),
-        "cut.png": png[:500],
-        "cut.jpg": jpeg[:300],
-        "cut.webp": webp[: len(webp) // 2],
-        "cut.gif": gif[:100],
-        "wrong.png": png[:300] + bytes(200) + png[500:],
-        "huge.png": png[:16] + b"\x00\x00\xea\x60\x00\x00\xea\x60" + png[24:],
-        "<b>name.png": b"hello",
-    }
+# The fields for files of each page: (address, ending, broken files, button that reads the file).
+PICTURES, TABLES, TEXTS = broken.pictures(), broken.tables(), broken.texts()
+ARCHIVES, FILMS, KERNELS = broken.archives(), broken.films(), broken.kernels()
+FIELDS: dict[str, list[tuple[str, str, dict[str, bytes], str]]] = {
+    "bankruptcy": [("part=file", "csv", TABLES, ""), ("part=forecast", "csv", TABLES, "")],
+    "colorization": [("picture-way=upload", "png", PICTURES, "")],
+    "comic_text": [
+        ("page-way=upload", "png", PICTURES, ""),
+        ("part=folder", "zip", ARCHIVES, "Letter the pages"),
+        ("page-way=example", "csv", TABLES, "Fill the translations"),
+    ],
+    "fraud_detection": [("part=file", "csv", TABLES, "")],
+    "image_captioning": [("one-way=upload", "png", PICTURES, "")],
+    "image_classification": [("one-way=upload", "png", PICTURES, "")],
+    "laboratory": [("lesson=playground&playground.data=own", "csv", TABLES, "")],
+    "mask_detection": [
+        ("part=folder", "zip", ARCHIVES, ""),
+        ("one-way=upload", "png", PICTURES, ""),
+        ("part=film", "gif", FILMS, ""),
+    ],
+    "sequence_tagging": [("part=file", "txt", TEXTS, "")],
+    "super_resolution": [("kernel=file", "npy", KERNELS, ""), ("picture-way=upload", "png", PICTURES, "")],
+    "text_classification": [("part=file", "csv", TABLES, "")],
+    "translation": [("part=file", "txt", TEXTS, ""), ("part=file", "csv", TABLES, "")],
+    "video_labelling": [("one-way=upload", "gif", FILMS, ""), ("one-way=upload", "mp4", FILMS, "")],
+}
+# Data to train on, of each kind that a card names: refused before a training is started.
+OWN_DATA = {"csv": broken.NO_TABLES, "txt": TEXTS, "zip": broken.NO_ARCHIVES}
+
+
+def fields(name: str) -> list[tuple[str, str, dict[str, bytes], str]]:
+    kinds = [kind for kind in OWN_DATA if name in PROJECTS and kind in Project(name).card.UPLOAD]
+    own = [("tab=train&data=upload", kind, OWN_DATA[kind], "Start training") for kind in kinds]
+    return [*FIELDS.get(name, ()), *own]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*PROJECTS, "laboratory"])
+def test_broken_files_are_a_sentence_each(name, suite):
+    """One after the other: a dozen in the first field, a third of them in every other one. Each is named by its message."""
+    page, number = suite[0](f"{name}?{fields(name)[0][0]}"), 0
+    address = page.url.partition("?")[0]
+    said = page.get_by_test_id("stAlertContentError")
+    for place, (query, ending, files, button) in enumerate(fields(name)):
+        if place:
+            page.goto(f"{address}?{query}")
+        field = page.locator("input[type=file]").first
+        for stem in list(files)[:: 3 if place else 1]:
+            number += 1
+            shown = f"{stem}-{number}"
+            file = {"name": f"{shown}.{ending}", "mimeType": "application/octet-stream", "buffer": files[stem]}
+            with page.expect_response(lambda answer: answer.request.method == "PUT"):  # the file has arrived
+                field.set_input_files(file)
+            if button:
+                expect(said).to_have_count(0, timeout=SLOW)  # what was said of the file before
+                page.get_by_role("button", name=button).click()
+            expect(said.filter(has_text=shown)).to_be_visible(timeout=SLOW)
+            assert said.count() == 1 and not page.get_by_test_id("stException").count(), (query, shown)
+    assert number > 10, "about a dozen"
+    page.close()
 
 
 @pytest.mark.slow
 @pytest.mark.skipif("image_classification" not in PROJECTS, reason="a fork of another project")
-def test_a_dozen_broken_pictures_are_a_sentence_each(suite):
-    """One after the other in the same field; then a whole picture is answered, as if nothing had been."""
+def test_a_whole_picture_is_answered_after_a_broken_one(suite):
     page = suite[0]("image_classification?one-way=upload")
     # A long name of a run fits into its field.
     run = page.locator("[data-testid=stSidebar] input[role=combobox]")
     name = "★ 20261129-134936-transformer-s0-2"
     assert run.evaluate("(field, name) => (field.value = name, field.scrollWidth <= field.clientWidth)", name)
-    field, said = page.locator("input[type=file]").first, page.get_by_test_id("stAlertContentError")
-    for name, content in broken_pictures().items():
-        field.set_input_files({"name": name, "mimeType": "image/png", "buffer": content})
-        expect(said).to_contain_text(name, timeout=SLOW)
-        assert said.count() == 1 and not page.get_by_test_id("stException").count(), name
+    field = page.locator("input[type=file]").first
+    field.set_input_files({"name": "broken.png", "mimeType": "image/png", "buffer": b"hello"})
+    expect(page.get_by_test_id("stAlertContentError")).to_contain_text("broken.png", timeout=SLOW)
     whole = picture_bytes(np.full((28, 28, 3), 255, np.uint8))
     field.set_input_files({"name": "whole.png", "mimeType": "image/png", "buffer": whole})
     expect(page.get_by_test_id("stMetric").first).to_be_visible(timeout=SLOW)
     settle(page)
     assert has_no_error(page)
-    page.close()
-
-
-def broken_tables() -> dict[str, bytes]:
-    """{name without its ending: bytes} of a dozen files that are no table, or not a whole one, or not of this page."""
-    table = b"one,two\n" + b"1,2\n" * 50
-    return {
-        "empty": b"",
-        "zeros": bytes(1000),
-        "header": b"one,two\n",
-        "picture": picture_bytes(np.zeros((9, 9, 3), np.uint8), "PNG"),
-        "page": b"<html><script>alert(1)</script></html>",
-        "packed": gzip.compress(table),
-        "cut-utf16": table.decode().encode("utf-16")[:-1],
-        "twice": b"one,one\n1,2\n",
-        "quote": b'one,two\n"1,2\n3,4\n',
-        "ragged": b"one,two\n1,2\n3,4,5\n",
-        "wide": b"," * 20_000 + b"\n" + b"," * 20_000 + b"\n",
-        "<b>other": table,
-    }
-
-
-NO_TEXT = ("picture", "packed", "cut-utf16")  # those of them that are no text either
-TABLE_PAGES = {
-    "bankruptcy": (".csv", broken_tables()),
-    "fraud_detection": (".csv", broken_tables()),
-    "sequence_tagging": (".txt", {name: broken_tables()[name] for name in NO_TEXT}),
-}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(TABLE_PAGES.keys() & set(PROJECTS)))
-def test_a_dozen_broken_tables_are_a_sentence_each(name, suite):
-    """One after the other in the same field, as with pictures."""
-    page, (ending, files) = suite[0](f"{name}?part=file"), TABLE_PAGES[name]
-    field, said = page.locator("input[type=file]").first, page.get_by_test_id("stAlertContentError")
-    for stem, content in files.items():
-        field.set_input_files({"name": stem + ending, "mimeType": "text/csv", "buffer": content})
-        expect(said).to_contain_text(stem + ending, timeout=SLOW)
-        assert said.count() == 1 and not page.get_by_test_id("stException").count(), stem
     page.close()

@@ -15,7 +15,7 @@ from keras import layers
 
 from common.layers import blocks, recurrent
 from common.layers.recurrent import accelerate
-from tests.conftest import ROOT
+from tests.conftest import ROOT, refused
 
 CELLS = {"simple_rnn": layers.SimpleRNN, "gru": layers.GRU, "lstm": layers.LSTM}
 
@@ -464,3 +464,8 @@ def test_state_is_carried_in_stateful_layers():
     layer.reset_state()
     halves = [values(layer(x[:, :3]))[0], values(layer(x[:, 3:]))[0]]
     np.testing.assert_allclose(np.concatenate(halves, 1), whole, atol=1e-6)
+
+
+def test_a_wrong_size_for_the_benchmark_is_a_sentence():
+    for size in ("2x", "2x3x4", "2x3x4x0", "2x3x4x5x6", "ax3x4x5"):
+        refused(["--sizes", size], f"{size!r} is not LAYERSxUNITSxBATCHxTIME", "benchmarks.recurrent")

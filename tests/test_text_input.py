@@ -43,6 +43,14 @@ def test_the_byte_that_is_not_utf8_is_named(tmp_path, monkeypatch, before):
         list(text.read_text(path))
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_nul_byte_is_no_text(tmp_path, monkeypatch, encoding):
+    monkeypatch.setattr(text, "PIECE", 4)
+    (tmp_path / "t.txt").write_bytes("one\ntwo three\0\n".encode(encoding))
+    with pytest.raises(UserError, match=r"t\.txt holds a NUL byte"):
+        list(text.read_text(tmp_path / "t.txt"))
+
+
 @pytest.mark.parametrize("encoding", ["cp949", "utf-16", "utf-16-le", "utf-16-be", "utf-8", "utf-8-sig"])
 @pytest.mark.parametrize("piece", [5, 1 << 22])
 def test_korean_text_in_the_encodings_of_windows(encoding, piece, tmp_path, monkeypatch, capsys):

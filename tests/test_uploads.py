@@ -24,6 +24,8 @@ from PIL import Image
 from common.errors import UserError
 from common.inputs.downloads import archive_files
 from common.inputs.images import read_picture
+from common.project import Project
+from tests import broken
 from tests.conftest import PROJECTS, ROOT
 
 MAX_SECONDS, MAX_BYTES = 5, 1_000_000_000
@@ -173,6 +175,22 @@ def test_a_table_to_train_on_is_bounded_as_one_to_score(name, tmp_path, monkeypa
         assert str(tmp_path) not in str(raised.value) and not list((tmp_path / "uploads").iterdir())
     assert time.process_time() - began <= MAX_SECONDS
     assert pyarrow.default_memory_pool().max_memory() <= max(before, MAX_BYTES)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("apps.own_data") is None, reason="a fork without uploads")
+@pytest.mark.parametrize("name", PROJECTS)
+def test_a_broken_file_to_train_on_is_a_sentence(name, tmp_path, monkeypatch):
+    """Of each kind that the project takes: refused where it is uploaded, or where the training reads its data."""
+    from apps import own_data
+
+    monkeypatch.setenv("KERAS_PORTFOLIO_DATA", str(tmp_path))
+    project, made = Project(name), {"zip": broken.archives(), "csv": broken.tables(), "tsv": broken.tables()}
+    for kind in project.card.UPLOAD:
+        for stem, content in made.get(kind, broken.texts()).items():
+            with pytest.raises(UserError) as raised:
+                path = own_data.kept(f"{stem}.{kind}", content)
+                project.load_data(path)(project.toy, path, tmp_path)
+            assert str(raised.value).endswith("."), (stem, kind)
 
 
 def whole(kind: str) -> bytes:

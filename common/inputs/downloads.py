@@ -144,4 +144,5 @@ def unpack(path: Path, folder: Path, max_bytes: int, max_files: int) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
         except (OSError, ValueError) as error:  # a name that is too long, or stands for a folder and a file
-            raise UserError(f"{path}: {name[:100]!r} cannot be written: {error}.") from None
+            reason = getattr(error, "strerror", None) or error  # the whole text would name a folder of the server
+            raise UserError(f"{path}: {name[:100]!r} cannot be written: {reason}.") from None

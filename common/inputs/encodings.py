@@ -27,8 +27,7 @@ def encoding_of(path: Path, head: bytes) -> str:
     """
     if kind := next((kind for mark, kind in OTHER_KINDS.items() if head.startswith(mark)), ""):
         raise UserError(f"{path} is {kind}; save the table as CSV, or the text as a text file (UTF-8).")
-    encoding = _guessed(head)
-    if encoding != "utf-8-sig":
+    if (encoding := _guessed(head)) != "utf-8-sig":
         _say(path, encoding)
     return encoding
 

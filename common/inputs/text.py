@@ -24,7 +24,7 @@ def read_text(path: Path) -> Iterator[str]:
 
     It is UTF-8, or what `encoding_of` finds, and comes composed (NFC): a Mac writes Hangul in parts. A byte-order mark
     is left out. Line ends become "\\n". The last piece is empty. Raises UserError for a file that cannot be read. For a
-    byte that is not UTF-8 it names position and line.
+    byte that is not UTF-8 it names position and line. A NUL byte is no text either.
     """
     rest = ""
     try:
@@ -34,6 +34,8 @@ def read_text(path: Path) -> Iterator[str]:
             text = io.TextIOWrapper(file, encoding)
             try:
                 while piece := text.read(PIECE):
+                    if "\0" in piece:
+                        raise UserError(f"{path} holds a NUL byte, so it is not a text file.")
                     piece = rest + piece
                     end = len(piece) - 1
                     while end > 0 and not piece[end].isascii():  # before such a character none is cut in two

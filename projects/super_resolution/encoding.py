@@ -85,6 +85,8 @@ def parse_kernel(content: bytes, name: str) -> np.ndarray | None:
         return checked_kernel(np.lib.format.read_array(file, allow_pickle=False))
     except (ValueError, OverflowError, EOFError, KeyError) as error:
         raise UserError(f"{name} is not a .npy file of numbers: {error}.") from None
+    except UserError as error:
+        raise UserError(f"{name} is no kernel: {error}") from None
 
 
 def true_kernel(config: Config) -> np.ndarray | None:
