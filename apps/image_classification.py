@@ -61,6 +61,16 @@ def _one_picture(run: Run) -> None:
             if name == "drawing":
                 label = t("Download the drawing", "그림 내려받기")
                 st.download_button(label, picture_bytes(picture), "drawing.png", "image/png")
+        if answer["unfamiliar"]:
+            shared.caution(
+                run,
+                t(
+                    "The picture is unlike those of training: what the last layer reads lies farther from every class than "
+                    "in nearly all known pictures (Mahalanobis distance). Take the answer as a guess.",
+                    "이 이미지는 학습한 이미지와 다릅니다. 마지막 층의 입력이 거의 모든 알려진 이미지보다 모든 클래스에서 멀리 떨어져 있습니다"
+                    "(마할라노비스 거리). 이 답은 추측으로 보아야 합니다.",
+                ),
+            )
         _heat(predictor, raw, answer)
         shared.show_answer(answer)
         shared.tries(

@@ -59,6 +59,18 @@ def markdown(block) -> list[tuple[str, str]]:
     return texts
 
 
+@pytest.mark.parametrize(
+    "name", [name for name in PROJECTS if "unfamiliar" in (ROOT / f"projects/{name}/predict.py").read_text("utf-8")]
+)
+def test_an_answer_to_an_unfamiliar_input_stands_beside_a_caution(name, copied, monkeypatch):
+    predictor = type(copied(name).load())
+    predict = predictor.predict
+    for unfamiliar in (True, False):
+        monkeypatch.setattr(predictor, "predict", lambda self, raw: {**predict(self, raw), "unfamiliar": unfamiliar})  # noqa: B023
+        app = opened(name, "try")
+        assert not app.exception and len(app.warning) == unfamiliar
+
+
 @every_project
 def test_texts_of_a_run_are_never_read_as_markdown(name, copied):
     """Sources, labels, names and reports may come from anybody. Each tab shows them, and none of them as Markdown."""

@@ -106,9 +106,9 @@ def origins(node: ast.AST) -> list[tuple[int, str]]:
         return []
     if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("UserError", "print"):
         return []
-    if isinstance(node, (ast.Constant, ast.JoinedStr, ast.BinOp, ast.IfExp)):
-        if texts := [text for text in templates(node, {}) if re.search("[A-Za-z]{2}", text)]:
-            return [(node.lineno, re.sub(r"^\{\} (?=[A-Z])", "", text.strip())) for text in texts]
+    texts = templates(node, {}) if isinstance(node, (ast.Constant, ast.JoinedStr, ast.BinOp, ast.IfExp)) else []
+    if texts := [text for text in texts if re.search("[A-Za-z]{2}", text)]:
+        return [(node.lineno, re.sub(r"^\{\} (?=[A-Z])", "", text.strip())) for text in texts]
     return [found for child in ast.iter_child_nodes(node) for found in origins(child)]
 
 
@@ -132,7 +132,8 @@ def test_where_data_comes_from_is_said_in_korean(name):
                 said = [in_korean((text + end).replace("{}", "7")) for end in ("", ".")]
                 if all(map(english_in, said)):
                     wrong[f"{path.name}:{line}"] = text
-    assert not wrong
+    known += "".join(i18n._texts()["sentences"])  # a part that is added to a sentence
+    assert not {place: text for place, text in wrong.items() if text.strip("()") not in known}
 
 
 def test_several_sentences_are_put_into_korean_one_by_one():
