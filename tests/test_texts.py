@@ -1,6 +1,7 @@
 """What a visitor reads is in the language of the page: messages, sources, help and figures too (`apps/texts.json`)."""
 
 import ast
+import functools
 import itertools
 import os
 import re
@@ -81,6 +82,7 @@ def said(node: ast.AST, function: str) -> list[tuple[ast.expr, str]]:
     return []
 
 
+@functools.cache
 def messages() -> list[tuple[str, str]]:
     """(place, text) of every message that is raised as a UserError, of every source of data and its unit.
 
