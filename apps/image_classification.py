@@ -62,15 +62,11 @@ def _one_picture(run: Run) -> None:
                 label = t("Download the drawing", "그림 내려받기")
                 st.download_button(label, picture_bytes(picture), "drawing.png", "image/png")
         if answer["unfamiliar"]:
-            shared.caution(
-                run,
-                t(
-                    "The picture is unlike those of training: what the last layer reads lies farther from every class than "
-                    "in nearly all known pictures (Mahalanobis distance). Take the answer as a guess.",
-                    "이 이미지는 학습한 이미지와 다릅니다. 마지막 층의 입력이 거의 모든 알려진 이미지보다 모든 클래스에서 멀리 떨어져 있습니다"
-                    "(마할라노비스 거리). 이 답은 추측으로 보아야 합니다.",
-                ),
+            words = t(
+                "This picture is unlike those of training (Mahalanobis distance of the last layer's input): a guess.",
+                "학습한 이미지와 다른 이미지입니다(마지막 층 입력의 마할라노비스 거리 기준). 이 답은 추측으로 보아야 합니다.",
             )
+            shared.caution(run, words)
         _heat(predictor, raw, answer)
         shared.show_answer(answer)
         shared.tries(
@@ -121,9 +117,7 @@ def _heat(predictor: Any, raw: dict, answer: dict) -> None:
         width="stretch",
     )
     if not heat.any():
-        st.caption(
-            t("The picture has no evidence for this class.", "이 이미지에는 이 클래스를 뒷받침하는 부분이 없습니다.")
-        )
+        st.caption(t("Nothing speaks for this class.", "이 클래스를 뒷받침하는 부분이 없습니다."))
 
 
 def _network_input(predictor: Any, raw: dict) -> np.ndarray:
@@ -253,12 +247,7 @@ def inside(run: Run) -> None:
         st.subheader(t("The kernels of the first layer", "첫 합성곱층의 커널"))
         _first_kernels(model, names[0])
     else:
-        st.info(
-            t(
-                "This network has no convolution. Its layers are listed below.",
-                "이 신경망에는 합성곱층이 없습니다. 아래에서 각 층을 볼 수 있습니다.",
-            )
-        )
+        st.info(t("This network has no convolution.", "이 신경망에는 합성곱층이 없습니다."))
     st.subheader(t("The network", "신경망"))
     shared.drawing(model)
     shared.code(run.project)
