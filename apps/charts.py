@@ -4,8 +4,10 @@
 """
 
 import json
+import math
 from pathlib import Path
 from typing import Any
+from unicodedata import east_asian_width
 
 import altair as alt
 import pandas as pd
@@ -36,7 +38,8 @@ PARTS = {
     "intervals": ("x", "y", "y2"),
     "bars": ("x", "y", "x2", "y2"),
 }  # lists of one length
-LEGEND_LETTERS = 16  # letters of the longest name, where two stand side by side on a phone
+LEGEND_LETTERS = 16  # letters of the longest name, where two stand side by side on a phone; one of Hangul counts twice
+LEGEND_ROW = 20  # pixels
 
 
 def draw(folder: Path, names: list[str]) -> list[str]:
@@ -62,9 +65,21 @@ def draw(folder: Path, names: list[str]) -> list[str]:
 
 
 def _label(label: str) -> str:
-    """The label of an axis. That of a learning curve ends in the name of a metric."""
-    before, _, metric = label.partition("validation ")
-    return korean("validation") + " " + term(metric) if metric and not before else korean(label)
+    """The label of an axis. That of a learning curve, or of scores on the test, ends in the name of a metric."""
+    split, _, metric = label.partition(" ")
+    if split in ("validation", "test") and metric and "," not in metric:
+        return f"{term(split)} {term(metric)}"
+    return korean(label)
+
+
+def _name(name: str) -> str:
+    """What a mark is called, in the page's language: a model as in the tables, with what stands in brackets after it."""
+    called, space, figure = name.partition(" (")
+    return translated if (translated := korean(name)) != name else term(called) + space + figure
+
+
+def _width(name: str) -> int:
+    return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in name)
 
 
 def _is_long(panel: dict[str, Any]) -> bool:
@@ -91,8 +106,8 @@ def _panels(path: Path) -> list[dict[str, Any]]:
 def chart(panel: dict[str, Any]) -> None:
     """Draw a panel of `report.drawn`. Every mark becomes a layer; those with a name are told apart by colour."""
     named = [not mark.get("name", "_").startswith("_") for mark in panel["marks"]]
-    names = list(dict.fromkeys(korean(mark["name"]) for mark, has in zip(panel["marks"], named, strict=True) if has))
-    columns = 2 if max(map(len, names), default=0) <= LEGEND_LETTERS else 1
+    names = list(dict.fromkeys(_name(mark["name"]) for mark, has in zip(panel["marks"], named, strict=True) if has))
+    columns = 2 if max(map(_width, names), default=0) <= LEGEND_LETTERS else 1
     colour = alt.Color(
         "name:N",
         title=None,
@@ -104,11 +119,12 @@ def chart(panel: dict[str, Any]) -> None:
     )
     layers = [_layer(panel, mark, colour if has else None) for mark, has in zip(panel["marks"], named, strict=True)]
     matrix = next((mark for mark in panel["marks"] if mark["kind"] == "matrix"), None)
-    height = 320 + 18 * (len(names) // columns)
+    legend = LEGEND_ROW * math.ceil(len(names) / columns) if len(names) > 1 else 0
+    height = 320 + legend
     if matrix is not None:
         height = 150 + len(matrix["values"]) * (26 if len(matrix["values"]) <= 12 else 14)  # below stand names, upright
     elif panel["y"]["names"]:
-        height = 70 + 24 * len(panel["y"]["names"])
+        height = 90 + 24 * len(panel["y"]["names"]) + legend
     title = {"title": korean(panel["title"])} if panel["title"] else {}
     st.altair_chart(alt.layer(*layers).properties(height=min(800, height), **title))
 
@@ -119,11 +135,11 @@ def _layer(panel: dict[str, Any], mark: dict[str, Any], colour: alt.Color | None
         return _matrix(panel, mark)
     if mark["kind"] == "rule":
         side = "x" if "x" in mark else "y"
-        layer = alt.Chart(pd.DataFrame({side: [mark[side]], "name": [korean(mark["name"])]}))
+        layer = alt.Chart(pd.DataFrame({side: [mark[side]], "name": [_name(mark["name"])]}))
         layer = layer.mark_rule(strokeDash=[5, 4], strokeWidth=2, color=GREY)
         return layer.encode(**{side: x if side == "x" else y}, **({"color": colour} if colour else {}))
     frame = pd.DataFrame({key: mark[key] for key in ("x", "y", "x2", "y2") if key in mark})
-    frame["name"] = korean(mark["name"])
+    frame["name"] = _name(mark["name"])
     for column in ("x", "y", "x2", "y2"):
         if column in frame and panel[column[0]]["log"]:
             frame[column] = frame[column].clip(lower=max(panel[column[0]]["range"][0], 1e-12))

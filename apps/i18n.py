@@ -1,7 +1,6 @@
 """Korean and English side by side: `t("Train", "학습")`.
 
-Both texts stand where they are used, so none can be missing. A test checks that the second one is Korean. What comes from
-below the pages, which speak English (messages, sources, help), has its Korean in `texts.json`; see `korean`.
+Both texts stand where they are used, so none can be missing. `texts.json` has the Korean of messages, sources and help.
 """
 
 import functools
@@ -67,16 +66,17 @@ def _patterns() -> list[tuple[re.Pattern, str]]:
 def in_korean(text: str) -> str:
     """The Korean of an English sentence, label or message that `texts.json` has; else the text as it is.
 
-    Korean may say the parts in another order: {0}, {1}. Parts that are sentences themselves are put into Korean too, and
-    so are several sentences. Of the patterns that fit, the one is taken whose fixed texts come first and are longest.
+    Sentences are put into Korean one by one, if all have theirs, and so are parts: {0}. The first, longest pattern is taken.
     """
     if text in _texts()["sentences"] or len(text) > LONGEST:
         return _texts()["sentences"].get(text, text)
+    sentences = re.split(r"(?<=\.)(?<! al\.) ", text)  # not after "et al."
+    if len(sentences) > 1 and all(" " not in sentence or in_korean(sentence) != sentence for sentence in sentences):
+        return " ".join(map(in_korean, sentences))
     if fits := [(match.groups(), korean) for pattern, korean in _patterns() if (match := pattern.fullmatch(text))]:
         groups, korean = min(fits, key=lambda fit: [(-1) ** (i + 1) * len(part) for i, part in enumerate(fit[0])])
         return re.sub(r"\{(\d)\}", lambda place: in_korean(groups[2 * int(place[1]) + 1]), korean)
-    parts = re.split(r"(?<=\.) ", text)
-    space, parts = (" ", parts) if len(parts) > 1 else ("; ", text.split("; "))
+    space, parts = (" ", sentences) if len(sentences) > 1 else ("; ", text.split("; "))
     return space.join(map(in_korean, parts)) if len(parts) > 1 else text
 
 

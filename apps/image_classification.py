@@ -61,6 +61,12 @@ def _one_picture(run: Run) -> None:
             if name == "drawing":
                 label = t("Download the drawing", "그림 내려받기")
                 st.download_button(label, picture_bytes(picture), "drawing.png", "image/png")
+        if answer["unfamiliar"]:
+            words = t(
+                "This picture is unlike those of training (Mahalanobis distance of the last layer's input): a guess.",
+                "학습한 이미지와 다른 이미지입니다(마지막 층 입력의 마할라노비스 거리 기준). 이 답은 추측으로 보아야 합니다.",
+            )
+            shared.caution(run, words)
         _heat(predictor, raw, answer)
         shared.show_answer(answer)
         shared.tries(
@@ -111,9 +117,7 @@ def _heat(predictor: Any, raw: dict, answer: dict) -> None:
         width="stretch",
     )
     if not heat.any():
-        st.caption(
-            t("The picture has no evidence for this class.", "이 이미지에는 이 클래스를 뒷받침하는 부분이 없습니다.")
-        )
+        st.caption(t("Nothing speaks for this class.", "이 클래스를 뒷받침하는 부분이 없습니다."))
 
 
 def _network_input(predictor: Any, raw: dict) -> np.ndarray:
@@ -243,12 +247,7 @@ def inside(run: Run) -> None:
         st.subheader(t("The kernels of the first layer", "첫 합성곱층의 커널"))
         _first_kernels(model, names[0])
     else:
-        st.info(
-            t(
-                "This network has no convolution. Its layers are listed below.",
-                "이 신경망에는 합성곱층이 없습니다. 아래에서 각 층을 볼 수 있습니다.",
-            )
-        )
+        st.info(t("This network has no convolution.", "이 신경망에는 합성곱층이 없습니다."))
     st.subheader(t("The network", "신경망"))
     shared.drawing(model)
     shared.code(run.project)

@@ -460,13 +460,13 @@ def _scores(content: dict[str, Any]) -> None:
     test, signs = content["test"], {"max": "↑", "min": "↓"}
     _, *body = report.rows(content)
     scores = pd.DataFrame({t("model", "모델"): [term(name) for name in (content["model"], *test["baselines"])]})
-    if test["comparison"]:
-        scores[t("the network is", "신경망 판정")] = [verdict(row[-1]) for row in body]
     help = {}
     for column, (metric, direction) in enumerate(content["directions"].items(), start=1):
         heading = f"{term(metric)} {signs[direction]}"
         scores[heading] = [row[column] for row in body]
         help[heading] = st.column_config.TextColumn(help=about(metric) or None)
+        if column == 1 and test["comparison"]:  # the verdict is on METRIC; a phone shows these columns alone
+            scores[t("the network is", "신경망 판정")] = [verdict(row[-1]) for row in body]
     st.dataframe(scores, hide_index=True, column_config=help)
     st.caption(t("↑ higher is better, ↓ lower is better", "↑는 클수록, ↓는 작을수록 좋은 값입니다."))
 

@@ -309,7 +309,7 @@ def inside(run: Run) -> None:
         .encode(
             x=alt.X("middle", title=t("symbols of the source", "원문의 기호 수")),
             y=alt.Y(metric, title=term(metric)),
-            color=alt.Color("model", title=None),
+            color=alt.Color("model", title=None, legend=alt.Legend(orient="top", columns=1)),
             tooltip=["model", "from", "to", "sentences", alt.Tooltip(metric, format=".3f")],
         )
     )

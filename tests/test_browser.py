@@ -77,6 +77,21 @@ def test_nothing_is_wider_than_the_screen(suite, width):
     page.close()
 
 
+def test_the_buttons_of_a_table_cover_no_text_on_a_phone(suite):
+    """On a screen that is touched they are always seen."""
+    page = suite[0](
+        "text_classification?tab=results" if "text_classification" in PROJECTS else f"{PROJECTS[0]}?tab=results"
+    )
+    phone = page.context.browser.new_context(viewport={"width": 390, "height": 900}, has_touch=True, is_mobile=True)
+    page, address = phone.new_page(), page.url
+    page.goto(address)
+    settle(page)
+    buttons = page.get_by_test_id("stElementToolbar").first.bounding_box()
+    text = page.get_by_test_id("stText").first.bounding_box()
+    assert buttons["y"] >= text["y"] + text["height"]
+    phone.close()
+
+
 @pytest.mark.parametrize("width", [390, 1400])
 def test_what_is_typed_outlives_another_page(suite, width):
     open_page, _ = suite

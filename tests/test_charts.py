@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from apps import charts, i18n
 from common import report
 from common.drawn import drawn
 from common.evaluation import confidence
@@ -51,6 +52,24 @@ def test_a_figure_with_photographs_stays_a_picture():
     figure, axis = report.new_figure()
     axis.imshow(np.zeros((4, 4, 3)))
     assert drawn(figure) == []
+
+
+@pytest.mark.parametrize("language", i18n.LANGUAGES)
+def test_a_legend_calls_models_as_the_tables_do_and_fits_a_phone(language, monkeypatch):
+    shown, names = [], ["resnet", "spending rule (AP = 0.65)", "nearest", "naive bayes"]
+    for module in (charts, i18n):
+        monkeypatch.setattr(module, "t", lambda english, korean: {"en": english, "ko": korean}[language])
+    monkeypatch.setattr(i18n, "language", lambda: language)
+    monkeypatch.setattr(charts.st, "altair_chart", shown.append)
+    figure, axis = report.new_figure()
+    for name in names:
+        axis.plot([0, 1], [0, 1], label=name)
+    charts.chart(drawn(figure)[0])
+    colour = shown[0].to_dict()["layer"][0]["encoding"]["color"]
+    spelt = {"en": ["ResNet", "spending rule (AP = 0.65)", "nearest", "naive Bayes"]}
+    spelt["ko"] = ["ResNet", "금액 규칙 (AP = 0.65)", "최근접", "나이브 베이즈"]
+    assert colour["scale"]["domain"] == spelt[language] and colour["legend"]["columns"] == 1
+    assert charts._width("가장 가까운 문장의 번역") > charts.LEGEND_LETTERS >= charts._width("그래디언트 부스")
 
 
 def test_a_long_curve_is_thinned():

@@ -10,6 +10,7 @@ import zipfile
 import numpy as np
 import pandas as pd
 import pytest
+import streamlit as st
 from PIL import Image
 from playwright.sync_api import expect
 from streamlit.testing.v1 import AppTest
@@ -57,6 +58,19 @@ def markdown(block) -> list[tuple[str, str]]:
             shown = f"{child.proto.label} {child.proto.help}" if child.type in FIELDS else str(child.proto)
             texts.append((child.type, shown))
     return texts
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in PROJECTS if "unfamiliar" in (ROOT / f"projects/{name}/predict.py").read_text("utf-8")]
+)
+def test_an_answer_to_an_unfamiliar_input_stands_beside_a_caution(name, copied, monkeypatch):
+    predictor = type(copied(name).load())
+    predict = predictor.predict
+    for unfamiliar in (True, False):
+        monkeypatch.setattr(predictor, "predict", lambda self, raw: {**predict(self, raw), "unfamiliar": unfamiliar})  # noqa: B023
+        st.cache_data.clear()  # a page may keep the answer
+        app = opened(name, "try")
+        assert not app.exception and len(app.warning) == unfamiliar
 
 
 @every_project

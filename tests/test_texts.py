@@ -1,6 +1,7 @@
 """What a visitor reads is in the language of the page: messages, sources, help and figures too (`apps/texts.json`)."""
 
 import ast
+import functools
 import itertools
 import os
 import re
@@ -81,6 +82,7 @@ def said(node: ast.AST, function: str) -> list[tuple[ast.expr, str]]:
     return []
 
 
+@functools.cache
 def messages() -> list[tuple[str, str]]:
     """(place, text) of every message that is raised as a UserError, of every source of data and its unit.
 
@@ -100,6 +102,18 @@ def messages() -> list[tuple[str, str]]:
     return [(place, text) for place, text in found if re.search("[A-Za-z]{2}", text.replace("{}", ""))]
 
 
+def origins(node: ast.AST) -> list[tuple[int, str]]:
+    """(line, text) of what stands in the code of a project's data and is neither a docstring nor a message of its own."""
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        return []
+    if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("UserError", "print"):
+        return []
+    texts = templates(node, {}) if isinstance(node, (ast.Constant, ast.JoinedStr, ast.BinOp, ast.IfExp)) else []
+    if texts := [text for text in texts if re.search("[A-Za-z]{2}", text)]:
+        return [(node.lineno, re.sub(r"^\{\} (?=[A-Z])", "", text.strip())) for text in texts]
+    return [found for child in ast.iter_child_nodes(node) for found in origins(child)]
+
+
 def english_in(korean: str) -> bool:
     """Whether a text is not Korean, or English words are left in it that are no names, quotations or commands."""
     return not HANGUL.search(korean) or bool(ENGLISH.search(korean))
@@ -108,6 +122,35 @@ def english_in(korean: str) -> bool:
 def test_every_message_has_its_korean():
     said = {f"{place}: {text}": in_korean(text.replace("{}", "7")) for place, text in messages()}
     assert not {place: text for place, text in said.items() if english_in(text)}
+
+
+@pytest.mark.parametrize("name", PROJECTS)
+def test_where_data_comes_from_is_said_in_korean(name):
+    """Whatever the sentence is made of: a constant, a part that is added, a few words on a file that is left out."""
+    folder, wrong, known = ROOT / "projects" / name, {}, "\n".join(text for _, text in messages())
+    for path in [path for path in (folder / "data.py", folder / "standard.py") if path.exists()]:
+        for line, text in origins(ast.parse(path.read_text(encoding="utf-8"))):
+            if len(re.findall("[A-Za-z]{2,}", text)) >= 3 and ENGLISH.search(text) and text.strip("()") not in known:
+                said = [in_korean((text + end).replace("{}", "7")) for end in ("", ".")]
+                if all(map(english_in, said)):
+                    wrong[f"{path.name}:{line}"] = text
+    known += "".join(i18n._texts()["sentences"])  # a part that is added to a sentence
+    assert not {place: text for place, text in wrong.items() if text.strip("()") not in known}
+
+
+def test_several_sentences_are_put_into_korean_one_by_one():
+    """None of them takes a place inside another, and each may stand first."""
+    sms = "SMS Spam Collection (Almeida et al. 2011), 5,574 messages, 747 of them spam."
+    left_out = "2 files left out: b.png is no picture; c.png has no colours."
+    for before in (sms, "pairs.tsv.", left_out):
+        for after in (
+            "7 distinct pairs in 5 groups; 1 repeated or empty ones left out.",
+            "7 distinct texts; 1 empty or repeated ones removed.",
+            "7 of 8 extra pairs are learnt from too.",
+            left_out,
+        ):
+            assert in_korean(f"{before} {after}") == f"{in_korean(before)} {in_korean(after)}"
+            assert not english_in(in_korean(after))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems say it in other words")

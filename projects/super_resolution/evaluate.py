@@ -62,7 +62,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
         parameters=_parameters(config, degraded(test.inputs[0], config)[0]),
         inference_per_second=1 / float(table["seconds"].mean()),
         failures=worst.to_dict("records"),
-        figures={"history": _curves_figure(rows), "gains": _methods_figure(table), **_failures(test, config, folder)},
+        figures={"curves": _curves_figure(rows), "gains": _methods_figure(table), **_failures(test, config, folder)},
         tables={"pictures": table},
         notes=[
             "PSNR and SSIM are on Y without a border of `scale` pixels, Y not rounded. With fewer than 20 pictures "
