@@ -54,6 +54,9 @@ def try_it(run: Run) -> None:
             )
         )
         shared.show_answer(answer)
+        size = f"{picture.shape[1]} × {picture.shape[0]}"
+        tried = {"picture": name, "size": size, "colourfulness": f"{answer['colourfulness']:.0f}"}
+        shared.tries(tried, "coloured")
 
 
 def _other_runs(run: Run) -> list[Run]:

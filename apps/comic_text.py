@@ -68,6 +68,9 @@ def _one_page(run: Run) -> None:
         answer = _answer(run, {**raw, "blocks": blocks}) if blocks is not None else found
         _new_page(picture, answer, name, predictor.meta["credit"] if name.startswith("example-") else "")
         shared.show_answer(answer)
+        texts = {part: [block[part] for block in answer["blocks"] if block[part]] for part in ("text", "translation")}
+        read, new = (" / ".join(words)[:2000] for words in texts.values())
+        shared.tries({"page": name, "boxes": str(len(answer["blocks"])), "read": read, "translation": new}, "pages")
 
 
 def _order() -> str:

@@ -20,7 +20,7 @@ COMPARISON = {
 
 def draw(project: Project) -> None:
     """The table and the figure of the latest comparison; nothing where there is none."""
-    file = shared.latest(project, "comparisons/*/comparison.json")
+    file = shared.last_output(project, "comparisons/*/comparison.json")
     if file is None:
         return
     content = read_json(file, COMPARISON)
