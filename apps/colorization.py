@@ -24,7 +24,7 @@ SHOWN_PICTURES, ACROSS = 18, 9  # pictures of each split on the Data tab, and ho
 
 def try_it(run: Run) -> None:
     predictor = shared.predictor(run)
-    left, right = st.columns([1, 3])
+    left, right = st.columns([3, 7])
     picture = None  # stays None where the picture is refused
     with left, shared.errors_shown():
         label = t("A picture, grey or in colour", "흑백 또는 컬러 사진")

@@ -43,7 +43,7 @@ def try_it(run: Run) -> None:
 
 def _one_page(run: Run) -> None:
     predictor = shared.predictor(run)
-    left, right = st.columns([1, 3])
+    left, right = st.columns([3, 7])
     picture = None  # stays None where the picture is refused
     with left, shared.errors_shown():
         label = t("A comic page", "만화 한 쪽")

@@ -333,7 +333,7 @@ def inside(run: Run) -> None:
         .encode(
             x=alt.X("next:N", sort=tags, title=t("next tag", "다음 태그"), axis=alt.Axis(labelAngle=-45, **ALL)),
             y=alt.Y("tag:N", sort=tags, title=t("tag", "태그"), axis=alt.Axis(minExtent=_room(tags), **ALL)),
-            color=alt.Color("value:Q", scale=scale, title=None, legend=alt.Legend(orient="top")),
+            color=alt.Color("value:Q", scale=scale, title=None, legend=alt.Legend(orient="top", gradientLength=160)),
             tooltip=["tag", "next", alt.Tooltip("value", format=".2f")],
         )
     )
@@ -344,12 +344,12 @@ def inside(run: Run) -> None:
     axis = alt.Axis(grid=True, minExtent=_room(scores["tag"]), **ALL)
     long = scores.melt(["tag", "tokens"], var_name="model", value_name="f1")
     st.altair_chart(
-        alt.Chart(long, height=80 + 26 * len(scores))
+        alt.Chart(long, height=120 + 26 * len(scores))
         .mark_point(filled=True, size=70, opacity=0.9)
         .encode(
             x=alt.X("f1:Q", scale=alt.Scale(domain=[0, 1]), title="F1"),
             y=alt.Y("tag:N", sort=list(scores["tag"]), title=None, axis=axis),
-            color=alt.Color("model:N", title=None, legend=alt.Legend(orient="top", columns=2)),
+            color=alt.Color("model:N", title=None, legend=alt.Legend(orient="top", columns=1)),
             tooltip=["tag", "model", alt.Tooltip("f1", format=".3f"), "tokens"],
         )
     )
