@@ -212,7 +212,7 @@ def _shade(value: float) -> str:
 def _units(run: Run, predictor: Any) -> None:
     """A text coloured by the activation of one unit, and the units that react to a property of the text."""
     samples = shared.table_file(run, "samples", ("text",))["text"]
-    examples = [sample[:MAX_READ] for sample in samples]
+    examples = [samples.iloc[0][:MAX_READ], *(example["prompt"] for example in predictor.examples)]
     text = shared.example_text(examples, t("Text", "글"), MAX_READ, "units-text", t("Look inside", "들여다보기"))
     if not text:
         return
