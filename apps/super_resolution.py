@@ -97,9 +97,11 @@ def _input(predictor) -> tuple[dict | None, str]:
 
 
 def _kernel_words(config: Config) -> str:
-    return {"true": kernel_name(config), "bicubic": t("bicubic", "바이큐빅"), "estimate": t("estimated", "추정값")}[
-        config.assume
-    ]
+    return {
+        "true": korean(kernel_name(config)),
+        "bicubic": t("bicubic", "바이큐빅"),
+        "estimate": t("estimated", "추정값"),
+    }[config.assume]
 
 
 class Learning:
