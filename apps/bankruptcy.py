@@ -92,7 +92,7 @@ def _drawn() -> dict | None:
     """A share price drawn with the mouse, with daily noise, beside the firm's debt."""
     left, right = st.columns([1, 1])
     with left:
-        picture = canvas.drawing(t("a share price over a year", "1년 동안의 주가"), t("Clear", "지우기"), "chart")
+        picture = canvas.sketch(t("a share price over a year", "1년 동안의 주가"), t("Clear", "지우기"), "chart")
     with right:
         label = t(
             "Price of all shares at the middle, as a multiple of the debt", "가운데 높이의 시가총액(부채의 몇 배)"

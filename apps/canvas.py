@@ -40,7 +40,7 @@ _drag = _component("drag", '<div class="board"><canvas role="img"></canvas></div
 _record = _component("record", '<div class="board"><canvas role="img"></canvas><button type="button"></button></div>')
 
 
-def drawing(label: str, clear: str, key: str) -> np.ndarray | None:
+def sketch(label: str, clear: str, key: str) -> np.ndarray | None:
     """A canvas. Returns the drawing (280, 280, 3) uint8, white on black, or None while the canvas is empty.
 
     label: its name for screen readers. clear: the text of the button that empties it. Raises UserError when the browser

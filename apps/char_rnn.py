@@ -212,8 +212,8 @@ def _shade(value: float) -> str:
 def _units(run: Run, predictor: Any) -> None:
     """A text coloured by the activation of one unit, and the units that react to a property of the text."""
     samples = shared.table_file(run, "samples", ("text",))["text"]
-    key = state.kept("units-text", samples.iloc[0][:MAX_READ])
-    text = st.text_area(t("Text", "글"), max_chars=MAX_READ, height=120, key=key)
+    examples = [samples.iloc[0][:MAX_READ], *(example["prompt"] for example in predictor.examples)]
+    text = shared.example_text(examples, t("Text", "글"), MAX_READ, "units-text", t("Look inside", "들여다보기"))
     if not text:
         return
     hidden = _inside(predictor, text)["hidden"]

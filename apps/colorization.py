@@ -24,7 +24,7 @@ SHOWN_PICTURES, ACROSS = 18, 9  # pictures of each split on the Data tab, and ho
 
 def try_it(run: Run) -> None:
     predictor = shared.predictor(run)
-    left, right = st.columns([1, 3])
+    left, right = st.columns([3, 7])
     picture = None  # stays None where the picture is refused
     with left, shared.errors_shown():
         label = t("A picture, grey or in colour", "흑백 또는 컬러 사진")
@@ -54,6 +54,9 @@ def try_it(run: Run) -> None:
             )
         )
         shared.show_answer(answer)
+        size = f"{picture.shape[1]} × {picture.shape[0]}"
+        tried = {"picture": name, "size": size, "colourfulness": f"{answer['colourfulness']:.0f}"}
+        shared.tries(tried, "coloured")
 
 
 def _other_runs(run: Run) -> list[Run]:

@@ -42,7 +42,7 @@ def try_it(run: Run) -> None:
 
 def _one_page(run: Run) -> None:
     predictor = shared.predictor(run)
-    left, right = st.columns([1, 3])
+    left, right = st.columns([3, 7])
     picture = None  # stays None where the picture is refused
     with left, shared.errors_shown():
         label = t("A comic page", "만화 한 쪽")
@@ -67,6 +67,9 @@ def _one_page(run: Run) -> None:
         answer = _answer(run, {**raw, "blocks": blocks}) if blocks is not None else found
         _new_page(picture, answer, name, predictor.meta["credit"] if name.startswith("example-") else "")
         shared.show_answer(answer)
+        texts = {part: [block[part] for block in answer["blocks"] if block[part]] for part in ("text", "translation")}
+        read, new = (" / ".join(words)[:2000] for words in texts.values())
+        shared.tries({"page": name, "boxes": str(len(answer["blocks"])), "read": read, "translation": new}, "pages")
 
 
 def _order() -> str:

@@ -5,7 +5,7 @@ import streamlit as st
 
 from apps import shared
 from apps.i18n import plain, t, term
-from common.files import read_json
+from common.files import files_in, read_json
 from common.project import Project
 
 COMPARISON = {
@@ -20,7 +20,7 @@ COMPARISON = {
 
 def draw(project: Project) -> None:
     """The table and the figure of the latest comparison; nothing where there is none."""
-    file = shared.latest(project, "comparisons/*/comparison.json")
+    file = shared.last_output(project, "comparisons/*/comparison.json")
     if file is None:
         return
     content = read_json(file, COMPARISON)
@@ -46,4 +46,12 @@ def draw(project: Project) -> None:
     models = [term(row["model"]) for row in content["table"]]
     lines = [[name, *row[1:-1], shared.verdict(row[-1]) or row[-1]] for name, row in zip(models, body, strict=True)]
     st.dataframe(pd.DataFrame(lines, columns=headings), hide_index=True)
-    shared.figures(file.parent / "figures")
+    if files_in(file.parent / "figures", "*.png"):
+        shared.figures(file.parent / "figures")
+    else:
+        st.caption(
+            t(
+                f"This comparison is an old one, without a figure. `python -m projects compare {project.name}` draws one.",
+                f"그림 없이 저장된 예전 비교입니다. `python -m projects compare {project.name}` 명령이 그림을 그립니다.",
+            )
+        )

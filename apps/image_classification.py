@@ -36,7 +36,7 @@ def _picture(predictor: Any, key: str) -> tuple[Any, str]:
     def draw() -> np.ndarray | None:
         label = t("Draw a digit with the mouse or a finger.", "마우스나 손가락으로 숫자를 그려 보세요.")
         st.caption(label)
-        return canvas.drawing(label, t("Clear", "지우기"), f"{key}-board")
+        return canvas.sketch(label, t("Clear", "지우기"), f"{key}-board")
 
     label = t("A picture, grey or in colour", "흑백 또는 컬러 이미지")
     return shared.picture_input(predictor.examples, key, label, MAX_PIXELS, draw if predictor.meta["strokes"] else None)

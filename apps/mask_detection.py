@@ -22,7 +22,7 @@ SHOWN_SIDE = 720  # pixels of a picture on the page; a smaller one is enlarged s
 MAX_FOLDER_MB, MAX_FILES = 50, 300  # limits of an uploaded folder
 MAX_FRAMES = 120  # frames of a GIF
 MAX_GIF_PIXELS = 2_000_000  # pixels of a frame
-MARKS = "🟩🟥🟧🟦🟪🔷"  # the colours of the boxes, nearly
+MARKS = [f":{colour}[■]" for colour in ("green", "red", "orange", "blue", "violet", "gray")]  # as the boxes, nearly
 
 
 def try_it(run: Run) -> None:
@@ -67,10 +67,22 @@ def _threshold(predictor: Any, key: str) -> float:
     )
 
 
+def _said(name: str) -> str:
+    """A class in the page's language."""
+    return korean(encoding.said(name))
+
+
+def _colours(run: Run) -> None:
+    """Which colour of a box stands for which class."""
+    names = shared.table_file(run, "classes", texts=("class",))["class"]
+    pairs = zip(names, itertools.cycle(MARKS), strict=False)
+    st.caption(" · ".join(f"{mark} {plain(_said(name))}" for name, mark in pairs))
+
+
 def _counts(answer: dict[str, Any]) -> None:
     columns = st.columns(len(answer["counts"]))
     for column, colour, (name, count) in zip(columns, itertools.cycle(MARKS), answer["counts"].items(), strict=False):
-        column.metric(f"{colour} {plain(term(name))}", count, border=True)
+        column.metric(f"{colour} {plain(_said(name))}", count, border=True)
 
 
 def _shown(picture: np.ndarray, answer: dict[str, Any], classes: list[str]) -> np.ndarray:
@@ -111,13 +123,11 @@ def _one_picture(run: Run) -> None:
             )
         )
         if answer["objects"]:
-            rows = pd.DataFrame(
-                [{"label": one["label"], "score": one["score"], "box": str(one["box"])} for one in answer["objects"]]
-            )
+            rows = pd.DataFrame(answer["objects"]).astype({"box": str})
             with st.expander(t("Every box", "모든 박스")):
-                shared.table(rows)
+                shared.table(rows.assign(label=rows["label"].map(_said)))
         shared.show_answer(answer)
-        counts = ", ".join(f"{term(key)}: {count}" for key, count in answer["counts"].items())
+        counts = ", ".join(f"{_said(key)}: {count}" for key, count in answer["counts"].items())
         shared.tries({"picture": name, "counts": counts}, "pictures")
 
 
@@ -184,7 +194,7 @@ def _film(run: Run) -> None:
     answers = [predictor.predict({"picture": frame}, threshold) for frame in frames]
     picture = frames[min(number, len(frames)) - 1]
     st.image(_shown(picture, answers[min(number, len(frames)) - 1], predictor.classes), width="stretch")
-    counts = pd.DataFrame([{term(name): n for name, n in answer["counts"].items()} for answer in answers])
+    counts = pd.DataFrame([{_said(name): n for name, n in answer["counts"].items()} for answer in answers])
     st.line_chart(counts, x_label=t("frame", "프레임"), y_label=t("faces", "얼굴 수"))
 
 
@@ -215,6 +225,7 @@ def _errors(run: Run) -> None:
     counts = kinds["kind"].value_counts()
     rows = [{"kind": words, "errors": int(counts.get(name, 0))} for name, words in names.items()]
     shared.table(pd.DataFrame(rows))
+    _colours(run)
     for row in errors.itertuples():
         name = plain(korean(row.file))
         st.write(t(f"**{name}**: {int(row.errors)} errors", f"**{name}**: 오류 {int(row.errors)}개"))
@@ -226,6 +237,7 @@ def _errors(run: Run) -> None:
 def data(run: Run) -> None:
     shared.data_head(run)
     st.subheader(t("Training pictures with their boxes", "학습 이미지와 박스"))
+    _colours(run)
     sample = shared.table_file(run, "sample", texts=("file", "picture"), numbers=("faces",))
     for begin in range(0, len(sample), 4):
         for column, row in zip(st.columns(4), sample.iloc[begin : begin + 4].itertuples(), strict=False):
@@ -233,7 +245,7 @@ def data(run: Run) -> None:
             column.image(text_picture(row.picture), caption=words, width="stretch")
     st.subheader(t("The test, class by class", "클래스별 테스트 결과"))
     classes = shared.table_file(run, "classes", texts=("class",))
-    shared.table(classes.assign(**{"class": classes["class"].map(term)}))
+    shared.table(classes.assign(**{"class": classes["class"].map(_said)}))
     st.subheader(t("By size of face and by faces in a picture", "얼굴 크기와 한 장의 얼굴 수에 따른 결과"))
     sizes = shared.table_file(run, "sizes", texts=("group", "part"), numbers=("boxes",))
     sizes = sizes[sizes["boxes"] > 0].replace({"group": {"size": "face_size", "crowd": "faces_in_picture"}})
@@ -265,7 +277,7 @@ def _heat(predictor: Any, output: np.ndarray, square: np.ndarray) -> None:
     from common.layers.explain import overlaid
 
     meta, side = predictor.meta, predictor.meta["size"]
-    classes = [t("a face", "얼굴")] if meta["kind"] == "mask_rcnn" else [term(name) for name in predictor.classes]
+    classes = [t("a face", "얼굴")] if meta["kind"] == "mask_rcnn" else [_said(name) for name in predictor.classes]
     begin = 0
     for stride in encoding.STRIDES[meta["kind"]]:
         length = side // stride

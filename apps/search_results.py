@@ -14,7 +14,7 @@ from common.runs import Run
 
 def draw(project: Project) -> None:
     """The trials of the latest search, best first, and its figures; nothing where there is none."""
-    file = shared.latest(project, "searches/*/trials.csv")
+    file = shared.last_output(project, "searches/*/trials.csv")
     if file is None:
         return
     name = plain(file.parent.name)

@@ -2,6 +2,7 @@
 
 import json
 import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
 
 import altair as alt
@@ -20,7 +21,8 @@ LINE = 84  # characters of a line of tagged words; a Hangul syllable counts two
 MAX_DRAWN = 400  # tokens that are drawn
 MAX_FILE_MB = 2
 BLUE, ORANGE = "#0072B2", "#E69F00"
-ALL = {"labelOverlap": False, "labelLimit": 130}  # options of an axis of tags: it names each of them, in full
+LONGEST = 130  # pixels of the longest name of a tag beside an axis
+ALL = {"labelOverlap": False, "labelLimit": LONGEST}  # options of an axis of tags: it names each of them, in full
 
 
 def try_it(run: Run) -> None:
@@ -270,6 +272,11 @@ def _errors(run: Run) -> None:
     )
 
 
+def _room(tags: Iterable[str]) -> int:
+    """Pixels for the names beside an axis. Vega may measure them in another font, before the page's own is loaded."""
+    return min(LONGEST, 8 * max(map(len, tags)))
+
+
 def data(run: Run) -> None:
     shared.data_head(run)
     counts = shared.table_file(run, "by_tag", ("tag",), ("tokens",))
@@ -278,7 +285,7 @@ def data(run: Run) -> None:
         .mark_bar(color=BLUE, cornerRadius=3)
         .encode(
             x=alt.X("tokens", title=t("words of the test split", "테스트 데이터의 단어 수")),
-            y=alt.Y("tag", sort=None, title=None, axis=alt.Axis(**ALL)),
+            y=alt.Y("tag", sort=None, title=None, axis=alt.Axis(minExtent=_room(counts["tag"]), **ALL)),
             tooltip=["tag", "tokens"],
         )
     )
@@ -325,8 +332,8 @@ def inside(run: Run) -> None:
         .mark_rect()
         .encode(
             x=alt.X("next:N", sort=tags, title=t("next tag", "다음 태그"), axis=alt.Axis(labelAngle=-45, **ALL)),
-            y=alt.Y("tag:N", sort=tags, title=t("tag", "태그"), axis=alt.Axis(**ALL)),
-            color=alt.Color("value:Q", scale=scale, title=None, legend=alt.Legend(orient="top")),
+            y=alt.Y("tag:N", sort=tags, title=t("tag", "태그"), axis=alt.Axis(minExtent=_room(tags), **ALL)),
+            color=alt.Color("value:Q", scale=scale, title=None, legend=alt.Legend(orient="top", gradientLength=160)),
             tooltip=["tag", "next", alt.Tooltip("value", format=".2f")],
         )
     )
@@ -334,14 +341,15 @@ def inside(run: Run) -> None:
     st.subheader(t("F1 by tag", "태그별 F1"))
     scores = shared.table_file(run, "by_tag", ("tag",), ("tokens",))
     scores = scores.rename(columns={name: term(name) for name in scores.columns[2:]})
+    axis = alt.Axis(grid=True, minExtent=_room(scores["tag"]), **ALL)
     long = scores.melt(["tag", "tokens"], var_name="model", value_name="f1")
     st.altair_chart(
-        alt.Chart(long, height=80 + 26 * len(scores))
+        alt.Chart(long, height=120 + 26 * len(scores))
         .mark_point(filled=True, size=70, opacity=0.9)
         .encode(
             x=alt.X("f1:Q", scale=alt.Scale(domain=[0, 1]), title="F1"),
-            y=alt.Y("tag:N", sort=list(scores["tag"]), title=None, axis=alt.Axis(grid=True, **ALL)),
-            color=alt.Color("model:N", title=None, legend=alt.Legend(orient="top", columns=2)),
+            y=alt.Y("tag:N", sort=list(scores["tag"]), title=None, axis=axis),
+            color=alt.Color("model:N", title=None, legend=alt.Legend(orient="top", columns=1)),
             tooltip=["tag", "model", alt.Tooltip("f1", format=".3f"), "tokens"],
         )
     )

@@ -490,7 +490,7 @@ def figures(folder: Path, without: tuple[str, ...] = (), only: tuple[str, ...] =
             place.caption(about(name))
 
 
-def latest(project: Project, pattern: str) -> Path | None:
+def last_output(project: Project, pattern: str) -> Path | None:
     """The file that a tool has written last for this project; pattern: below the project's runs. None where there is none."""
     file = max((runs.runs_dir() / project.name).glob(pattern), key=lambda file: file.stat().st_mtime, default=None)
     if file is not None:

@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from apps import canvas, shared, state
-from apps.i18n import plain, t
+from apps.i18n import korean, plain, t
 from common.data import load_splits
 from common.inputs.images import picture_bytes
 from common.runs import Run
@@ -36,8 +36,8 @@ def try_it(run: Run) -> None:
         answer = predictor.kept(raw) or _learn(predictor, raw)
         if answer is not None:
             _compare(raw["picture"], answer["picture"])
-            kernel = plain(answer["kernel"])
-            st.caption(t(f"Kernel that was undone: {kernel}.", f"되돌린 커널: {kernel}."))
+            kernel = korean(answer["kernel"])
+            st.caption(t(f"Kernel that was undone: {plain(kernel)}.", f"되돌린 커널: {plain(kernel)}."))
             st.download_button(
                 t("Download as PNG", "PNG로 내려받기"),
                 picture_bytes(answer["picture"]),
@@ -45,6 +45,9 @@ def try_it(run: Run) -> None:
                 "image/png",
             )
             shared.show_answer(answer)
+            size = " → ".join(f"{part.shape[1]} × {part.shape[0]}" for part in (raw["picture"], answer["picture"]))
+            seconds = f"{answer['seconds']:.0f}"
+            shared.tries({"picture": name, "size": size, "kernel": kernel, "seconds": seconds}, "enlarged")
 
 
 def _input(predictor) -> tuple[dict | None, str]:
@@ -94,9 +97,11 @@ def _input(predictor) -> tuple[dict | None, str]:
 
 
 def _kernel_words(config: Config) -> str:
-    return {"true": kernel_name(config), "bicubic": t("bicubic", "바이큐빅"), "estimate": t("estimated", "추정값")}[
-        config.assume
-    ]
+    return {
+        "true": korean(kernel_name(config)),
+        "bicubic": t("bicubic", "바이큐빅"),
+        "estimate": t("estimated", "추정값"),
+    }[config.assume]
 
 
 class Learning:

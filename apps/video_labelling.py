@@ -75,7 +75,7 @@ def _dragged(key: str) -> dict[str, Any] | None:
     """A film of a digit that the visitor draws and drags over a photograph."""
     left, right = st.columns(2)
     with left:
-        drawn = canvas.drawing(t("Draw a digit", "숫자를 그리세요"), t("Clear", "지우기"), f"{key}-board")
+        drawn = canvas.sketch(t("Draw a digit", "숫자를 그리세요"), t("Clear", "지우기"), f"{key}-board")
     photo = piece_of_photograph(films.SIDE, np.random.default_rng(3), "test") * np.float32(0.4)
     frames = np.tile(photo, (films.FRAMES, 1, 1, 1)).astype(np.float32)
     digit = None if drawn is None else drawn[::10, ::10, 0]

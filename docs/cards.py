@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
-from PIL import Image
+from PIL import Image, ImageDraw, ImageOps
 
 from common import report, runs
 from common.cli import start_keras
@@ -109,6 +109,56 @@ def char_rnn(run: Run, axis: Axes, ground: str, ink: str) -> None:
             if hit:
                 places.append((x, y))
     axis.plot(*zip(*places, strict=True), color=ORANGE, linewidth=2.5, zorder=1)
+
+
+def comic_text(run: Run, axis: Axes, ground: str, ink: str) -> None:
+    """A comic with its lettering in red, and the same comic lettered again. The balloons hold signs of no language."""
+    predictor, picture = run.load(), comic(ground, ink)
+    found = predictor.predict({"picture": picture})
+    marked = picture.copy()
+    marked[found["mask"] > 0] = (230, 30, 60)
+    blocks = [{"box": block["box"], "translation": _new_words(block["box"])} for block in found["blocks"]]
+    lettered = predictor.predict({"picture": picture, "blocks": blocks})["page"]
+    for left, shown in ((0.3, marked), (8.15, lettered)):
+        axis.imshow(shown, extent=(left, left + 7.55, 0.35, 8.65), aspect="auto")
+    axis.set(xlim=(0, 16), ylim=(0, 9))
+
+
+# A comic of 480 × 528 pixels. Of each panel: its box, a photograph, the box of the balloon, what it says and shall say.
+COMIC = (
+    ((0, 0, 480, 258), "rocket", (24, 24, 262, 118), "3,2,1!", "III, II, I!"),
+    ((0, 270, 234, 528), "chelsea", (112, 280, 224, 352), "?!", "♪ ♪"),
+    ((246, 270, 480, 528), "flower", (300, 284, 438, 364), "9:00", "IX"),
+)
+
+
+def comic(ground: str, ink: str) -> np.ndarray:
+    """The page of COMIC (h, w, 3) uint8 in few colours; gutters and balloons have the colour of the ground."""
+    from common.inputs.images import packaged_photograph, read_picture
+    from projects.comic_text.lettering import font
+    from projects.comic_text.predict import lettering_face
+
+    page = Image.new("RGB", (480, 528), ground)
+    pen = ImageDraw.Draw(page)
+    for panel, name, balloon, words, _ in COMIC:
+        photograph = Image.fromarray(read_picture(packaged_photograph(name)))
+        size = (panel[2] - panel[0], panel[3] - panel[1])
+        art = ImageOps.fit(photograph, size, Image.Resampling.LANCZOS)
+        page.paste(art.quantize(24).convert("RGB"), panel[:2])
+        pen.rectangle(panel, outline=ink, width=3)
+        x, y = (balloon[0] + balloon[2]) / 2, (balloon[1] + balloon[3]) / 2
+        pen.polygon([(x - 16, y), (x + 16, y), (x + 24, balloon[3] + 26)], ground, ink, 3)
+        pen.ellipse(balloon, ground, ink, 3)
+        pen.polygon([(x - 13, y), (x + 13, y), (x + 22, balloon[3] + 20)], ground)
+        pen.text((x, y), words, ink, font(lettering_face().latin, 34), anchor="mm")
+    return np.asarray(page)
+
+
+def _new_words(box: list[int]) -> str | None:
+    """What the balloon around a found block shall say; None for lettering that is in no balloon."""
+    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    inside = (new for *_, (left, top, right, bottom), _, new in COMIC if left < x < right and top < y < bottom)
+    return next(inside, None)
 
 
 def fraud_detection(run: Run, axis: Axes, ground: str, ink: str) -> None:
@@ -283,6 +333,7 @@ DRAWINGS: dict[str, Callable[[Run, Axes, str, str], None]] = {
         adding_problem,
         bankruptcy,
         char_rnn,
+        comic_text,
         fraud_detection,
         image_captioning,
         image_classification,
@@ -322,17 +373,6 @@ def enlarged(run: Run) -> Image.Image:
     return beside([picture[top : top + side, left : left + side] for picture in (before, after)])
 
 
-def lettered(run: Run) -> Image.Image:
-    """A generated page with its lettering in red, and beside it the page without."""
-    from projects.comic_text import pages
-
-    sample = pages.render(63, "test")
-    answer = run.load().predict({"picture": sample.picture})
-    found = sample.picture.copy()
-    found[answer["mask"] > 0] = (230, 30, 60)
-    return beside([picture[:448] for picture in (found, answer["clean"])])
-
-
 def beside(tiles: list[np.ndarray]) -> Image.Image:
     """Two square pictures side by side, as large as a card."""
     picture = Image.new("RGB", (2 * WIDTH, 2 * HEIGHT), "#8794A3")
@@ -343,7 +383,7 @@ def beside(tiles: list[np.ndarray]) -> Image.Image:
     return picture.resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS)
 
 
-PHOTOGRAPHS = {"colorization": coloured, "comic_text": lettered, "super_resolution": enlarged}
+PHOTOGRAPHS = {"colorization": coloured, "super_resolution": enlarged}
 
 
 def main() -> None:

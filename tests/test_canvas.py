@@ -25,7 +25,7 @@ def sent(name: str, value, ask):
 
 
 def drawn(value):
-    return sent("_board", value, lambda: canvas.drawing("label", "clear", "key"))
+    return sent("_board", value, lambda: canvas.sketch("label", "clear", "key"))
 
 
 def clicked(value):

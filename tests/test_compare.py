@@ -225,6 +225,17 @@ def test_the_page_shows_the_comparison(compared, monkeypatch, language, tab):
 
 
 @needs_a_ladder
+def test_the_page_says_that_an_old_comparison_has_no_figure(compared, tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_PORTFOLIO_RUNS", str(shutil.copytree(compared[2] / "runs", tmp_path / "old")))
+    for file in tmp_path.glob("old/*/comparisons/*/figures/*"):
+        file.unlink()
+    app = AppTest.from_file(str(ROOT / "apps" / f"{NAME}.py"), default_timeout=120)
+    app.query_params["tab"] = "results"
+    app.run()
+    assert not app.exception and any(f"compare {NAME}" in caption.value for caption in app.caption)
+
+
+@needs_a_ladder
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

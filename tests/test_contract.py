@@ -282,5 +282,6 @@ def test_page_shows_exactly_what_predict_answers_and_every_tab_draws(name, langu
     assert app.title[0].value == run.project.card.TITLE[language]
     predictor = run.load()
     assert json.loads(app.json[0].value) == json.loads(json.dumps(plain(predictor.predict(predictor.examples[0]))))
+    assert {"What you have tried (1)", "지금까지 써 본 것 (1)"} & {part.label for part in app.expander}
     for tab in ("data", "results", "inside", "train"):
         assert len(opened(tab).main.children) > 1, tab

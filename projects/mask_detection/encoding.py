@@ -34,6 +34,11 @@ META = {
 }
 
 
+def said(name: str) -> str:
+    """A class as people say it: `with_mask` is "with mask"."""
+    return {"mask_weared_incorrect": "mask worn wrongly"}.get(name, name.replace("_", " "))
+
+
 def disagreement(meta: dict[str, Any], networks: dict[str, Any]) -> str:
     """How the content of meta.json does not fit the network, in a few words; empty where it does."""
     from common.saved import unlike

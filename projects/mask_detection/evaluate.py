@@ -4,6 +4,7 @@ python -m projects.mask_detection.evaluate --run best
 python -m projects.mask_detection.evaluate --run best --data FOLDER
 """
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,9 @@ from common.report import Report
 from common.runs import Run
 from projects.mask_detection.baselines import baselines
 from projects.mask_detection.data import fingerprint, load_labelled
-from projects.mask_detection.encoding import OVERLAP, iou, picture_of
+from projects.mask_detection.encoding import OVERLAP, iou, picture_of, said
 from projects.mask_detection.metrics import BANDS, Matches, average_precision, figures, precision_recall
-from projects.mask_detection.predict import Predictor, drawn, matches_of, small
+from projects.mask_detection.predict import COLOURS, Predictor, drawn, matches_of, small
 
 DIRECTIONS = {"ap50": "max", "ap50_95": "max", "ar100": "max"}
 CROWDS = {"1": (1, 1), "2 to 4": (2, 4), "5 to 10": (5, 10), "over 10": (11, 10**9)}  # faces in a picture
@@ -58,6 +59,8 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     }
     table = score_table(scores, others, directions, test.weights, seed=config.seed)
     kinds = errors_table(test, found, predictor)
+    worst = kinds.sort_values("score", ascending=False).head(10)
+    worst = worst.assign(truth=worst["truth"].map(said), answer=worst["answer"].map(said))
     threshold = predictor.meta["threshold"]
     notes.append(f"Boxes with a score above {threshold:.2f}, chosen on validation, are shown and counted as errors.")
     classes = classes_table(matches, predictor.classes)
@@ -70,12 +73,12 @@ def evaluate(run: Run, data: str | None = None) -> Report:
         directions=directions,
         parameters=predictor.networks["model"].count_params(),
         inference_per_second=report.throughput(lambda: predictor.found(test.inputs[:16]), len(test.inputs[:16])),
-        failures=kinds.sort_values("score", ascending=False).head(10).to_dict("records"),
+        failures=worst.to_dict("records"),
         figures={
             "recall_curves": curves_figure(matches, predictor.classes),
             "sizes": sizes_figure(sizes),
             "kinds": kinds_figure(kinds),
-            "error_pictures": errors_figure(errors := pictures_table(test, found, kinds, predictor)),
+            "error_pictures": errors_figure(errors := pictures_table(test, found, kinds, predictor), predictor.classes),
         },
         tables={
             "classes": classes,
@@ -215,7 +218,7 @@ def curves_figure(matches: Sequence[Matches], classes: Sequence[str]) -> Any:
     for name, one in zip(classes, matches, strict=True):
         precision, recall = precision_recall(one, np.ones(len(one.truths)))
         if len(one.score) and one.truths.any():
-            axis.plot(recall[0], precision[0], label=name)
+            axis.plot(recall[0], precision[0], label=said(name))
     axis.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
     axis.legend(frameon=False)
     return figure
@@ -242,8 +245,10 @@ def kinds_figure(kinds: pd.DataFrame) -> Any:
     return figure
 
 
-def errors_figure(errors: pd.DataFrame) -> Any:
-    """The pictures with the most errors: what was found, and below it the truth."""
+def errors_figure(errors: pd.DataFrame, classes: Sequence[str]) -> Any:
+    """The pictures with the most errors: what was found, and below it the truth. The colours of the boxes are named."""
+    from matplotlib.patches import Patch
+
     count = min(4, len(errors))
     figure, axes = report.new_figure(columns=max(count, 1), rows=2, width=3, height=3)
     axes = np.reshape(axes, (2, -1))
@@ -253,6 +258,9 @@ def errors_figure(errors: pd.DataFrame) -> Any:
         for line, text in enumerate((row.picture, row.truth)):
             axes[line, column].imshow(text_picture(text))
             axes[line, column].set_title(("found", "truth")[line], fontsize=8)
+    colours = zip(classes, itertools.cycle(COLOURS), strict=False)
+    handles = [Patch(color=colour, label=said(name)) for name, colour in colours]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(COLOURS), frameon=False)
     return figure
 
 

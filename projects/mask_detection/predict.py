@@ -239,7 +239,7 @@ def rare_classes(counts: np.ndarray) -> np.ndarray:
 
 
 def drawn(picture: np.ndarray, answer: dict[str, Any], classes: Sequence[str]) -> np.ndarray:
-    """A picture with the boxes, masks and labels of an answer, (h, w, 3) uint8."""
+    """A picture with the boxes, scores and masks of an answer, (h, w, 3) uint8. The colour of a box tells its class."""
     from PIL import Image, ImageDraw, ImageFont
 
     canvas = picture.copy()
@@ -253,7 +253,9 @@ def drawn(picture: np.ndarray, answer: dict[str, Any], classes: Sequence[str]) -
     for one in reversed(answer["objects"]):  # the best one is drawn last
         colour = _colour(classes.index(one["label"]))
         draw.rectangle(one["box"], outline=colour, width=width)
-        text = f"{one['score']:.2f}" if "score" in one else one["label"]
+        if "score" not in one:
+            continue
+        text = f"{one['score']:.2f}"
         furthest = max(0, image.width - draw.textlength(text, font) - 1)
         place = (min(one["box"][0], furthest), max(one["box"][1], font.size + 2))  # inside the picture
         left, top, right, bottom = draw.textbbox(place, text, font=font, anchor="lb")
