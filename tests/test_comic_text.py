@@ -86,6 +86,11 @@ def test_with_more_fonts_the_test_has_its_own_hangul():
     pytest.importorskip("pylopdf_fonts_ko")
     train, test = ({face.hangul.name for face in lettering.faces(split, "all")} for split in ("train", "test"))
     assert len(train) == 2 and not train & test
+    first, second, *_ = lettering.faces("train", "all")
+    assert first.hangul != second.hangul, "training has its Hangul fonts in turn"
+    amatic = next(face for face in lettering.faces("train", "all") if face.latin.name.startswith("Amatic"))
+    said = [pages.sentence(np.random.default_rng(seed), "en", 3, amatic) for seed in range(9)]
+    assert all(text == text.upper() for text in said), "its small letters look like capitals"
     assert not {face.latin for face in lettering.faces("train", "all")} & {
         face.latin for face in lettering.faces("test", "all")
     }

@@ -121,10 +121,11 @@ def load_data(config: Config, data: str, data_dir: Path) -> Splits:
     """
     if data == "builtin":
         parts = generated(config)
+        own = "Latin and Hangul fonts" if config.fonts == "all" else "Latin fonts"
         source = Source(
             "builtin",
             "Comic pages generated from photographs of scikit-image and scikit-learn, shapes and fonts, in English and "
-            "Korean. The test has Latin fonts of its own and its own parts of the photographs.",
+            f"Korean. The test has {own} of its own and its own parts of the photographs.",
             _generated_key(config),
             "page",
         )

@@ -35,6 +35,7 @@ EXTRA = {
 }
 TEX = "cm"  # fonts with TeX's own table: these signs are where they are in ASCII
 TEX_SIGNS = "!#%&'()*+,-./:;=?@[]"
+CAPITALS = "AmaticSC"  # the font that draws small letters as capitals
 SIGNS = "!\"#$%&'()*+,-./:;=?@[]"
 HANGUL = ("가", "힣")
 LEADING = 1.15  # distance of two base lines, in sizes of the font
@@ -66,9 +67,11 @@ def faces(split: str, fonts: str = "base") -> list[Face]:
 
     folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
     extra = [Face(_packaged(*latin), _packaged(*hangul)) for latin, hangul in EXTRA[split]] if fonts == "all" else []
-    # Where there are other Hangul fonts, the test has a font of which training has no style.
-    hangul = extra[0].hangul if extra and split == "test" else hangul_font()
-    return [*(Face(folder / f"{name}.ttf", hangul) for name in BASE[split].split()), *extra]
+    # Where there are other Hangul fonts, training has two in turn, and the test has one of which training has no style.
+    own = [] if extra and split == "test" else [hangul_font()]
+    hangul = [*own, *(face.hangul for face in extra[:1])]
+    base = enumerate(BASE[split].split())
+    return [*(Face(folder / f"{name}.ttf", hangul[i % len(hangul)]) for i, name in base), *extra]
 
 
 def _packaged(package: str, file: str) -> Path:

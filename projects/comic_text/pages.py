@@ -15,7 +15,7 @@ import numpy as np
 
 from common.inputs.images import PHOTOGRAPHS, packaged_photograph, read_picture
 from projects.comic_text.encoding import HEIGHT, STRIDE, line_pixels
-from projects.comic_text.lettering import Face, draw_lines, faces, length
+from projects.comic_text.lettering import CAPITALS, Face, draw_lines, faces, length
 
 SHAPE = (640, 448)  # height and width of a page in pixels
 LANGUAGES = ("en", "ko")
@@ -90,7 +90,8 @@ def sentence(random: np.random.Generator, language: str, count: int, face: Face)
         chosen[i] = {"(": f"({chosen[i]})", '"': f'"{chosen[i]}"', "'": f"'{chosen[i]}'"}.get(sign, chosen[i] + sign)
     text = " ".join(chosen) + str(random.choice(ENDS))
     style = random.random()
-    return text.upper() if style < 0.35 else text[:1].upper() + text[1:] if style < 0.8 else text
+    capitals = style < 0.35 or face.latin.name.startswith(CAPITALS)
+    return text.upper() if capitals else text[:1].upper() + text[1:] if style < 0.8 else text
 
 
 def drawn(
