@@ -35,9 +35,17 @@ def test_every_language_has_sentences_of_every_package_that_knows_it():
     for code in languages.LANGUAGES:
         assert len(set(languages._messages(code))) > 500 and len(set(languages._commands(code))) > 30, code
         texts = languages.word_sequences(code, ["one two three"])
-        assert len(set(texts)) > 100, code
+        assert len(set(texts)) > 2000, code
     without = {code for code in languages.LANGUAGES if len(set(languages._sayings(code))) < 500}
     assert without == {"gl", "sk", "sl", "id", "ms", "ro", "vi"}
+
+
+def test_galician_words_are_as_frequent_as_their_relatives():
+    """wordfreq has no Galician: "non" is Portuguese "não", and "chaqueta" is Spanish alone."""
+    known, portuguese, spanish = map(languages.frequencies, ("gl", "pt", "es"))
+    assert known["quero"] == portuguese["quero"] and known["non"] == portuguese["não"]
+    assert known["información"] == portuguese["informação"] and known["chaqueta"] == spanish["chaqueta"] / 2
+    assert "uma" not in known and min(known.values()) > 0
 
 
 def test_templates_of_commands_are_filled_in():

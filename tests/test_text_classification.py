@@ -207,9 +207,10 @@ def test_pieces_cover_the_text_in_order():
 
 
 def test_a_batch_answers_as_each_text_alone(predictor):
-    texts = [text for text in TEXTS if text] * 60
-    alone = np.concatenate([predictor.score([text]) for text in texts[:6]])
-    np.testing.assert_allclose(predictor.score(texts)[:6], alone, atol=1e-4)
+    """Padding adds nothing: a short text's answer is the same beside a long one."""
+    for texts in ([text for text in TEXTS if text] * 60, ["3 dage", "Kongeriget Danmark og alle dets øer " * 40]):
+        alone = np.concatenate([predictor.score([text]) for text in texts[:6]])
+        np.testing.assert_allclose(predictor.score(texts)[:6], alone, atol=1e-5)
 
 
 def test_score_file_streams_and_leaves_nothing_half_written(tmp_path, predictor, monkeypatch):
@@ -256,54 +257,34 @@ def without(text: str, spans: list[tuple[int, int]]) -> str:
 # the networks
 
 
-def test_the_bag_is_logistic_regression_on_naive_bayes_features():
-    """The logits are those of the formula, written out on a dense matrix."""
-    texts, targets = ["good film", "good fun", "good", "bad film", "bad luck"], np.array([1, 1, 1, 0, 0])
-    kinds, buckets = apart(kinds_of({"word": (1, 2)}, 3), [200, 310]), 512
-    rows = bags(texts, kinds)
-    model = bag(Config(), {"classes": ["no", "yes"], "kinds": kinds})
-    start_from_naive_bayes(model, kinds, text_batches(rows, None, 4, targets))
-    weights = np.random.default_rng(0).normal(size=(buckets, 1)).astype("float32")
-    model.get_layer("weights").set_weights([weights])
-
-    present = np.zeros((5, buckets))
-    for row in range(5):
-        present[row, rows[row]] = 1
-    ratio = np.zeros(buckets)
-    for part in (slice(2, 202), slice(202, 512)):  # a kind of n-grams each
-        inside, outside = (present[targets == k][:, part].sum(0) + 1 for k in (1, 0))
-        ratio[part] = np.log(inside / inside.sum()) - np.log(outside / outside.sum())
-    ratio[present.sum(0) < 2] = 0
-    ratio[1] = np.log(3 / 2)  # the constant stands for the frequency of the class
-    scaled = present * ratio
-    expected = scaled @ weights[:, 0] / np.linalg.norm(scaled, axis=1)
-    logits = np.asarray(model(rows.padded(np.arange(5), 9)))
-    np.testing.assert_allclose(logits, np.stack([-expected, expected], axis=1), atol=1e-5)
-
-
-def test_three_classes_are_compared_with_their_mean():
-    """Also written out: one length for a text, and one weight for an n-gram, whatever the class."""
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_bag_is_logistic_regression_on_naive_bayes_features(classes):
+    """The logits are those of the formula, written out on a dense matrix. A class is compared with the mean class, and
+    of two the second with the first. A text has one length, and an n-gram one weight, whatever the class.
+    """
     texts, targets = ["ja ja", "ja nein", "nein", "oui", "oui non", "yes no", "no"], np.array([0, 0, 0, 1, 1, 2, 2])
+    texts, targets = [text for text, k in zip(texts, targets, strict=True) if k < classes], targets[targets < classes]
     kinds = apart(kinds_of({"word": (1, 2)}, 3), [200, 310])
     rows = bags(texts, kinds)
-    model = bag(Config(), {"classes": ["de", "fr", "en"], "kinds": kinds})
+    model = bag(Config(), {"classes": ["de", "fr", "en"][:classes], "kinds": kinds})
     start_from_naive_bayes(model, kinds, text_batches(rows, None, 4, targets))
     weights = np.random.default_rng(0).normal(size=(512, 1)).astype("float32")
     model.get_layer("weights").set_weights([weights])
 
-    present = np.zeros((7, 512))
-    present[np.repeat(np.arange(7), rows.lengths), rows.ids] = 1
-    counts = np.stack([present[targets == k].sum(0) for k in range(3)])
-    likely = np.zeros((3, 512))
-    for part in (slice(2, 202), slice(202, 512)):
-        inside = counts[:, part] + 2 / 3
+    present = np.zeros((len(texts), 512))
+    present[np.repeat(np.arange(len(texts)), rows.lengths), rows.ids] = 1
+    counts = np.stack([present[targets == k].sum(0) for k in range(classes)])
+    likely = np.zeros((classes, 512))
+    for part in (slice(2, 202), slice(202, 512)):  # a kind of n-grams each
+        inside = counts[:, part] + 2 / classes
         likely[:, part] = np.log(inside / inside.sum(axis=1, keepdims=True))
     likely[:, counts.sum(0) < 2] = 0
-    likely[:, 1] = np.log([3, 2, 2])
-    ratios = (likely - likely.mean(axis=0)).T
+    likely[:, 1] = np.log([3, 2, 2][:classes])  # the constant stands for the frequency of the class
+    ratios = (likely[1:] - likely[:1] if classes == 2 else likely - likely.mean(axis=0)).T
     length = np.sqrt((present @ np.square(ratios)).mean(axis=1, keepdims=True))
     expected = present @ (ratios * weights) / length
-    np.testing.assert_allclose(model(rows.padded(np.arange(7), 9)), expected, atol=1e-5)
+    expected = np.hstack([-expected, expected]) if classes == 2 else expected
+    np.testing.assert_allclose(model(rows.padded(np.arange(len(texts)), 9)), expected, atol=1e-5)
 
 
 def test_interpolation_finds_the_weights_at_which_the_labels_are_likeliest():
@@ -343,12 +324,6 @@ def test_the_gradients_of_an_ngram_are_added_up_in_one_order():
     np.add.at(expected, rows, -values)
     np.testing.assert_allclose(steps[0], expected, atol=1e-4)
     assert all((step == steps[0]).all() for step in steps)
-
-
-def test_two_texts_of_different_length_do_not_touch_each_other(predictor):
-    """Padding adds nothing: a short text's answer is the same beside a long one."""
-    short, long = "3 dage", "Kongeriget Danmark og alle dets øer " * 40
-    np.testing.assert_allclose(predictor.score([short, long])[0], predictor.score([short])[0], atol=1e-5)
 
 
 def test_batches_hold_every_text_once_and_few_shapes():

@@ -1,6 +1,7 @@
 """Sentences and words in 30 languages, from packages that `pip install` brings."""
 
 import functools
+import itertools
 import json
 import random
 import re
@@ -32,10 +33,15 @@ OTHER_CODES = {
 FOREIGN = ("ar", "bg", "ca", "cy", "el", "eu", "hi", "lt", "sq", "sw")  # languages to try the caution with
 SPACELESS = ("ja", "zh")  # written without spaces between words
 CHARACTERS = 30_000  # limit for one package in one language; a few have ten times as many as others
-SEQUENCES = 2500  # sequences of random words, for each language
-COMMON = 100
+DRAWN, LISTED, COMMON = 12_500, 5000, 100  # numbers of words of each language; see `word_sequences`
 FLATTENED = 0.85  # exponent of a word's frequency; under 1, so that rarer words are drawn too
-UNSEEN = 0.3  # how often a word of simplemma counts that is not in the texts
+UNLISTED = ("gl", "et")  # wordfreq lacks them
+RARE = 1e-6  # frequency of a word that is only known to exist
+# What Portuguese and Galician write in different ways, and the common form; Galician letters first.
+SPELLINGS = (
+    ("ñ", "nh"), ("ll", "lh"), ("ción(s?)$|[çs]ão$", r"cion\1"), ("[çs]ões$", "cions"), ("ão$", "on"), ("ões$", "ons"),
+    ("m$", "n"), ("ç", "z"), ("z(?=[ei])", "c"), ("ss", "s"), ("j|g(?=[ei])", "x"),
+)  # fmt: skip
 COMMAND = re.compile(r"\[([^\[\]()]*)\]|\(([^\[\]()]*)\)|<([^<>]*)>|\{([^{}]*)\}")  # the innermost part of a template
 GAP = re.compile(r"%\(\w+\)[a-z]|%[a-z]|\{[^}]*\}|<[^>]*>|&\w+;")  # what a program puts into a message
 
@@ -58,23 +64,14 @@ def sentences(languages: list[str]) -> Iterator[tuple[str, str, str]]:
                         break
 
 
-@functools.cache
-def _catalogs() -> dict[str, list[Path]]:
-    """Django's files of messages by their language."""
-    import django
-
-    catalogs: dict[str, list[Path]] = {}
-    for path in sorted(Path(django.__file__).parent.rglob("LC_MESSAGES/*.mo")):
-        catalogs.setdefault(path.parts[-3], []).append(path)
-    return catalogs
-
-
 def _messages(language: str) -> Iterator[tuple[str, str]]:
     """The messages of Django, sentence by sentence. The English ones are what the others translate."""
+    import django
     from babel.messages.mofile import read_mo
 
     code = OTHER_CODES.get(("django", language), "de" if language == "en" else language)
-    for path in _catalogs()[code]:
+    places = (f"{folder}/locale/{code}/LC_MESSAGES/*.mo" for folder in ("conf", "contrib/*"))
+    for path in sorted(path for place in places for path in Path(django.__file__).parent.glob(place)):
         with path.open("rb") as file:
             catalog = read_mo(file)
         for message in catalog:
@@ -155,36 +152,62 @@ def foreign_texts(each: int = 40) -> dict[str, list[str]]:
 
 
 def word_sequences(language: str, texts: list[str]) -> list[str]:
-    """SEQUENCES of two to eight random words, as frequent as in the language (see FLATTENED).
+    """Sequences of two to eight words, each as often as it is expected among DRAWN words; see `frequencies`.
 
-    The words are wordfreq's; of a language that it lacks, those of the `texts` and the base forms of simplemma. The
-    stop words of stopwordsiso are at least as frequent as the word in place COMMON, because they tell close relatives
-    apart.
+    Of a language that wordfreq lacks, half of the words are those of the `texts`. The stop words of stopwordsiso are at
+    least as frequent as the word in place COMMON, because they tell close relatives apart. The LISTED most frequent
+    words occur at least twice: what one text alone holds would only repeat its label.
     """
-    import simplemma.strategies
     import stopwordsiso
-    import wordfreq
 
     chance = random.Random(language)
-    code = OTHER_CODES.get(("wordfreq", language), language)
-    if code in wordfreq.available_languages("small"):
-        groups = wordfreq.get_frequency_list(code, "small")
-        weights = {word: 10 ** (-FLATTENED * i / 100) for i, words in enumerate(groups) for word in words}
-    else:
+    weights = {word: frequency**FLATTENED for word, frequency in frequencies(language).items()}
+    if language in UNLISTED:
         counts = Counter(word for text in texts for word in normalise(text).split())
-        forms = simplemma.strategies.DefaultDictionaryFactory().get_dictionary(language).values()
-        base = {form.decode() if isinstance(form, bytes) else form for form in forms}
-        weights = dict.fromkeys(sorted(word for word in base if word.isalpha() and word.islower()), UNSEEN)
-        weights |= {word: count**FLATTENED for word, count in counts.items()}
+        share = sum(weights.values()) / sum(count**FLATTENED for count in counts.values())
+        weights |= {word: weights.get(word, 0) + share * count**FLATTENED for word, count in counts.items()}
     common = sorted(weights.values())[-COMMON:][0]
     code = OTHER_CODES.get(("stopwordsiso", language), language)
     for word in sorted(stopwordsiso.stopwords(code)) if stopwordsiso.has_lang(code) else ():
         weights[word] = max(weights.get(word, 0), common)
     weights = {word: weight for word, weight in weights.items() if any(map(str.isalpha, word))}
-    lengths = [chance.randint(2, 8) for _ in range(SEQUENCES)]
-    words = iter(chance.choices(list(weights), list(weights.values()), k=sum(lengths)))
-    between = "" if language in SPACELESS else " "
-    return [between.join(next(words) for _ in range(length)) for length in lengths]
+    drawn, total = [], sum(weights.values())
+    for place, word in enumerate(sorted(weights, key=lambda word: (-weights[word], word))):
+        drawn += [word] * max(int(DRAWN * weights[word] / total + chance.random()), 2 if place < LISTED else 0)
+    chance.shuffle(drawn)
+    words, between = iter(drawn), "" if language in SPACELESS else " "
+    sequences = iter(lambda: list(itertools.islice(words, chance.randint(2, 8))), [])
+    return [between.join(sequence) for sequence in sequences]
+
+
+def frequencies(language: str) -> dict[str, float]:
+    """The share of each word among all words, by wordfreq. For a language that it lacks, an estimate.
+
+    The base forms of simplemma are as frequent as RARE. A Galician word, in any form, is as frequent as the same word
+    in Portuguese, and else half as frequent as in Spanish.
+    """
+    import simplemma.strategies
+    import wordfreq
+
+    if language not in UNLISTED:
+        groups = wordfreq.get_frequency_list(OTHER_CODES.get(("wordfreq", language), language), "small")
+        return {word: 10 ** (-i / 100) for i, words in enumerate(groups) for word in words}
+    table = simplemma.strategies.DefaultDictionaryFactory().get_dictionary(language)
+    known = {word: RARE for word in sorted(set(table.values())) if word.isalpha() and word.islower()}
+    if language == "gl":
+        portuguese, spanish = dict.fromkeys(map(respelled, frequencies("pt")), 0.0), frequencies("es")
+        for word, frequency in frequencies("pt").items():
+            portuguese[respelled(word)] = max(portuguese[respelled(word)], frequency)
+        related = {word: portuguese.get(respelled(word)) or spanish.get(word, 0) / 2 for word in sorted(table)}
+        known |= {word: frequency for word, frequency in related.items() if frequency}
+    return known
+
+
+def respelled(word: str) -> str:
+    """A Portuguese or Galician word in a spelling that does not tell them apart: não and non are both non."""
+    for letters, common in SPELLINGS:
+        word = re.sub(letters, common, word)
+    return without_accents(word)
 
 
 def as_typed(text: str, chance: random.Random) -> str:
