@@ -267,6 +267,22 @@ def test_a_value_that_is_no_number_is_named(value, message):
         tables.check_numbers(pd.DataFrame({"a": [1.0, np.inf]}), ["a"], "f.parquet")
 
 
+def test_a_column_in_capitals_is_taken_where_no_other_is_meant(tmp_path):
+    frame = pd.DataFrame([["a", "b", "c", 1]], columns=["Text", "TEXT", "Label", 7])
+    found = tables.with_columns(frame, ["text", "Label"], "f.csv")
+    assert list(found) == ["text", "TEXT", "Label", 7] and "Text" in frame
+    assert list(tables.with_columns(found, ["text", "TEXT"], "f.csv")) == list(found)
+    with pytest.raises(UserError, match=r"f\.csv has no column 'texts'; it has: text, TEXT, Label, 7\."):
+        tables.with_columns(found, ["text", "texts"], "f.csv")
+
+    def halved(rows):
+        return tables.with_columns(rows, ["amount"], source)[["amount"]].astype(float) / 2
+
+    source, target = write(tmp_path / "in.csv", "AMOUNT,name\n12,a\n"), tmp_path / "out.parquet"
+    tables.score_table_file(source, target, halved, numbers=["amount"])
+    assert pd.read_parquet(target).to_dict("records") == [{"AMOUNT": "12", "name": "a", "amount": 6.0}]
+
+
 def test_a_category_is_the_same_from_either_kind_of_file():
     values = pd.DataFrame({"a": [742.0, 1.0], "b": ["742", " 1 "], "c": [742, 1]})
     assert all(tables.as_categories(values, name, "f").tolist() == ["742", "1"] for name in values)

@@ -152,11 +152,14 @@ def ahead(pieces: Iterator[Any]) -> Iterator[Any]:
 # Columns and cells
 
 
-def check_columns(frame: pd.DataFrame, wanted: list[str], path: Path | str) -> None:
-    """Raise UserError for the first wanted column that the frame lacks."""
+def with_columns(frame: pd.DataFrame, wanted: list[str], path: Path | str) -> pd.DataFrame:
+    """The frame with these columns; "Text" is taken for a missing "text". Raises UserError for one that it lacks."""
+    others = {str(name).casefold(): name for name in reversed(frame.columns) if name not in wanted}
+    frame = frame.rename(columns={others.get(name.casefold()): name for name in wanted if name not in frame})
     for column in wanted:
         if column not in frame:
             raise UserError(f"{path} has no column {column!r}; it has: {', '.join(map(str, frame.columns[:40]))}.")
+    return frame
 
 
 def to_numbers(values: pd.Series) -> np.ndarray:
@@ -253,10 +256,7 @@ def score_table_file(
     if max_rows is not None:
         check_upload(source, max_rows)  # whatever is too large is refused before anything is scored
     rows, typed = 0, target.suffix == ".parquet"  # cells of a CSV file stay as they are
-    with (
-        replacing(target) as temporary,
-        _arrow().parquet_writer(temporary) if typed else nullcontext(_csv_writer(temporary)) as write,
-    ):
+    with replacing(target) as temporary, _arrow().parquet_writer(temporary) if typed else nullcontext() as parquet:
         for frame, cells in ahead(_pieces(source, chunk_rows, numbers if typed else (), max_rows)):
             answer = score(frame)
             names = _free_names(list(answer), frame)
@@ -264,20 +264,17 @@ def score_table_file(
                 print(f"{source} has such columns already, so the answer's are: {', '.join(names)}", file=sys.stderr)
             cells = _without_formulas(cells) if quote_formulas else cells
             if typed:
-                cells = cells.assign(**{name: to_numbers(frame[name]) for name in numbers if _is_text(frame[name])})
+                cells = cells.assign(
+                    **{name: to_numbers(frame[name]) for name in {*numbers} & {*frame} if _is_text(frame[name])}
+                )
             scored = pd.concat([cells, answer.set_axis(names, axis=1).set_axis(cells.index, axis=0)], axis=1)
-            write(scored)
+            parquet(scored) if parquet else scored.to_csv(temporary, mode="a", header=rows == 0, index=False)
             rows += len(answer)
             print(f"{rows:,} rows scored", end="\r", file=sys.stderr, flush=True)  # a message may follow
         if not rows:
             raise UserError(f"{source} has a header but no rows.")
     print(file=sys.stderr)
     return rows
-
-
-def _csv_writer(path: Path) -> Callable[[pd.DataFrame], None]:
-    """A function that adds rows to a CSV file."""
-    return lambda frame: frame.to_csv(path, mode="a", header=not path.exists(), index=False)
 
 
 def _free_names(wanted: list[str], taken: Collection[str]) -> list[str]:

@@ -59,11 +59,11 @@ def read_sequences(path: Path, length: int | None = None) -> tuple[Split, int]:
 
 def encoded_rows(frame: Any, path: Path) -> np.ndarray:
     """The rows of a table with the columns x1, x2, …, first, second, encoded: (rows, length, 2)."""
-    from common.inputs.tables import check_columns, check_numbers
+    from common.inputs.tables import check_numbers, with_columns
 
     length = max(2, sum(bool(re.fullmatch(r"x[1-9]\d*", name)) for name in frame.columns))
     names = [f"x{place}" for place in range(1, length + 1)]
-    check_columns(frame, [*names, "first", "second"], path)
+    frame = with_columns(frame, [*names, "first", "second"], path)
     if length > MAX_LENGTH:
         raise UserError(f"{path} has sequences of {length:,} numbers; expected at most {MAX_LENGTH:,}.")
     values = check_numbers(frame, [*names, "first", "second"], path)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from common.errors import UserError
-from common.inputs.tables import as_categories, cell_text, check_columns, is_empty, read_table, to_numbers
+from common.inputs.tables import as_categories, cell_text, is_empty, read_table, to_numbers, with_columns
 from common.inputs.text import read_lines
 from projects.bankruptcy.encoding import LARGEST, MAX_STEPS, check_values
 
@@ -63,7 +63,7 @@ def read_firms(path: Path, frame: pd.DataFrame, roles: dict[str, str], variables
     """The firms of a table: a row a firm and time where it has the column of the time, else a row a firm."""
     firm, time, label = (roles[role] for role in ("firm", "time", "label"))
     if time in frame:
-        check_columns(frame, [firm], path)
+        frame = with_columns(frame, [firm], path)
         return _long(path, frame, firm, time, label, variables)
     names = as_categories(frame, firm, path).tolist() if firm in frame else [str(i + 2) for i in range(len(frame))]
     if repeated := next((name for name, count in pd.Series(names).value_counts().items() if count > 1), None):

@@ -248,11 +248,11 @@ def _lines(file: Path) -> dict[str, tuple[Line, ...]]:
     """{file name of a page: its lines} of a table with page, left, top, right, bottom and text; empty without one."""
     if not file.is_file():
         return {}
-    from common.inputs.tables import as_texts, check_columns, check_numbers, read_table
+    from common.inputs.tables import as_texts, check_numbers, read_table, with_columns
 
     sides = ["left", "top", "right", "bottom"]
     table = read_table(file)
-    check_columns(table, ["page", "text", *sides], file)
+    table = with_columns(table, ["page", "text", *sides], file)
     boxes = np.asarray(check_numbers(table, sides, file)).astype(int).tolist()
     found: dict[str, tuple[Line, ...]] = {}
     for name, box, text in zip(as_texts(table, "page"), boxes, as_texts(table, "text"), strict=True):

@@ -213,12 +213,12 @@ def translator(name: str | None, glossary: Path | None, runs_dir: Path) -> Trans
     import each other: the run is found by name, and asked in the form of its own examples. glossary: a table with the
     columns source and target; it wins over the run.
     """
-    from common.inputs.tables import as_texts, check_columns, read_table
+    from common.inputs.tables import as_texts, read_table, with_columns
 
     known: dict[str, str] = {}
     if glossary:
         table = read_table(glossary)
-        check_columns(table, ["source", "target"], glossary)
+        table = with_columns(table, ["source", "target"], glossary)
         pairs = zip(as_texts(table, "source"), as_texts(table, "target"), strict=True)
         known = {encoding.normalise(source).casefold(): target for source, target in pairs}
     ask = _asked_run(name, runs_dir) if name else None
@@ -253,10 +253,10 @@ def read_edited(file: Path) -> dict[str, list[dict[str, Any]]]:
 
     A block whose translation is empty keeps its lettering; a translation of one hyphen leaves its place empty.
     """
-    from common.inputs.tables import as_texts, check_columns, check_numbers, read_table
+    from common.inputs.tables import as_texts, check_numbers, read_table, with_columns
 
     table = read_table(file)
-    check_columns(table, [name for name in COLUMNS if name != "confidence"], file)
+    table = with_columns(table, [name for name in COLUMNS if name != "confidence"], file)
     boxes = check_numbers(table, ["left", "top", "right", "bottom"], file)
     texts = {name: as_texts(table, name) for name in ("page", "text", "translation")}
     pages: dict[str, list[dict[str, Any]]] = {}

@@ -16,12 +16,12 @@ from common.files import file_sha256
 from common.inputs.tables import (
     as_categories,
     cell_text,
-    check_columns,
     check_numbers,
     is_empty,
     read_header,
     read_table,
     to_numbers,
+    with_columns,
 )
 from projects.fraud_detection.config import Config
 from projects.fraud_detection.encoding import Transactions, checked, fit_encoding, is_day_first, times_of
@@ -65,7 +65,7 @@ def load_data(config: Config, data: str, data_dir: Path) -> Splits:
         shown = ", ".join(f"{role} {column}" for role, column in roles.items())
         raise UserError(f"Target, card (--group), time and weight must be different columns; given are: {shown}.")
     frame = read_table(path, MAX_ROWS_IN_MEMORY)
-    check_columns(frame, [*roles.values(), *codes(config)], path)
+    frame = with_columns(frame, [*roles.values(), *codes(config)], path)
     if taken := [name for name in RESERVED if name in frame]:
         raise UserError(f"{path} has a column called {taken[0]!r}, which is the name of something else; rename it.")
     if len(frame) > MAX_ROWS_IN_MEMORY:
@@ -164,7 +164,7 @@ def labelled(path: Path, meta: dict) -> Transactions:
     them.
     """
     frame = read_table(path)
-    check_columns(frame, [meta["target"], *([meta["weight"]] if "weight" in meta else [])], path)
+    frame = with_columns(frame, [meta["target"], *([meta["weight"]] if "weight" in meta else [])], path)
     targets = as_targets(frame[meta["target"]], meta["classes"], path)
     weights = row_weights(frame, meta, path)
     known = {meta.get("card"), meta.get("time"), meta.get("terminal", meta.get("time"))} <= set(frame)
@@ -179,7 +179,7 @@ def cards_of(frame: pd.DataFrame, meta: dict[str, Any], path: Path | str) -> pd.
     Where the run knows terminals: also `terminal`, and `fraud`, the target (0 where nothing is known of a row).
     """
     names = [meta["card"], meta["time"], *([meta["terminal"], meta["target"]] if "terminal" in meta else [])]
-    check_columns(frame, names, path)
+    frame = with_columns(frame, names, path)
     times = times_of(frame[meta["time"]], path, meta.get("day_first"))
     cards = pd.DataFrame({"card": as_categories(frame, meta["card"], path), "time": times})
     if "terminal" in meta:

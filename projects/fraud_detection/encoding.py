@@ -10,7 +10,7 @@ import pandas as pd
 
 from common.data import Split
 from common.errors import UserError
-from common.inputs.tables import LARGEST, as_categories, check_columns, check_numbers, to_numbers
+from common.inputs.tables import LARGEST, as_categories, check_numbers, to_numbers, with_columns
 from common.saved import unlike
 from common.schema import Between, check_input, mismatch, shown
 from projects.fraud_detection.cards import SECONDS_PER_DAY, SECONDS_PER_HOUR, has_relations, histories, relations
@@ -292,7 +292,7 @@ def decode(logits: np.ndarray, meta: dict[str, Any]) -> pd.DataFrame:
 
 def checked(frame: pd.DataFrame, meta: dict[str, Any], path: Path | str) -> pd.DataFrame:
     """The feature columns alone, each of its kind. Raises UserError for a missing value or one of another kind."""
-    check_columns(frame, list(meta["columns"]), path)
+    frame = with_columns(frame, list(meta["columns"]), path)
     features = frame[list(meta["columns"])]
     numbers = [name for name, column in meta["columns"].items() if "median" in column]
     typed = all(isinstance(kind, np.dtype) and kind.kind in "fiu" for kind in features.dtypes)

@@ -8,7 +8,7 @@ import pandas as pd
 from common.data import Source, Splits, split_rows
 from common.errors import UserError
 from common.files import file_sha256, replacing
-from common.inputs.tables import check_columns, check_numbers, read_header, read_table
+from common.inputs.tables import check_numbers, read_header, read_table, with_columns
 from projects.fraud_detection.config import Config
 from projects.fraud_detection.data import (
     CARD,
@@ -61,7 +61,7 @@ def _ulb(config: Config, path: Path) -> Splits:
     """ULB's table, or a part of it. A part has fewer normals; each is weighted so that they stand for all 284,315."""
     frame = read_table(path)
     wanted = [column for column in ULB_COLUMNS if column != "Time" or "Time" in frame]  # OpenML's copy lacks Time
-    check_columns(frame, wanted, path)
+    frame = with_columns(frame, wanted, path)
     frame = check_numbers(frame, wanted, path)
     whole = len(frame)
     frame = frame.drop_duplicates(ignore_index=True)
@@ -110,7 +110,7 @@ def _handbook(config: Config, path: Path) -> Splits:
     from it by the same rule, as if it were the test of a training two weeks before it.
     """
     frame = read_table(path)
-    check_columns(frame, HANDBOOK_COLUMNS, path)
+    frame = with_columns(frame, HANDBOOK_COLUMNS, path)
     frame[list(FEATURES)] = check_numbers(frame, list(FEATURES), path)
     frame[FRAUD] = two_classes(frame[FRAUD], path)
     frame[TIME] = pd.to_datetime(times_of(frame[TIME], path), unit="s")

@@ -16,7 +16,7 @@ from common.errors import UserError
 from common.files import file_sha256
 from common.inputs.folders import content_keys
 from common.inputs.images import check_picture
-from common.inputs.tables import as_texts, check_columns, read_table
+from common.inputs.tables import as_texts, read_table, with_columns
 from common.inputs.text import read_text
 from common.runs import Run
 from common.scenery import photographs
@@ -144,7 +144,7 @@ def _captions(folder: Path) -> list[tuple[str, str]]:
     for name in ("captions.csv", "captions.txt"):
         if (file := folder / name).is_file():
             frame = read_table(file)
-            check_columns(frame, ["image", "caption"], file)
+            frame = with_columns(frame, ["image", "caption"], file)
             return list(zip(as_texts(frame, "image"), as_texts(frame, "caption"), strict=True))
     if len(found := sorted(folder.glob("*.json"))) != 1:
         raise UserError(f"{folder} has no captions.csv and {len(found)} .json files; expected one with COCO captions.")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from common.errors import UserError
-from common.inputs.tables import as_texts, check_columns, is_table, read_header, read_table
+from common.inputs.tables import as_texts, is_table, read_header, read_table, with_columns
 from common.inputs.text import read_lines
 from projects.sequence_tagging.programs import UNLABELLED
 
@@ -105,7 +105,7 @@ def read_columns(path: Path) -> Tagged:
 def read_rows(path: Path) -> Tagged:
     """A table with the columns sentence, word and tag, a word a row. Rows with one sentence stand together."""
     frame = read_table(path)
-    check_columns(frame, list(COLUMNS), path)
+    frame = with_columns(frame, list(COLUMNS), path)
     tagged, rows, last, done = Tagged(), [], None, set()
     columns = [as_texts(frame, name) for name in COLUMNS]
     for number, (sentence, word, tag) in enumerate(zip(*columns, strict=True), start=2):

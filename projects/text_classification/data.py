@@ -16,7 +16,7 @@ import pandas as pd
 from common.data import Source, Split, Splits, hold_out_tenth, split_rows
 from common.errors import UserError
 from common.files import file_sha256
-from common.inputs.tables import as_categories, as_texts, check_columns, read_header, read_table
+from common.inputs.tables import as_categories, as_texts, read_header, read_table, with_columns
 from projects.text_classification.config import Config
 from projects.text_classification.encoding import describe
 from projects.text_classification.languages import LANGUAGES, PACKAGES, as_typed, sentences, word_sequences
@@ -155,7 +155,7 @@ def with_meta(config: Config, splits: Sequence[Split], source: Source, classes: 
 def labelled(path: Path, meta: dict) -> Split:
     """New labelled data for a finished run: the same two columns. A class that the run does not know is a UserError."""
     frame = read_table(path)
-    check_columns(frame, [meta["text"], meta["label"]], path)
+    frame = with_columns(frame, [meta["text"], meta["label"]], path)
     labels = as_categories(frame, meta["label"], path)
     if (unknown := ~labels.isin(meta["classes"])).any():
         row = int(labels.index[np.argmax(unknown)]) + 2

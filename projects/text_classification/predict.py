@@ -18,7 +18,7 @@ from common import cli, runs
 from common.data import Split
 from common.evaluation import best_temperature, caution_limit, class_log_odds, softmax
 from common.inputs.sequences import Ragged
-from common.inputs.tables import as_texts, cell_text, check_columns, score_table_file
+from common.inputs.tables import as_texts, cell_text, score_table_file, with_columns
 from common.layers.answers import answers
 from projects.text_classification.encoding import best_mix, checked, decode, encode, mixed
 
@@ -178,7 +178,7 @@ def score_file(
     column = cell_text(column) if column else predictor.meta["text"]
 
     def label(frame: pd.DataFrame) -> pd.DataFrame:
-        check_columns(frame, [column], source)
+        frame = with_columns(frame, [column], source)
         return predictor.decode(predictor.score(as_texts(frame, column)))
 
     return score_table_file(source, target, label, max_rows, CHUNK_ROWS, quote_formulas=quote_formulas)

@@ -19,7 +19,7 @@ from common.data import Split
 from common.errors import UserError
 from common.files import replacing
 from common.inputs.sequences import Ragged
-from common.inputs.tables import as_texts, cell_text, check_columns, is_table, score_table_file
+from common.inputs.tables import as_texts, cell_text, is_table, score_table_file, with_columns
 from common.inputs.text import read_lines
 from common.inputs.vocabulary import Vocabulary
 from projects.translation.encoding import checked, cut, decode, encode, joined, normalise, read_limit, vocabulary_of
@@ -163,7 +163,7 @@ def translate_file(
         name = cell_text(column) if column else predictor.meta["columns"][0]
 
         def scored(frame: pd.DataFrame) -> pd.DataFrame:
-            check_columns(frame, [name], source)
+            frame = with_columns(frame, [name], source)
             return pd.DataFrame({"translation": translated(as_texts(frame, name))})
 
         done = score_table_file(source, target, scored, max_rows, CHUNK_ROWS, quote_formulas=quote_formulas)

@@ -13,7 +13,7 @@ import numpy as np
 from common.data import Source, Split, Splits, split_rows
 from common.errors import UserError
 from common.inputs.folders import content_keys
-from common.inputs.tables import as_texts, check_columns, check_numbers, read_table
+from common.inputs.tables import as_texts, check_numbers, read_table, with_columns
 from projects.video_labelling import films
 from projects.video_labelling.config import Config
 from projects.video_labelling.encoding import MAX_FRAMES, SIDE, UNLABELLED, describe, squeezed, strip_text
@@ -120,7 +120,7 @@ def read_folder(folder: Path) -> tuple[list[Clip], bool]:
 
 def _table(folder: Path, file: Path) -> list[Clip]:
     frame = read_table(file)
-    check_columns(frame, ["film", "from", "to", "label"], file)
+    frame = with_columns(frame, ["film", "from", "to", "label"], file)
     check_numbers(frame, ["from", "to"], file)
     names, labels = as_texts(frame, "film"), as_texts(frame, "label")
     sources = as_texts(frame, "source") if "source" in frame else names

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from common.data import Splits
 from common.errors import UserError
-from common.inputs.tables import as_texts, check_columns, read_table
+from common.inputs.tables import as_texts, read_table, with_columns
 from projects.video_labelling.config import Config
 from projects.video_labelling.data import Clip, split_clips
 
@@ -21,7 +21,7 @@ def load_data(config: Config, data: str, data_dir: Path) -> Splits:
     if not (folder / "clips.csv").is_file():
         raise UserError(f"clips.csv is not in {folder}. Put it there with the frames of the clips; see {HOME}.")
     table = read_table(folder / "clips.csv")
-    check_columns(table, ["clip", "label", "source_id"], folder / "clips.csv")
+    table = with_columns(table, ["clip", "label", "source_id"], folder / "clips.csv")
     names, labels, sources = (as_texts(table, column) for column in ("clip", "label", "source_id"))
     clips = [
         Clip(folder / label / name, [(0.0, float("inf"), label)], f"source {source}")
