@@ -37,6 +37,7 @@ DRAWN, LISTED, COMMON = 12_500, 5000, 100  # numbers of words of each language; 
 FLATTENED = 0.85  # exponent of a word's frequency; under 1, so that rarer words are drawn too
 UNLISTED = ("gl", "et")  # wordfreq lacks them
 RARE = 1e-6  # frequency of a word that is only known to exist
+BORROWED = 10  # times as frequent as in this language, in another one
 # What Portuguese and Galician write in different ways, and the common form; Galician letters first.
 SPELLINGS = (
     ("ñ", "nh"), ("ll", "lh"), ("ción(s?)$|[çs]ão$", r"cion\1"), ("[çs]ões$", "cions"), ("ão$", "on"), ("ões$", "ons"),
@@ -156,12 +157,14 @@ def word_sequences(language: str, texts: list[str]) -> list[str]:
 
     Of a language that wordfreq lacks, half of the words are those of the `texts`. The stop words of stopwordsiso are at
     least as frequent as the word in place COMMON, because they tell close relatives apart. The LISTED most frequent
-    words occur at least twice: what one text alone holds would only repeat its label.
+    words occur at least twice: what one text alone holds would only repeat its label. BORROWED words do not: "love" is
+    on the Italian list.
     """
     import stopwordsiso
 
     chance = random.Random(language)
-    weights = {word: frequency**FLATTENED for word, frequency in frequencies(language).items()}
+    known, highest = frequencies(language), _highest_frequencies()
+    weights = {word: frequency**FLATTENED for word, frequency in known.items()}
     if language in UNLISTED:
         counts = Counter(word for text in texts for word in normalise(text).split())
         share = sum(weights.values()) / sum(count**FLATTENED for count in counts.values())
@@ -173,7 +176,8 @@ def word_sequences(language: str, texts: list[str]) -> list[str]:
     weights = {word: weight for word, weight in weights.items() if any(map(str.isalpha, word))}
     drawn, total = [], sum(weights.values())
     for place, word in enumerate(sorted(weights, key=lambda word: (-weights[word], word))):
-        drawn += [word] * max(int(DRAWN * weights[word] / total + chance.random()), 2 if place < LISTED else 0)
+        least = 2 if place < LISTED and highest.get(word, 0) < BORROWED * known.get(word, 1) else 0
+        drawn += [word] * max(int(DRAWN * weights[word] / total + chance.random()), least)
     chance.shuffle(drawn)
     words, between = iter(drawn), "" if language in SPACELESS else " "
     sequences = iter(lambda: list(itertools.islice(words, chance.randint(2, 8))), [])
@@ -201,6 +205,16 @@ def frequencies(language: str) -> dict[str, float]:
         related = {word: portuguese.get(respelled(word)) or spanish.get(word, 0) / 2 for word in sorted(table)}
         known |= {word: frequency for word, frequency in related.items() if frequency}
     return known
+
+
+@functools.cache
+def _highest_frequencies() -> dict[str, float]:
+    """The frequency of each word in the language where it is most frequent."""
+    highest: dict[str, float] = {}
+    for language in LANGUAGES:
+        for word, frequency in frequencies(language).items():
+            highest[word] = max(highest.get(word, 0), frequency)
+    return highest
 
 
 def respelled(word: str) -> str:
