@@ -48,6 +48,12 @@ def test_galician_words_are_as_frequent_as_their_relatives():
     assert "uma" not in known and min(known.values()) > 0
 
 
+def test_a_word_of_another_language_is_as_rare_as_it_is():
+    """wordfreq has "love" among the 5,000 most frequent Italian words; it is 20 times as frequent in English."""
+    words = {code: " ".join(languages.word_sequences(code, [])).split() for code in ("en", "it")}
+    assert words["en"].count("love") > 2 > words["it"].count("love") and words["it"].count("amore") >= 2
+
+
 def test_templates_of_commands_are_filled_in():
     commands = {text for text, _ in languages._commands("en")}
     assert not any(set(text) & set("[](){}<>|") for text in commands)

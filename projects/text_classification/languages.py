@@ -210,11 +210,8 @@ def frequencies(language: str) -> dict[str, float]:
 @functools.cache
 def _highest_frequencies() -> dict[str, float]:
     """The frequency of each word in the language where it is most frequent."""
-    highest: dict[str, float] = {}
-    for language in LANGUAGES:
-        for word, frequency in frequencies(language).items():
-            highest[word] = max(highest.get(word, 0), frequency)
-    return highest
+    pairs = (pair for language in LANGUAGES for pair in frequencies(language).items())
+    return dict(sorted(pairs, key=lambda pair: pair[1]))
 
 
 def respelled(word: str) -> str:
