@@ -18,7 +18,8 @@ from common.inputs.images import picture_bytes, text_picture
 from common.project import Project
 from common.runs import Run
 from projects.comic_text import encoding
-from projects.comic_text.predict import COLUMNS, letter_folder, read_edited, translator
+from projects.comic_text.layout import blocks
+from projects.comic_text.predict import COLUMNS, letter_folder, line_crops, read_edited, translator
 
 MAX_PIXELS = 8_000_000  # pixels of a visitor's page
 MAX_SHOWN = 1400  # pixels of the longer side on the page; the download has the full size
@@ -124,20 +125,12 @@ def _edited(run: Run, picture: np.ndarray, found: dict[str, Any]) -> list[dict[s
     st.subheader(t("What it says, and what it shall say", "읽은 글과 새로 쓸 글"))
     memory, shown = state.memory(), hashlib.sha256(np.ascontiguousarray(picture)).hexdigest()[:16]
     key = f"blocks-{shown}-{run.id}"
-    start = _table([_row(block) for block in found["blocks"]])
+    sure = [min((line["confidence"] for line in block["lines"]), default=0.0) for block in found["blocks"]]
+    start = _table([[*block["box"], block["text"], one, ""] for block, one in zip(found["blocks"], sure, strict=True)])
     rows = memory.get(key, start)
     _fill(run, rows, key)
     rows = memory.get(key, rows)
-    names = {
-        "left": t("left", "왼쪽"),
-        "top": t("top", "위"),
-        "right": t("right", "오른쪽"),
-        "bottom": t("bottom", "아래"),
-        "text": t("text", "읽은 글"),
-        "confidence": t("confidence", "확신도"),
-        "translation": t("translation", "새로 쓸 글"),
-    }
-    whole = {side: st.column_config.NumberColumn(names[side], step=1, width="small") for side in SIDES}
+    whole = {side: st.column_config.NumberColumn(term(side), step=1, width="small") for side in SIDES}
     table = st.data_editor(
         rows,
         num_rows="dynamic",
@@ -145,9 +138,9 @@ def _edited(run: Run, picture: np.ndarray, found: dict[str, Any]) -> list[dict[s
         column_order=("text", "translation", "confidence", *SIDES),  # a phone shows the first ones
         column_config={
             **whole,
-            "text": st.column_config.TextColumn(names["text"], max_chars=encoding.MAX_TEXT),
-            "confidence": st.column_config.NumberColumn(names["confidence"], format="%.2f", disabled=True),
-            "translation": st.column_config.TextColumn(names["translation"], max_chars=encoding.MAX_TEXT),
+            "text": st.column_config.TextColumn(t("text", "읽은 글"), max_chars=encoding.MAX_TEXT),
+            "confidence": st.column_config.NumberColumn(term("confidence"), format="%.2f", disabled=True),
+            "translation": st.column_config.TextColumn(t("translation", "새로 쓸 글"), max_chars=encoding.MAX_TEXT),
         },
         key=f"{key}-{memory.get(f'{key}-drawn', 0)}",
     )
@@ -215,17 +208,10 @@ def _translators() -> list[str]:
     """The finished runs of projects that answer a text with a text."""
     from common.project import project_names
 
-    found = []
-    if "translation" in project_names():
-        for entry in runs.list_runs(Project("translation"), runs.runs_dir()):
-            if entry["status"] == "finished":
-                found.append(f"translation/{entry['run'].id}")
-    return found
-
-
-def _row(block: dict[str, Any]) -> list[Any]:
-    sure = min((line["confidence"] for line in block["lines"]), default=0.0)
-    return [*block["box"], block["text"], sure, ""]
+    if "translation" not in project_names():
+        return []
+    entries = runs.list_runs(Project("translation"), runs.runs_dir())
+    return [f"translation/{entry['run'].id}" for entry in entries if entry["status"] == "finished"]
 
 
 def _table(rows: list[list[Any]]) -> pd.DataFrame:
@@ -381,9 +367,6 @@ def _restored(predictor: Any, picture: np.ndarray) -> None:
 
 def _steps(run: Run, predictor: Any, picture: np.ndarray) -> None:
     """The reader's symbols step by step: before repeats and blanks are removed, and jamo composed."""
-    from projects.comic_text.layout import blocks
-    from projects.comic_text.predict import line_crops
-
     st.subheader(t("How a line is read", "한 줄을 읽는 과정"))
     crops = [crop for block in blocks(predictor.mask(picture)) for crop in line_crops(picture, block)]
     if not crops:
@@ -400,12 +383,13 @@ def _steps(run: Run, predictor: Any, picture: np.ndarray) -> None:
     st.image(np.repeat(np.repeat(crop, 2, axis=0), 2, axis=1))
     st.code(" ".join(symbols), language=None)
     text, confidence = predictor.decode(logits[:, :count])[0]
+    read = predictor.read([crop])[0][0]
     st.caption(
         t(
             f"One symbol for each {encoding.STRIDE} columns; a dot is CTC's blank. Repeats and blanks are removed, jamo are "
-            f"composed: “{plain(text)}”, confidence {confidence:.2f}.",
+            f"composed: “{plain(text)}”, confidence {confidence:.2f}. With the frequencies of words: “{plain(read)}”.",
             f"{encoding.STRIDE}열마다 기호 하나를 씁니다. 가운뎃점은 CTC의 빈칸 기호입니다. 반복과 빈칸을 없애고 자모를 모은 "
-            f"결과는 다음과 같습니다: ‘{plain(text)}’, 확신도 {confidence:.2f}.",
+            f"결과는 다음과 같습니다: ‘{plain(text)}’, 확신도 {confidence:.2f}. 단어 빈도까지 고려하면: ‘{plain(read)}’.",
         )
     )
 

@@ -135,8 +135,7 @@ COMIC = (
 def comic(ground: str, ink: str) -> np.ndarray:
     """The page of COMIC (h, w, 3) uint8 in few colours; gutters and balloons have the colour of the ground."""
     from common.inputs.images import packaged_photograph, read_picture
-    from projects.comic_text.lettering import font
-    from projects.comic_text.predict import lettering_face
+    from projects.comic_text.lettering import faces, font
 
     page = Image.new("RGB", (480, 528), ground)
     pen = ImageDraw.Draw(page)
@@ -150,7 +149,7 @@ def comic(ground: str, ink: str) -> np.ndarray:
         pen.polygon([(x - 16, y), (x + 16, y), (x + 24, balloon[3] + 26)], ground, ink, 3)
         pen.ellipse(balloon, ground, ink, 3)
         pen.polygon([(x - 13, y), (x + 13, y), (x + 22, balloon[3] + 20)], ground)
-        pen.text((x, y), words, ink, font(lettering_face().latin, 34), anchor="mm")
+        pen.text((x, y), words, ink, font(faces("train")[0].latin, 34), anchor="mm")
     return np.asarray(page)
 
 

@@ -1,6 +1,7 @@
 """From a page and its lines to the networks' numbers, and from their outputs to a mask and to text."""
 
 import unicodedata
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -19,6 +20,10 @@ STRIDE = 4  # columns of a line for each symbol that the reader may write
 WIDTHS = (128, 256, 512, 1024)  # lines are filled up to these: each width is compiled
 MAX_BLOCKS, MAX_TEXT = 500, 2000
 BLANK = 0  # CTC's symbol for nothing
+BEAMS = 8  # texts that the search for the likeliest one keeps at each step
+LIKELY = -9.0  # log-probability that a symbol must have to be tried there
+WORDS = 0.3  # how much the frequency of words counts there, beside what is seen; chosen on validation
+UNKNOWN = 1e-8  # frequency of a word that is on no list
 # The jamo that NFD splits a syllable into. First, middle and last consonants are different symbols, so the way back is
 # unique: NFC.
 JAMO = "".join(map(chr, [*range(0x1100, 0x1113), *range(0x1161, 0x1176), *range(0x11A8, 0x11C3)]))
@@ -172,12 +177,41 @@ def decode(logits: np.ndarray) -> list[tuple[str, float]]:
     logits: (n, steps, symbols + 1). Returns [(text, confidence)]; confidence is the geometric mean of the probabilities
     of the symbols that are written, and 0 where there is none.
     """
-    shifted = logits - logits.max(axis=-1, keepdims=True)
     best = logits.argmax(axis=-1)
-    sure = -np.log(np.exp(shifted).sum(axis=-1))  # log-probability of the best symbol
+    sure = logits.max(axis=-1) - np.logaddexp.reduce(logits, axis=-1)  # log-probability of the best symbol
     result = []
     for symbols, values in zip(best, sure, strict=True):
         new = np.flatnonzero((symbols != BLANK) & (symbols != np.concatenate([[BLANK], symbols[:-1]])))
         confidence = float(np.exp(values[new].mean())) if len(new) else 0.0
         result.append((to_text([int(symbol) for symbol in symbols[new]]), confidence))
     return result
+
+
+def searched(logits: np.ndarray) -> str:
+    """What one line says, if words are as frequent as in wordfreq; logits: (steps, symbols + 1).
+
+    Prefix beam search (Hannun et al. 2014) finds the BEAMS likeliest texts. Of these it is the one with the largest
+    log P(text) + WORDS · Σ log P(word).
+    """
+    from wordfreq import get_frequency_dict  # it keeps what it has read
+
+    lists = get_frequency_dict("en"), get_frequency_dict("ko")
+    beams: dict[tuple, Any] = {(): (0.0, -np.inf)}  # log-probabilities: that the last step is blank, and that it is not
+    for step in logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True):
+        longer: dict[tuple, Any] = defaultdict(lambda: [-np.inf, -np.inf])
+        for text, (blank, written) in beams.items():
+            either = np.logaddexp(blank, written)
+            for symbol in np.flatnonzero(step > LIKELY).tolist():
+                ways = [((*text, symbol), 1, either)] if symbol else [(text, 0, either)]
+                if text[-1:] == (symbol,):  # the same symbol goes on, or is written again after a blank
+                    ways = [(text, 1, written), ((*text, symbol), 1, blank)]
+                for new, end, before in ways:
+                    longer[new][end] = np.logaddexp(longer[new][end], before + step[symbol])
+        beams = dict(sorted(longer.items(), key=lambda pair: -np.logaddexp(*pair[1]))[:BEAMS])
+
+    def value(text: tuple) -> float:
+        words = filter(None, (word.strip(SYMBOLS[: -len(LATIN + JAMO)]) for word in to_text(text).casefold().split()))
+        logs = (np.log(max(known.get(word, UNKNOWN) for known in lists)) for word in words)
+        return np.logaddexp(*beams[text]) + WORDS * sum(logs)
+
+    return to_text(max(beams, key=value))

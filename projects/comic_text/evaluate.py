@@ -46,7 +46,8 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     other = other_pages(Path(data)) if data else None  # read first: a wrong folder is refused at once
     config, predictor = run.config, run.load()
     splits = load_splits(config, run)
-    methods = {"network": method_of(predictor), "otsu_and_glyphs": Method(otsu_mask, nearest_glyphs)}
+    network = Method(predictor.mask, lambda crops: [text for text, _ in predictor.read(crops)])
+    methods = {"network": network, "otsu_and_glyphs": Method(otsu_mask, nearest_glyphs)}
     test, looks = (as_split(other), 1) if other else splits.open_test(run)
     source = scored_on(Path(data), splits.source, fingerprint(other)) if data else splits.source
     counts: dict[str, list] = {name: [] for name in methods}
@@ -105,10 +106,6 @@ def other_pages(folder: Path) -> list[Page]:
     if not found:
         raise UserError(f"{folder} has no page with a mask or with boxes; there is nothing to compare with.")
     return found
-
-
-def method_of(predictor: Predictor) -> Method:
-    return Method(predictor.mask, lambda crops: [text for text, _ in predictor.read(crops)])
 
 
 def measured(page: Page, sample: Sample, method: Method) -> tuple[dict[str, float], list[dict[str, Any]]]:

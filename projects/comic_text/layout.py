@@ -122,8 +122,7 @@ def _angle(part: np.ndarray) -> float:
     y, x = np.nonzero(part[::step, ::step])
     if not len(y):  # a box that a visitor has drawn may hold no lettering
         return 0.0
-    best, angle = 0.0, 0.0
-    level = 0.0
+    best = level = angle = 0.0
     for turn in TURNS:
         radians = np.radians(turn)
         rows = np.round(y * np.cos(radians) + x * np.sin(radians)).astype(int)

@@ -33,11 +33,12 @@ from common.inputs.images import (
 from common.project import Project
 from projects.comic_text import encoding, layout, redraw
 from projects.comic_text.layout import Block
-from projects.comic_text.lettering import Face, faces
+from projects.comic_text.lettering import faces
 
 LINES = 16  # lines that are read at once; each width is compiled for this number
 EXAMPLES = 4
 SURE = 0.4  # confidence that one line of a found block must have: the others are mostly no lettering
+CLEAR = 0.95  # confidence with which a line is taken as it is seen; of another one the likeliest words are looked for
 
 
 class Predictor:
@@ -80,7 +81,7 @@ class Predictor:
         return self.logits(picture)[..., 0] > 0
 
     def read(self, crops: Sequence[np.ndarray]) -> list[tuple[str, float]]:
-        """(text, confidence) of upright lines (h, w, 3) uint8."""
+        """(text, confidence) of upright lines (h, w, 3) uint8; the confidence is that of `decode`."""
         lines = [encoding.line_pixels(crop) for crop in crops]
         result: list[tuple[str, float]] = [("", 0.0)] * len(lines)
         for width in encoding.WIDTHS:
@@ -91,8 +92,8 @@ class Predictor:
                 batch = encoding.filled([lines[i] for i in some], width)
                 batch = np.concatenate([batch, np.ones((LINES - len(some), *batch.shape[1:]), np.float32)])
                 logits = np.asarray(self.networks["reader"].predict_on_batch(batch))[: len(some)]
-                for i, answer in zip(some, self.decode(logits), strict=True):
-                    result[i] = answer
+                for i, (text, confidence), steps in zip(some, self.decode(logits), logits, strict=True):
+                    result[i] = (encoding.searched(steps) if text and confidence < CLEAR else text, confidence)
         return result
 
     def predict(self, raw: dict[str, Any]) -> dict[str, Any]:
@@ -186,18 +187,13 @@ def draw(
     for block, _ in drawn:
         left, top, right, bottom = redraw.wider(block.box, redraw.GROW, picture.shape)
         page[top:bottom, left:right] = clean[top:bottom, left:right]
-    face = lettering_face()
+    face = faces("train")[0]  # a plain one that every installation has
     for block, text in drawn:
         if text.strip():
             seen = redraw.look(picture, mask, block)
             room = redraw.balloon(clean, block, seen.paper) if seen.flat else block.box
             redraw.lettered(page, text, block, seen, room, face)
     return page
-
-
-def lettering_face() -> Face:
-    """The face of new lettering: a plain one that every installation has."""
-    return faces("train")[0]
 
 
 # --- translations ----------------------------------------------------------------------------------------------------
