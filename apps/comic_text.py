@@ -17,8 +17,7 @@ from common.inputs.downloads import unpack
 from common.inputs.images import picture_bytes, text_picture
 from common.project import Project
 from common.runs import Run
-from projects.comic_text import encoding
-from projects.comic_text.layout import blocks
+from projects.comic_text import encoding, layout
 from projects.comic_text.predict import COLUMNS, letter_folder, line_crops, read_edited, translator
 
 MAX_PIXELS = 8_000_000  # pixels of a visitor's page
@@ -368,7 +367,7 @@ def _restored(predictor: Any, picture: np.ndarray) -> None:
 def _steps(run: Run, predictor: Any, picture: np.ndarray) -> None:
     """The reader's symbols step by step: before repeats and blanks are removed, and jamo composed."""
     st.subheader(t("How a line is read", "한 줄을 읽는 과정"))
-    crops = [crop for block in blocks(predictor.mask(picture)) for crop in line_crops(picture, block)]
+    crops = [crop for block in layout.blocks(predictor.mask(picture)) for crop in line_crops(picture, block)]
     if not crops:
         st.caption(t("No line was found on the first example.", "첫 번째 예시에서 줄을 찾지 못했습니다."))
         return
