@@ -121,11 +121,12 @@ def load_data(config: Config, data: str, data_dir: Path) -> Splits:
     """
     if data == "builtin":
         parts = generated(config)
-        own = "Latin and Hangul fonts" if config.fonts == "all" else "Latin fonts"
         source = Source(
             "builtin",
             "Comic pages generated from photographs of scikit-image and scikit-learn, shapes and fonts, in English and "
-            f"Korean. The test has {own} of its own and its own parts of the photographs.",
+            "Korean. The test has Latin "
+            + ("and Hangul fonts" if config.fonts == "all" else "fonts")
+            + " of its own and its own parts of the photographs.",
             _generated_key(config),
             "page",
         )
