@@ -22,7 +22,7 @@ SHOWN_SIDE = 720  # pixels of a picture on the page; a smaller one is enlarged s
 MAX_FOLDER_MB, MAX_FILES = 50, 300  # limits of an uploaded folder
 MAX_FRAMES = 120  # frames of a GIF
 MAX_GIF_PIXELS = 2_000_000  # pixels of a frame
-MARKS = [f":{colour}[■]" for colour in ("green", "red", "orange", "blue", "violet", "gray")]  # as the boxes, nearly
+MARKS = [f":{colour}[■]" for colour in ("green", "orange", "yellow", "blue", "violet", "gray")]  # as the boxes, nearly
 
 
 def try_it(run: Run) -> None:

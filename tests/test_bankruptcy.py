@@ -514,11 +514,11 @@ def test_the_page_cuts_shocks_and_draws(copied, monkeypatch):
 
     risks = []
     for falling in (True, False):
-        monkeypatch.setattr(canvas, "drawing", lambda *_, falling=falling: line(falling))
+        monkeypatch.setattr(canvas, "sketch", lambda *_, falling=falling: line(falling))
         app = opened(way="draw", noise=0.0)
         risks.append(json.loads(app.json[0].value)["probabilities"]["fails"])
     assert risks[0] > risks[1], "a price that falls is riskier than one that rises"
-    monkeypatch.setattr(canvas, "drawing", lambda *_: None)
+    monkeypatch.setattr(canvas, "sketch", lambda *_: None)
     assert any("Draw a line" in part.value for part in opened(way="draw").info)
 
 
