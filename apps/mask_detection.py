@@ -74,8 +74,7 @@ def _said(name: str) -> str:
 
 def _colours(run: Run) -> None:
     """Which colour of a box stands for which class."""
-    names = shared.table_file(run, "classes", texts=("class",))["class"]
-    pairs = zip(names, itertools.cycle(MARKS), strict=False)
+    pairs = zip(shared.predictor(run).classes, itertools.cycle(MARKS), strict=False)
     st.caption(" · ".join(f"{mark} {plain(_said(name))}" for name, mark in pairs))
 
 
