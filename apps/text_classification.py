@@ -272,7 +272,8 @@ def data(run: Run) -> None:
             f"학습 데이터에서 클래스마다 같은 수까지 뽑은 글 {len(sample)}편입니다.",
         )
     )
-    st.dataframe(shown, hide_index=True, height=320, column_config={"text": st.column_config.TextColumn(width="large")})
+    wide = st.column_config.TextColumn(term("text"), width="large")
+    st.dataframe(shown, hide_index=True, height=320, column_config={"text": wide})
 
 
 def inside(run: Run) -> None:
