@@ -290,17 +290,12 @@ def data(run: Run) -> None:
         )
     )
     sample = shared.table_file(run, "sample", ("sentence",), ("tokens",))
-    st.dataframe(
-        sample,
-        hide_index=True,
-        height=360,
-        column_config={
-            "tokens": st.column_config.NumberColumn(t("words", "단어 수"), width="small"),
-            "sentence": st.column_config.TextColumn(
-                t("training sentence: word/tag", "학습 문장: 단어/태그"), width="large"
-            ),
-        },
-    )
+    sentence = t("training sentence: word/tag", "학습 문장: 단어/태그")
+    names = {
+        "tokens": st.column_config.NumberColumn(t("words", "단어 수"), width="small"),
+        "sentence": st.column_config.TextColumn(sentence, width="large"),
+    }
+    st.dataframe(sample, hide_index=True, height=360, column_config=names)
 
 
 def inside(run: Run) -> None:

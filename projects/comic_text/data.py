@@ -252,8 +252,7 @@ def _lines(file: Path) -> dict[str, tuple[Line, ...]]:
     from common.inputs.tables import as_texts, check_numbers, read_table, with_columns
 
     sides = ["left", "top", "right", "bottom"]
-    table = read_table(file)
-    table = with_columns(table, ["page", "text", *sides], file)
+    table = with_columns(read_table(file), ["page", "text", *sides], file)
     boxes = np.asarray(check_numbers(table, sides, file)).astype(int).tolist()
     found: dict[str, tuple[Line, ...]] = {}
     for name, box, text in zip(as_texts(table, "page"), boxes, as_texts(table, "text"), strict=True):

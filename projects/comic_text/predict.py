@@ -213,8 +213,7 @@ def translator(name: str | None, glossary: Path | None, runs_dir: Path) -> Trans
 
     known: dict[str, str] = {}
     if glossary:
-        table = read_table(glossary)
-        table = with_columns(table, ["source", "target"], glossary)
+        table = with_columns(read_table(glossary), ["source", "target"], glossary)
         pairs = zip(as_texts(table, "source"), as_texts(table, "target"), strict=True)
         known = {encoding.normalise(source).casefold(): target for source, target in pairs}
     ask = _asked_run(name, runs_dir) if name else None
@@ -251,8 +250,7 @@ def read_edited(file: Path) -> dict[str, list[dict[str, Any]]]:
     """
     from common.inputs.tables import as_texts, check_numbers, read_table, with_columns
 
-    table = read_table(file)
-    table = with_columns(table, [name for name in COLUMNS if name != "confidence"], file)
+    table = with_columns(read_table(file), [name for name in COLUMNS if name != "confidence"], file)
     boxes = check_numbers(table, ["left", "top", "right", "bottom"], file)
     texts = {name: as_texts(table, name) for name in ("page", "text", "translation")}
     pages: dict[str, list[dict[str, Any]]] = {}

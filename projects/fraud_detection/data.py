@@ -64,8 +64,7 @@ def load_data(config: Config, data: str, data_dir: Path) -> Splits:
     if len(set(roles.values())) < len(roles):
         shown = ", ".join(f"{role} {column}" for role, column in roles.items())
         raise UserError(f"Target, card (--group), time and weight must be different columns; given are: {shown}.")
-    frame = read_table(path, MAX_ROWS_IN_MEMORY)
-    frame = with_columns(frame, [*roles.values(), *codes(config)], path)
+    frame = with_columns(read_table(path, MAX_ROWS_IN_MEMORY), [*roles.values(), *codes(config)], path)
     if taken := [name for name in RESERVED if name in frame]:
         raise UserError(f"{path} has a column called {taken[0]!r}, which is the name of something else; rename it.")
     if len(frame) > MAX_ROWS_IN_MEMORY:
@@ -163,8 +162,7 @@ def labelled(path: Path, meta: dict) -> Transactions:
     A run that was trained with a weight needs that column here too. Cards and times are needed where the network reads
     them.
     """
-    frame = read_table(path)
-    frame = with_columns(frame, [meta["target"], *([meta["weight"]] if "weight" in meta else [])], path)
+    frame = with_columns(read_table(path), [meta["target"], *([meta["weight"]] if "weight" in meta else [])], path)
     targets = as_targets(frame[meta["target"]], meta["classes"], path)
     weights = row_weights(frame, meta, path)
     known = {meta.get("card"), meta.get("time"), meta.get("terminal", meta.get("time"))} <= set(frame)

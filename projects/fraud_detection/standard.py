@@ -109,8 +109,7 @@ def _handbook(config: Config, path: Path) -> Splits:
     training: its labels are known too, and training keeps the latest week with known labels. Blocked cards are removed
     from it by the same rule, as if it were the test of a training two weeks before it.
     """
-    frame = read_table(path)
-    frame = with_columns(frame, HANDBOOK_COLUMNS, path)
+    frame = with_columns(read_table(path), HANDBOOK_COLUMNS, path)
     frame[list(FEATURES)] = check_numbers(frame, list(FEATURES), path)
     frame[FRAUD] = two_classes(frame[FRAUD], path)
     frame[TIME] = pd.to_datetime(times_of(frame[TIME], path), unit="s")

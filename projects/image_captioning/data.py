@@ -143,8 +143,7 @@ def _captions(folder: Path) -> list[tuple[str, str]]:
     """(name of a picture, caption) of every caption of a folder."""
     for name in ("captions.csv", "captions.txt"):
         if (file := folder / name).is_file():
-            frame = read_table(file)
-            frame = with_columns(frame, ["image", "caption"], file)
+            frame = with_columns(read_table(file), ["image", "caption"], file)
             return list(zip(as_texts(frame, "image"), as_texts(frame, "caption"), strict=True))
     if len(found := sorted(folder.glob("*.json"))) != 1:
         raise UserError(f"{folder} has no captions.csv and {len(found)} .json files; expected one with COCO captions.")

@@ -104,8 +104,7 @@ def read_columns(path: Path) -> Tagged:
 
 def read_rows(path: Path) -> Tagged:
     """A table with the columns sentence, word and tag, a word a row. Rows with one sentence stand together."""
-    frame = read_table(path)
-    frame = with_columns(frame, list(COLUMNS), path)
+    frame = with_columns(read_table(path), list(COLUMNS), path)
     tagged, rows, last, done = Tagged(), [], None, set()
     columns = [as_texts(frame, name) for name in COLUMNS]
     for number, (sentence, word, tag) in enumerate(zip(*columns, strict=True), start=2):

@@ -154,8 +154,7 @@ def with_meta(config: Config, splits: Sequence[Split], source: Source, classes: 
 
 def labelled(path: Path, meta: dict) -> Split:
     """New labelled data for a finished run: the same two columns. A class that the run does not know is a UserError."""
-    frame = read_table(path)
-    frame = with_columns(frame, [meta["text"], meta["label"]], path)
+    frame = with_columns(read_table(path), [meta["text"], meta["label"]], path)
     labels = as_categories(frame, meta["label"], path)
     if (unknown := ~labels.isin(meta["classes"])).any():
         row = int(labels.index[np.argmax(unknown)]) + 2

@@ -119,8 +119,7 @@ def read_folder(folder: Path) -> tuple[list[Clip], bool]:
 
 
 def _table(folder: Path, file: Path) -> list[Clip]:
-    frame = read_table(file)
-    frame = with_columns(frame, ["film", "from", "to", "label"], file)
+    frame = with_columns(read_table(file), ["film", "from", "to", "label"], file)
     check_numbers(frame, ["from", "to"], file)
     names, labels = as_texts(frame, "film"), as_texts(frame, "label")
     sources = as_texts(frame, "source") if "source" in frame else names

@@ -20,8 +20,7 @@ def load_data(config: Config, data: str, data_dir: Path) -> Splits:
     folder = data_dir / "fight_clips"
     if not (folder / "clips.csv").is_file():
         raise UserError(f"clips.csv is not in {folder}. Put it there with the frames of the clips; see {HOME}.")
-    table = read_table(folder / "clips.csv")
-    table = with_columns(table, ["clip", "label", "source_id"], folder / "clips.csv")
+    table = with_columns(read_table(folder / "clips.csv"), ["clip", "label", "source_id"], folder / "clips.csv")
     names, labels, sources = (as_texts(table, column) for column in ("clip", "label", "source_id"))
     clips = [
         Clip(folder / label / name, [(0.0, float("inf"), label)], f"source {source}")
