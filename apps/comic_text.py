@@ -188,7 +188,7 @@ def _fill(run: Run, rows: pd.DataFrame, key: str) -> None:
     if not st.button(t("Fill the translations", "번역 채우기"), key="comic-fill", disabled=not (chosen or file)):
         return
     with shared.on_disk(file) if file else nullcontext() as place, st.spinner(t("Translating …", "번역하는 중 …")):
-        if file and place and b"translation" in file[1][:400]:
+        if file and place and b"translation" in file[1][:400].lower():
             blocks = [block for page in read_edited(place).values() for block in page]
             words = ["-" if block["translation"] == "" else block["translation"] or "" for block in blocks]
             pairs = zip(blocks, words, strict=True)
@@ -287,13 +287,13 @@ def _folder(run: Run) -> None:
             return
         written = shared.on_disk(table) if table else nullcontext()
         with shared.on_disk(pages) as packed, written as place, st.spinner(t("Lettering …", "글자를 넣는 중 …")):
-            folder, target = packed.parent / "pages" / packed.stem, packed.parent / "lettered"
+            folder, target = packed.parent / "pages" / (packed.stem.strip(".") or "pages"), packed.parent / "lettered"
             folder.mkdir(parents=True)
             unpack(packed, folder, MAX_ZIP_BYTES, MAX_ZIP_FILES)
             count = sum(path.is_file() for path in folder.rglob("*"))
             if count > MAX_PAGES:
                 raise UserError(f"The archive holds {count:,} files; at most {MAX_PAGES} pages are lettered here.")
-            edited = read_edited(place) if table and place and b"translation" in table[1][:400] else None
+            edited = read_edited(place) if table and place and b"translation" in table[1][:400].lower() else None
             translate = translator(None, place if edited is None else None, runs.runs_dir())
             done, left_out = letter_folder(shared.predictor(run), folder, target, translate, order, edited)
             content = target.read_bytes()

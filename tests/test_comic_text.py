@@ -146,19 +146,18 @@ def test_decoding_removes_repeats_and_blanks():
 
 
 def test_the_likeliest_words_are_searched_where_a_letter_is_unclear():
-    names = ["", *encoding.SYMBOLS]
-
-    def seen(*steps):
-        """Logits of steps; the first of several symbols is seen a little better than the next."""
-        logits = np.full((len(steps), len(names)), -20.0)
+    def best(*steps):
+        """(greedily, with words); the first symbol of a step is seen a little better than the next."""
+        logits, names = np.full((len(steps), len(encoding.SYMBOLS) + 1), -20.0), ["", *encoding.SYMBOLS]
         for row, step in zip(logits, steps, strict=True):
             row[[names.index(symbol) for symbol in step]] = -0.1 * np.arange(len(step))
-        return logits
+        read = encoding.decode(logits[None])[0][0]
+        return read, encoding.searched(logits, read)
 
-    the = seen("t", "h", [""], "oe", "oe")
-    assert encoding.decode(the[None])[0][0] == "tho" and encoding.searched(the) == "the" == encoding.searched(the + 5)
-    assert encoding.searched(seen("s", "e", ["", "e"], "e")) == "see", "a letter twice has a blank between"
-    assert encoding.searched(seen("ᄉ", "ᅡ", "ᄅ", "ᅥᅡ", "ᆷ", [""])) == "사람" and encoding.searched(seen([""])) == ""
+    assert best("t", "h", "oe", [""]) == ("tho", "the") and best("ᄉ", "ᅡ", "ᄅ", "ᅥᅡ", "ᆷ", [""])[1] == "사람"
+    assert best("s", "e", ["", "e"], "e")[1] == "see", "a letter twice has a blank between"
+    assert best([""])[1] == "" and best("1", ["2", ""])[1] == "12"
+    assert best(["Z", ""], ["q", ""])[1] and best(*"ok", [" ", ""], *"Zq")[1] == "ok Zq", "a rare word is not left out"
 
 
 def test_a_line_looks_alike_dark_on_light_and_light_on_dark():

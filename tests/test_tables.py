@@ -275,6 +275,8 @@ def test_a_column_in_capitals_is_taken_where_no_other_is_meant(tmp_path):
     with pytest.raises(UserError, match=r"f\.csv has no column 'texts'; it has: text, TEXT, Label, 7\."):
         tables.with_columns(found, ["text", "texts"], "f.csv")
 
+    assert list(tables.with_columns(frame, [], "f.csv", ["text", "source"])) == ["text", "TEXT", "Label", 7]
+
     def halved(rows):
         return tables.with_columns(rows, ["amount"], source)[["amount"]].astype(float) / 2
 

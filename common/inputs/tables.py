@@ -152,10 +152,11 @@ def ahead(pieces: Iterator[Any]) -> Iterator[Any]:
 # Columns and cells
 
 
-def with_columns(frame: pd.DataFrame, wanted: list[str], path: Path | str) -> pd.DataFrame:
-    """The frame with these columns; "Text" is taken for a missing "text". Raises UserError for one that it lacks."""
-    others = {str(name).casefold(): name for name in reversed(frame.columns) if name not in wanted}
-    frame = frame.rename(columns={others.get(name.casefold()): name for name in wanted if name not in frame})
+def with_columns(frame: pd.DataFrame, wanted: list[str], path: Path | str, perhaps: Any = ()) -> pd.DataFrame:
+    """The frame; its first "Text" or "TEXT" is called "text" where that is asked for. UserError: one is missing."""
+    named = [*wanted, *perhaps]
+    others = {str(name).casefold(): name for name in reversed(frame.columns) if name not in named}
+    frame = frame.rename(columns={others.get(name.casefold()): name for name in named if name not in frame})
     for column in wanted:
         if column not in frame:
             raise UserError(f"{path} has no column {column!r}; it has: {', '.join(map(str, frame.columns[:40]))}.")

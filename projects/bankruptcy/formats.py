@@ -62,6 +62,7 @@ def shown(names: Sequence[str]) -> str:
 def read_firms(path: Path, frame: pd.DataFrame, roles: dict[str, str], variables: Sequence[str] | None = None) -> Found:
     """The firms of a table: a row a firm and time where it has the column of the time, else a row a firm."""
     firm, time, label = (roles[role] for role in ("firm", "time", "label"))
+    frame = with_columns(frame, [], path, [firm, time, label])
     if time in frame:
         frame = with_columns(frame, [firm], path)
         return _long(path, frame, firm, time, label, variables)

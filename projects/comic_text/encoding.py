@@ -21,7 +21,7 @@ WIDTHS = (128, 256, 512, 1024)  # lines are filled up to these: each width is co
 MAX_BLOCKS, MAX_TEXT = 500, 2000
 BLANK = 0  # CTC's symbol for nothing
 BEAMS = 8  # texts that the search for the likeliest one keeps at each step
-LIKELY = -9.0  # log-probability that a symbol must have to be tried there
+LIKELY = -6.0  # log-probability that a symbol must have to be tried there
 WORDS = 0.3  # how much the frequency of words counts there, beside what is seen; chosen on validation
 UNKNOWN = 1e-8  # frequency of a word that is on no list
 # The jamo that NFD splits a syllable into. First, middle and last consonants are different symbols, so the way back is
@@ -187,13 +187,14 @@ def decode(logits: np.ndarray) -> list[tuple[str, float]]:
     return result
 
 
-def searched(logits: np.ndarray) -> str:
-    """What one line says, if words are as frequent as in wordfreq; logits: (steps, symbols + 1).
+def searched(logits: np.ndarray, read: str) -> str:
+    """What one line says, if words are as frequent as in wordfreq. logits: (steps, symbols + 1); read: by `decode`.
 
-    Prefix beam search (Hannun et al. 2014) finds the BEAMS likeliest texts. Of these it is the one with the largest
-    log P(text) + WORDS · Σ log P(word).
+    Prefix beam search (Hannun et al. 2014) finds the BEAMS likeliest texts. Of those with as many words as `read` it is
+    the one with the largest log P(text) + WORDS · Σ log P(word).
     """
     from wordfreq import get_frequency_dict  # it keeps what it has read
+    from wordfreq.numbers import smash_numbers  # in its lists, 12 is 00
 
     lists = get_frequency_dict("en"), get_frequency_dict("ko")
     beams: dict[tuple, Any] = {(): (0.0, -np.inf)}  # log-probabilities: that the last step is blank, and that it is not
@@ -208,10 +209,10 @@ def searched(logits: np.ndarray) -> str:
                 for new, end, before in ways:
                     longer[new][end] = np.logaddexp(longer[new][end], before + step[symbol])
         beams = dict(sorted(longer.items(), key=lambda pair: -np.logaddexp(*pair[1]))[:BEAMS])
+    found = {to_text(symbols): np.logaddexp(*ends) for symbols, ends in beams.items()}
 
-    def value(text: tuple) -> float:
-        words = filter(None, (word.strip(SYMBOLS[: -len(LATIN + JAMO)]) for word in to_text(text).casefold().split()))
-        logs = (np.log(max(known.get(word, UNKNOWN) for known in lists)) for word in words)
-        return np.logaddexp(*beams[text]) + WORDS * sum(logs)
+    def value(text: str) -> float:
+        words = (smash_numbers(word.strip(SYMBOLS[: -len(LATIN + JAMO)])) for word in text.casefold().split())
+        return found[text] + WORDS * sum(np.log(max(known.get(word, UNKNOWN) for known in lists)) for word in words)
 
-    return to_text(max(beams, key=value))
+    return max((text for text in found if len(text.split()) == len(read.split())), key=value, default=read)

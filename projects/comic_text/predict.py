@@ -93,7 +93,7 @@ class Predictor:
                 batch = np.concatenate([batch, np.ones((LINES - len(some), *batch.shape[1:]), np.float32)])
                 logits = np.asarray(self.networks["reader"].predict_on_batch(batch))[: len(some)]
                 for i, (text, confidence), steps in zip(some, self.decode(logits), logits, strict=True):
-                    result[i] = (encoding.searched(steps) if text and confidence < CLEAR else text, confidence)
+                    result[i] = (encoding.searched(steps, text) if SURE <= confidence < CLEAR else text, confidence)
         return result
 
     def predict(self, raw: dict[str, Any]) -> dict[str, Any]:

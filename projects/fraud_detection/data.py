@@ -162,7 +162,9 @@ def labelled(path: Path, meta: dict) -> Transactions:
     A run that was trained with a weight needs that column here too. Cards and times are needed where the network reads
     them.
     """
-    frame = with_columns(read_table(path), [meta["target"], *([meta["weight"]] if "weight" in meta else [])], path)
+    wanted = [meta[role] for role in ("target", "weight") if role in meta]
+    known_cards = [meta[role] for role in ("card", "time", "terminal") if role in meta]
+    frame = with_columns(read_table(path), wanted, path, known_cards)
     targets = as_targets(frame[meta["target"]], meta["classes"], path)
     weights = row_weights(frame, meta, path)
     known = {meta.get("card"), meta.get("time"), meta.get("terminal", meta.get("time"))} <= set(frame)

@@ -12,7 +12,7 @@ import pandas as pd
 from common.data import Source, Splits
 from common.errors import UserError
 from common.files import file_sha256, new_folder, read_json, write_json
-from common.inputs.tables import ahead, as_categories, read_chunks
+from common.inputs.tables import ahead, as_categories, read_chunks, with_columns
 from common.stream import Stream
 from projects.fraud_detection import data
 from projects.fraud_detection.config import Config
@@ -196,6 +196,8 @@ def _pieces(config: Config, path: Path, meta: dict[str, Any]) -> Iterator[dict[s
     latest = -np.inf
     numbers = [name for name, column in meta["columns"].items() if "median" in column]
     for frame in ahead(read_chunks(path, numbers=numbers)):
+        names = [meta[role] for role in ("target", "card", "time", "weight") if role in meta]
+        frame = with_columns(frame, names, path)
         rows = checked(frame, meta, path)
         keys = _keys(config, path, meta, frame, rows)
         for name, column in meta["columns"].items():

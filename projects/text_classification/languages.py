@@ -184,6 +184,7 @@ def word_sequences(language: str, texts: list[str]) -> list[str]:
     return [between.join(sequence) for sequence in sequences]
 
 
+@functools.cache
 def frequencies(language: str) -> dict[str, float]:
     """The share of each word among all words, by wordfreq. For a language that it lacks, an estimate.
 
@@ -210,8 +211,7 @@ def frequencies(language: str) -> dict[str, float]:
 @functools.cache
 def _highest_frequencies() -> dict[str, float]:
     """The frequency of each word in the language where it is most frequent."""
-    pairs = (pair for language in LANGUAGES for pair in frequencies(language).items())
-    return dict(sorted(pairs, key=lambda pair: pair[1]))
+    return dict(sorted((pair for code in LANGUAGES for pair in frequencies(code).items()), key=lambda pair: pair[1]))
 
 
 def respelled(word: str) -> str:

@@ -119,7 +119,7 @@ def read_folder(folder: Path) -> tuple[list[Clip], bool]:
 
 
 def _table(folder: Path, file: Path) -> list[Clip]:
-    frame = with_columns(read_table(file), ["film", "from", "to", "label"], file)
+    frame = with_columns(read_table(file), ["film", "from", "to", "label"], file, ["source"])
     check_numbers(frame, ["from", "to"], file)
     names, labels = as_texts(frame, "film"), as_texts(frame, "label")
     sources = as_texts(frame, "source") if "source" in frame else names
