@@ -206,15 +206,16 @@ def test_broken_files_are_a_sentence_each(name, suite):
 
 @pytest.mark.slow
 @pytest.mark.skipif("image_classification" not in PROJECTS, reason="a fork of another project")
-def test_a_whole_picture_is_answered_after_a_broken_one(suite):
+def test_a_whole_picture_is_answered_after_broken_ones(suite):
     page = suite[0]("image_classification?one-way=upload")
     # A long name of a run fits into its field.
     run = page.locator("[data-testid=stSidebar] input[role=combobox]")
     name = "★ 20261129-134936-transformer-s0-2"
     assert run.evaluate("(field, name) => (field.value = name, field.scrollWidth <= field.clientWidth)", name)
     field = page.locator("input[type=file]").first
-    field.set_input_files({"name": "broken.png", "mimeType": "image/png", "buffer": b"hello"})
-    expect(page.get_by_test_id("stAlertContentError")).to_contain_text("broken.png", timeout=SLOW)
+    for stem, content in PICTURES.items():
+        field.set_input_files({"name": f"{stem}.png", "mimeType": "image/png", "buffer": content})
+        expect(page.get_by_test_id("stAlertContentError")).to_contain_text(f"{stem}.png", timeout=SLOW)
     whole = picture_bytes(np.full((28, 28, 3), 255, np.uint8))
     field.set_input_files({"name": "whole.png", "mimeType": "image/png", "buffer": whole})
     expect(page.get_by_test_id("stMetric").first).to_be_visible(timeout=SLOW)

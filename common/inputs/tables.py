@@ -152,9 +152,11 @@ def ahead(pieces: Iterator[Any]) -> Iterator[Any]:
 # Columns and cells
 
 
-def with_columns(frame: pd.DataFrame, wanted: list[str], path: Path | str, perhaps: Any = ()) -> pd.DataFrame:
-    """The frame; its first "Text" or "TEXT" is called "text" where that is asked for. UserError: one is missing."""
-    named = [*wanted, *perhaps]
+def with_columns(frame: pd.DataFrame, wanted: list, path: Path | str, optional: Collection = ()) -> pd.DataFrame:
+    """The frame; its first "Text" or "TEXT" is called "text" where that is asked for, by `wanted` or `optional`.
+
+    Raises UserError for a wanted column that is missing."""
+    named = [*wanted, *optional]
     others = {str(name).casefold(): name for name in reversed(frame.columns) if name not in named}
     frame = frame.rename(columns={others.get(name.casefold()): name for name in named if name not in frame})
     for column in wanted:

@@ -48,7 +48,7 @@ def read_tagged(path: Path) -> Tagged:
     """The sentences of a file. Raises UserError that names the line for whatever is wrong with it."""
     if path.suffix.lower() == ".conllu":
         tagged = read_conllu(path)
-    elif is_table(path) and (path.suffix.lower() != ".tsv" or set(COLUMNS) <= set(read_header(path))):
+    elif is_table(path) and (path.suffix.lower() != ".tsv" or set(COLUMNS) <= {*map(str.casefold, read_header(path))}):
         tagged = read_rows(path)
     else:
         tagged = read_columns(path)

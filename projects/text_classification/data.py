@@ -16,7 +16,7 @@ import pandas as pd
 from common.data import Source, Split, Splits, hold_out_tenth, split_rows
 from common.errors import UserError
 from common.files import file_sha256
-from common.inputs.tables import as_categories, as_texts, read_header, read_table, with_columns
+from common.inputs.tables import as_categories, as_texts, read_table, with_columns
 from projects.text_classification.config import Config
 from projects.text_classification.encoding import describe
 from projects.text_classification.languages import LANGUAGES, PACKAGES, as_typed, sentences, word_sequences
@@ -71,15 +71,13 @@ def _builtin(config: Config) -> Splits:
 
 def _own(config: Config, path: Path) -> Splits:
     """Any table with a text and a class."""
-    header = read_header(path)
-    lower = {name.lower(): name for name in reversed(header)}
-    text, label = config.text or lower.get("text", "text"), config.label or lower.get("label", "label")
-    if missing := [flag for flag, name in (("--text", text), ("--label", label)) if name not in header]:
+    text, label = config.text or "text", config.label or "label"
+    frame = with_columns(read_table(path), [], path, [text, label])
+    if missing := [flag for flag, name in (("--text", text), ("--label", label)) if name not in frame]:
         raise UserError(
             f"Which columns of {path} hold the text and the class? Say {' and '.join(f'{m} COLUMN' for m in missing)}; "
-            f"it has: {', '.join(header[:40])}."
+            f"it has: {', '.join(map(str, frame.columns[:40]))}."
         )
-    frame = read_table(path)
     labels = as_categories(frame, label, path)
     counts = labels.value_counts()
     if len(counts) < 2:
