@@ -6,8 +6,10 @@
     python -m benchmarks.text_classification folds --data rt_polarity --data-dir FOLDER [--model bag]
 
 languages: the best finished run of the default beside py3langid (Lui & Baldwin 2012), restricted to the same 30
-languages: accuracy on the run's test and on the ordinary sentences of tests/sentences.py, also without accents and
-punctuation. development: the same on the sentences of tests/development_sentences.py alone, to choose data by.
+languages: accuracy with 95 % intervals (Wilson 1927) on the run's test and on the sentences of tests/sentences.py, also
+without accents and punctuation, and how many come with a caution. These intervals take each sentence for independent;
+the report has those of the test over concepts. development: the same on the sentences of
+tests/development_sentences.py alone, to choose data by.
 speed: the time that the bag takes to train and to answer, from raw text, beside scikit-learn's TF-IDF pipeline; an
 epoch of the recurrent networks beside stock Keras layers; the fraction of the computed positions that is padding, with
 buckets of length and without. folds: accuracy and MCC over ten folds, for sets without an official test part. Each fold
@@ -139,29 +141,42 @@ def folds(data: str, data_dir: Path, model: str, runs_dir: Path) -> None:
 def languages(runs_dir: Path | None, development: bool) -> None:
     """Print a table with the accuracy of the network and of py3langid, on the test and on ordinary sentences."""
     import py3langid
+    from scipy.stats import binomtest
 
     from common import runs
     from common.data import load_splits
     from common.project import Project
     from projects.text_classification.languages import LANGUAGES, without_accents, without_punctuation
     from tests.development_sentences import DEVELOPMENT
-    from tests.sentences import SENTENCES
+    from tests.sentences import FURTHER, SENTENCES, UNLISTED
 
     run = runs.find(Project("text_classification"), "best", runs_dir or runs.runs_dir())
     predictor, codes = run.load(), [{"nb": "no"}.get(code, code) for code in LANGUAGES]
     py3langid.set_languages(codes)
-    texts, names = zip(*(DEVELOPMENT if development else SENTENCES), strict=True)
-    truth = np.array([list(LANGUAGES.values()).index(name) for name in names])
-    plain = [without_accents(without_punctuation(text)) for text in texts]
-    rows = [("ordinary sentences", texts, truth), ("the same without accents and punctuation", plain, truth)]
+    rows = []
+    judged = {"development": DEVELOPMENT} if development else {"further": FURTHER, "ordinary": SENTENCES}
+    for what, pairs in judged.items():
+        texts, names = zip(*pairs, strict=True)
+        truth = np.array([list(LANGUAGES.values()).index(name) for name in names])
+        plain = [without_accents(without_punctuation(text)) for text in texts]
+        rows += [(f"{what} sentences", texts, truth), ("the same without accents and punctuation", plain, truth)]
     if not development:
         test, _ = load_splits(run.config, run).open_test(run)
-        rows.insert(0, ("test", test.inputs, test.targets))
-    print("| texts | number | the network | py3langid |\n|---|---:|---:|---:|")
+        rows += [
+            ("test", test.inputs, test.targets),
+            ("languages not on the list", [text for text, _ in UNLISTED], None),
+        ]
+    print("| texts | number | the network | py3langid | with a caution |\n|---|---:|---:|---:|---:|")
     for name, inputs, targets in rows:
-        ours = (predictor.score(inputs).argmax(axis=1) == targets).mean()
-        theirs = np.mean([codes.index(py3langid.classify(text)[0]) for text in inputs] == targets)
-        print(f"| {name} | {len(inputs):,} | {ours:.3f} | {theirs:.3f} |")
+        scores, shares = predictor.score(inputs), ["", ""]
+        flagged = (predictor.familiarity(inputs, scores) < 0).mean()
+        if targets is not None:
+            theirs = np.array([codes.index(py3langid.classify(text)[0]) for text in inputs])
+            for place, answered in enumerate((scores.argmax(axis=1), theirs)):
+                right = binomtest(int((answered == targets).sum()), len(targets))
+                low, high = right.proportion_ci(method="wilson")
+                shares[place] = f"{right.statistic:.3f} [{low:.3f}, {high:.3f}]"
+        print(f"| {name} | {len(inputs):,} | {shares[0]} | {shares[1]} | {flagged:.3f} |")
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """336 ordinary sentences in 30 languages, to choose the data of the default by: eight in each, 16 of a relative.
 
-None of them is in tests/sentences.py, by which the default is judged. Nothing is trained on them.
+None of them is in tests/sentences.py. Nothing is trained on them.
 """
 
 _LINES = {

@@ -1,4 +1,10 @@
-"""180 ordinary sentences, six in each of 30 languages, written for this suite. Nothing is trained or chosen on them."""
+"""Ordinary sentences written for this suite, on which nothing is trained.
+
+SENTENCES: 180, six in each of 30 languages. They were looked at four times while the default was made, and their errors
+by language said what to try next. So they are no untouched test. FURTHER: 60, five in each of the twelve languages with
+a near relative; they were written when the default was finished and looked at once. UNLISTED: 50, two in each of 25
+languages that the default does not know; ten of them were looked at while the caution was chosen, the others once.
+"""
 
 _LINES = {
     "Danish": "Hvad laver du i aften? | jeg er sulten og vil gerne have noget at spise | Tillykke med fødselsdagen, mor! | vejret bliver dejligt i morgen | Min søster arbejder på et sygehus | hvor er den nærmeste station",
@@ -32,4 +38,51 @@ _LINES = {
     "Japanese": "今夜は何をしますか？ | おなかがすいた | お誕生日おめでとう！ | 明日は雨が降るそうです | 姉は病院で働いています | 一番近い駅はどこですか",
     "Chinese": "你今天晚上做什么？ | 我饿了想吃面条 | 祝你生日快乐！ | 明天会下雨 | 我姐姐在医院工作 | 最近的车站在哪里",
 }
-SENTENCES = [(text, language) for language, line in _LINES.items() for text in line.split(" | ")]
+_FURTHER = {
+    "Danish": "Undskyld, er der nogen der sidder her? | Regningen skal betales senest den første i måneden | hun blev så glad at hun begyndte at græde | gider du lige slukke for fjernsynet | Efter krigen flyttede familien til en lille ø",
+    "Norwegian": "Unnskyld, sitter det noen her? | Regningen må betales innen utgangen av uka | hun ble så glad at hun begynte å gråte | orker ikke å lage middag i dag | Etter krigen flyttet familien til en liten øy",
+    "Swedish": "Ursäkta, sitter det någon här? | Fakturan ska betalas senast den sista i månaden | hon blev så glad att hon började gråta | orkar inte laga mat idag | Efter kriget flyttade familjen till en liten ö",
+    "Spanish": "Perdone, ¿está ocupado este asiento? | La factura debe pagarse antes de fin de mes | se puso tan contenta que empezó a llorar | oye, baja un poco la música | Después de la guerra la familia se mudó a una isla pequeña",
+    "Portuguese": "Desculpe, este lugar está ocupado? | A conta deve ser paga até ao fim do mês | ela ficou tão feliz que começou a chorar | não aguento mais esse calor | Depois da guerra, a família mudou-se para uma pequena ilha",
+    "Galician": "Desculpe, este asento está ocupado? | A factura debe pagarse antes de fin de mes | púxose tan contenta que comezou a chorar | xa non aguanto máis esta calor | Despois da guerra a familia marchou para unha illa pequena",
+    "Czech": "Promiňte, je tady volno? | Účet je třeba zaplatit do konce měsíce | měla takovou radost, že se rozplakala | už se mi nechce nic vařit | Po válce se rodina přestěhovala na malý ostrov",
+    "Slovak": "Prepáčte, je tu voľné? | Účet treba zaplatiť do konca mesiaca | mala takú radosť, že sa rozplakala | už sa mi nechce nič variť | Po vojne sa rodina presťahovala na malý ostrov",
+    "Croatian": "Oprostite, je li ovo mjesto slobodno? | Račun treba platiti do kraja mjeseca | bila je toliko sretna da je počela plakati | ne da mi se ništa kuhati | Poslije rata obitelj se preselila na mali otok",
+    "Slovenian": "Oprostite, je ta sedež prost? | Račun je treba plačati do konca meseca | bila je tako vesela, da je začela jokati | nič se mi ne da kuhati | Po vojni se je družina preselila na majhen otok",
+    "Indonesian": "Permisi, apakah kursi ini kosong? | Tagihan harus dibayar sebelum akhir bulan | dia senang sekali sampai menangis | males banget masak hari ini | Setelah perang, keluarga itu pindah ke sebuah pulau kecil",
+    "Malay": "Maaf, kerusi ini ada orang tak? | Bil perlu dijelaskan sebelum hujung bulan | dia gembira sangat sampai menangis | malas betul nak masak hari ini | Selepas perang, keluarga itu berpindah ke sebuah pulau kecil",
+}  # fmt: skip
+_UNLISTED = {
+    "Greek": "Καλημέρα, τι κάνεις; | θέλω έναν καφέ, παρακαλώ",
+    "Thai": "สวัสดีครับ วันนี้เป็นอย่างไรบ้าง | ฉันอยากกินข้าว",
+    "Hindi": "नमस्ते, आप कैसे हैं? | मुझे भूख लगी है",
+    "Arabic": "صباح الخير، كيف حالك؟ | أريد أن آكل شيئا",
+    "Hebrew": "בוקר טוב, מה שלומך? | אני רוצה לאכול משהו",
+    "Armenian": "Բարև, ինչպե՞ս ես | ես ուզում եմ ուտել",
+    "Georgian": "დილა მშვიდობისა, როგორ ხარ? | მინდა რამე ვჭამო",
+    "Bengali": "শুভ সকাল, আপনি কেমন আছেন? | আমার খিদে পেয়েছে",
+    "Tamil": "காலை வணக்கம், எப்படி இருக்கிறீர்கள்? | எனக்கு பசிக்கிறது",
+    "Bulgarian": "Добро утро, как си днес? | искам да ям нещо вкусно",
+    "Serbian": "Добро јутро, како си данас? | хоћу нешто да поједем",
+    "Macedonian": "Добро утро, како си денес? | сакам да јадам нешто",
+    "Afrikaans": "Goeie môre, hoe gaan dit met jou? | ek is honger en wil iets eet",
+    "Catalan": "Bon dia, com estàs avui? | tinc gana i vull menjar alguna cosa",
+    "Lithuanian": "Labas rytas, kaip tau sekasi? | noriu ko nors skanaus pavalgyti",
+    "Latvian": "Labrīt, kā tev iet? | es gribu kaut ko garšīgu apēst",
+    "Irish": "Dia duit, conas atá tú inniu? | tá ocras orm agus ba mhaith liom ithe",
+    "Welsh": "Bore da, sut wyt ti heddiw? | dw i eisiau bwyd nawr",
+    "Tagalog": "Magandang umaga, kumusta ka ngayon? | gutom na ako at gusto kong kumain",
+    "Swahili": "Habari za asubuhi, hujambo? | nina njaa na nataka kula",
+    "Albanian": "Mirëmëngjes, si je sot? | jam i uritur dhe dua të ha",
+    "Basque": "Egun on, zer moduz zaude? | gose naiz eta zerbait jan nahi dut",
+    "Esperanto": "Bonan matenon, kiel vi fartas? | mi malsatas kaj volas manĝi ion",
+    "Azerbaijani": "Sabahınız xeyir, necəsən? | mən acam və nəsə yemək istəyirəm",
+    "Yoruba": "Ẹ káàárọ̀, ṣé dáadáa ni? | ebi ń pa mí, mo fẹ́ jẹun",
+}  # fmt: skip
+
+
+def _pairs(lines: dict[str, str]) -> list[tuple[str, str]]:
+    return [(text, language) for language, line in lines.items() for text in line.split(" | ")]
+
+
+SENTENCES, FURTHER, UNLISTED = map(_pairs, (_LINES, _FURTHER, _UNLISTED))

@@ -15,7 +15,7 @@ from common.errors import UserError
 from common.inputs.vocabulary import UNKNOWN, Vocabulary
 from common.project import Project
 from projects.text_classification import data, encoding
-from projects.text_classification.batches import row_order, text_batches
+from projects.text_classification.batches import text_batches
 from projects.text_classification.config import TOY, Config
 from projects.text_classification.encoding import checked, choose_unit, sequences, symbols
 from projects.text_classification.model import bag, build_models, interpolate, reproducible, start_from_naive_bayes
@@ -158,15 +158,19 @@ def test_unseen_labels_are_named_with_their_row(tmp_path, predictor):
 def test_the_caution_applies_to_few_validation_texts_and_is_part_of_the_answer(trained):
     run = trained("text_classification")
     predictor = run.load()
-    texts = data.load_data(TOY, "builtin", run.data_dir).validation.inputs
-    limit = predictor.meta["caution_below"]
-    familiarity = predictor.familiarity(texts)
-    assert np.mean(familiarity < limit) == pytest.approx(0.03, abs=0.01)
+    validation = data.load_data(TOY, "builtin", run.data_dir).validation
+    texts, concepts = validation.inputs, dict(zip(validation.inputs, validation.units, strict=True))
+    assert not any(concepts[text].startswith("message ") for text in predictor.examples), "no messages of a program"
+    familiarity = predictor.familiarity(texts, predictor.score(texts))
+    assert np.mean(familiarity < 0) == pytest.approx(0.03, abs=0.01)
     for row in (int(familiarity.argmin()), int(familiarity.argmax())):
-        assert predictor.predict(texts[row])["unfamiliar"] == (familiarity[row] < limit)
+        assert predictor.predict(texts[row])["unfamiliar"] == (familiarity[row] < 0)
     table = pd.read_csv(run.path / "caution.csv")
     assert list(table["inputs"]) == ["test", "other languages", "random letters", "lines of a program"]
     assert table["flagged"].between(0, 1).all() and "comes with a caution" in (run.path / "MODEL_CARD.md").read_text()
+    for text in ("Καλημέρα, τι κάνεις;", "สวัสดีครับ วันนี้เป็นอย่างไร", "नमस्ते, आप कैसे हैं?", "Добро утро, как си?"):
+        assert predictor.predict(text)["unfamiliar"], "no class has shown these letters"
+    assert "all classes" in encoding.disagreement({**predictor.meta, "letters": ["a"]}, predictor.networks)
 
 
 def test_the_answer_is_complete(predictor):
@@ -336,7 +340,7 @@ def test_batches_hold_every_text_once_and_few_shapes():
         batches = [stream[i] for i in range(len(stream))]
         orders.append(np.concatenate([targets for _, targets in batches]))
         assert sorted(orders[-1]) == list(range(500))
-        np.testing.assert_array_equal(orders[-1], row_order(stream))
+        np.testing.assert_array_equal(orders[-1], np.concatenate(stream.batches))
         assert {inputs.shape[1] for inputs, _ in batches} <= {4, 8, 15}
         assert sum(len(inputs) != 32 for inputs, _ in batches) <= 1
         assert batches[0][0].shape[1] != batches[1][0].shape[1], "Keras would take the length for fixed"
@@ -367,18 +371,6 @@ def test_regions_are_sums_over_a_window_and_padding_adds_nothing(length):
         np.testing.assert_allclose(model(padded[None])[0], [-expected, expected], atol=1e-6)
 
 
-class Crash(keras.callbacks.Callback):
-    """Fails in the second epoch of the network of this name."""
-
-    def __init__(self, name: str):
-        super().__init__()
-        self.name = name
-
-    def on_epoch_begin(self, epoch, logs=None):
-        if self.model.name == self.name and epoch == 1:
-            raise RuntimeError("crash")
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["region_cnn", "simple_rnn", "gru", "lstm", "ensemble"])
 def test_every_rung_trains_resumes_exactly_and_answers_alone_as_among_others(kind, tmp_path):
@@ -399,8 +391,16 @@ def test_every_rung_trains_resumes_exactly_and_answers_alone_as_among_others(kin
 
     if kind in ("region_cnn", "simple_rnn", "lstm"):
         return  # resumed as the ensemble's region_cnn and the gru are
+    begun = []
+
+    def crash(epoch, logs):
+        """Fail at the beginning of the last epoch."""
+        begun.append(epoch)
+        if len(begun) == len(epochs):
+            raise RuntimeError("crash")
+
     with pytest.raises(RuntimeError, match="crash"):
-        cli.train_run(crashed, (Crash(names[-1]),))
+        cli.train_run(crashed, (keras.callbacks.LambdaCallback(on_epoch_begin=crash),))
     before = crashed.history
     assert [row["epoch"] for row in before] == epochs[:-1]
     cli.train_run(crashed)

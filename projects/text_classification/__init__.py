@@ -18,7 +18,7 @@ STANDARD = {
     "rt_polarity": "10,662 sentences of film reviews, positive or negative",
     "sms_spam": "5,574 text messages, spam or not",
 }
-UPLOAD = ("csv", "tsv", "parquet")  # what the page takes as your own data
+UPLOAD = ("csv", "tsv", "xlsx", "parquet")  # what the page takes as your own data
 LIMITS = (
     "It has learnt one kind of text; on another kind its probabilities mean little.",
     "A model of film reviews does not recognise irony or mixed feelings, and knows no other subject.",

@@ -29,11 +29,6 @@ def text_batches(
     return Stream(plan, load, seed or 0)
 
 
-def row_order(stream: Stream) -> np.ndarray:
-    """Which row each prediction belongs to that `model.predict` makes of a stream."""
-    return np.concatenate(stream.batches)
-
-
 def stream_targets(stream: Stream) -> np.ndarray:
     """The class numbers of a stream with targets, in its order."""
     return np.concatenate([stream[i][1] for i in range(len(stream))])

@@ -147,7 +147,7 @@ def split_texts(config: Config, texts: Sequence[str], labels: Sequence[str], sou
 
 def with_meta(config: Config, splits: Sequence[Split], source: Source, classes: list[str]) -> Splits:
     """The splits of training, validation and test, with what encoding learns from the training texts."""
-    return Splits(*splits, describe(splits[0].inputs, classes, config), source)
+    return Splits(*splits, describe(splits[0].inputs, splits[0].targets, classes, config), source)
 
 
 def labelled(path: Path, meta: dict) -> Split:

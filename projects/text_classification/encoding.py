@@ -39,9 +39,10 @@ META = {
     "max_units?": Between(1, 2**24),
     "limits?": [Between(1, 2**24)],
     "kinds?": [{"unit": tuple(ORDERS), "n": Between(1, 32), "first": Between(2, 2**24), "buckets": Between(1, 2**24)}],
+    "letters": [str],  # of each class: all letters of its training texts
     "mix": Between(0.0, 1.0),
     "temperature": TEMPERATURE,
-    "caution_below": float,
+    "caution_below": [float],  # of each class
     "examples": [str],
 }
 
@@ -50,6 +51,8 @@ def disagreement(meta: dict[str, Any], networks: dict[str, Any]) -> str:
     """How the content of meta.json does not fit itself or the networks, in a few words; empty where it does."""
     if not (meta["examples"] and all(meta.get("limits", [1])) and meta.get("kinds", [1])):
         return "a list is empty"
+    if {len(meta["letters"]), len(meta["caution_below"])} != {len(meta["classes"])}:
+        return "letters or caution_below is not about all classes"
     for name, network in networks.items():
         needed = {"kinds"} if name == "bag" else {"vocabulary", "max_units", "limits"}
         if not needed <= set(meta):
@@ -61,11 +64,11 @@ def disagreement(meta: dict[str, Any], networks: dict[str, Any]) -> str:
     return unlike(networks, dict.fromkeys(networks or ["model"], shapes))
 
 
-def describe(texts: Sequence[str], classes: list[str], config: Config) -> dict[str, Any]:
+def describe(texts: Sequence[str], targets: np.ndarray, classes: list[str], config: Config) -> dict[str, Any]:
     """`meta`: classes, columns, unit, and what the networks of this config need. Fitted on the training texts.
 
-    For the bag: the kinds of n-grams. For other networks: the vocabulary, the greatest length of a text, and the limits
-    of the buckets of length.
+    targets: class numbers. For the bag: the kinds of n-grams. For other networks: the vocabulary, the greatest length
+    of a text, and the limits of the buckets of length.
     """
     texts = [normalise(text) for text in texts]
     unit = choose_unit(texts) if config.unit == "auto" else config.unit
@@ -74,6 +77,10 @@ def describe(texts: Sequence[str], classes: list[str], config: Config) -> dict[s
         "text": config.text or "text",
         "label": config.label or "label",
         "unit": unit,
+        "letters": [
+            "".join(sorted(filter(str.isalpha, set().union(*itertools.compress(texts, targets == label)))))
+            for label in range(len(classes))
+        ],
     }
     if config.model != "bag":
         pairs = "region_cnn" in (config.model, config.model == "ensemble" and config.partner)
@@ -95,6 +102,14 @@ def describe(texts: Sequence[str], classes: list[str], config: Config) -> dict[s
 def columns(classes: Sequence[str]) -> int:
     """How many numbers a model computes for a text: one for each class; of two classes one is enough."""
     return 1 if len(classes) == 2 else len(classes)
+
+
+def strange_letters(texts: Sequence[str], labels: np.ndarray, meta: dict[str, Any]) -> np.ndarray:
+    """The fraction of each text's letters that its class has not shown in training: class numbers (n,) -> (n,)."""
+    known = [set(letters) for letters in meta["letters"]]
+    rows = [list(filter(str.isalpha, normalise(text[:MAX_CHARACTERS]))) for text in texts]
+    strange = [sum(letter not in known[k] for letter in row) for row, k in zip(rows, labels, strict=True)]
+    return np.array(strange) / np.maximum(list(map(len, rows)), 1)
 
 
 def choose_unit(texts: Sequence[str]) -> str:

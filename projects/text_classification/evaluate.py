@@ -43,17 +43,19 @@ def evaluate(run: Run, data: str | None = None) -> Report:
         test, looks = splits.open_test(run)
     logits, validation_logits = predictor.logits(test.inputs), predictor.logits(splits.validation.inputs)
     answers = {config.model: softmax(predictor.calibrated(logits))}
-    answers |= parts_alone(sorted(predictor.networks), logits, validation_logits, splits.validation.targets)
+    if len(logits) > 1:  # the parts of an ensemble, each with its own temperature: it has to be better than they are
+        for name, part, known in zip(sorted(predictor.networks), logits, validation_logits.astype(float), strict=True):
+            answers[f"{name}_alone"] = softmax(part / best_temperature(known, splits.validation.targets))
     answers |= {name: score(test.inputs) for name, score in scorers.items()}
     figures = {name: classification_figures(test.targets, values) for name, values in answers.items()}
     table = score_table(figures.pop(config.model), figures, DIRECTIONS, test.weights, test.units, seed=config.seed)
     chosen_by = classification_figures(splits.validation.targets, softmax(predictor.calibrated(validation_logits)))
     classes, answered = predictor.meta["classes"], answers[config.model]
     sample = test.inputs[:2000]
-    foreign = {kind: predictor.familiarity(texts) for kind, texts in foreign_texts().items()}
+    foreign = {kind: predictor.familiarity(texts, predictor.score(texts)) for kind, texts in foreign_texts().items()}
     sure = {name: confidence(test.targets, values) for name, values in answers.items() if name != "majority_class"}
-    familiar = {"test": predictor.calibrated(logits).max(axis=1), **foreign}
-    cautions = report.caution_table(predictor.meta["caution_below"], familiar)
+    familiar = {"test": predictor.familiarity(test.inputs, predictor.calibrated(logits)), **foreign}
+    cautions = report.caution_table(0.0, familiar)
     return Report(
         source=source,
         sizes=splits.sizes if not data else {**splits.sizes, "test": len(test)},
@@ -77,7 +79,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
         notes=[
             f"Texts are taken as a sequence of {predictor.meta['unit']}s.",
             f"Logits are divided by a temperature of {predictor.meta['temperature']:.2f}, chosen on validation.",
-            report.caution_note(f"its largest logit is under {predictor.meta['caution_below']:.2f}", cautions),
+            report.caution_note("little speaks for it, or the letters are not those of its class", cautions),
         ],
     )
 
@@ -126,22 +128,6 @@ def baselines(splits: Splits) -> dict[str, Scorer]:
     }
 
 
-def parts_alone(
-    names: list[str], logits: np.ndarray, validation_logits: np.ndarray, targets: np.ndarray
-) -> dict[str, np.ndarray]:
-    """Probabilities of each network of an ensemble by itself, which the ensemble has to be better than.
-
-    logits, validation_logits: (networks, texts, classes). Each network has its own temperature, chosen by the `targets`
-    of validation. Empty for a single network.
-    """
-    if len(names) == 1:
-        return {}
-    return {
-        f"{name}_alone": softmax(part / best_temperature(validation_part, targets))
-        for name, part, validation_part in zip(names, logits, validation_logits.astype(float), strict=True)
-    }
-
-
 def errors(split: Split, answered: np.ndarray, classes: list[str], count: int) -> pd.DataFrame:
     """The wrong answers with the highest probabilities. answered: probabilities (texts, classes)."""
     answers = answered.argmax(axis=1)
@@ -178,9 +164,7 @@ def top_ngrams(predictor: Predictor, train: Split, each: int = 15, max_texts: in
     Columns: class, ngram, effect (ratio times weight, before the division by the text's length), texts (how many of
     these texts hold it). Ranked by effect times texts.
     """
-    meta, bag = predictor.meta, predictor.networks["bag"]
-    effects = np.asarray(bag.get_layer("ratios").embeddings) * np.asarray(bag.get_layer("weights").embeddings)
-    effects = np.hstack([-effects, effects]) if effects.shape[1] == 1 else effects
+    meta, effects = predictor.meta, predictor.effects
     texts = train.inputs[:: max(1, len(train) // max_texts)]
     counts = np.bincount(predictor.encode(texts, "bag").ids, minlength=len(effects))
     counts[CONSTANT] = 0

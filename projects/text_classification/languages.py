@@ -7,7 +7,7 @@ import random
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -30,6 +30,7 @@ OTHER_CODES = {
     ("wordfreq", "hr"): "sh",
     ("stopwordsiso", "nb"): "no",
 }
+SAYINGS = {"text": ["quotes", "text", "words", "color"], "food": None, "person": ["occupation"]}  # what mimesis has
 FOREIGN = ("ar", "bg", "ca", "cy", "el", "eu", "hi", "lt", "sq", "sw")  # languages to try the caution with
 SPACELESS = ("ja", "zh")  # written without spaces between words
 CHARACTERS = 30_000  # limit for one package in one language; a few have ten times as many as others
@@ -116,25 +117,31 @@ def _commands(language: str, each: int = 20) -> Iterator[tuple[str, str]]:
                 yield " ".join(re.sub(r"[\[\](){}<>|]", " ", text).split()), f"command {purpose}"
 
 
-def _sayings(language: str) -> Iterator[tuple[str, str]]:
-    """Sayings, sentences, food and professions of mimesis, with its lists of single words."""
+def _sayings(language: str, parts: Mapping[str, Sequence[str] | None] = SAYINGS) -> Iterator[tuple[str, str]]:
+    """Sayings, sentences, food and professions of mimesis, with its lists of single words.
+
+    parts: {file: keys of what is read}, None for all keys.
+    """
     import mimesis
 
     folder = files(mimesis).joinpath("datasets", OTHER_CODES.get(("mimesis", language), language))
     if not folder.is_dir():
         return
 
-    def strings(value) -> Iterator[str]:
-        if isinstance(value, str):
-            yield value
-        elif isinstance(value, (dict, list)):
-            for item in value.values() if isinstance(value, dict) else value:
-                yield from strings(item)
-
-    for name, keys in (("text", ("quotes", "text", "words", "color")), ("food", None), ("person", ("occupation",))):
+    for name, keys in parts.items():
         content = json.loads(folder.joinpath(f"{name}.json").read_text("utf-8"))
-        for text in strings([content.get(key) for key in keys] if keys else content):
-            yield text, f"saying {normalise(text)}"
+        left = [content.get(key) for key in keys or content]
+        while left:
+            item = left.pop()
+            if isinstance(item, str):
+                yield item, f"saying {normalise(item)}"
+            elif item:
+                left += item.values() if isinstance(item, dict) else item
+
+
+def quotations() -> set[str]:
+    """The concepts of `sentences` that are proverbs and famous sentences."""
+    return {concept for language in LANGUAGES for _, concept in _sayings(language, {"text": ["quotes"]})}
 
 
 @functools.cache
@@ -163,7 +170,7 @@ def word_sequences(language: str, texts: list[str]) -> list[str]:
     import stopwordsiso
 
     chance = random.Random(language)
-    known, highest = frequencies(language), _highest_frequencies()
+    known, elsewhere = frequencies(language), _highest_frequencies()
     weights = {word: frequency**FLATTENED for word, frequency in known.items()}
     if language in UNLISTED:
         counts = Counter(word for text in texts for word in normalise(text).split())
@@ -176,7 +183,7 @@ def word_sequences(language: str, texts: list[str]) -> list[str]:
     weights = {word: weight for word, weight in weights.items() if any(map(str.isalpha, word))}
     drawn, total = [], sum(weights.values())
     for place, word in enumerate(sorted(weights, key=lambda word: (-weights[word], word))):
-        least = 2 if place < LISTED and highest.get(word, 0) < BORROWED * known.get(word, 1) else 0
+        least = 2 if place < LISTED and elsewhere.get(word, 0) < BORROWED * known.get(word, 1) else 0
         drawn += [word] * max(int(DRAWN * weights[word] / total + chance.random()), least)
     chance.shuffle(drawn)
     words, between = iter(drawn), "" if language in SPACELESS else " "
@@ -200,25 +207,30 @@ def frequencies(language: str) -> dict[str, float]:
     table = simplemma.strategies.DefaultDictionaryFactory().get_dictionary(language)
     known = {word: RARE for word in sorted(set(table.values())) if word.isalpha() and word.islower()}
     if language == "gl":
-        portuguese, spanish = dict.fromkeys(map(respelled, frequencies("pt")), 0.0), frequencies("es")
-        for word, frequency in frequencies("pt").items():
-            portuguese[respelled(word)] = max(portuguese[respelled(word)], frequency)
-        related = {word: portuguese.get(respelled(word)) or spanish.get(word, 0) / 2 for word in sorted(table)}
+        portuguese, spanish, spelt = frequencies("pt"), frequencies("es"), zip(table, respelled(table), strict=True)
+        portuguese = highest(zip(respelled(portuguese), portuguese.values(), strict=True))
+        related = {word: portuguese.get(same) or spanish.get(word, 0) / 2 for word, same in sorted(spelt)}
         known |= {word: frequency for word, frequency in related.items() if frequency}
     return known
 
 
 @functools.cache
 def _highest_frequencies() -> dict[str, float]:
-    """The frequency of each word in the language where it is most frequent."""
-    return dict(sorted((pair for code in LANGUAGES for pair in frequencies(code).items()), key=lambda pair: pair[1]))
+    """The frequency of each word where it is most frequent. Estonian words are RARE, so none is BORROWED from there."""
+    return highest(pair for code in LANGUAGES if code != "et" for pair in frequencies(code).items())
 
 
-def respelled(word: str) -> str:
-    """A Portuguese or Galician word in a spelling that does not tell them apart: não and non are both non."""
+def highest(pairs: Iterable[tuple[str, float]]) -> dict[str, float]:
+    """The largest frequency of each word."""
+    return dict(sorted(pairs, key=lambda pair: pair[1]))
+
+
+def respelled(words: Iterable[str]) -> list[str]:
+    """Portuguese or Galician words in a spelling that does not tell them apart: não and non are both non."""
+    lines = "\n".join(words)  # one call for all words: a call for each takes ten times as long
     for letters, common in SPELLINGS:
-        word = re.sub(letters, common, word)
-    return without_accents(word)
+        lines = re.sub(letters, common, lines, flags=re.MULTILINE)
+    return without_accents(lines).split("\n")
 
 
 def as_typed(text: str, chance: random.Random) -> str:

@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,12 @@ from common.evaluation import best_temperature, caution_limit, class_log_odds, s
 from common.inputs.sequences import Ragged
 from common.inputs.tables import as_texts, cell_text, score_table_file, with_columns
 from common.layers.answers import answers
-from projects.text_classification.encoding import best_mix, checked, decode, encode, mixed
+from projects.text_classification.encoding import best_mix, checked, decode, encode, mixed, strange_letters
+from projects.text_classification.languages import quotations
 
 BATCH = 128  # texts that are classified at once
 CHUNK_ROWS = 10_000  # rows of a piece, where a file is scored in pieces
+FEW = 30  # a class that fewer validation texts are taken for has the limit of all
 CAUTION = "Less speaks for this answer than in nearly all texts of the kind that it learnt: the answer is a guess."
 
 
@@ -93,7 +96,7 @@ class Predictor:
             "label": self.meta["classes"][label],
             "probability": float(likely[label]),
             "classes": {self.meta["classes"][k]: float(likely[k]) for k in order},
-            "unfamiliar": bool(scores[0].max() < self.meta["caution_below"]),  # see `familiarity`
+            "unfamiliar": bool(self.familiarity([text], scores[:1])[0] < 0),
             "carried_by": [
                 {"piece": text[start:end], "start": start, "end": end, "effect": effect}
                 for (start, end), effect in zip(pieces(text), contributions(scores, label), strict=True)
@@ -104,9 +107,26 @@ class Predictor:
         """The answer alone: a classifier has no steps to show before it."""
         yield self.predict(raw)
 
-    def familiarity(self, texts: Sequence[str]) -> np.ndarray:
-        """How much the texts are like those of training: the largest logit (Hendrycks et al. 2022)."""
-        return self.score(texts).max(axis=1)
+    def familiarity(self, texts: Sequence[str], scores: np.ndarray) -> np.ndarray:
+        """How far texts are above the limit of the caution: calibrated logits (n, classes) -> (n,).
+
+        It is the largest logit (Hendrycks et al. 2022), made smaller by letters that the class has not shown in
+        training, and for a bag by n-grams that speak against the class: a long text has a large logit from a few.
+        """
+        labels = scores.argmax(axis=1)
+        familiar = scores.max(axis=1) * (1 - strange_letters(texts, labels, self.meta)) ** 10
+        if "bag" in self.networks:
+            rows = self.encode(texts, "bag")
+            speak = self.effects[rows.ids, np.repeat(labels, rows.lengths)] > 0
+            familiar *= (np.add.reduceat(speak, rows.starts[:-1], dtype=float) / rows.lengths) ** 2
+        return familiar - np.array(self.meta["caution_below"])[labels]
+
+    @cached_property
+    def effects(self) -> np.ndarray:
+        """What an n-gram adds to each logit, before the division by the text's length: (buckets, classes)."""
+        layer = self.networks["bag"].get_layer
+        effects = np.asarray(layer("ratios").embeddings) * np.asarray(layer("weights").embeddings)
+        return np.hstack([-effects, effects]) if effects.shape[1] == 1 else effects
 
     def calibrate(self, validation: Split) -> None:
         """Choose the mix of the networks, and the temperature (Guo et al. 2017), by the likelihood of the labels.
@@ -116,26 +136,25 @@ class Predictor:
         logits = self.logits(validation.inputs).astype(float)
         self.meta["mix"] = best_mix(logits, validation.targets)
         self.meta["temperature"] = best_temperature(mixed(logits, self.meta["mix"]), validation.targets)
-        self.meta["caution_below"] = caution_limit(self.calibrated(logits).max(axis=1))
+        scores = self.calibrated(logits)
+        self.meta["caution_below"] = [0.0] * logits.shape[2]
+        labels, familiar = scores.argmax(axis=1), self.familiarity(validation.inputs, scores)
+        answered = [labels == k if (labels == k).sum() >= FEW else labels >= 0 for k in range(logits.shape[2])]
+        self.meta["caution_below"] = [caution_limit(familiar[rows]) for rows in answered]
 
     def choose_examples(self, validation: Split, count: int = 8) -> None:
-        """Keep a few texts of the validation split: the classes in turn, of each a whole sentence of medium length.
+        """Keep a few texts of the validation split: of the classes in turn, of medium length.
 
-        A saying rather than a message of a program, where the units tell them apart.
+        Of the built-in data, first of the languages that have a saying; what a program says comes last.
         """
-        random = np.random.default_rng(0)
-        lengths = np.array([len(text) for text in validation.inputs])
-        whole = np.array([bool(re.search(r"\w[.!?。]$", text)) for text in validation.inputs])
-        units = validation.units if validation.units is not None else lengths
-        saying = whole & np.array([str(unit).startswith("saying ") for unit in units])
-        chosen: list[int] = []
-        for turn in range(count):
-            label = turn % len(self.meta["classes"])
-            rows = np.flatnonzero((validation.targets == label) & ~np.isin(np.arange(len(lengths)), chosen))
-            rows = next((rows[kept[rows]] for kept in (saying, whole) if kept[rows].any()), rows)
-            if len(rows):
-                rows = rows[np.argsort(lengths[rows], kind="stable")]
-                chosen.append(int(random.choice(rows[len(rows) // 4 : 1 + 3 * len(rows) // 4])))
+        rows = pd.DataFrame({"label": validation.targets, "length": list(map(len, validation.inputs)), "kind": 0})
+        if validation.units is not None:
+            units = pd.Series(validation.units)
+            rows["kind"] = (~units.isin(quotations())).astype(int) + units.str.startswith("message ")
+        rows["odd"] = (rows.groupby(["label", "kind"])["length"].rank(pct=True) - 0.5).abs() > 0.25
+        rows = rows.sample(frac=1, random_state=0).sort_values(["kind", "odd"], kind="stable")
+        rows["turn"] = rows.groupby("label").cumcount()
+        chosen = rows.sort_values(["turn", "kind", "label"]).index[:count]
         self.meta["examples"] = [validation.inputs[row] for row in chosen]
 
 
