@@ -9,19 +9,20 @@ import pandas as pd
 import streamlit as st
 
 from apps import canvas, shared, state
-from apps.i18n import plain, t, term
+from apps.i18n import korean, language, plain, t, term
 from common import runs
 from common.errors import UserError
 from common.files import files_in
 from common.inputs.downloads import unpack
-from common.inputs.images import picture_bytes, text_picture
+from common.inputs.images import text_picture
+from common.inputs.text import readable
 from common.project import Project
 from common.runs import Run
-from projects.comic_text import encoding, layout
-from projects.comic_text.predict import COLUMNS, letter_folder, line_crops, read_edited, translator
+from projects.comic_text import encoding, layout, predict
 
 MAX_PIXELS = 8_000_000  # pixels of a visitor's page
-MAX_SHOWN = 1400  # pixels of the longer side on the page; the download has the full size
+MAX_WIDTH = 1000  # pixels of a page's width that are shown; the download has the full size
+TALL = 2.0  # a page that is more times as high as it is wide is shown in parts
 MAX_ZIP_BYTES, MAX_ZIP_FILES, MAX_PAGES = 200_000_000, 200, 40  # limits of a visitor's folder
 SIDES = ["left", "top", "right", "bottom"]
 RED = np.array([230, 30, 60])
@@ -51,21 +52,24 @@ def _one_page(run: Run) -> None:
     if picture is None:
         return
     raw = {"picture": picture, **({"order": order} if order != "left" else {})}
-    with right, shared.errors_shown():
-        found = _answer(run, raw)
-        if not found["blocks"]:
-            st.info(t("No lettering was found on this page.", "이 페이지에서 글자를 찾지 못했습니다."))
-        st.image(_shown(_marked(picture, found)), width="stretch")
-        st.caption(
-            t(
-                "Found lettering is red; boxes have the numbers of the table.",
-                "찾은 글자는 빨간색입니다. 박스의 번호는 아래 표의 번호와 같습니다.",
-            )
-        )
     with shared.errors_shown():
+        with right:
+            found, rows = _answer(run, raw), _part(picture)
+            if not found["blocks"]:
+                st.info(t("No lettering was found on this page.", "이 페이지에서 글자를 찾지 못했습니다."))
+            _warn(found)
+            st.image(_shown(_marked(picture, found)[rows]), width="stretch")
+            st.caption(
+                t(
+                    "Found lettering is red; boxes have the numbers of the table.",
+                    "찾은 글자는 빨간색입니다. 박스의 번호는 아래 표의 번호와 같습니다.",
+                )
+            )
         blocks = _edited(run, picture, found)
         answer = _answer(run, {**raw, "blocks": blocks}) if blocks is not None else found
-        _new_page(picture, answer, name, predictor.meta["credit"] if name.startswith("example-") else "")
+        _warn({**answer, "unfamiliar": False})  # the table begins with what was found
+        credit = predictor.meta["credit"] if name.startswith("example-") else _credit(predictor)
+        _new_page(picture, answer, rows, name, credit)
         shared.show_answer(answer)
         texts = {part: [block[part] for block in answer["blocks"] if block[part]] for part in ("text", "translation")}
         read, new = (" / ".join(words)[:2000] for words in texts.values())
@@ -74,13 +78,7 @@ def _one_page(run: Run) -> None:
 
 def _order() -> str:
     names = {"left": t("left to right", "왼쪽에서 오른쪽"), "right": t("right to left", "오른쪽에서 왼쪽")}
-    return st.segmented_control(
-        t("Order of reading", "읽는 순서"),
-        list(names),
-        format_func=names.__getitem__,
-        key=state.kept("order", "left", names),
-        required=True,
-    )
+    return state.choice(t("Order of reading", "읽는 순서"), "order", names)
 
 
 def _answer(run: Run, raw: dict[str, Any]) -> dict[str, Any]:
@@ -90,16 +88,40 @@ def _answer(run: Run, raw: dict[str, Any]) -> dict[str, Any]:
     known = st.session_state.setdefault("comic-answers", {})
     if key not in known:
         with st.spinner(t("Reading the page …", "페이지를 읽는 중 …")):
-            answer = shared.predictor(run).predict(raw)
-        while len(known) >= 6:
+            known[key] = shared.predictor(run).predict(raw)
+        if len(known) > 6:
             known.pop(next(iter(known)))
-        known[key] = answer
     return known[key]
 
 
-def _shown(picture: np.ndarray) -> np.ndarray:
-    step = -(-max(picture.shape[:2]) // MAX_SHOWN)
-    return picture[::step, ::step]
+def _part(picture: np.ndarray) -> slice:
+    """The rows of a page that are shown. Of a tall one the visitor chooses the part: a whole strip cannot be read."""
+    height, width = picture.shape[:2]
+    count = int(np.ceil(height / (TALL * width)))
+    number = state.slider(t("Part of the page", "페이지의 부분"), "rows", 1, 1, count) if count > 1 else 1
+    return slice((number - 1) * height // count, number * height // count)
+
+
+def _shown(pixels: np.ndarray) -> np.ndarray:
+    """A page (h, w, 3) or (h, w), shrunk where it is wider than MAX_WIDTH."""
+    from PIL import Image
+
+    image = Image.fromarray(pixels)
+    image.thumbnail((MAX_WIDTH, image.height))
+    return np.asarray(image)
+
+
+def _warn(answer: dict[str, Any]) -> None:
+    for sentence in predict.cautions(answer):
+        st.warning(plain(korean(sentence)))
+
+
+def _credit(predictor: Any) -> str:
+    """The credit that goes into the files; a visitor says whether an uploaded page is one of the run's data."""
+    credit, label = predictor.meta["credit"], t("A page of the data of this run", "이 실행의 데이터에 있는 페이지")
+    return (
+        credit if credit and st.checkbox(label, key=state.kept("credited", False), help=plain(korean(credit))) else ""
+    )
 
 
 def _marked(picture: np.ndarray, answer: dict[str, Any]) -> np.ndarray:
@@ -110,7 +132,7 @@ def _marked(picture: np.ndarray, answer: dict[str, Any]) -> np.ndarray:
     on = answer["mask"] > 0
     pixels[on] = np.uint8(0.3 * pixels[on] + 0.7 * RED)
     image = Image.fromarray(pixels)
-    pen, size = ImageDraw.Draw(image), max(12, max(picture.shape[:2]) // 60)
+    pen, size = ImageDraw.Draw(image), max(12, picture.shape[1] // 45)
     for number, block in enumerate(answer["blocks"], start=1):
         left, top, right, bottom = block["box"]
         pen.rectangle((left - 3, top - 3, right + 2, bottom + 2), outline=(0, 110, 200), width=max(2, size // 8))
@@ -125,13 +147,15 @@ def _edited(run: Run, picture: np.ndarray, found: dict[str, Any]) -> list[dict[s
     memory, shown = state.memory(), hashlib.sha256(np.ascontiguousarray(picture)).hexdigest()[:16]
     key = f"blocks-{shown}-{run.id}"
     sure = [min((line["confidence"] for line in block["lines"]), default=0.0) for block in found["blocks"]]
-    start = _table([[*block["box"], block["text"], one, ""] for block, one in zip(found["blocks"], sure, strict=True)])
-    rows = memory.get(key, start)
-    _fill(run, rows, key)
-    rows = memory.get(key, rows)
+    pairs = zip(found["blocks"], sure, strict=True)
+    start = _table([[*block["box"], readable(block["text"]), one, ""] for block, one in pairs])
+    _fill(run, memory.get(key, start), key)
+    field = f"{key}-{language()}-{memory.get(f'{key}-drawn', 0)}"
+    if field not in st.session_state:  # a new field, also after another tab: it begins with what the last one had
+        memory[f"{key}-first"] = memory.get(key, start)
     whole = {side: st.column_config.NumberColumn(term(side), step=1, width="small") for side in SIDES}
     table = st.data_editor(
-        rows,
+        memory[f"{key}-first"],
         num_rows="dynamic",
         hide_index=False,
         column_order=("text", "translation", "confidence", *SIDES),  # a phone shows the first ones
@@ -141,8 +165,9 @@ def _edited(run: Run, picture: np.ndarray, found: dict[str, Any]) -> list[dict[s
             "confidence": st.column_config.NumberColumn(term("confidence"), format="%.2f", disabled=True),
             "translation": st.column_config.TextColumn(t("translation", "새로 쓸 글"), max_chars=encoding.MAX_TEXT),
         },
-        key=f"{key}-{memory.get(f'{key}-drawn', 0)}",
+        key=field,
     )
+    table = memory[key] = table.set_axis(pd.RangeIndex(1, len(table) + 1))
     st.caption(
         t(
             "Type a translation, and the block is lettered again; a hyphen leaves its place empty. Move a box by its numbers; "
@@ -153,53 +178,53 @@ def _edited(run: Run, picture: np.ndarray, found: dict[str, Any]) -> list[dict[s
     )
     left, right = st.columns(2)
     if left.button(t("Start again", "처음부터 다시"), key="comic-reset", disabled=table.equals(start)):
-        memory.pop(key, None)
+        memory.pop(key)
         memory[f"{key}-drawn"] = memory.get(f"{key}-drawn", 0) + 1
         st.rerun()
-    kept = [row for row in table.to_dict("records") if all(pd.notna(row[side]) for side in SIDES)]
     right.download_button(
         t("Download the lines as CSV", "읽은 글을 CSV로 내려받기"),
-        table.assign(page="page")[list(COLUMNS)].to_csv(index=False).encode("utf-8-sig"),
+        table.assign(page="page")[list(predict.COLUMNS)].to_csv(index=False).encode("utf-8-sig"),
         "lines.csv",
         "text/csv",
     )
-    memory[f"{key}-now"] = table
     if table.equals(start):
         return None
-    return [_block(row, picture) for row in kept]
+    return [_block(row, picture) for row in table.dropna(subset=SIDES).to_dict("records")]
 
 
 def _fill(run: Run, rows: pd.DataFrame, key: str) -> None:
     """Fill the column of translations from a table that the visitor uploads, or by a run that answers text with text."""
     memory = state.memory()
-    now = memory.get(f"{key}-now", rows)
-    left, right = st.columns(2)
-    names = _translators()
-    chosen = left.selectbox(
-        t("Translate with", "번역에 쓸 실행"),
-        ["", *names],
-        format_func=lambda name: name or t("nothing: I type it", "쓰지 않음: 직접 입력"),
-        key=state.kept("translator", "", ["", *names]),
-    )
-    with right:
-        file = state.upload(
-            t("Glossary, or edited lines (CSV)", "용어집 또는 고친 글 (CSV)"), ["csv"], "comic-glossary", 2
-        )
+    chosen, file = _words("comic-glossary")
     if not st.button(t("Fill the translations", "번역 채우기"), key="comic-fill", disabled=not (chosen or file)):
         return
     with shared.on_disk(file) if file else nullcontext() as place, st.spinner(t("Translating …", "번역하는 중 …")):
         if file and place and b"translation" in file[1][:400].lower():
-            blocks = [block for page in read_edited(place).values() for block in page]
+            blocks = [block for page in predict.read_edited(place).values() for block in page]
             words = ["-" if block["translation"] == "" else block["translation"] or "" for block in blocks]
             pairs = zip(blocks, words, strict=True)
             memory[key] = _table([[*block["box"], block["text"], 1.0, word] for block, word in pairs])
         else:
-            translate = translator(chosen or None, place, runs.runs_dir())
-            words = [translate(str(text)) if pd.notna(text) else None for text in now["text"]]
-            old = now["translation"].tolist()
-            new = [before if word is None else word for word, before in zip(words, old, strict=True)]
-            memory[key] = now.assign(translation=new)
+            translate = predict.translator(chosen or None, place, runs.runs_dir())
+            words = [translate(str(text)) if pd.notna(text) else None for text in rows["text"]]
+            pairs = zip(words, rows["translation"], strict=True)
+            memory[key] = rows.assign(translation=[old if word is None else word for word, old in pairs])
     memory[f"{key}-drawn"] = memory.get(f"{key}-drawn", 0) + 1
+
+
+def _words(key: str) -> tuple[str, tuple[str, bytes] | None]:
+    """Where the new words come from: (a run, or "" for none; an uploaded table, or None)."""
+    left, right = st.columns(2)
+    names = ["", *_translators()]
+    chosen = left.selectbox(
+        t("Translate with", "번역에 쓸 실행"),
+        names,
+        format_func=lambda name: name or t("no run", "쓰지 않음"),
+        key=state.kept("translator", "", names),
+    )
+    with right:
+        label = t("Glossary, or edited lines (CSV)", "용어집 또는 고친 글 (CSV)")
+        return chosen, state.upload(label, ["csv"], key, 2)
 
 
 @st.cache_data(ttl=30, show_spinner=False)
@@ -234,34 +259,18 @@ def _block(row: dict[str, Any], picture: np.ndarray) -> dict[str, Any]:
     }
 
 
-def _new_page(picture: np.ndarray, answer: dict[str, Any], name: str, credit: str) -> None:
-    """The wipe between the old and the new page, and the download."""
+def _new_page(picture: np.ndarray, answer: dict[str, Any], rows: slice, name: str, credit: str) -> None:
+    """The wipe between the old and the new page, both in these rows alone, and the download of the whole page."""
     lettered = any(block["translation"] is not None for block in answer["blocks"])
     new = answer["page"] if lettered else answer["clean"]
     st.subheader(t("The new page", "새 페이지") if lettered else t("Without the lettering", "글자를 지운 페이지"))
     with st.columns([1, 4, 1])[1]:
-        canvas.wipe(
-            _shown(picture), _shown(new), t("Left of the line: as it was", "선의 왼쪽: 원래 모습"), "comic-wipe"
-        )
+        label = t("Left of the line: as it was", "선의 왼쪽: 원래 모습")
+        canvas.wipe(_shown(picture[rows]), _shown(new[rows]), label, "comic-wipe")
     if credit:
         st.caption(plain(credit))
     label = t("Download as PNG", "PNG로 내려받기")
-    st.download_button(label, _credited(new, credit), f"{name}-new.png", "image/png", type="primary")
-
-
-def _credited(picture: np.ndarray, credit: str) -> bytes:
-    """The PNG of a page, with the credit of its authors in the file where it is known."""
-    import io
-
-    from PIL import Image
-    from PIL.PngImagePlugin import PngInfo
-
-    if not credit:
-        return picture_bytes(picture)
-    info, file = PngInfo(), io.BytesIO()
-    info.add_itxt("Copyright", credit)
-    Image.fromarray(picture).save(file, "PNG", pnginfo=info)
-    return file.getvalue()
+    st.download_button(label, predict.as_file(new, credit), f"{name}-new.png", "image/png", type="primary")
 
 
 # --- a folder --------------------------------------------------------------------------------------------------------
@@ -279,10 +288,9 @@ def _folder(run: Run) -> None:
     )
     with shared.errors_shown():
         pages = state.upload(t("Pages (.zip)", "페이지 (.zip)"), ["zip"], "comic-zip", 50)
-        table = state.upload(
-            t("Glossary, or edited lines (CSV)", "용어집 또는 고친 글 (CSV)"), ["csv"], "comic-table", 2
-        )
-        order = _order()
+        chosen, table = _words("comic-table")
+        order, predictor = _order(), shared.predictor(run)
+        credit = _credit(predictor)
         if pages is None or not st.button(t("Letter the pages", "글자 다시 넣기"), type="primary", key="comic-go"):
             return
         written = shared.on_disk(table) if table else nullcontext()
@@ -293,17 +301,16 @@ def _folder(run: Run) -> None:
             count = sum(path.is_file() for path in folder.rglob("*"))
             if count > MAX_PAGES:
                 raise UserError(f"The archive holds {count:,} files; at most {MAX_PAGES} pages are lettered here.")
-            edited = read_edited(place) if table and place and b"translation" in table[1][:400].lower() else None
-            translate = translator(None, place if edited is None else None, runs.runs_dir())
-            done, left_out = letter_folder(shared.predictor(run), folder, target, translate, order, edited)
+            edited = (
+                predict.read_edited(place) if table and place and b"translation" in table[1][:400].lower() else None
+            )
+            translate = predict.translator(chosen or None, place if edited is None else None, runs.runs_dir())
+            done, left_out = predict.letter_folder(predictor, folder, target, translate, order, edited, credit)
             content = target.read_bytes()
         st.success(
-            t(f"{done} pages, {left_out} files left out.", f"{done}쪽을 마쳤고, 파일 {left_out}개는 제외했습니다.")
+            t(f"Pages: {done}. Files left out: {left_out}.", f"{done}쪽을 마쳤고, 파일 {left_out}개는 제외했습니다.")
         )
         st.download_button(t("Download as ZIP", "ZIP으로 내려받기"), content, "pages-new.zip", "application/zip")
-
-
-# --- the other tabs --------------------------------------------------------------------------------------------------
 
 
 def data(run: Run) -> None:
@@ -333,14 +340,8 @@ def inside(run: Run) -> None:
         _restored(predictor, picture)
     _steps(run, predictor, picture)
     st.subheader(t("The networks", "신경망 구조"))
-    names = [file.stem for file in files_in(run.path, "*.keras")]
-    chosen = st.segmented_control(
-        t("Network", "신경망"),
-        names,
-        format_func=term,
-        key=state.kept("network", "segmentation", names),
-        required=True,
-    )
+    names = {file.stem: term(file.stem) for file in files_in(run.path, "*.keras")}
+    chosen = state.choice(t("Network", "신경망"), "network", names, "segmentation")
     shared.drawing(predictor.networks[chosen])
     shared.code(run.project)
 
@@ -350,8 +351,7 @@ def _restored(predictor: Any, picture: np.ndarray) -> None:
     from projects.comic_text.data import damaged
 
     st.subheader(t("What the autoencoder restores", "오토인코더의 복원"))
-    side = 256
-    square = picture[:side, :side].astype(np.float32)
+    square = picture[:256, :256].astype(np.float32)
     square = square[: square.shape[0] // 16 * 16, : square.shape[1] // 16 * 16]
     noisy = np.clip(damaged(square[None], np.random.default_rng(0))[0], 0, 255)
     restored = predictor.logits(noisy.astype(np.uint8), "autoencoder")
@@ -367,18 +367,18 @@ def _restored(predictor: Any, picture: np.ndarray) -> None:
 def _steps(run: Run, predictor: Any, picture: np.ndarray) -> None:
     """The reader's symbols step by step: before repeats and blanks are removed, and jamo composed."""
     st.subheader(t("How a line is read", "한 줄을 읽는 과정"))
-    crops = [crop for block in layout.blocks(predictor.mask(picture)) for crop in line_crops(picture, block)]
+    crops = [crop for block in layout.blocks(predictor.mask(picture)) for crop in predict.line_crops(picture, block)]
     if not crops:
         st.caption(t("No line was found on the first example.", "첫 번째 예시에서 줄을 찾지 못했습니다."))
         return
-    number = st.slider(t("Line", "줄"), 1, max(2, len(crops)), key=state.kept("line", 1, low=1, high=len(crops)))
+    number = state.slider(t("Line", "줄"), "line", 1, 1, max(2, len(crops)))
     crop = crops[min(number, len(crops)) - 1]
     line = encoding.line_pixels(crop)
-    width = next(width for width in encoding.WIDTHS if width >= line.shape[1])
-    logits = np.asarray(predictor.networks["reader"].predict_on_batch(encoding.filled([line], width)))
+    batch = encoding.filled([line], encoding.width_for(line))
+    logits = np.asarray(predictor.networks["reader"].predict_on_batch(batch))
     count = -(-line.shape[1] // encoding.STRIDE)
     best = logits[0, :count].argmax(axis=-1)
-    symbols = "".join("·" if one == encoding.BLANK else encoding.SYMBOLS[one - 1] for one in best)
+    symbols = "".join("·" if one == encoding.BLANK else readable(encoding.SYMBOLS[one - 1]) for one in best)
     st.image(np.repeat(np.repeat(crop, 2, axis=0), 2, axis=1))
     st.code(" ".join(symbols), language=None)
     text, confidence = predictor.decode(logits[:, :count])[0]

@@ -5,6 +5,7 @@
 
 - page: a generated page of the test with all its lines read, removed and lettered again with other words, in seconds
 - strip: ten such pages below each other, 300 pixels wide and 20,000 high, and the most memory that the process had
+- folder: the most memory of the process after 5 pages of a folder were lettered again, and after 50
 - reader: lines of the generated test cut out by their true boxes, a second; and their character error rate
 - tesseract: the same for Tesseract (Debian's tesseract-ocr and tesseract-ocr-kor), a process each line, where it is
   installed
@@ -72,6 +73,24 @@ def draw_figure(predictor, file: Path, data_dir: Path) -> None:
     print(f"{file}: {file.stat().st_size // 1024} kB")
 
 
+def most_megabytes() -> float:
+    """The most memory that this process has had so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def letter_many(predictor, count: int) -> None:
+    """Letter a folder of so many generated pages again."""
+    from projects.comic_text import pages
+    from projects.comic_text.predict import letter_folder
+
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / "pages"
+        folder.mkdir()
+        for seed in range(count):
+            write_picture(pages.render(seed, "test").picture, folder / f"{seed}.png")
+        letter_folder(predictor, folder, Path(place) / "new.zip", lambda text: "new words")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", default="best")
@@ -93,16 +112,20 @@ def main() -> None:
         draw_figure(predictor, asked.figure, asked.data_dir)
         return
     page = pages.render(0, "test", shape=PAGE)
-    found = letter_again(predictor, page.picture, lambda text: "new words", "left", None)[1]
+    found = letter_again(predictor, page.picture, lambda text: "new words", "left", None)[1]["blocks"]
     seconds = median_seconds(lambda: letter_again(predictor, page.picture, lambda text: "new words", "left", None))
     goal = "reached" if seconds <= GOAL_SECONDS else "missed"
     print(f"page: {len(page.lines)} lines, {len(found)} blocks; {seconds:.1f} s (goal {GOAL_SECONDS:.0f} s: {goal})")
 
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    for count in (5, 50):
+        letter_many(predictor, count)
+        print(f"folder: {count} pages lettered; the process had {most_megabytes():,.0f} MB at most")
+
+    before = most_megabytes()
     parts = [pages.render(seed, "test", shape=(STRIP[0] // 10, STRIP[1])).picture for seed in range(10)]
     start = time.perf_counter()
     strip = predictor.predict({"picture": np.concatenate(parts)})
-    spent, most = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    spent, most = time.perf_counter() - start, most_megabytes()
     count = len(strip["blocks"])
     print(f"strip: {count} blocks in {spent:.1f} s; the process had {before:,.0f} MB, then {most:,.0f} MB at most")
 

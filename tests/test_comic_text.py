@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import unicodedata
 import zipfile
 from itertools import pairwise
@@ -13,12 +14,13 @@ import pytest
 from PIL import Image
 
 from common.errors import UserError
-from common.inputs.images import write_picture
+from common.inputs.images import SUFFIXES, write_picture
 from projects.comic_text import baselines, data, encoding, evaluate, layout, lettering, metrics, pages, redraw
 from projects.comic_text.config import TOY, Config
 from projects.comic_text.pages import Line
-from tests.browser import browser, executable, served, settle
-from tests.conftest import PROJECTS, copy_run
+from projects.comic_text.predict import COPYRIGHT, FAMILIAR, SURE, as_file, cautions
+from tests.commands import run_here
+from tests.conftest import PROJECTS
 
 
 def paper(height=200, width=400, value=255):
@@ -242,6 +244,20 @@ def test_new_words_stand_in_the_balloon_and_are_as_large_as_they_can_be():
     assert lettering.wrapped("Unbreakable", face, 30, 40) is None
 
 
+def test_what_no_font_has_is_named():
+    face = lettering.faces("train")[0]
+    assert encoding.plain("ㅋㅋ！？Ａ") == "ㅋㅋ!?A" and encoding.plain("\u1112\u1161\u11ab") == "한"
+    assert lettering.missing("ㅋㅋㅋ ㅠㅠ 한글 Ärger, Привет", face) == ""
+    assert lettering.missing("日本 뷁 日", face) == "日本뷁"
+
+
+def test_lettering_that_fills_its_page_is_removed():
+    """Nothing is around it that could say what lies below."""
+    black = paper(20, 20, 0)
+    clean = redraw.without(black, np.ones((20, 20), bool), [layout.Block((0, 0, 20, 20))])
+    np.testing.assert_array_equal(clean, paper(20, 20))
+
+
 def test_a_balloon_bounds_the_new_words():
     picture = paper(300, 500, 90)
     picture[80:200, 100:380] = 255
@@ -445,12 +461,51 @@ def test_given_boxes_are_taken_and_their_translations_drawn(predictor, monkeypat
     assert ink.sum() > 50 and not (ink & mask).all()
     xs = np.flatnonzero(ink.any(axis=0))
     assert abs((xs.min() + xs.max()) / 2 - (left + right) / 2) < 6, "the new words are not in the middle"
+    chinese = predictor.predict({"picture": picture, "blocks": [{**block, "translation": "ㅋㅋ！日"}]})
+    assert chinese["missing"] == "日" and "characters: 日." in cautions(chinese)[-1] and new["missing"] == ""
 
 
-def test_a_page_without_lettering_has_an_honest_empty_answer(predictor, monkeypatch):
-    monkeypatch.setattr(predictor, "mask", lambda picture: np.zeros(picture.shape[:2], bool))
-    answer = predictor.predict({"picture": paper()})
-    assert answer["blocks"] == [] and (answer["page"] == paper()).all()
+def test_what_is_hardly_read_is_left_out_or_has_a_caution(predictor, monkeypatch):
+    """A page without lettering, or in another script, has a mask too, and the reader writes something."""
+    picture, mask, _ = with_words("Old words", 100)
+    monkeypatch.setattr(predictor, "mask", lambda picture: mask)
+    for confidence, blocks, unfamiliar in ((SURE - 0.01, 0, False), (SURE, 1, True), (FAMILIAR, 1, False)):
+        monkeypatch.setattr(predictor, "read", lambda crops, sure=confidence: [("A", sure)] * len(crops))
+        answer = predictor.predict({"picture": picture})
+        assert len(answer["blocks"]) == blocks and answer["unfamiliar"] == unfamiliar == bool(cautions(answer))
+        assert np.isnan(predictor.familiarity([picture])[0]) == (not blocks)
+    mask = np.zeros_like(mask)
+    assert not predictor.predict({"picture": picture})["blocks"]
+
+
+def test_the_report_says_how_often_there_is_a_caution(trained):
+    notes = (trained("comic_text").path / "MODEL_CARD.md").read_text(encoding="utf-8")
+    for kind in ("test", "without lettering", "photographs"):
+        assert re.search(rf"{kind} [\d.]+%, [\d.]+%", notes), notes
+
+
+@pytest.mark.parametrize("suffix", [suffix for suffix in SUFFIXES if suffix not in (".bmp", ".gif", ".ppm", ".pgm")])
+def test_the_credit_of_a_page_is_in_its_file(suffix):
+    said = Image.open(io.BytesIO(as_file(paper(20, 30), "By A, CC BY 4.0", suffix)))
+    assert said.size == (30, 20) and said.getexif()[COPYRIGHT] == "By A, CC BY 4.0"
+    assert COPYRIGHT not in Image.open(io.BytesIO(as_file(paper(20, 30), "", suffix))).getexif()
+
+
+def test_pages_of_the_data_of_a_run_go_out_with_its_credit(copied, tmp_path):
+    """The run knows whose pages those in its data folder are, and no others."""
+    run = copied("comic_text")
+    for file, change in (("meta.json", {"credit": "By A"}), ("run.json", {"data": "own", "data_dir": str(tmp_path)})):
+        (run.path / file).write_text(json.dumps({**json.loads((run.path / file).read_text()), **change}))
+    for folder in ("own", "other"):
+        (tmp_path / folder).mkdir()
+        write_picture(with_words("Old words")[0], tmp_path / folder / "a.png")
+        for source, target in ((f"{folder}/a.png", f"{folder}.jpg"), (folder, f"{folder}.zip")):
+            places = ("--input", tmp_path / source, "--output", tmp_path / target, "--runs-dir", run.path.parents[1])
+            done = run_here("projects.comic_text.predict", *places)
+            assert done.returncode == 0, done.stderr
+        assert Image.open(tmp_path / f"{folder}.jpg").getexif().get(COPYRIGHT) == ("By A" if folder == "own" else None)
+        with zipfile.ZipFile(tmp_path / f"{folder}.zip") as archive:
+            assert ("CREDIT.txt" in archive.namelist()) == (folder == "own")
 
 
 def test_a_folder_goes_out_as_pages_and_lines_and_comes_back_edited(predictor, tmp_path, capsys, monkeypatch):
@@ -534,38 +589,3 @@ def test_the_real_page_of_the_readme_says_whose_it_is():
     for part in ("David Revoy", "CC BY 4.0", "Alex Gryson", "Jihoon Kim", "Changed:"):
         assert part in said
     assert file.stat().st_size < 300_000
-
-
-# --- the page --------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(executable() is None, reason="no Chromium")
-def test_the_whole_way_in_a_browser(trained, tmp_path):
-    """Upload a page, see the mask, fill in a table of translations, get the new page as PNG."""
-    copy_run(trained("comic_text"), tmp_path / "runs")
-    picture = with_words("Old words", 100)[0]
-    write_picture(picture, tmp_path / "page.png")
-    table = tmp_path / "lines.csv"
-    table.write_text("page,left,top,right,bottom,text,confidence,translation\npage.png,90,60,260,110,Old words,1,New\n")
-    with browser() as chromium, served("apps/comic_text.py", tmp_path / "runs") as address:
-        page = chromium.new_page(viewport={"width": 1280, "height": 1400}, accept_downloads=True)
-        page.set_default_timeout(120_000)
-        page.goto(address)
-        settle(page)
-        page.get_by_role("radio", name="my own").click()
-        page.locator(".st-key-page-upload input[type=file]").set_input_files(tmp_path / "page.png")
-        page.get_by_text("page.png").first.wait_for()
-        settle(page)
-        page.locator(".st-key-comic-glossary input[type=file]").set_input_files(table)
-        page.get_by_role("button", name="Fill the translations").click()
-        page.get_by_role("heading", name="The new page").wait_for()
-        settle(page)
-        assert not page.get_by_test_id("stException").count() and not page.get_by_test_id("stAlertContentError").count()
-        with page.expect_download() as download:
-            page.get_by_role("button", name="Download as PNG").click()
-        new = np.asarray(Image.open(download.value.path()))
-        page.close()
-    changed = np.abs(new.astype(int) - picture).max(axis=2) > 40
-    ys, xs = np.nonzero(changed)
-    assert len(ys) > 50 and xs.min() > 60 and xs.max() < 300 and ys.max() < 140

@@ -17,6 +17,7 @@ PIECE = 1 << 22  # characters read at a time
 # Hangul syllables. The conjoining jamo that they consist of: leading consonant, vowel and, mostly, trailing consonant.
 SYLLABLES = re.compile("[\uac00-\ud7a3]+")
 JAMO = re.compile("[\u1100-\u1112][\u1161-\u1175][\u11a8-\u11c2]?")
+LONE = re.compile("[\u1100-\u1112\u1161-\u1175\u11a8-\u11c2]")
 
 
 def read_text(path: Path) -> Iterator[str]:
@@ -80,6 +81,12 @@ def to_jamo(text: str) -> str:
 def from_jamo(text: str) -> str:
     """Conjoining jamo back to syllables. Jamo that make no syllable stay as they are."""
     return JAMO.sub(lambda match: unicodedata.normalize("NFC", match.group()), text)
+
+
+def readable(text: str) -> str:
+    """A text to look at: jamo as syllables, else as letters (U+3131 to U+3163), because one alone is drawn broken."""
+    composed = unicodedata.normalize("NFC", text)  # HANGUL JONGSEONG HIEUH, at an end, is HANGUL LETTER HIEUH alone
+    return LONE.sub(lambda jamo: unicodedata.lookup("HANGUL LETTER " + unicodedata.name(jamo[0]).split()[-1]), composed)
 
 
 def settled(text: str) -> int:

@@ -70,7 +70,7 @@ def nearest_glyphs(crops: Sequence[np.ndarray]) -> list[str]:
 
 def _line(mask: np.ndarray, known: np.ndarray, names: list[str]) -> str:
     edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.any(axis=0).astype(int), [0]]))).reshape(-1, 2)
-    height, text, last = mask.shape[0], "", None
+    height, last = mask.shape[0], None
     pieces = []
     for begin, end in edges:
         if last is not None and begin - last > 0.25 * height:
@@ -81,9 +81,7 @@ def _line(mask: np.ndarray, known: np.ndarray, names: list[str]) -> str:
     if not vectors:
         return ""
     best = iter((np.stack(vectors) @ known.T).argmax(axis=1))
-    for piece in pieces:
-        text += " " if piece is None else names[next(best)]
-    return text
+    return "".join(" " if piece is None else names[next(best)] for piece in pieces)
 
 
 def _cut(mask: np.ndarray) -> np.ndarray:

@@ -69,25 +69,25 @@ def read(page: Page) -> Sample:
     picture = read_picture(page.picture)
     text = clean = None
     if page.text:
-        text = read_picture(page.text).max(axis=2) > 127
-        _same_size(page.text, text, picture)
+        text = _same_size(page.text, picture).max(axis=2) > 127
     elif page.lines:
         text = mask_of_boxes(picture, page.lines)
     if page.clean:
-        clean = read_picture(page.clean)
-        _same_size(page.clean, clean, picture)
+        clean = _same_size(page.clean, picture)
         if page.balloon and text is not None:  # below the lettering of a balloon there is its paper, not the art
-            balloon = read_picture(page.balloon).max(axis=2) > 127
-            _same_size(page.balloon, balloon, picture)
+            balloon = _same_size(page.balloon, picture).max(axis=2) > 127
             if (paper := picture[balloon & ~text]).size:
                 clean[balloon] = np.median(paper, axis=0)
     return Sample(picture, text, clean, page.lines)
 
 
-def _same_size(path: Path, array: np.ndarray, picture: np.ndarray) -> None:
-    if array.shape[:2] != picture.shape[:2]:
+def _same_size(path: Path, picture: np.ndarray) -> np.ndarray:
+    """A mask, or the art, that belongs to a page."""
+    array = read_picture(path)
+    if array.shape != picture.shape:
         sizes = [f"{part.shape[1]} × {part.shape[0]}" for part in (array, picture)]
         raise UserError(f"{path} has {sizes[0]} pixels, but its page {sizes[1]}.")
+    return array
 
 
 def mask_of_boxes(picture: np.ndarray, lines: Sequence[Line]) -> np.ndarray:
@@ -124,9 +124,8 @@ def load_data(config: Config, data: str, data_dir: Path) -> Splits:
         source = Source(
             "builtin",
             "Comic pages generated from photographs of scikit-image and scikit-learn, shapes and fonts, in English and "
-            "Korean. The test has Latin "
-            + ("and Hangul fonts" if config.fonts == "all" else "fonts")
-            + " of its own and its own parts of the photographs.",
+            f"Korean. The test has Latin {'and Hangul fonts' if config.fonts == 'all' else 'fonts'} of its own and its "
+            "own parts of the photographs.",
             _generated_key(config),
             "page",
         )
@@ -437,13 +436,10 @@ def room(symbols: Sequence[int]) -> int:
 def own_line(page: Page, line: Line, random: np.random.Generator) -> tuple[np.ndarray, str]:
     """A line of a page on disk, cut out with a random margin."""
     left, top, right, bottom = line.box
-    assert page.picture
     margin = np.maximum(1, np.round(random.uniform(0.04, 0.16, 4) * (bottom - top))).astype(int)
     picture = _page_pixels(page.picture)
     part = picture[max(0, top - margin[0]) : bottom + margin[1], max(0, left - margin[2]) : right + margin[3]]
     return line_pixels(part), normalise(line.text)
 
 
-@lru_cache(maxsize=64)
-def _page_pixels(path: Path) -> np.ndarray:
-    return read_picture(path)
+_page_pixels = lru_cache(maxsize=64)(read_picture)

@@ -30,7 +30,7 @@ JAMO = "".join(map(chr, [*range(0x1100, 0x1113), *range(0x1161, 0x1176), *range(
 LATIN = "".join(map(chr, [*range(0x30, 0x3A), *range(0x41, 0x5B), *range(0x61, 0x7B)]))
 SYMBOLS = " !\"#$%&'()*+,-./:;=?@[]" + LATIN + JAMO  # symbol number i + 1
 # Signs that are read as others: quotation marks, dashes, dots.
-PLAIN = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "…": "...", "！": "!", "？": "?"})
+PLAIN = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "…": "..."})
 
 ORDERS = ("left", "right")  # where reading begins
 # A raw input beside its picture. blocks: those to read and letter instead of the ones that are found.
@@ -127,9 +127,15 @@ def padded(picture: np.ndarray, multiple: int) -> np.ndarray:
     return np.pad(picture, [(0, -height % multiple), (0, -width % multiple), (0, 0)], mode="edge")
 
 
+def plain(text: str) -> str:
+    """A text with jamo composed to syllables, and full-width letters and signs (！) as ordinary ones."""
+    composed = unicodedata.normalize("NFC", text)
+    return "".join(unicodedata.normalize("NFKC", one) if "！" <= one <= "～" else one for one in composed)
+
+
 def normalise(text: str) -> str:
-    """A text as it is read: typographic signs as plain ones, one space between words, syllables composed."""
-    return " ".join(unicodedata.normalize("NFC", text).translate(PLAIN).split())
+    """A text as it is read: plain, typographic signs as those of a keyboard, one space between words."""
+    return " ".join(plain(text).translate(PLAIN).split())
 
 
 def to_symbols(text: str) -> list[int]:
@@ -161,6 +167,11 @@ def line_pixels(crop: np.ndarray) -> np.ndarray:
     low, high = np.percentile(grey, (1, 99))
     ink = low if paper - low > high - paper else high
     return np.clip((grey - ink) / (paper - ink if abs(paper - ink) > 1 else 1.0), -0.5, 1.5)[..., None]
+
+
+def width_for(line: np.ndarray) -> int:
+    """The one of WIDTHS to which a line (HEIGHT, w, 1) is filled up."""
+    return next(width for width in WIDTHS if width >= line.shape[1])
 
 
 def filled(lines: Sequence[np.ndarray], width: int) -> np.ndarray:

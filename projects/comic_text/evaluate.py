@@ -5,7 +5,6 @@ python -m projects.comic_text.evaluate --run best --data FOLDER
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,8 @@ from common.cli import evaluate_command
 from common.data import load_splits, scored_on
 from common.errors import UserError
 from common.evaluation import score_table
-from common.inputs.images import picture_text
+from common.inputs.images import PHOTOGRAPHS, packaged_photograph, picture_text, read_picture
+from common.inputs.text import readable
 from common.report import Report
 from common.runs import Run
 from projects.comic_text import layout, metrics, redraw
@@ -26,19 +26,11 @@ from projects.comic_text.config import Config
 from projects.comic_text.data import Page, as_split, fingerprint, read, read_folder
 from projects.comic_text.encoding import margin, normalise
 from projects.comic_text.pages import Line, Sample
-from projects.comic_text.predict import Predictor, line_crops
+from projects.comic_text.predict import FAMILIAR, Predictor, line_crops
 
 SHOWN = 2  # pages in the figure
 WORST = 24  # lines that were read wrongly, in the table
 SAMPLES = 6  # training pages that the page of the project can show
-
-
-@dataclass(frozen=True)
-class Method:
-    """A way to find lettering, (h, w, 3) -> (h, w) bool, and one to read upright lines."""
-
-    mask: Callable[[np.ndarray], np.ndarray]
-    read: Callable[[Sequence[np.ndarray]], list[str]]
 
 
 def evaluate(run: Run, data: str | None = None) -> Report:
@@ -46,8 +38,8 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     other = other_pages(Path(data)) if data else None  # read first: a wrong folder is refused at once
     config, predictor = run.config, run.load()
     splits = load_splits(config, run)
-    network = Method(predictor.mask, lambda crops: [text for text, _ in predictor.read(crops)])
-    methods = {"network": network, "otsu_and_glyphs": Method(otsu_mask, nearest_glyphs)}
+    network = (predictor.mask, lambda crops: [text for text, _ in predictor.read(crops)])
+    methods: dict[str, tuple] = {"network": network, "otsu_and_glyphs": (otsu_mask, nearest_glyphs)}
     test, looks = (as_split(other), 1) if other else splits.open_test(run)
     source = scored_on(Path(data), splits.source, fingerprint(other)) if data else splits.source
     counts: dict[str, list] = {name: [] for name in methods}
@@ -55,10 +47,10 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     for page in test.inputs:
         sample = read(page)
         for name, method in methods.items():
-            page_counts, read_lines = measured(page, sample, method)
+            page_counts, read_lines = measured(page, sample, *method)
             counts[name].append(page_counts)
             if name == "network":
-                errors += [{"page": page.name, **line} for line in read_lines]
+                errors += [{"page": page.name, **line, "read": readable(line["read"])} for line in read_lines]
     table = score_table(
         metrics.figures(counts["network"]),
         {"otsu_and_glyphs": metrics.figures(counts["otsu_and_glyphs"])},
@@ -70,6 +62,8 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     worst = sorted(errors, key=lambda line: -line["errors"])[:WORST]
     shown = [test.inputs[i] for i in [*order[:1], *order[len(order) // 2 :][: SHOWN - 1]]]
     first = read(test.inputs[0]).picture
+    familiarity = familiar(test.inputs, predictor).items()
+    shares = [f"{kind} {np.isfinite(sure).mean():.1%}, {(sure < FAMILIAR).mean():.1%}" for kind, sure in familiarity]
     lines = sum(counts["lines"] for counts in counts["network"])
     return Report(
         source=source,
@@ -91,6 +85,8 @@ def evaluate(run: Run, data: str | None = None) -> Report:
             "lines that were found and read right, letter for letter.",
             "relaxed_f1: pixels that are one pixel off a border count as right (after Del Gobbo & Matuk Herrera 2020).",
             "psnr: of the cleaned page under the lettering, compared with the page before it was lettered.",
+            "Pages on which a block is found, and pages with a caution, because the mean confidence of their lines is "
+            f"under {FAMILIAR:.2f}: {'; '.join(shares)}.",
             "otsu_and_glyphs: dark components of Otsu's threshold that stand beside others of their size; each piece "
             "of a line is read as the nearest glyph of the fonts of training. The rest is the same for both.",
             "With one Hangul font in the base installation nothing is claimed of unseen Hangul fonts."
@@ -98,6 +94,17 @@ def evaluate(run: Run, data: str | None = None) -> Report:
             else "The Hangul font of the test is none of those of training.",
         ],
     )
+
+
+def familiar(pages: Sequence[Page], predictor: Predictor) -> dict[str, np.ndarray]:
+    """{kind: familiarity} of pages, of the same pages before they were lettered, and of photographs."""
+    kinds = {
+        "test": (read(page).picture for page in pages),
+        "without lettering": (sample.clean for sample in map(read, pages) if sample.clean is not None),
+        "photographs": (read_picture(packaged_photograph(name)) for name in PHOTOGRAPHS),
+    }
+    familiarity = {kind: predictor.familiarity(pictures) for kind, pictures in kinds.items()}
+    return {kind: values for kind, values in familiarity.items() if len(values)}
 
 
 def other_pages(folder: Path) -> list[Page]:
@@ -108,19 +115,22 @@ def other_pages(folder: Path) -> list[Page]:
     return found
 
 
-def measured(page: Page, sample: Sample, method: Method) -> tuple[dict[str, float], list[dict[str, Any]]]:
-    """(counts of a page for `metrics.figures`, its lines that were read wrongly in true boxes)."""
-    mask = method.mask(sample.picture)
+def measured(page: Page, sample: Sample, find: Callable, read_lines: Callable) -> tuple[dict[str, float], list[dict]]:
+    """(counts of a page for `metrics.figures`, its lines that were read wrongly in true boxes).
+
+    find: finds lettering, (h, w, 3) -> (h, w) bool. read_lines: reads upright lines, [(h, w, 3)] -> [text].
+    """
+    mask = find(sample.picture)
     blocks = layout.blocks(mask)
     crops = [crop for block in blocks for crop in line_crops(sample.picture, block)]
     truth = [line.text for line in sample.lines] or list(page.texts)
-    counts = {**metrics.mask_counts(mask, sample.text), **metrics.line_counts(method.read(crops), truth)}
+    counts = {**metrics.mask_counts(mask, sample.text), **metrics.line_counts(read_lines(crops), truth)}
     if sample.clean is not None and sample.text.any():
         clean = redraw.without(sample.picture, mask, blocks)
         counts |= metrics.clean_counts(clean, sample.clean, sample.text)
     wrong = []
     if sample.lines:
-        texts = method.read([true_crop(sample.picture, line) for line in sample.lines])
+        texts = read_lines([true_crop(sample.picture, line) for line in sample.lines])
         counts |= metrics.reading_counts(texts, truth)
         for text, line in zip(texts, sample.lines, strict=True):
             if normalise(text) != normalise(line.text):
@@ -165,9 +175,8 @@ def pages_figure(pages: Sequence[Page], predictor: Predictor) -> Any:
         picture = read(page).picture
         answer = predictor.predict({"picture": picture})
         shown = (picture, np.repeat(answer["mask"][..., None], 3, axis=2), answer["clean"])
-        for axis, pixels, title in zip(row, shown, ("page", "lettering", "cleaned"), strict=True):
+        for axis, pixels in zip(row, shown, strict=True):
             axis.imshow(pixels[::2, ::2])
-            axis.set_title(title, fontsize=8)
             axis.axis("off")
     return figure
 
@@ -191,23 +200,18 @@ def losses_figure(run: Run, config: Config) -> Any:
 
 
 def sample_of(pages: Sequence[Page]) -> pd.DataFrame:
-    """A few training pages for the page of the project: picture, mask (PNG in base64), and what they say."""
+    """A few training pages for the page of the project: a small picture (PNG in base64), and what they say."""
+    from PIL import Image
+
     rows = np.unique(np.linspace(0, len(pages) - 1, SAMPLES).astype(int))
     table = []
     for page in (pages[row] for row in rows):
         sample = read(page)
         lines = [line.text for line in sample.lines] or list(page.texts)
-        table.append({"page": page.name, "picture": small(sample.picture), "lines": " / ".join(lines)})
+        image = Image.fromarray(sample.picture)
+        image.thumbnail((320, 320))
+        table.append({"page": page.name, "picture": picture_text(np.asarray(image)), "lines": " / ".join(lines)})
     return pd.DataFrame(table)
-
-
-def small(picture: np.ndarray, side: int = 320) -> str:
-    """A picture as PNG in base64, its longer side shrunk to `side` pixels."""
-    from PIL import Image
-
-    image = Image.fromarray(picture)
-    image.thumbnail((side, side))
-    return picture_text(np.asarray(image))
 
 
 if __name__ == "__main__":

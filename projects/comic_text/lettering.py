@@ -37,7 +37,6 @@ TEX = "cm"  # fonts with TeX's own table: these signs are where they are in ASCI
 TEX_SIGNS = "!#%&'()*+,-./:;=?@[]"
 CAPITALS = "AmaticSC"  # the font that draws small letters as capitals
 SIGNS = "!\"#$%&'()*+,-./:;=?@[]"
-HANGUL = ("가", "힣")
 LEADING = 1.15  # distance of two base lines, in sizes of the font
 
 
@@ -81,7 +80,22 @@ def _packaged(package: str, file: str) -> Path:
 
 
 def is_hangul(character: str) -> bool:
-    return HANGUL[0] <= character <= HANGUL[1]
+    """Whether it is a syllable, or a jamo that stands alone, such as ㅋ."""
+    return "가" <= character <= "힣" or "ㄱ" <= character <= "ㆎ"
+
+
+@lru_cache(maxsize=16)
+def _characters(path: Path) -> frozenset[int]:
+    """The code points of the characters that a font has."""
+    from matplotlib.ft2font import FT2Font
+
+    return frozenset(FT2Font(str(path)).get_charmap())
+
+
+def missing(text: str, face: Face) -> str:
+    """The characters of a plain text that the fonts of a face do not have, each once."""
+    parts = runs_of("".join(text.split()), face)
+    return "".join(dict.fromkeys(one for path, part in parts for one in part if ord(one) not in _characters(path)))
 
 
 @lru_cache(maxsize=512)

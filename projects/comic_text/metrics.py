@@ -84,7 +84,8 @@ def figures(pages: Sequence[Counts]) -> Callable[[np.ndarray], dict[str, float]]
         # What is near to a border counts as right.
         far = total["far_extra"] + total["far_missed"]
         near = right + (wrong - far) / 2
-        result = {
+        error = _ratio(total["squared"], total["under"])
+        return {
             "iou": _ratio(right, right + wrong),
             "f1": _ratio(2 * right, 2 * right + wrong),
             "relaxed_f1": _ratio(2 * near, 2 * near + far),
@@ -93,12 +94,8 @@ def figures(pages: Sequence[Counts]) -> Callable[[np.ndarray], dict[str, float]]
             "cer_hangul": _ratio(total["hangul_wrong"], total["hangul"]),
             "wer": _ratio(total["words_wrong"], total["words"]),
             "lines_right": _ratio(total["lines_right"], total["lines"]),
-            "psnr": float("nan"),
+            "psnr": float(10 * np.log10(255**2 / np.maximum(error, 1e-3))),
         }
-        if total["under"]:
-            error = total["squared"] / total["under"]
-            result["psnr"] = float(10 * np.log10(255**2 / max(error, 1e-3)))
-        return result
 
     return weighted
 

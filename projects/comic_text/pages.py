@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 
 from common.inputs.images import PHOTOGRAPHS, packaged_photograph, read_picture
-from projects.comic_text.encoding import HEIGHT, STRIDE, line_pixels
+from projects.comic_text.encoding import HEIGHT, STRIDE, line_pixels, normalise, to_symbols, to_text
 from projects.comic_text.lettering import CAPITALS, Face, draw_lines, faces, length
 
 SHAPE = (640, 448)  # height and width of a page in pixels
@@ -58,8 +58,6 @@ class Sample:
 def words(language: str) -> list[str]:
     """The most frequent words of a language in wordfreq, of letters that the reader knows."""
     from wordfreq import top_n_list
-
-    from projects.comic_text.encoding import normalise, to_symbols, to_text
 
     known = (word for word in top_n_list(language, WORDS) if to_text(to_symbols(word)) == normalise(word))
     return [word for word in known if not IMPROPER.search(word)]

@@ -9,7 +9,7 @@ import csv
 import io
 import sys
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
 from pathlib import Path
@@ -21,24 +21,18 @@ from common import cli, runs
 from common.data import Split
 from common.errors import UserError
 from common.files import replacing
-from common.inputs.images import (
-    SUFFIXES,
-    find_pictures,
-    picture_bytes,
-    picture_text,
-    read_picture,
-    text_pictures,
-    write_picture,
-)
+from common.inputs.images import SUFFIXES, find_pictures, picture_text, read_picture, text_pictures
 from common.project import Project
 from projects.comic_text import encoding, layout, redraw
+from projects.comic_text.encoding import plain
 from projects.comic_text.layout import Block
-from projects.comic_text.lettering import faces
+from projects.comic_text.lettering import Face, faces, missing
 
 LINES = 16  # lines that are read at once; each width is compiled for this number
 EXAMPLES = 4
 SURE = 0.4  # confidence that one line of a found block must have: the others are mostly no lettering
 CLEAR = 0.95  # confidence with which a line is taken as it is seen; of another one the likeliest words are looked for
+FAMILIAR = 0.6  # mean confidence of the lines of a page that needs no caution; chosen on validation
 
 
 class Predictor:
@@ -85,8 +79,7 @@ class Predictor:
         lines = [encoding.line_pixels(crop) for crop in crops]
         result: list[tuple[str, float]] = [("", 0.0)] * len(lines)
         for width in encoding.WIDTHS:
-            fit = [i for i, line in enumerate(lines) if line.shape[1] <= width and not result[i][0]]
-            fit = [i for i in fit if not any(lines[i].shape[1] <= small for small in encoding.WIDTHS if small < width)]
+            fit = [i for i, line in enumerate(lines) if encoding.width_for(line) == width]
             for begin in range(0, len(fit), LINES):
                 some = fit[begin : begin + LINES]
                 batch = encoding.filled([lines[i] for i in some], width)
@@ -102,31 +95,40 @@ class Predictor:
         mask: (h, w) uint8, 255 where there is lettering. blocks, in the order of reading: [{"box": [left, top, right,
         bottom], "lines": [{"text", "confidence"}], "text": its lines with spaces between, "translation": as it was
         given, or None}]. clean: the page (h, w, 3) without the lettering of these blocks. page: the new page, where a
-        block with a translation says that; a block without keeps its lettering.
+        block with a translation says that; a block without keeps its lettering. unfamiliar: whether the answer comes
+        with a caution; see `familiarity`. missing: the characters of the translations that the fonts do not have.
 
         A block of which no line is read with the confidence SURE is left out.
         raw["blocks"]: boxes instead of those that are found, each with its own text or translation where that is known.
         An empty translation leaves the place empty. Raises UserError for what cannot be used.
         """
-        picture = encoding.checked(raw)
-        mask = self.mask(picture)
-        if "blocks" in raw:
-            asked = raw["blocks"]
-            found = [layout.lines_in(mask, tuple(int(side) for side in block["box"])) for block in asked]
-        else:
-            found = layout.blocks(mask, raw.get("order", "left"))
-            asked = [{} for _ in found]
-        answers = self._texts(picture, found, asked)
-        if "blocks" not in raw:
-            sure = [max((line["confidence"] for line in answer["lines"]), default=0.0) >= SURE for answer in answers]
-            found, answers = list(compress(found, sure)), list(compress(answers, sure))
-        clean = redraw.without(picture, mask, found)
+        picture, mask, found, answers = self._found(raw)
+        clean, face = redraw.without(picture, mask, found), faces("train")[0]  # a font that every installation has
+        words = [answer["translation"] and plain(answer["translation"]) for answer in answers]
         return {
             "mask": np.uint8(mask) * 255,
             "blocks": answers,
             "clean": clean,
-            "page": draw(picture, mask, clean, found, [answer["translation"] for answer in answers]),
+            "page": draw(picture, mask, clean, found, words, face),
+            "unfamiliar": mean_confidence(answers) < FAMILIAR,
+            "missing": missing(" ".join(filter(None, words)), face),
         }
+
+    def familiarity(self, pictures: Iterable[np.ndarray]) -> np.ndarray:
+        """How well pages are read (n,): the mean confidence of their lines, nan where no block is found."""
+        return np.array([mean_confidence(self._found({"picture": picture})[-1]) for picture in pictures])
+
+    def _found(self, raw: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, list[Block], list[dict[str, Any]]]:
+        """(page, mask, blocks, what each of them says as in the answer of `predict`)."""
+        picture = encoding.checked(raw)
+        mask = self.mask(picture)
+        if "blocks" in raw:
+            found = [layout.lines_in(mask, tuple(int(side) for side in block["box"])) for block in raw["blocks"]]
+            return picture, mask, found, self._texts(picture, found, raw["blocks"])
+        found = layout.blocks(mask, raw.get("order", "left"))
+        answers = self._texts(picture, found, [{}] * len(found))
+        sure = [max((line["confidence"] for line in answer["lines"]), default=0.0) >= SURE for answer in answers]
+        return picture, mask, list(compress(found, sure)), list(compress(answers, sure))
 
     def _texts(self, picture: np.ndarray, found: Sequence[Block], asked: Sequence[dict]) -> list[dict[str, Any]]:
         crops = [line_crops(picture, block) for block in found]
@@ -158,20 +160,36 @@ class Predictor:
         self.examples = [{"picture": sample.picture} for _, sample in samples[:EXAMPLES]]
 
 
+def mean_confidence(answers: Sequence[dict[str, Any]]) -> float:
+    """Of all lines of the blocks of an answer; nan where there is none."""
+    sure = [line["confidence"] for answer in answers for line in answer["lines"]]
+    return sum(sure) / len(sure) if sure else float("nan")
+
+
+def cautions(answer: dict[str, Any]) -> list[str]:
+    """What one should know before one takes an answer of `predict` as it is, a text each."""
+    said = []
+    if answer["unfamiliar"]:
+        said.append(
+            "The lines of this page are read with less confidence than on nearly all pages of validation. Perhaps it "
+            "is in another script, it lies on its side, or it has no lettering. Take the text as a guess."
+        )
+    if answer["missing"]:
+        said.append(f"The fonts do not have these characters: {answer['missing']}. An empty box is drawn for each.")
+    return said
+
+
 def line_crops(picture: np.ndarray, block: Block) -> list[np.ndarray]:
     """The lines of a block as upright crops (h, w, 3), with a small margin. A box without lettering is one line."""
     left, top, right, bottom = block.box
     part = layout.turned(picture[top:bottom, left:right], block.angle)
     if not block.lines:
         return [part]
-    crops = []
+    crops, (source, x, y) = [], (part, 0, 0) if block.angle else (picture, left, top)
     for above, below, begin, end in block.lines:
-        margin = encoding.margin(below - above)
-        if block.angle:
-            crops.append(part[max(0, above - margin) : below + margin, max(0, begin - margin) : end + margin])
-        else:
-            rows = slice(max(0, top + above - margin), top + below + margin)
-            crops.append(picture[rows, max(0, left + begin - margin) : left + end + margin])
+        edge = encoding.margin(below - above)
+        rows = slice(max(0, y + above - edge), y + below + edge)
+        crops.append(source[rows, max(0, x + begin - edge) : x + end + edge])
     return crops
 
 
@@ -181,13 +199,13 @@ def draw(
     clean: np.ndarray,
     found: Sequence[Block],
     translations: Sequence[str | None],
+    face: Face,
 ) -> np.ndarray:
     """The new page: blocks with a translation say that, the others keep their lettering."""
     page, drawn = picture.copy(), [pair for pair in zip(found, translations, strict=True) if pair[1] is not None]
     for block, _ in drawn:
         left, top, right, bottom = redraw.wider(block.box, redraw.GROW, picture.shape)
         page[top:bottom, left:right] = clean[top:bottom, left:right]
-    face = faces("train")[0]  # a plain one that every installation has
     for block, text in drawn:
         if text.strip():
             seen = redraw.look(picture, mask, block)
@@ -198,6 +216,7 @@ def draw(
 
 # --- translations ----------------------------------------------------------------------------------------------------
 
+COPYRIGHT = 0x8298  # number of this field in EXIF data
 COLUMNS = ("page", "left", "top", "right", "bottom", "text", "confidence", "translation")  # columns of the lines' table
 Translate = Callable[[str], str | None]
 
@@ -231,16 +250,10 @@ def _asked_run(name: str, runs_dir: Path) -> Callable[[str], str]:
     project, _, run = name.partition("/")
     predictor = runs.find(Project(project), run or "best", runs_dir).load()
     example = predictor.examples[0]
-
-    def ask(text: str) -> str:
-        raw = text if isinstance(example, str) else {"text": text}
-        return next((value for value in predictor.predict(raw).values() if isinstance(value, str)), "")
-
-    answer = predictor.predict(example)
     asks_text = isinstance(example, str) or (isinstance(example, dict) and "text" in example)
-    if not asks_text or not isinstance(next(iter(answer.values()), None), str):
+    if not asks_text or not isinstance(next(iter(predictor.predict(example).values())), str):
         raise UserError(f"The run {name} does not answer a text with a text; name a run of translation.")
-    return ask
+    return lambda text: next(iter(predictor.predict(text if isinstance(example, str) else {"text": text}).values()))
 
 
 def read_edited(file: Path) -> dict[str, list[dict[str, Any]]]:
@@ -264,8 +277,8 @@ def read_edited(file: Path) -> dict[str, list[dict[str, Any]]]:
 
 def letter_again(
     predictor: Predictor, picture: np.ndarray, translate: Translate, order: str, blocks: list[dict] | None
-) -> tuple[np.ndarray, list[dict[str, Any]]]:
-    """(the new page, its blocks). Where no block has a translation, the new page is the one without lettering."""
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """(the new page, the answer). Where no block has a translation, the new page is the one without lettering."""
     raw: dict[str, Any] = {"picture": picture, "order": order}
     answer = predictor.predict(raw if blocks is None else {**raw, "blocks": blocks})
     if blocks is None:
@@ -274,18 +287,32 @@ def letter_again(
             names = ("box", "text", "translation")
             answer = predictor.predict({**raw, "blocks": [{name: block[name] for name in names} for block in known]})
     translated = any(block["translation"] is not None for block in answer["blocks"])
-    return answer["page"] if translated else answer["clean"], answer["blocks"]
+    return answer["page"] if translated else answer["clean"], answer
 
 
-def letter_page(predictor: Predictor, options: "Options", translate: Translate) -> int:
-    """Letter one page, and write the table of its lines beside it; returns the number of its blocks."""
+def as_file(page: np.ndarray, credit: str, suffix: str = ".png") -> bytes:
+    """A page (h, w, 3) uint8 as a file, with the credit as Copyright in its EXIF data, where the format has such."""
+    from PIL import Image
+
+    exif, file = Image.Exif(), io.BytesIO()
+    if credit:
+        exif[COPYRIGHT] = credit
+    Image.fromarray(page).save(file, Image.registered_extensions()[suffix], quality=95, exif=exif)
+    return file.getvalue()
+
+
+def letter_page(predictor: Predictor, options: "Options", translate: Translate, credit: str = "") -> int:
+    """Letter one page, and write the table of its lines beside it; the number of its blocks. See `letter_folder`."""
     edited = read_edited(options.edited).get(options.input.name, []) if options.edited else None
     picture = read_picture(options.input, encoding.MAX_PIXELS)
-    page, blocks = letter_again(predictor, picture, translate, options.order, edited)
-    write_picture(page, options.output)
+    page, answer = letter_again(predictor, picture, translate, options.order, edited)
+    for sentence in cautions(answer):
+        print(sentence, file=sys.stderr)
+    with replacing(options.output) as temporary:
+        temporary.write_bytes(as_file(page, credit, options.output.suffix.lower()))
     with replacing(options.lines or options.output.with_suffix(".csv")) as temporary:
-        temporary.write_bytes(table_of([(options.input.name, block) for block in blocks]))
-    return len(blocks)
+        temporary.write_bytes(table_of([(options.input.name, block) for block in answer["blocks"]]))
+    return len(answer["blocks"])
 
 
 def letter_folder(
@@ -295,10 +322,12 @@ def letter_folder(
     translate: Translate,
     order: str = "left",
     edited: dict[str, list[dict[str, Any]]] | None = None,
+    credit: str = "",
 ) -> tuple[int, int]:
     """Letter each page below a folder, into a .zip with the pages and the table of their lines; (pages, left out).
 
     One page at a time is in memory. A file that is no picture, is damaged or too large is named on stderr and left out.
+    Cautions are written there too. credit: what the new pages, and CREDIT.txt beside them, must say of the authors.
     """
     paths, others = find_pictures(folder, deep=True)
     if not paths:
@@ -312,19 +341,23 @@ def letter_folder(
             try:
                 picture = read_picture(path, encoding.MAX_PIXELS)
                 blocks = None if edited is None else edited.get(name, [])
-                page, blocks = letter_again(predictor, picture, translate, order, blocks)
+                page, answer = letter_again(predictor, picture, translate, order, blocks)
             except UserError as error:
                 print(f"\nleft out: {error}", file=sys.stderr)
                 left_out += 1
                 continue
-            archive.writestr(str(Path(name).with_suffix(".png").as_posix()), picture_bytes(page))
-            rows += [(name, block) for block in blocks]
+            for sentence in cautions(answer):
+                print(f"\n{name}: {sentence}", file=sys.stderr)
+            archive.writestr(str(Path(name).with_suffix(".png").as_posix()), as_file(page, credit))
+            rows += [(name, block) for block in answer["blocks"]]
             done += 1
             print(f"\r{done:,} pages", end="", file=sys.stderr, flush=True)
         print(file=sys.stderr)
         if not done:
             raise UserError(f"None of the {len(paths):,} files in {folder} is a picture that can be read.")
         archive.writestr("lines.csv", table_of(rows))
+        if credit:
+            archive.writestr("CREDIT.txt", f"{credit}\n")
     return done, left_out
 
 
@@ -366,11 +399,15 @@ class Options:
 if __name__ == "__main__":
     with cli.predict_command(Options, __spec__.parent) as (options, run):
         translate = translator(options.translator, options.glossary, options.runs_dir)
+        predictor, own = run.load(), (run.data_dir / run.data).resolve()
+        credit = predictor.meta["credit"] if options.input.resolve().is_relative_to(own) else ""
         if options.input.is_dir():
             edited = read_edited(options.edited) if options.edited else None
-            count, left_out = letter_folder(run.load(), options.input, options.output, translate, options.order, edited)
+            count, left_out = letter_folder(
+                predictor, options.input, options.output, translate, options.order, edited, credit
+            )
             rest = f", {left_out:,} files left out" if left_out else ""
             print(f"{count:,} pages lettered by run {run.id}{rest}; written to {options.output}")
         else:
-            count = letter_page(run.load(), options, translate)
+            count = letter_page(predictor, options, translate, credit)
             print(f"{count:,} blocks lettered by run {run.id}; written to {options.output}")

@@ -1,6 +1,7 @@
 """The page without its lettering, and with other words in its place."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -34,19 +35,27 @@ def without(picture: np.ndarray, mask: np.ndarray, blocks: list[Block]) -> np.nd
     """
     clean = picture.copy()
     for block in blocks:
-        left, top, right, bottom = window = wider(block.box, GROW + RING + 2, picture.shape)
-        part, gone = clean[top:bottom, left:right], _grown(_letters(mask, block, window), GROW)
+        rows, columns, letters, ring, paper = _around(picture, mask, block)
+        part, gone = picture[rows, columns], _grown(letters, GROW)
         if not gone.any():
             continue
-        ring = _grown(gone, RING) & ~gone
-        paper = np.median(picture[top:bottom, left:right][ring], axis=0) if ring.any() else np.full(3, 255.0)
-        if _is_flat(picture[top:bottom, left:right][ring], paper):
-            part[gone] = paper.astype(np.uint8)
+        if _is_flat(part[ring], paper):
+            clean[rows, columns][gone] = paper.astype(np.uint8)
         else:
             # The solution overshoots where the page around is rough; it may be no darker or lighter than that.
-            low, high = np.quantile(picture[top:bottom, left:right][ring], (0.05, 0.95), axis=0)
-            part[gone] = np.clip(_inpainted(picture[top:bottom, left:right], gone)[gone], low, high)
+            low, high = np.quantile(part[ring], (0.05, 0.95), axis=0)
+            clean[rows, columns][gone] = np.clip(_inpainted(part, gone)[gone], low, high)
     return clean
+
+
+def _around(picture: np.ndarray, mask: np.ndarray, block: Block) -> tuple[slice, slice, np.ndarray, np.ndarray, Any]:
+    """(rows, columns) of the page around a block; in them its letters, the ring around these, and the ring's colour."""
+    (left, top, right, bottom), (x, y, far, low) = block.box, wider(block.box, GROW + RING + 2, picture.shape)
+    letters = np.zeros((low - y, far - x), bool)
+    letters[top - y : bottom - y, left - x : right - x] = mask[top:bottom, left:right]
+    ring = _grown(letters, GROW + RING) & ~_grown(letters, GROW)
+    paper = np.median(picture[y:low, x:far][ring], axis=0) if ring.any() else np.full(3, 255.0)
+    return slice(y, low), slice(x, far), letters, ring, paper
 
 
 def _inpainted(part: np.ndarray, gone: np.ndarray) -> np.ndarray:
@@ -67,11 +76,8 @@ def look(picture: np.ndarray, mask: np.ndarray, block: Block) -> Look:
     """How the lettering of a block looks on the page."""
     from scipy import ndimage
 
-    left, top, right, bottom = window = wider(block.box, GROW + RING + 2, picture.shape)
-    part, letters = picture[top:bottom, left:right], _letters(mask, block, window)
-    gone = _grown(letters, GROW)
-    ring = _grown(gone, RING) & ~gone
-    paper = np.median(part[ring], axis=0) if ring.any() else np.full(3, 255.0)
+    rows, columns, letters, ring, paper = _around(picture, mask, block)
+    part = picture[rows, columns]
     heights = [below - above for above, below, _, _ in block.lines] or [block.box[3] - block.box[1]]
     if not letters.any():
         dark = paper.mean() < 110
@@ -99,21 +105,17 @@ def balloon(clean: np.ndarray, block: Block, paper: tuple[int, int, int]) -> tup
     high = (min(width, int(right + reach[0])), min(height, int(bottom + reach[1])))
     paperlike = np.abs(clean[low[1] : high[1], low[0] : high[0]].astype(int) - paper).max(axis=2) < PAPER
     box = [left - low[0], top - low[1], right - low[0], bottom - low[1]]
-    moving = [True] * 4
-    while any(moving):
-        for side in (0, 2, 1, 3):
-            if not moving[side]:
-                continue
-            new = list(box)
-            new[side] += 2 if side > 1 else -2
-            a, b, c, d = new
-            inside = a >= 0 and b >= 0 and c <= paperlike.shape[1] and d <= paperlike.shape[0]
-            strip = {0: (slice(b, d), slice(a, a + 2)), 2: (slice(b, d), slice(c - 2, c)),
-                     1: (slice(b, b + 2), slice(a, c)), 3: (slice(d - 2, d), slice(a, c))}[side]  # fmt: skip
-            if inside and paperlike[strip].mean() > 0.97:
+    moving = {0: -2, 2: 2, 1: -2, 3: 2}  # pixels by which each side moves outwards, until it meets something
+    while moving:
+        for side, pixels in list(moving.items()):
+            new, strip = list(box), list(box)
+            new[side] = strip[side] = box[side] + pixels
+            strip[(side + 2) % 4] = box[side]  # between the old side and the new one
+            inside = min(new) >= 0 and new[2] <= paperlike.shape[1] and new[3] <= paperlike.shape[0]
+            if inside and paperlike[strip[1] : strip[3], strip[0] : strip[2]].mean() > 0.97:
                 box = new
             else:
-                moving[side] = False
+                del moving[side]
     margin = 3
     grown = (box[0] + margin + low[0], box[1] + margin + low[1], box[2] - margin + low[0], box[3] - margin + low[1])
     return min(left, grown[0]), min(top, grown[1]), max(right, grown[2]), max(bottom, grown[3])
@@ -134,17 +136,17 @@ def lettered(
     lines, size = fitted(text, face, width, height, largest, smallest=min(largest, 10))
     stroke = max(1, size // 12) if seen.outline else 0
     letters, outlined = draw_lines(lines, face, size, stroke, LEADING)
-    layers = [(np.maximum.reduce(outlined), seen.outline), (np.maximum.reduce(letters), seen.ink)]
+    layers = [np.maximum.reduce(outlined), np.maximum.reduce(letters)]
+    if angle:
+        layers = [
+            np.asarray(Image.fromarray(one).rotate(angle, Image.Resampling.BICUBIC, expand=True)) for one in layers
+        ]
     middle = ((room[0] + room[2]) / 2, (room[1] + room[3]) / 2)
-    box = None
-    for coverage, colour in layers:
+    rows, columns = (np.flatnonzero(layers[0].any(axis=axis)) for axis in (1, 0))
+    box = (rows[0], rows[-1] + 1, columns[0], columns[-1] + 1) if len(rows) else (0, 1, 0, 1)
+    for coverage, colour in zip(layers, (seen.outline, seen.ink), strict=True):
         if colour is None:
             continue
-        if angle:
-            coverage = np.asarray(Image.fromarray(coverage).rotate(angle, Image.Resampling.BICUBIC, expand=True))
-        if box is None:
-            rows, columns = (np.flatnonzero(coverage.any(axis=axis)) for axis in (1, 0))
-            box = (rows[0], rows[-1] + 1, columns[0], columns[-1] + 1) if len(rows) else (0, 1, 0, 1)
         part = coverage[box[0] : box[1], box[2] : box[3]]
         top, left = round(middle[1] - part.shape[0] / 2), round(middle[0] - part.shape[1] / 2)
         _over(page, part, top, left, colour)
@@ -160,14 +162,6 @@ def _over(page: np.ndarray, coverage: np.ndarray, top: int, left: int, colour: t
     page[rows, columns] = np.uint8(np.round(page[rows, columns] * (1 - part) + np.array(colour) * part))
 
 
-def _letters(mask: np.ndarray, block: Block, window: tuple[int, int, int, int]) -> np.ndarray:
-    """A window of a mask, without what lies outside of the box of a block."""
-    (left, top, right, bottom), (x, y, _, _) = block.box, window
-    letters = np.zeros((window[3] - y, window[2] - x), bool)
-    letters[top - y : bottom - y, left - x : right - x] = mask[top:bottom, left:right]
-    return letters
-
-
 def _grown(mask: np.ndarray, pixels: int) -> np.ndarray:
     from scipy import ndimage
 
@@ -180,8 +174,11 @@ def wider(box: tuple[int, int, int, int], pixels: int, shape: tuple) -> tuple[in
 
 
 def _is_flat(ring: np.ndarray, paper: np.ndarray) -> bool:
-    """Whether 85 % of the pixels around have about one colour: a balloon's edge or a neighbour may be among them."""
-    return len(ring) > 0 and float(np.quantile(np.abs(ring.astype(float) - paper).max(axis=1), 0.85)) < FLAT
+    """Whether 85 % of the pixels around have about one colour: a balloon's edge or a neighbour may be among them.
+
+    So it is where there is nothing around.
+    """
+    return not len(ring) or float(np.quantile(np.abs(ring.astype(float) - paper).max(axis=1), 0.85)) < FLAT
 
 
 def _colour(values: np.ndarray) -> tuple[int, int, int]:
