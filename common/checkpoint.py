@@ -109,7 +109,9 @@ class Checkpoint(keras.callbacks.Callback):
             self.state.update(best=logs[self.metric], best_loss=logs.get("val_loss"), best_epoch=epoch + 1)
             self.best_weights = [np.array(value) for value in self.model.get_weights()]
         self.state["epoch"] = epoch + 1
-        self.state["history"].append({"epoch": len(self.state["before"]) + epoch + 1, **logs})
+        before = self.state["before"]
+        place = {"network": 1 + (before[-1].get("network", 0) if before else 0), "epochs": self.params["epochs"]}
+        self.state["history"].append({"epoch": len(before) + epoch + 1, **place, **logs})
         self.state["counters"] = {
             name: {key: getattr(callback, key) for key in COUNTERS[type(callback)]}
             for name, callback in self.counted.items()
@@ -147,7 +149,7 @@ class Checkpoint(keras.callbacks.Callback):
         """Write history.csv whole from the checkpoint's state: a resumed run never holds an epoch twice."""
         rows = self.state["before"] + self.state["history"]
         with replacing(self.history_file) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, rows[0].keys())
+            writer = csv.DictWriter(file, rows[0].keys(), extrasaction="ignore")  # rows of an older version hold less
             writer.writeheader()
             writer.writerows(rows)
 

@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import importlib.util
+import itertools
 import math
 import platform
 import time
@@ -208,43 +209,29 @@ def print_scores(content: dict[str, Any]) -> None:
 
 def model_card(run: Run, content: dict[str, Any], notes: Sequence[str]) -> str:
     """The text of MODEL_CARD.md (after Mitchell et al. 2019): model, data, figures and baselines, limits, failures."""
-    card, data = run.project.card, content["data"]
-    lines = [
-        f"# {card.TITLE['en']}: {content['model']}",
-        "",
-        card.PROBLEM["en"],
-        "",
-        "## Model",
-        "",
-        f"- {content['parameters']:,} parameters, Keras {content['environment']['keras']} on "
-        f"{content['environment']['backend']}, run `{content['run']}`",
-        f"- trained in {content['timing']['train_seconds']:.0f} s "
-        f"({content['timing']['seconds_per_epoch']:.2f} s an epoch); predicts "
-        f"{number(content['timing']['inference_per_second'])} rows a second on the machine that trained it",
-        "- knobs: " + ", ".join(f"`{key} = {value}`" for key, value in content["config"].items()),
-        "",
-        "## Data",
-        "",
-        f"{data['source']}",
-        "",
-        f"Train {data['sizes']['train']:,}, validation {data['sizes']['validation']:,}, "
-        f"test {data['sizes']['test']:,} rows"
-        + ("; rows are weighted by how many real cases they stand for." if data["weighted"] else "."),
-        "",
-        "## Test figures",
-        "",
-        measured_on(content),
-        "",
-        *markdown_table(rows(content)),
-        "",
-        "## Limits",
-        "",
-        *(f"- {line}" for line in [*card.LIMITS, *notes]),
-    ]
-    if content["failures"]:
-        keys = list(content["failures"][0])
-        lines += ["", "## Worst errors", "", *markdown_table([keys, *([_short(f[k]) for k in keys] for f in content["failures"])])]  # fmt: skip # noqa: E501
-    return "\n".join(lines) + "\n"
+    card, data, environment, timing = run.project.card, *(content[key] for key in ("data", "environment", "timing"))
+    weighted = "; rows are weighted by how many real cases they stand for." if data["weighted"] else "."
+    parts = {
+        f"# {card.TITLE['en']}: {content['model']}": [card.PROBLEM["en"]],
+        "## Model": [
+            f"- {content['parameters']:,} parameters, Keras {environment['keras']} on {environment['backend']}, "
+            f"run `{content['run']}`",
+            f"- trained in {timing['train_seconds']:.0f} s ({timing['seconds_per_epoch']:.2f} s an epoch); predicts "
+            f"{number(timing['inference_per_second'])} rows a second on the machine that trained it",
+            "- knobs: " + ", ".join(f"`{key} = {value}`" for key, value in content["config"].items()),
+        ],
+        "## Data": [
+            data["source"],
+            "",
+            "Train {train:,}, validation {validation:,}, test {test:,} rows".format(**data["sizes"]) + weighted,
+        ],
+        "## Test figures": [measured_on(content), "", *markdown_table(rows(content))],
+        "## Limits": [f"- {line}" for line in [*card.LIMITS, *notes]],
+    }
+    if failures := content["failures"]:
+        table = [[*failures[0]], *([_short(row[key]) for key in failures[0]] for row in failures)]
+        parts["## Worst errors"] = markdown_table(table)
+    return "".join("\n".join([heading, "", *lines, "", ""]) for heading, lines in parts.items())[:-1]
 
 
 def markdown_table(table: Sequence[Sequence[str]]) -> list[str]:
@@ -287,16 +274,18 @@ def save_figure(figure: Any, path: Path) -> None:
 
 
 def history_figure(history: list[dict[str, float]], metric: str) -> Any:
-    """Training and validation loss, and the validation METRIC, over the epochs."""
-    figure, (left, right) = new_figure(columns=2, width=5.0, height=3.6)
-    epochs = [row["epoch"] for row in history]
-    for key, label in (("loss", "train"), ("val_loss", "validation")):
-        if key in history[0]:
-            left.plot(epochs, [row[key] for row in history], label=label, marker=".")
-    left.set(xlabel="epoch", ylabel="loss")
-    left.legend(frameon=False)
-    right.plot(epochs, [row[f"val_{metric}"] for row in history], marker=".", color=COLOURS[1])
-    right.set(xlabel="epoch", ylabel=f"validation {metric.replace('_', ' ')}")
+    """Training and validation loss, and the validation METRIC, over the epochs: a row of panels for each network."""
+    networks = [list(rows) for _, rows in itertools.groupby(history, lambda row: row.get("network"))]
+    figure, axes = new_figure(columns=2, rows=len(networks), width=5.0, height=3.6)
+    for number, (rows, (left, right)) in enumerate(zip(networks, axes.reshape(-1, 2), strict=True), start=1):
+        epochs = range(1, len(rows) + 1)
+        for key, label in (("loss", "train"), ("val_loss", "validation")):
+            if key in rows[0]:
+                left.plot(epochs, [row[key] for row in rows], label=label, marker=".")
+        left.set(xlabel="epoch", ylabel="loss", title=f"Network {number}" if len(networks) > 1 else "")
+        left.legend(frameon=False)
+        right.plot(epochs, [row[f"val_{metric}"] for row in rows], marker=".", color=COLOURS[1])
+        right.set(xlabel="epoch", ylabel=f"validation {metric.replace('_', ' ')}")
     return figure
 
 

@@ -246,14 +246,12 @@ def best(project: Project, entries: list[dict[str, Any]]) -> dict[str, Any]:
     """
     entries = [entry for entry in entries if entry["complete"]] or entries
     name, mode = project.metric(entries[0]["data"])
-    worst = float("-inf") if mode == "max" else float("inf")
-    choose: Callable = max if mode == "max" else min
 
     def value(entry: dict[str, Any]) -> float:
         figure = entry["report"].get("validation", {}).get(name)
-        return worst if figure is None else figure
+        return float("-inf") if figure is None else figure if mode == "max" else -figure
 
-    return choose((entry for entry in entries if entry["on"] == entries[0]["on"]), key=value)
+    return max((entry for entry in entries if entry["on"] == entries[0]["on"]), key=value)
 
 
 def default_first(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -1,9 +1,13 @@
-"""Reading tables: cells stay what they are, files of every kind, both readers beside each other, bounds, and damage."""
+"""Reading tables: cells stay what they are, files of every kind, both readers beside each other, workbooks, bounds, and damage."""
 
 import csv
+import datetime
 import gzip
 import io
 import re
+import sys
+import time
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -14,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from common.errors import UserError
-from common.inputs import arrow, delimited, tables
+from common.inputs import arrow, delimited, encodings, tables
 
 WORDS = {"id": ["0742", "TRUE", "NA", "None"], "text": ["null", "nan", "n/a", "1e3"], "n": ["007.50", "-0", "", " 5"]}
 PLAIN = "id,text,n\n0742,null,007.50\nTRUE,nan,-0\nNA,n/a,\nNone,1e3, 5\n"
@@ -67,6 +71,19 @@ SAME = {  # other files that hold the table WORDS
     "carriage returns alone.csv": PLAIN.replace("\n", "\r"),
     "line feeds last.csv": PLAIN.replace("\n", "\r\n", 2),
 }
+
+
+SAID = {"semicolons.csv": "semicolons", "bars.csv": "bars", "tabs.txt": "tabs", "utf16.csv": "UTF-16"}
+
+
+@pytest.mark.parametrize("name", ["plain.csv", "UPPER.TSV", "hint.csv", *SAID])
+def test_what_was_found_out_about_a_file_is_said_once(name, reader, tmp_path, capsys):
+    path = write(tmp_path / name, SAME[name])
+    encodings.NOTES.set([])  # as in a new process
+    tables.read_table(path)
+    list(tables.read_chunks(path))
+    printed = capsys.readouterr().err.splitlines()
+    assert len(printed) == (name in SAID) and SAID.get(name, "") in "".join(printed)
 
 
 @pytest.mark.parametrize("name", SAME)
@@ -306,6 +323,109 @@ def test_reading_ahead_changes_nothing_and_passes_a_mistake_on():
         result.extend(tables.ahead(pieces()))
     assert result == [*"abc"]
     assert list(tables.ahead(iter("ab"))) == ["a", "b"] and not list(tables.ahead(iter("")))
+
+
+# Excel
+
+
+def excel(path, rows, *others):
+    """A workbook with these rows in its first sheet; others: the titles of more sheets."""
+    book = pytest.importorskip("openpyxl", reason="needs the extra [excel]").Workbook()
+    for row in rows:
+        book.active.append(row)
+    for title in others:
+        book.create_sheet(title)
+    book.save(path)
+    return path
+
+
+def changed(source, target, part, old, new):
+    """The same archive with other bytes in one of its parts."""
+    with zipfile.ZipFile(source) as whole, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as other:
+        for name in whole.namelist():
+            other.writestr(name, whole.read(name).replace(old, new) if name == part else whole.read(name))
+    return target
+
+
+SHEET = "xl/worksheets/sheet1.xml"
+SPREADSHEET = [["id", "text", "n"], ["0742", "null", "007.50"], ["TRUE", "nan", "-0"], ["NA", "n/a"], ["None", "1e3", " 5"]]  # fmt: skip
+
+
+def test_a_workbook_is_read_as_a_csv_file_is(reader, tmp_path, capsys):
+    encodings.NOTES.set([])  # as in a new process
+    path = excel(tmp_path / "Book.XLSX", SPREADSHEET, "More")
+    assert cells(path) == WORDS and tables.read_header(path) == ["id", "text", "n"]
+    assert "Of the 2 sheets" in capsys.readouterr().err
+    assert "xlsx" in tables.KINDS and tables.is_table(path)
+    # Blank rows above the header and in between; a cell with quotation marks and several lines; names with blanks.
+    day = datetime.datetime(2026, 1, 31, 12)
+    rows = [[], [" a ", "b;c", None, "d"], [1, 'x "y"\nz'], [], [2.5, True, None, day], [1e-7, "=1+1", None, "한국어"]]
+    frame = tables.read_table(excel(tmp_path / "odd.xlsx", rows))
+    assert list(frame) == ["a", "b;c", "Unnamed: 2", "d"]
+    assert frame["a"].tolist() == ["1", "", "2.5", "1e-07"]
+    assert frame["b;c"].tolist() == ['x "y"\nz', "", "TRUE", ""], "nobody has computed the formula yet"
+    assert frame["d"].tolist() == ["", "", "2026-01-31 12:00:00", "한국어"]
+    with pytest.raises(UserError, match=r"odd\.xlsx, row 4: a is empty"):
+        tables.check_numbers(frame, ["a"], "odd.xlsx")
+    refused(excel(tmp_path / "wide.xlsx", [["a"], [1, 2]]), r"wide\.xlsx, line 2: 2 cells.* the header has 1")
+    done = tables.score_table_file(
+        path, tmp_path / "out.csv", lambda rows: pd.DataFrame({"answer": [1] * len(rows)}), 9
+    )
+    assert done == 4 and cells(tmp_path / "out.csv") == WORDS | {"answer": ["1"] * 4}
+
+
+def test_a_name_makes_no_workbook(tmp_path):
+    (tmp_path / "book.csv").write_bytes(excel(tmp_path / "book.xlsx", SPREADSHEET).read_bytes())
+    refused(tmp_path / "book.csv", "book.csv is an Excel workbook or Word document.*save the table as CSV")
+    assert cells(write(tmp_path / "plain.xlsx", PLAIN)) == WORDS
+    refused(write(tmp_path / "old.xlsx", b"\xd0\xcf\x11\xe0" + bytes(40)), "is an old Excel workbook")
+
+
+def test_without_its_package_or_its_file_a_workbook_is_refused(tmp_path, monkeypatch):
+    path = excel(tmp_path / "book.xlsx", SPREADSHEET)
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "openpyxl", None)
+        refused(path, r"book\.xlsx is an Excel workbook: install openpyxl .*, or save the table as CSV")
+    monkeypatch.setattr(delimited, "WORKBOOK", "common.inputs.nowhere")
+    refused(path, r"An Excel workbook needs common/inputs/nowhere\.py")
+
+
+def test_a_workbook_is_bounded_before_it_is_expanded(tmp_path):
+    """Zeros, styles, cells in one row, cells far apart, and blank rows."""
+    path, target = excel(tmp_path / "book.xlsx", SPREADSHEET), tmp_path / "bad.xlsx"
+    began = time.process_time()
+    for part, old, new, message in (
+        (SHEET, b"<sheetData>", b"<sheetData>" + bytes(300_000_000), "too large for a workbook: 16 MB"),
+        (SHEET, b"</row>", b"</row>" + b'<c r="A1"/>' * 2_000_000, "too large"),
+        ("xl/styles.xml", b"</cellXfs>", b"<xf/>" * 200_000 + b"</cellXfs>", "too large"),
+        (
+            SHEET,
+            b"</sheetData>",
+            b'<row><c r="A1"><v>1</v></c><c r="XFD1"><v>1</v></c></row>' * 9000 + b"</sheetData>",
+            ".",
+        ),
+        (SHEET, b"</sheetData>", b'<row r="999999999"><c r="A999999999"><v>1</v></c></row></sheetData>', "blank lines"),
+    ):
+        refused(changed(path, target, part, old, new), message)
+    assert time.process_time() - began < 25, "five of them"
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from([SHEET, "xl/workbook.xml", "xl/styles.xml", "[Content_Types].xml", ""]), st.floats(0, 1), st.binary(max_size=9))  # fmt: skip
+def test_any_bytes_of_a_workbook_may_be_wrong(tmp_path, part, place, new):
+    path = tmp_path / "book.xlsx"
+    path = path if path.exists() else excel(path, SPREADSHEET)
+    with zipfile.ZipFile(path) as whole:
+        content = whole.read(part) if part else path.read_bytes()
+    at = int(place * len(content))
+    broken = content[:at] + new + content[at + len(new) :]
+    target = (
+        changed(path, tmp_path / "bad.xlsx", part, content, broken) if part else write(tmp_path / "bad.xlsx", broken)
+    )
+    try:
+        tables.read_table(target)
+    except UserError as error:
+        assert "\n" not in str(error) and str(error).endswith(".")
 
 
 # Parquet

@@ -82,6 +82,14 @@ def test_resume_goes_on_with_weights_optimizer_and_counters(tmp_path):
     assert min(row["val_loss"] for row in run.history) == pytest.approx(resumed.evaluate(X, Y, verbose=0), rel=1e-5)
 
 
+def test_each_network_of_a_run_counts_its_own_epochs(tmp_path):
+    run = toy_run(tmp_path)
+    for part, epochs in (("first", 2), ("second", 4)):
+        training.fit(toy_model(), (X, Y), (X, Y), config(epochs=epochs), run, part=part)
+    assert [row["epoch"] for row in run.history] == [1, 2, 3, 4, 5, 6]
+    assert [(row["network"], row["epochs"]) for row in run.history] == [(1, 2)] * 2 + [(2, 4)] * 4
+
+
 def test_a_resumed_training_ends_with_the_same_weights(tmp_path):
     """To the last bit, with dropout, shuffling, Adam's averages and a learning rate that falls."""
     models, runs = [], []

@@ -16,12 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from common.errors import UserError
-from common.inputs.encodings import GZIP, HEAD, encoding_of
+from common.errors import UserError, load_part
+from common.inputs.encodings import GZIP, HEAD, encoding_of, say
 
 # Bounds, which hold before anything is expanded
 MAX_LINE = 1 << 20  # characters of a line, and of a quoted cell of several lines
 MAX_BLANK = 10_000  # blank lines one after the other
+
+WORKBOOK, XLSX = "common.inputs.workbook", "xlsx"  # what reads .xlsx, which a fork may leave out; its lines' encoding
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 
 NO_TABLES = {
     **dict.fromkeys((b"<html", b"<HTML", b"<!DOCTYPE", b"<!doctype", b"<table", b"<?xml"), "a web page or XML"),
@@ -47,7 +50,8 @@ def layout(path: Path) -> Layout:
             packed = file.read(2) == GZIP
         with binary(path, packed) as file:
             head = file.read(HEAD)
-        encoding = encoding_of(path, head)
+        workbook = head.startswith(b"PK") and path.suffix.lower() == ".xlsx"
+        encoding = XLSX if workbook else encoding_of(path, head)
         if kind := next((kind for mark, kind in NO_TABLES.items() if head.startswith(mark)), ""):
             raise UserError(f"{path} is {kind}; save the table as CSV (UTF-8).")
         with binary(path, packed) as file:
@@ -69,13 +73,13 @@ def layout(path: Path) -> Layout:
 
 
 def _separator(header: str, path: Path) -> str:
-    """A comma, in a .tsv file a tab. Where the header has none: the separator by which it has most fields."""
+    """A comma, in a .tsv file a tab. Where the header has none: that by which it has most fields, which is said."""
     usual = "\t" if ".tsv" in path.suffixes[-2:] or path.suffix.lower() == ".tsv" else ","
-
-    def fields(separator: str) -> int:
-        return len(next(csv.reader([header], delimiter=separator), []))
-
-    return usual if fields(usual) > 1 else max((usual, ",", ";", "\t", "|"), key=fields)
+    fields = {one: len(next(csv.reader([header], delimiter=one), [])) for one in (usual, *SEPARATORS)}
+    found = usual if fields[usual] > 1 else max(fields, key=fields.__getitem__)
+    if found != usual:
+        say(f"{path.name} is read with {SEPARATORS[found]} between the columns.")
+    return found
 
 
 def _reader(lines: Iterator[str], separator: str) -> Any:
@@ -93,6 +97,9 @@ def binary(path: Path, packed: bool) -> IO[bytes]:
 
 def _lines(path: Path, file: IO[bytes], encoding: str) -> Iterator[str]:
     """The lines of a file. Raises UserError for one that is too long, and for a NUL byte."""
+    if encoding == XLSX:
+        yield from load_part(WORKBOOK, "An Excel workbook").lines(path)
+        return
     text = io.TextIOWrapper(file, encoding, newline="")
     for number in itertools.count(1):
         try:

@@ -1,13 +1,15 @@
 """What a file is, from its first bytes: a file of another kind, or a text in some encoding."""
 
-import functools
 import re
 import sys
+from contextvars import ContextVar
 from pathlib import Path
 
 from common.errors import UserError
 
 HEAD = 1 << 16  # bytes that are looked at
+# How files were read, a sentence each, without repetition: of this process, or of what a page reads now.
+NOTES: ContextVar[list[str]] = ContextVar("NOTES", default=[])  # noqa: B039
 GZIP = b"\x1f\x8b"
 OTHER_KINDS = {  # what is no text, by its first bytes
     GZIP: "a file compressed by gzip",
@@ -21,20 +23,22 @@ OTHER_KINDS = {  # what is no text, by its first bytes
 
 
 def encoding_of(path: Path, head: bytes) -> str:
-    """`utf-8-sig`, or UTF-16 or CP949 where that is certain: then it is said, once for each file.
+    """`utf-8-sig`, or UTF-16 or CP949 where that is certain: then it is said.
 
     head: the first HEAD bytes. Raises UserError for a file of another kind.
     """
     if kind := next((kind for mark, kind in OTHER_KINDS.items() if head.startswith(mark)), ""):
         raise UserError(f"{path} is {kind}; save the table as CSV, or the text as a text file (UTF-8).")
     if (encoding := _guessed(head)) != "utf-8-sig":
-        _say(path, encoding)
+        say(f"{path.name} is read as {encoding.upper()}.")
     return encoding
 
 
-@functools.lru_cache(maxsize=100)
-def _say(path: Path, encoding: str) -> None:
-    print(f"{path} is read as {encoding.upper()}.", file=sys.stderr)
+def say(note: str) -> None:
+    """Tell how a file is read, once: a command prints it, a page shows its NOTES."""
+    if note not in (notes := NOTES.get()):
+        notes.append(note)
+        print(note, file=sys.stderr)
 
 
 def _guessed(head: bytes) -> str:

@@ -1,4 +1,4 @@
-"""Reading a user's CSV, TSV or Parquet file.
+"""Reading a user's CSV, TSV, .xlsx or Parquet file.
 
 The cells of a text file are read as text: `0742`, `TRUE`, `NA` and `None` stay what they are, and only an empty cell is
 empty. Numbers are made of those columns alone that the caller calls numbers (`check_numbers`). So a row means the same
@@ -25,10 +25,11 @@ import pandas as pd
 
 from common.errors import UserError, load_part
 from common.files import NUMBER, quoted, replacing
-from common.inputs.delimited import Layout, layout, read_rows, text_errors
+from common.inputs.delimited import WORKBOOK, Layout, layout, read_rows, text_errors
 
 ARROW = "common.inputs.arrow"  # it reads text files faster, and Parquet files; a fork may leave it out
-KINDS = ("csv", "tsv", "parquet") if importlib.util.find_spec(ARROW) else ("csv", "tsv")  # what a page takes
+PARTS = {"parquet": ARROW, "xlsx": WORKBOOK}
+KINDS = ("csv", "tsv", *(kind for kind in PARTS if importlib.util.find_spec(PARTS[kind])))  # what a page takes
 CHUNK_ROWS = 200_000
 LARGEST = 1e30  # a number beyond it is taken for a mistake; products of such numbers would overflow
 BLANK = "[\\s\u200b\u2060\ufeff]"  # what cannot be seen at the ends of a category
@@ -111,8 +112,8 @@ def _arrow() -> Any:
 
 
 def is_table(path: Path) -> bool:
-    """Whether a file is called as a table is, in capitals or packed too: .csv, .TSV, .parquet, .csv.gz."""
-    return path.name.lower().removesuffix(".gz").endswith((".csv", ".tsv", ".parquet", ".pq"))
+    """Whether a file is called as a table is, in capitals or packed too: .csv, .TSV, .xlsx, .parquet, .csv.gz."""
+    return path.name.lower().removesuffix(".gz").endswith((".csv", ".tsv", ".xlsx", ".parquet", ".pq"))
 
 
 def _is_parquet(path: Path) -> bool:

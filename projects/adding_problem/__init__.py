@@ -12,7 +12,7 @@ DATA = {
     "builtin": "generated: random numbers in [0, 1], two of them marked (default)",
     "PATH": "a CSV file: columns x1, x2, …, first, second; a sequence a row, with the places of its marks from 1",
 }
-UPLOAD = ("csv", "parquet")  # what the page takes as your own data
+UPLOAD = ("csv", "xlsx", "parquet")  # what the page takes as your own data
 LIMITS = (
     "The sequences are generated. The score tells how far back a network remembers, and nothing else.",
     "The numbers must lie between 0 and 1, and exactly two of them are marked.",

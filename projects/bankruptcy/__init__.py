@@ -21,7 +21,7 @@ STANDARD = {
     "polish_1": "Polish companies, 64 ratios of one year, failure within five years; .arff file in --data-dir",
     "polish_5": "Polish companies, 64 ratios of one year, failure within one year; .arff file in --data-dir",
 }
-UPLOAD = ("csv", "tsv", "parquet", "arff", "ts")  # what the page takes as your own data
+UPLOAD = ("csv", "tsv", "xlsx", "parquet", "arff", "ts")  # what the page takes as your own data
 LIMITS = (
     "The built-in firms are generated: no figure on them says how well real failures are predicted.",
     "A risk holds for firms like those of training, in times like theirs. After a crisis it has to be learnt again.",

@@ -16,7 +16,7 @@ STANDARD = {
     "handbook": "the Fraud Detection Handbook's own transactions (Parquet file in --data-dir), one of its weeks",
     "ulb": "creditcard.csv of ULB and Worldline in --data-dir, or by download from OpenML",
 }
-UPLOAD = ("csv", "parquet")  # what the page takes as your own data
+UPLOAD = ("csv", "xlsx", "parquet")  # what the page takes as your own data
 LIMITS = (
     "A score ranks transactions for an analyst; it is not a decision about a person.",
     "Fraud changes: figures hold for the period and the population of the test split, not for next year.",

@@ -27,7 +27,7 @@ STANDARD = {
     "wnut17": "names in English: WNUT 2017, 4,403 messages of social media",
     "klp2016": "names in Korean: the contest of 2016, 3,294 sentences, a syllable at a time",
 }
-UPLOAD = ("conllu", "conll", "txt", "tsv", "csv")  # what the page takes as your own data
+UPLOAD = ("conllu", "conll", "txt", "tsv", "csv", "xlsx")  # what the page takes as your own data
 LIMITS = (
     "It has learnt one kind of text with one set of tags; on another kind its tags mean little.",
     "Words that were never seen are tagged by their letters and their neighbours alone.",

@@ -19,7 +19,7 @@ STANDARD = {
     "tatoeba": "English-Korean sentence pairs of Tatoeba (--reverse: Korean-English)",
     "multi30k": "English-German captions of Multi30k (--reverse: German-English)",
 }
-UPLOAD = ("csv", "tsv", "txt", "zip")  # what the page takes as your own data
+UPLOAD = ("csv", "tsv", "xlsx", "txt", "zip")  # what the page takes as your own data
 LIMITS = (
     "It translates what resembles its training sentences. Of anything else it makes a sentence that reads well and "
     "means something else.",

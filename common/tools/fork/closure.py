@@ -20,7 +20,8 @@ CONTRACT = ("__init__", "config", "encoding", "data", "model", "predict", "evalu
 SPEED = ("common/layers/recurrent.py", "common/layers/normalization.py", "common/memory.py")
 TRAINING, UPLOAD = "apps/training.py", "apps/own_data.py"  # tabs and fields of a page, which find these by their names
 CHARTS = ("apps/charts.py", "common/drawn.py")  # figures that a page draws, found by their names
-ARROW = "common/inputs/arrow.py"  # Parquet, and a faster reader of text; common/inputs/tables.py finds it by its name
+# Parquet with a faster reader of text, and .xlsx; common/inputs/ finds both by their names.
+TABLES = ("common/inputs/arrow.py", "common/inputs/workbook.py")
 COMMANDS, CONFTEST = "projects/__main__.py", "tests/conftest.py"
 
 
@@ -39,9 +40,9 @@ def code_of_fork(name: str, extras: Iterable[str] = ()) -> dict[str, str]:
     """{path: text} of the Python files of a fork of the project, without the definitions that nothing in it names.
 
     extras: what else to take along: tools, "speed", "training" (the page's tab Train), "upload" (the same with own
-    data), "charts" (figures in the page's colours), "large" (Parquet, and tables that do not fit in memory), and files
-    of the project that nothing imports, such as "standard", the loaders of standard sets. Raises UserError for anything
-    else.
+    data), "charts" (figures in the page's colours), "large" (Parquet, .xlsx, and tables that do not fit in memory), and
+    files of the project that nothing imports, such as "standard", the loaders of standard sets. Raises UserError for
+    anything else.
     """
     folder, sources = f"projects/{name}", suite()
     roots = [f"{folder}/{file}.py" for file in CONTRACT] + [f"apps/{name}.py", CONFTEST]
@@ -51,7 +52,7 @@ def code_of_fork(name: str, extras: Iterable[str] = ()) -> dict[str, str]:
         "training": (TRAINING,),
         "upload": (TRAINING, UPLOAD),
         "charts": CHARTS,
-        "large": (ARROW,),
+        "large": TABLES,
     }
     for path in sorted(unreached):
         optional[Path(path).stem] = (*optional.get(Path(path).stem, ()), path)
@@ -76,7 +77,7 @@ def code_of_fork(name: str, extras: Iterable[str] = ()) -> dict[str, str]:
         files = {path: sources[path] for path in reached(roots, sources)}
         sources = pruned(files)
         roots = [
-            path for path in roots if path not in (*SPEED, ARROW) or "\ndef " in sources[path]
+            path for path in roots if path not in (*SPEED, *TABLES) or "\ndef " in sources[path]
         ]  # the files left out are of no use to this project
     return files
 
