@@ -78,7 +78,7 @@ def _chart(raw: dict, estimates: np.ndarray) -> alt.LayerChart:
             x=x,
             y=alt.Y("number:Q", title=t("number; answer so far", "수, 지금까지의 답")),
             color=alt.Color("kind:N", scale=colours, title=None, legend=alt.Legend(orient="top")),
-            tooltip=["place", "number", "estimate"],
+            tooltip=shared.tooltip("place", "number", "estimate"),
         )
     )
     line = alt.Chart(frame).mark_line(color=COLOURS[0], strokeWidth=2).encode(x=x, y="estimate:Q")
@@ -107,7 +107,12 @@ def data(run: Run) -> None:
         y=alt.Y("sequence:O", title=t("sequence", "수열")),
     )
     numbers = base.mark_tick(thickness=2).encode(
-        color=alt.Color("number:Q", scale=alt.Scale(scheme="greys"), title=t("number", "수"))
+        color=alt.Color(
+            "number:Q",
+            scale=alt.Scale(scheme="greys"),
+            title=t("number", "수"),
+            legend=alt.Legend(orient="top", gradientLength=160),
+        )
     )
     marks = base.transform_filter("datum.marked").mark_point(color=COLOURS[1], size=80, filled=True)
     st.altair_chart(numbers + marks, width="stretch")
@@ -175,7 +180,10 @@ def _states(predictor) -> None:
             ),
             y=alt.Y("unit:O", title=t("hidden unit", "은닉 유닛")).axis(labels=False, ticks=False),
             color=alt.Color(
-                "value:Q", scale=alt.Scale(scheme="blueorange", domain=[-limit, limit]), title=term("state")
+                "value:Q",
+                scale=alt.Scale(scheme="blueorange", domain=[-limit, limit]),
+                title=term("state"),
+                legend=alt.Legend(orient="top", gradientLength=160),
             ),
         )
     )

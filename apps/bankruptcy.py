@@ -10,8 +10,8 @@ import pandas as pd
 import streamlit as st
 
 from apps import canvas, shared, state
-from apps.i18n import korean, plain, t, term
-from common.inputs.tables import check_upload
+from apps.i18n import plain, t, term
+from common.inputs.tables import KINDS, check_upload
 from common.report import COLOURS
 from common.runs import Run
 from projects.bankruptcy import simulate
@@ -33,9 +33,9 @@ EXTENT = 55  # pixels for the labels of an axis, so that charts above each other
 
 def try_it(run: Run) -> None:
     predictor = shared.predictor(run)
-    drawings = {"one": (t("One firm", "기업 하나"), lambda: _one(predictor))}
+    drawings = {"one": (t("One firm", "기업 하나"), lambda: _one(run, predictor))}
     if predictor.meta["task"] == "classes":
-        drawings = {"one": (t("One series", "시계열 하나"), lambda: _one(predictor))}
+        drawings = {"one": (t("One series", "시계열 하나"), lambda: _one(run, predictor))}
     drawings["file"] = (t("A file", "파일 전체"), lambda: _file(predictor))
     if (run.path / "lead.csv").exists():
         drawings["alarm"] = (t("Alarm and lead time", "경보와 예고 시간"), lambda: _alarm(run))
@@ -51,7 +51,7 @@ def has_price(predictor: Any) -> bool:
 # One firm
 
 
-def _one(predictor: Any) -> None:
+def _one(run: Run, predictor: Any) -> None:
     raw = _chosen(predictor)
     if raw is None:
         st.info(t("Draw a line from the left to the right.", "왼쪽에서 오른쪽으로 선을 그려 보세요."))
@@ -66,14 +66,14 @@ def _one(predictor: Any) -> None:
             end = st.slider(t("The last day that is known", "알려진 마지막 날"), least, length, key=key)
         raw = as_raw(values[:end], predictor.meta["variables"]) if end < length else raw
     answer = predictor.predict(raw)
-    _answer(predictor, answer)
+    _answer(run, predictor, answer)
     shocked = _shock(predictor, raw) if has_price(predictor) else None
     if length > 2:
         _charts(predictor, raw, shocked)
     else:
         shared.table(pd.DataFrame({"variable": list(raw), "value": [values[0] for values in raw.values()]}))
     shared.show_answer(answer)
-    said = {"steps": str(len(next(iter(raw.values())))), "answer": answer["answer"]}
+    said = {"steps": str(len(next(iter(raw.values())))), "answer": shared.labels(run)(answer["answer"])}
     likely = answer.get("risk", max(answer["probabilities"].values()))
     shared.tries({**said, "probability": f"{likely:.4f}"}, "risks")
 
@@ -122,12 +122,13 @@ def _drawn() -> dict | None:
     return as_raw(np.column_stack([price, np.full(DRAWN_DAYS, 100.0)]), ["price", "debt"])
 
 
-def _answer(predictor: Any, answer: dict) -> None:
+def _answer(run: Run, predictor: Any, answer: dict) -> None:
     left, middle, right = st.columns(3)
     if "risk" not in answer:
-        left.metric(t("Answer", "답"), plain(answer["answer"]))
+        left.metric(t("Answer", "답"), plain(shared.labels(run)(answer["answer"])))
         middle.metric(t("Probability", "확률"), f"{max(answer['probabilities'].values()):.1%}")
-        frame = pd.DataFrame(answer["probabilities"].items(), columns=["class", "probability"])
+        likely = [(shared.labels(run)(name), value) for name, value in answer["probabilities"].items()]
+        frame = pd.DataFrame(likely, columns=["class", "probability"])
         shared.table(frame.sort_values("probability", ascending=False))
         return
     within = t("within a year", "1년 안에") if "horizon" in predictor.meta else ""
@@ -171,11 +172,8 @@ def _charts(predictor: Any, raw: dict, shocked: dict | None) -> None:
         )
         frame, title, log = pd.concat([*parts, debt]), t("shares; debt", "시가총액, 부채"), True
     else:
-        chosen = st.multiselect(
-            t("Variables", "변수"),
-            names,
-            key=state.kept("variables", names[:SHOWN_VARIABLES], names),
-        )
+        key = state.kept("variables", names[:SHOWN_VARIABLES], names)
+        chosen = st.multiselect(t("Variables", "변수"), names, key=key)
         parts = [pd.DataFrame({"step": steps, "value": np.array(raw[name], float), label: name}) for name in chosen]
         if not parts:
             return
@@ -198,10 +196,8 @@ def _risk_line(predictor: Any, rows: list, x: alt.X, label: str) -> None:
         parts.append(pd.DataFrame({"step": ends, "risk": risks, label: kind}))
     colour = alt.Color(f"{label}:N", sort=None, legend=None).scale(range=list(COLOURS))
     y = alt.Y("risk:Q", title=t("risk", "부도 확률")).scale(domain=[0, 1]).axis(format="%", minExtent=EXTENT)
-    tooltip = ["step", alt.Tooltip("risk", format=".1%")]
-    line = (
-        alt.Chart(pd.concat(parts), height=220).mark_line(strokeWidth=2).encode(x=x, y=y, color=colour, tooltip=tooltip)
-    )
+    line = alt.Chart(pd.concat(parts), height=220).mark_line(strokeWidth=2)
+    line = line.encode(x=x, y=y, color=colour, tooltip=shared.tooltip("step", "risk .1%"))
     limit = pd.DataFrame({"risk": [predictor.meta["threshold"]]})
     rule = alt.Chart(limit).mark_rule(color=RED, strokeDash=[5, 4]).encode(y="risk:Q")
     st.altair_chart(line + rule, width="stretch")
@@ -224,7 +220,7 @@ def _days(predictor: Any, raw: dict, x: alt.X) -> None:
     frame["sign"] = np.where(parts > 0, t("raises it", "높임"), t("lowers it", "낮춤"))
     colours = alt.Scale(domain=[t("raises it", "높임"), t("lowers it", "낮춤")], range=[ORANGE, BLUE])
     st.altair_chart(
-        alt.Chart(frame, height=220)
+        alt.Chart(frame, height=300)
         .mark_rect()
         .encode(
             x=x,
@@ -232,7 +228,7 @@ def _days(predictor: Any, raw: dict, x: alt.X) -> None:
             y2="zero:Q",
             y=alt.Y("part:Q", title=t("adds to the log-odds", "로그 오즈 기여")).axis(minExtent=EXTENT),
             color=alt.Color("sign:N", scale=colours, title=None).legend(orient="top"),
-            tooltip=["step", "end", alt.Tooltip("part", format="+.3f")],
+            tooltip=shared.tooltip("step", "end", "part +.3f", step=t("from", "부터")),
         ),
         width="stretch",
     )
@@ -260,8 +256,8 @@ def _file(predictor: Any) -> None:
     )
     shown = [roles["firm"], roles["time"], *names[:20]]
     st.text(t("Columns: ", "열: ") + ", ".join(shown) + (" …" if len(names) > 20 else ""))
-    kinds = ["csv", "tsv", "parquet", "arff", "ts"]
-    uploaded = state.upload(t("Upload firms", "기업 데이터 올리기"), kinds, "firms", shared.MAX_UPLOAD_MB)
+    label = t("Upload firms", "기업 데이터 올리기")
+    uploaded = state.upload(label, [*KINDS, "arff", "ts"], "firms", shared.MAX_UPLOAD_MB)
     if uploaded is None:
         st.download_button(t("An example file", "예시 파일"), _example_file(predictor), "firms.csv", "text/csv")
         return
@@ -272,7 +268,7 @@ def _file(predictor: Any) -> None:
         return score_file(predictor, source, target)
 
     rows, content = shared.converted(uploaded, ".csv", t("Scoring …", "계산하는 중 …"), convert)
-    st.success(t(f"{rows:,} firms scored.", f"기업 {rows:,}개의 부도 확률을 계산했습니다."))
+    st.success(t(f"Firms scored: {rows:,}.", f"기업 {rows:,}개의 부도 확률을 계산했습니다."))
     name = f"scored-{Path(uploaded[0]).stem}.csv"
     st.download_button(t("Download the result", "결과 파일 내려받기"), content, name, "text/csv")
     st.dataframe(pd.read_csv(io.BytesIO(content), nrows=SHOWN_ROWS, dtype={roles["firm"]: str}), hide_index=True)
@@ -313,13 +309,13 @@ def _alarm(run: Run) -> None:
         ("found", t("failures announced in time", "미리 알린 부도의 비율")),
     ):
         lines = (
-            alt.Chart(table, height=260)
+            alt.Chart(table, height=340)
             .mark_line(point=True)
             .encode(
                 x=alt.X("false_alarms:Q", title=t("false alarms", "오경보율")).scale(type="log").axis(format="%"),
                 y=alt.Y(f"{column}:Q", title=title),
                 color=alt.Color("model:N", title=None, sort=None).scale(range=list(COLOURS)).legend(orient="top"),
-                tooltip=["model", "false_alarms", alt.Tooltip(column, format=".3g")],
+                tooltip=shared.tooltip("model", "false_alarms .1%", f"{column} .3g", **{column: title}),
             )
         )
         rule = alt.Chart(pd.DataFrame({"false_alarms": [rate]})).mark_rule(color=GREY, strokeDash=[5, 4])
@@ -372,7 +368,7 @@ def _trained(values: bytes, shape: tuple[int, int], kind: str, change: bool, _to
 def _prices() -> np.ndarray | None:
     """(days, columns), the earliest day first, the price to forecast last: a generated share, or the visitor's table."""
     label = t("Upload a table of prices, a row for each day", "하루에 한 행인 주가 표 올리기")
-    uploaded = state.upload(label, ["csv", "tsv", "parquet"], "prices", shared.MAX_UPLOAD_MB)
+    uploaded = state.upload(label, KINDS, "prices", shared.MAX_UPLOAD_MB)
     if uploaded is None:
         seed = state.slider(t("Share, generated", "생성한 주가의 번호"), "share", 1, 1, 20)
         market = simulate.simulate(50, GENERATED_DAYS, np.random.default_rng(seed))
@@ -429,7 +425,7 @@ def _forecast_figures(done: Forecast) -> None:
             x=alt.X("day:Q", title=t("test day", "테스트 날")).scale(nice=False, domain=[1, len(days)]),
             y=alt.Y("value:Q", title=t("price", "주가")).scale(zero=False),
             color=alt.Color("line:N", scale=colours, title=None).legend(orient="top"),
-            tooltip=["day", alt.Tooltip("value", format=".5g"), "line"],
+            tooltip=shared.tooltip("day", "value .5g", "line"),
         )
         .interactive(bind_y=False),
         width="stretch",
@@ -449,7 +445,7 @@ def _forecast_figures(done: Forecast) -> None:
         .encode(
             x=alt.X("true:Q", title=t("true change from today to tomorrow", "오늘에서 내일까지의 실제 변화")),
             y=alt.Y("predicted:Q", title=t("forecast of the change", "예측한 변화")),
-            tooltip=[alt.Tooltip("true", format=".4g"), alt.Tooltip("predicted", format=".4g")],
+            tooltip=shared.tooltip("true .4g", "predicted .4g"),
         ),
         width="stretch",
     )
@@ -487,7 +483,7 @@ def data(run: Run) -> None:
         shared.table(table.drop(columns="step"))
         return
     kept = table.dropna(subset=[name])
-    kept = kept.assign(**{"class": kept["class"].map(korean)})
+    kept = kept.assign(**{"class": kept["class"].map(shared.labels(run))})
     log = pd.api.types.is_numeric_dtype(kept[name]) and len(kept) > 0 and kept[name].min() > 0
     lines = (
         alt.Chart(kept.rename(columns={name: "value"}), height=380)
@@ -497,7 +493,7 @@ def data(run: Run) -> None:
             y=alt.Y("value:Q", title=name).scale(type="log" if log else "linear", zero=False),
             color=alt.Color("class:N", title=None, sort=None).scale(range=list(COLOURS)).legend(orient="top"),
             detail="series:N",
-            tooltip=["series", "class", "step", "value"],
+            tooltip=shared.tooltip("series", "class", "step", "value", value=name),
         )
     )
     st.altair_chart(lines, width="stretch")
@@ -526,7 +522,7 @@ def _truth(table: pd.DataFrame) -> None:
             x=alt.X("truth:Q", scale=scale, title=t("true risk", "실제 확률")),
             y=alt.Y("risk:Q", scale=scale, title=t("risk of the network", "신경망이 답한 확률")),
             color=alt.Color("outcome:N", title=None).scale(range=[ORANGE, BLUE]).legend(orient="top"),
-            tooltip=["truth", "risk", "outcome"],
+            tooltip=shared.tooltip("truth .2%", "risk .2%", "outcome"),
         )
     )
     line = alt.Chart(pd.DataFrame({"x": [1e-3, 1], "y": [1e-3, 1]})).mark_line(color=GREY, strokeDash=[4, 4])

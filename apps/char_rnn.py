@@ -10,6 +10,7 @@ import streamlit as st
 from apps import shared, state
 from apps.i18n import plain, t, term
 from common import runs
+from common.inputs.text import readable
 from common.runs import Run
 from projects.char_rnn.config import HELLO, Config
 from projects.char_rnn.encoding import DEFAULTS
@@ -29,11 +30,11 @@ def try_it(run: Run) -> None:
     if answer is None:
         paper = place.empty()
         for answer in predictor.stream(raw):
-            paper.code(answer["text"] + "▌", language=None, wrap_lines=True)
-        paper.code(answer["text"], language=None, wrap_lines=True)
+            paper.code(readable(answer["text"]) + "▌", language=None, wrap_lines=True)
+        paper.code(readable(answer["text"]), language=None, wrap_lines=True)
         st.session_state[key] = answer
     else:
-        place.code(answer["text"], language=None, wrap_lines=True)
+        place.code(readable(answer["text"]), language=None, wrap_lines=True)
     if answer["unknown"]:
         listed = plain(" ".join(map(repr, answer["unknown"])))
         st.warning(t(f"The vocabulary of this run does not have {listed}. The network reads them as unknown characters.", f"이 실행의 어휘에 없는 글자입니다: {listed}. 신경망은 이 글자를 모르는 글자로 읽습니다."))  # fmt: skip
@@ -85,7 +86,7 @@ def _next_characters(predictor: Any, text: str) -> None:
     table = pd.DataFrame({"character": characters, "probability": probabilities[order]})
     left, right = st.columns(2)
     left.caption(t("The text so far", "여기까지의 글"))
-    left.code(symbols[max(0, place - 200) : place] + "▌", language=None, wrap_lines=True)
+    left.code(readable(symbols[max(0, place - 200) : place]) + "▌", language=None, wrap_lines=True)
     if place < len(symbols):
         symbol, nats = plain(repr(shown(symbols[place]))), f"{inside['nats'][place]:.2f}"
         left.write(t(f"The next character is {symbol}. Its surprise is {nats} nats.", f"다음 글자는 {symbol}이고, 정보량은 {nats}내트입니다."))  # fmt: skip
@@ -97,14 +98,14 @@ def _next_characters(predictor: Any, text: str) -> None:
         .encode(
             x=alt.X("probability", title=t("probability", "확률"), axis=alt.Axis(format="%")),
             y=alt.Y("character", sort=None, title=None, axis=alt.Axis(labelOverlap=False)),
-            tooltip=["character", alt.Tooltip("probability", format=".2%")],
+            tooltip=shared.tooltip("character", "probability .2%"),
         )
     )
 
 
 def shown(character: str) -> str:
     """A character as one can see it."""
-    return VISIBLE.get(character, character)
+    return VISIBLE.get(character, readable(character))
 
 
 def _inside(predictor: Any, text: str) -> dict[str, Any]:
@@ -118,6 +119,7 @@ def _inside(predictor: Any, text: str) -> dict[str, Any]:
 def data(run: Run) -> None:
     shared.data_head(run)
     table = shared.table_file(run, "frequencies", ("character",), ("fraction",)).head(60)
+    table["character"] = table["character"].map(readable)
     fraction = t("fraction of the training part", "학습 데이터에서의 비율")
     st.altair_chart(
         alt.Chart(table, height=260)
@@ -125,7 +127,7 @@ def data(run: Run) -> None:
         .encode(
             x=alt.X("character:N", sort=None, title=t("character", "글자"), axis=alt.Axis(labelAngle=0)),
             y=alt.Y("fraction", title=fraction, axis=alt.Axis(format="%")),
-            tooltip=["character", alt.Tooltip("fraction", format=".3%")],
+            tooltip=shared.tooltip("character", "fraction .3%"),
         )
     )
 
@@ -183,9 +185,8 @@ def _hello(run: Run) -> None:
 
 def _shows_hello(run: Run) -> bool:
     """Whether this run is a network like the lecture's, trained on `hello`."""
-    if not run.finished or run.data != "hello":
-        return False
-    return (run.config.model, run.config.layers, run.config.embedding) == ("simple_rnn", 1, 0)
+    known = run.finished and run.data == "hello"
+    return known and (run.config.model, run.config.layers, run.config.embedding) == ("simple_rnn", 1, 0)
 
 
 def _step_table(steps: list[dict[str, Any]], symbols: list[str]) -> pd.DataFrame:
@@ -221,18 +222,15 @@ def _units(run: Run, predictor: Any) -> None:
     left, right = st.columns([2, 3])
     with left:
         st.caption(t("For each property of the validation text, the unit whose activation correlates most with it. Choose a row to see the unit.", "검증 데이터의 각 성질마다 활성값과의 상관계수가 가장 큰 유닛입니다. 행을 고르면 그 유닛이 보입니다."))  # fmt: skip
+        titles = {"property": t("property", "성질"), "layer": t("layer", "층"), "unit": t("unit", "유닛")}
+        correlation = st.column_config.NumberColumn(t("correlation", "상관계수"), format="%.2f")
         chosen = st.dataframe(
             table.assign(property=table["property"].map(term)),
             hide_index=True,
             on_select="rerun",
             selection_mode="single-row",
             key=f"units-{run.id}",
-            column_config={
-                "property": t("property", "성질"),
-                "layer": t("layer", "층"),
-                "unit": t("unit", "유닛"),
-                "correlation": st.column_config.NumberColumn(t("correlation", "상관계수"), format="%.2f"),
-            },
+            column_config={**titles, "correlation": correlation},
         )
         rows = chosen["selection"]["rows"] if len(table) else []
         start = table.iloc[rows[0] if rows else 0] if len(table) else {"layer": next(iter(hidden)), "unit": 0}
@@ -259,7 +257,7 @@ def _coloured(text: str, activation: np.ndarray, width: int = 64) -> alt.LayerCh
     base = alt.Chart(pd.DataFrame(rows), height=22 * (row + 1) + 60).encode(
         x=alt.X("column:O", axis=None, scale=alt.Scale(domain=list(range(width)), padding=0)),
         y=alt.Y("row:O", axis=None, scale=alt.Scale(padding=0)),
-        tooltip=["character", alt.Tooltip("activation", format="+.3f")],
+        tooltip=shared.tooltip("character", "activation +.3f"),
     )
     colour = alt.Color(
         "activation",

@@ -5,6 +5,7 @@
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unicodedata import east_asian_width
@@ -38,12 +39,16 @@ PARTS = {
     "intervals": ("x", "y", "y2"),
     "bars": ("x", "y", "x2", "y2"),
 }  # lists of one length
+CLASS_AXES, CLASS_LEGENDS = ("confusion", "recall", "gains"), ("recall_curves",)  # figures with names of the data
 LEGEND_LETTERS = 16  # letters of the longest name, where two stand side by side on a phone; one of Hangul counts twice
 LEGEND_ROW = 20  # pixels
 
 
-def draw(folder: Path, names: list[str]) -> list[str]:
-    """Draw those of these figures that have numbers, each with a sentence on how to read it. Returns the others."""
+def draw(folder: Path, names: list[str], called: Callable[[str], str] = korean) -> list[str]:
+    """Draw those of these figures that have numbers, each with a sentence on how to read it. Returns the others.
+
+    called: what a class of the data, or a picture of it, is called on the page.
+    """
     charts = {name: _panels(folder / f"{name}.json") for name in names}
     rows: list[list[tuple[str, dict[str, Any]]]] = []
     for name in sorted((name for name, panels in charts.items() if panels), key=lambda name: -len(charts[name])):
@@ -58,7 +63,8 @@ def draw(folder: Path, names: list[str]) -> list[str]:
             first = number == 0 or row[number - 1][0] != name
             with column:
                 st.markdown(f"**{plain(about(name, 'figures') or term(name))}**" if first else "&nbsp;")
-                chart(panel)
+                marks, axes = called if name in CLASS_LEGENDS else _name, called if name in CLASS_AXES else korean
+                chart(panel, marks, axes, narrow=across == 3)
                 if first:
                     st.caption(about(name))
     return [name for name in names if not charts[name]]
@@ -103,11 +109,19 @@ def _panels(path: Path) -> list[dict[str, Any]]:
     return panels
 
 
-def chart(panel: dict[str, Any]) -> None:
-    """Draw a panel of `report.drawn`. Every mark becomes a layer; those with a name are told apart by colour."""
+def chart(panel: dict[str, Any], marks: Callable = _name, axes: Callable = korean, narrow: bool = False) -> None:
+    """Draw a panel of `report.drawn`: a layer for each mark, a colour for each name.
+
+    marks, axes: what the names of marks, and those at the axes, are in the page's language. narrow: three stand side by
+    side.
+    """
     named = [not mark.get("name", "_").startswith("_") for mark in panel["marks"]]
-    names = list(dict.fromkeys(_name(mark["name"]) for mark, has in zip(panel["marks"], named, strict=True) if has))
-    columns = 2 if max(map(_width, names), default=0) <= LEGEND_LETTERS else 1
+    for mark, has in zip(panel["marks"], named, strict=True):
+        mark["name"] = marks(mark["name"]) if has else "_"
+    for side in "xy":
+        panel[side]["names"] = [(place, axes(str(name))) for place, name in panel[side]["names"]]
+    names = list(dict.fromkeys(mark["name"] for mark, has in zip(panel["marks"], named, strict=True) if has))
+    columns = 1 if narrow or max(map(_width, names), default=0) > LEGEND_LETTERS else 2
     colour = alt.Color(
         "name:N",
         title=None,
@@ -120,7 +134,9 @@ def chart(panel: dict[str, Any]) -> None:
     layers = [_layer(panel, mark, colour if has else None) for mark, has in zip(panel["marks"], named, strict=True)]
     matrix = next((mark for mark in panel["marks"] if mark["kind"] == "matrix"), None)
     legend = LEGEND_ROW * math.ceil(len(names) / columns) if len(names) > 1 else 0
-    height = 320 + legend
+    height = max(
+        320 + legend, 150 + 6 * _width(_label(panel["y"]["label"]))
+    )  # a title is cut where the axis is shorter
     if matrix is not None:
         height = 150 + len(matrix["values"]) * (26 if len(matrix["values"]) <= 12 else 14)  # below stand names, upright
     elif panel["y"]["names"]:
@@ -135,11 +151,11 @@ def _layer(panel: dict[str, Any], mark: dict[str, Any], colour: alt.Color | None
         return _matrix(panel, mark)
     if mark["kind"] == "rule":
         side = "x" if "x" in mark else "y"
-        layer = alt.Chart(pd.DataFrame({side: [mark[side]], "name": [_name(mark["name"])]}))
+        layer = alt.Chart(pd.DataFrame({side: [mark[side]], "name": [mark["name"]]}))
         layer = layer.mark_rule(strokeDash=[5, 4], strokeWidth=2, color=GREY)
         return layer.encode(**{side: x if side == "x" else y}, **({"color": colour} if colour else {}))
     frame = pd.DataFrame({key: mark[key] for key in ("x", "y", "x2", "y2") if key in mark})
-    frame["name"] = _name(mark["name"])
+    frame["name"] = mark["name"]
     for column in ("x", "y", "x2", "y2"):
         if column in frame and panel[column[0]]["log"]:
             frame[column] = frame[column].clip(lower=max(panel[column[0]]["range"][0], 1e-12))
@@ -163,12 +179,13 @@ def _axis(panel: dict[str, Any], side: str) -> alt.X | alt.Y:
     given, kind = panel[side], {"x": alt.X, "y": alt.Y}[side]
     axis: dict[str, Any] = {}
     if given["names"]:
-        words = {place: korean(str(name)) for place, name in given["names"]}
+        words = dict(given["names"])
         expression = "[" + ", ".join(f"'{_quoted(name)}'" for name in words.values()) + "]"
         axis = {
             "values": list(words),
             "labelExpr": f"{expression}[indexof({list(words)}, datum.value)]",
             "labelLimit": 180,
+            **({"minExtent": min(180, 7 * max(map(_width, words.values())))} if side == "y" else {}),
         }
     elif given["label"] == "epoch":
         axis = {"tickMinStep": 1, "format": "d"}
@@ -183,7 +200,7 @@ def _axis(panel: dict[str, Any], side: str) -> alt.X | alt.Y:
 
 def _matrix(panel: dict[str, Any], mark: dict[str, Any]) -> alt.Chart:
     """A cell for each number, darker or lighter; with a middle at 0 where numbers have both signs."""
-    words = {side: {place: korean(str(name)) for place, name in panel[side]["names"]} for side in ("x", "y")}
+    words = {side: dict(panel[side]["names"]) for side in ("x", "y")}
     cells = pd.DataFrame(
         [(i, j, value) for i, row in enumerate(mark["values"]) for j, value in enumerate(row)],
         columns=["y", "x", "value"],
@@ -198,21 +215,16 @@ def _matrix(panel: dict[str, Any], mark: dict[str, Any]) -> alt.Chart:
         )
         encodings[side] = kind(f"{side}:O", title=_label(panel[side]["label"]) or None, axis=axis)
         cells[f"{side}_name"] = cells[side].map(words[side])
-    signed = mark["low"] < 0
-    scale = (
-        alt.Scale(scheme="blueorange", domain=[mark["low"], 0, mark["high"]])
-        if signed
-        else alt.Scale(domain=[mark["low"], mark["high"]], range=[0.03, 1])
-    )
-    shade = (
-        {"color": alt.Color("value:Q", scale=scale, title=None)}
-        if signed
-        else {"color": alt.value(COLOURS[0]), "opacity": alt.Opacity("value:Q", scale=scale, legend=None)}
-    )
-    tooltip = [
-        *(alt.Tooltip(f"{side}_name:N", title=_label(panel[side]["label"]) or side) for side in ("y", "x")),
-        alt.Tooltip("value:Q", title=t("value", "값"), format=".3g"),
-    ]
+    if mark["low"] < 0:
+        scale = alt.Scale(scheme="blueorange", domain=[mark["low"], 0, mark["high"]])
+        shade: dict[str, Any] = {
+            "color": alt.Color("value:Q", scale=scale, title=None, legend=alt.Legend(orient="top", gradientLength=160))
+        }
+    else:
+        scale = alt.Scale(domain=[mark["low"], mark["high"]], range=[0.03, 1])
+        shade = {"color": alt.value(COLOURS[0]), "opacity": alt.Opacity("value:Q", scale=scale, legend=None)}
+    tooltip = [alt.Tooltip(f"{side}_name:N", title=_label(panel[side]["label"]) or side) for side in "yx"]
+    tooltip.append(alt.Tooltip("value:Q", title=t("value", "값"), format=".3g"))
     return alt.Chart(cells).mark_rect().encode(**encodings, **shade, tooltip=tooltip)
 
 

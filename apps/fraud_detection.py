@@ -138,7 +138,7 @@ def _contributions(moved_by: dict[str, float]) -> None:
             x=alt.X("moved", title=title, axis=alt.Axis(titleAnchor="end")),
             y=alt.Y("column", sort=None, title=None, axis=alt.Axis(labelLimit=230)),
             color=alt.condition("datum.moved > 0", alt.value(FRAUD), alt.value(NORMAL)),
-            tooltip=["column", alt.Tooltip("moved", format="+.3f")],
+            tooltip=shared.tooltip("column", "moved +.3f"),
         )
     )
     st.caption(
@@ -173,20 +173,20 @@ def _card(run: Run, predictor) -> None:
         list(cards.index),
         key=state.kept("card", cards.index[0], list(cards.index)),
         format_func=lambda name: t(
-            f"{name}: {cards['frauds'][name]} frauds in {cards['count'][name]} transactions",
+            f"{name}: transactions {cards['count'][name]}, frauds {cards['frauds'][name]}",
             f"{name}: 거래 {cards['count'][name]}건 중 부정 {cards['frauds'][name]}건",
         ),
     )
     rows = rows[rows["card"] == card]
-    x = alt.X("when:T", title=None)
+    x = alt.X("when:T", title=None, axis=alt.Axis(format="%m-%d"))  # Vega names days and months in English alone
     y = alt.Y("probability", title=t("probability of fraud", "부정 거래일 확률"), axis=PERCENT, scale=WHOLE)
     base = alt.Chart(rows, height=340)
-    tooltip = ["when:T", alt.Tooltip("probability", format=".2%"), "kind"]
+    tooltip = shared.tooltip("when:T %Y-%m-%d %H:%M", "probability .2%", "kind")
     points = base.mark_circle(opacity=0.85).encode(x=x, y=y, color=_kind_colour(), tooltip=tooltip)
     if "amount" in rows:
-        legend = alt.Legend(symbolFillColor=GREY, symbolStrokeWidth=0)
+        legend = alt.Legend(symbolFillColor=GREY, symbolStrokeWidth=0, orient="bottom")
         size = alt.Size("amount", title=t("amount", "금액"), scale=alt.Scale(range=[40, 500]), legend=legend)
-        points = points.encode(size=size, tooltip=[*tooltip, "amount"])
+        points = points.encode(size=size, tooltip=[*tooltip, *shared.tooltip("amount")])
     limit = pd.DataFrame({"probability": [float(probability(predictor.meta["threshold"]))]})
     rule = alt.Chart(limit).mark_rule(**DASHED).encode(y=y)
     st.altair_chart(base.mark_line(color=GREY, strokeWidth=1).encode(x=x, y=y) + points + rule)
@@ -235,7 +235,7 @@ def _scenario_chart(run: Run) -> None:
             xOffset=alt.XOffset("model", sort=order),
             y=alt.Y("recall", title=t("recall", "재현율"), axis=PERCENT, scale=WHOLE),
             color=alt.Color("model", title=None, sort=order, legend=alt.Legend(orient="top"), scale=scale),
-            tooltip=["scenario", "model", alt.Tooltip("recall", format=".1%")],
+            tooltip=shared.tooltip("scenario", "model", "recall .1%"),
         )
     )
     st.caption(
@@ -279,7 +279,7 @@ def _two_runs(run: Run, predictor) -> None:
             x=alt.X("probability", title=run.id, axis=PERCENT, scale=WHOLE),
             y=alt.Y("second", title=second.id, axis=PERCENT, scale=WHOLE),
             color=_kind_colour(),
-            tooltip=["card", "when:T", alt.Tooltip("probability", format=".1%"), alt.Tooltip("second", format=".1%")],
+            tooltip=shared.tooltip("card", "when:T %Y-%m-%d %H:%M", "probability .1%", "second .1%"),
         )
     )
     st.caption(
@@ -308,7 +308,7 @@ def _file(predictor) -> None:
         (rows, alarms), content = shared.converted(
             uploaded, ".csv", doing, lambda source, target: score_file(predictor, source, target, MAX_ROWS)
         )
-        english = f"{rows:,} rows, {alarms:,} of them called fraud."
+        english = f"Rows: {rows:,}. Called fraud: {alarms:,}."
         st.success(t(english, f"{rows:,}행 가운데 {alarms:,}행을 부정 거래로 판정했습니다."))
         label = t("Download the scored file", "결과 파일 내려받기")
         st.download_button(label, content, f"scored-{Path(uploaded[0]).stem}.csv", "text/csv")
@@ -370,7 +370,7 @@ def data(run: Run) -> None:
     numeric = pd.api.types.is_numeric_dtype(kinds["value"])
     x = alt.X("value", title=named(feature), **({"bin": alt.Bin(maxbins=40)} if numeric else {"sort": "-y"}))
     y = alt.Y("count()", stack=None, title=t("transactions in the sample", "표본의 거래 수"))
-    st.altair_chart(alt.Chart(kinds).mark_bar(opacity=0.7).encode(x=x, y=y, color=_kind_colour()))
+    st.altair_chart(alt.Chart(kinds, height=320).mark_bar(opacity=0.7).encode(x=x, y=y, color=_kind_colour()))
     st.caption(
         t(
             f"{len(sample)} training rows, as many frauds as normal transactions, so that both can be seen. In the data frauds are rare.",

@@ -46,7 +46,7 @@ def language() -> str:
 @functools.cache
 def _texts() -> dict:
     """`texts.json`: {"sentences": {English with {} for what changes: Korean}, "about": {metric or figure: [en, ko]},
-    "figures": {figure: [en, ko]}}: what a metric means or how a figure is read, and what a figure is called."""
+    "figures": {figure: [en, ko]}, "columns": {column of a chart: [en, ko]}}: how they are read, and what they are called."""
     return json.loads((FOLDER / "texts.json").read_text(encoding="utf-8"))
 
 
@@ -86,7 +86,7 @@ def korean(text: object) -> str:
 
 
 def about(name: str, part: str = "about") -> str:
-    """What a metric means, or how a figure is read; part "figures": what a figure is called. "" for others."""
+    """What a metric means, or how a figure is read; part "figures" or "columns": what it is called. "" for others."""
     english, korean = _texts()[part].get(name, ("", ""))
     return {"en": english, "ko": korean}[language()]
 

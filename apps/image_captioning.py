@@ -307,15 +307,18 @@ def inside(run: Run) -> None:
         facts = shared.table_file(run, "facts", ("fact", "scenes", "language"), ("share", "captions"))
         kinds = {"seen": t("combinations of training", "학습한 조합"), "held_out": t("new combinations", "새로운 조합")}
         facts = facts.assign(scenes=facts["scenes"].map(kinds), fact=facts["fact"].map(term))
+        scale = alt.Scale(range=["#0072B2", "#E69F00"])
         st.altair_chart(
-            alt.Chart(facts, height=280)
+            alt.Chart(facts, height=320)
             .mark_point(filled=True, size=90)
             .encode(
                 x=alt.X("share:Q", title=t("share of the captions", "캡션의 비율"), scale=alt.Scale(zero=False)),
                 y=alt.Y("fact:N", sort=None, title=None),
-                color=alt.Color("scenes:N", title=None, scale=alt.Scale(range=["#0072B2", "#E69F00"])),
-                shape=alt.Shape("language:N", title=None, legend=alt.Legend(symbolFillColor="#8794A3")),
-                tooltip=["fact", "scenes", "language", alt.Tooltip("share", format=".1%"), "captions"],
+                color=alt.Color("scenes:N", title=None, scale=scale, legend=alt.Legend(orient="bottom")),
+                shape=alt.Shape(
+                    "language:N", title=None, legend=alt.Legend(orient="bottom", symbolFillColor="#8794A3")
+                ),
+                tooltip=shared.tooltip("fact", "scenes", "language", "share .1%", "captions"),
             )
         )
     for name in ("encoder", "decoder"):

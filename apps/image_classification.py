@@ -86,7 +86,7 @@ def _bars(predictor: Any, probabilities: dict[str, float]) -> None:
         .encode(
             x=alt.X("probability", title=t("probability", "확률"), scale=scale, axis=axis),
             y=alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelOverlap=False)),
-            tooltip=["label", alt.Tooltip("probability", format=".2%")],
+            tooltip=shared.tooltip("label", "probability .2%"),
         )
     )
 

@@ -16,13 +16,13 @@ from common.errors import UserError
 from common.inputs.images import FORMATS, MAX_PIXELS, picture_bytes, read_picture, text_picture
 from common.runs import Run
 from projects.mask_detection import encoding
-from projects.mask_detection.predict import detect_folder, drawn
+from projects.mask_detection.predict import COLOURS, detect_folder, drawn
 
 SHOWN_SIDE = 720  # pixels of a picture on the page; a smaller one is enlarged so that its boxes can be seen
 MAX_FOLDER_MB, MAX_FILES = 50, 300  # limits of an uploaded folder
 MAX_FRAMES = 120  # frames of a GIF
 MAX_GIF_PIXELS = 2_000_000  # pixels of a frame
-MARKS = [f":{colour}[■]" for colour in ("green", "orange", "yellow", "blue", "violet", "gray")]  # as the boxes, nearly
+MARKS = [f':color[■]{{foreground="{colour}"}}' for colour in COLOURS]  # in the colours of the boxes
 
 
 def try_it(run: Run) -> None:
@@ -67,21 +67,21 @@ def _threshold(predictor: Any, key: str) -> float:
     )
 
 
-def _said(name: str) -> str:
-    """A class in the page's language."""
-    return korean(encoding.said(name))
+def _said(run: Run, name: str) -> str:
+    """A class in words."""
+    return shared.labels(run)(encoding.said(name))
 
 
 def _colours(run: Run) -> None:
     """Which colour of a box stands for which class."""
     pairs = zip(shared.predictor(run).classes, itertools.cycle(MARKS), strict=False)
-    st.caption(" · ".join(f"{mark} {plain(_said(name))}" for name, mark in pairs))
+    st.caption(" · ".join(f"{mark} {plain(_said(run, name))}" for name, mark in pairs))
 
 
-def _counts(answer: dict[str, Any]) -> None:
+def _counts(run: Run, answer: dict[str, Any]) -> None:
     columns = st.columns(len(answer["counts"]))
     for column, colour, (name, count) in zip(columns, itertools.cycle(MARKS), answer["counts"].items(), strict=False):
-        column.metric(f"{colour} {plain(_said(name))}", count, border=True)
+        column.metric(f"{colour} {plain(_said(run, name))}", count, border=True)
 
 
 def _shown(picture: np.ndarray, answer: dict[str, Any], classes: list[str]) -> np.ndarray:
@@ -111,7 +111,7 @@ def _one_picture(run: Run) -> None:
             image = _shown(picture, answer, predictor.classes)
             found = t(f"Faces, with their scores: {len(answer['objects'])}", f"얼굴 {len(answer['objects'])}개와 점수")
             st.image(image, caption=found, width="stretch")
-            _counts(answer)
+            _counts(run, answer)
             label = t("Download the picture", "이미지 내려받기")
             st.download_button(label, picture_bytes(image), f"{name}-faces.png", "image/png")
         _unseen(predictor)
@@ -124,9 +124,9 @@ def _one_picture(run: Run) -> None:
         if answer["objects"]:
             rows = pd.DataFrame(answer["objects"]).astype({"box": str})
             with st.expander(t("Every box", "모든 박스")):
-                shared.table(rows.assign(label=rows["label"].map(_said)))
+                shared.table(rows.assign(label=[_said(run, name) for name in rows["label"]]))
         shared.show_answer(answer)
-        counts = ", ".join(f"{_said(key)}: {count}" for key, count in answer["counts"].items())
+        counts = ", ".join(f"{_said(run, key)}: {count}" for key, count in answer["counts"].items())
         shared.tries({"picture": name, "counts": counts}, "pictures")
 
 
@@ -142,7 +142,7 @@ def _entrance(run: Run) -> None:
     photo = st.camera_input(t("Take a photo", "사진 찍기"), key="entrance")  # kept nowhere, on purpose
     if photo is not None:
         picture = read_picture(photo.getvalue(), MAX_PIXELS, t("the photo", "사진"))
-        _counts(predictor.predict({"picture": picture}))
+        _counts(run, predictor.predict({"picture": picture}))
     _unseen(predictor)
 
 
@@ -171,7 +171,7 @@ def _folder(run: Run) -> None:
     (read, rows, left_out), content = shared.converted(uploaded, ".zip", t("Looking …", "찾는 중 …"), convert)
     st.success(
         t(
-            f"{rows:,} faces in {read:,} pictures; {left_out:,} files left out.",
+            f"Faces: {rows:,}. Pictures: {read:,}. Files left out: {left_out:,}.",
             f"이미지 {read:,}장에서 얼굴 {rows:,}개를 찾았습니다. 파일 {left_out:,}개는 제외했습니다.",
         )
     )
@@ -193,7 +193,7 @@ def _film(run: Run) -> None:
     answers = [predictor.predict({"picture": frame}, threshold) for frame in frames]
     picture = frames[min(number, len(frames)) - 1]
     st.image(_shown(picture, answers[min(number, len(frames)) - 1], predictor.classes), width="stretch")
-    counts = pd.DataFrame([{_said(name): n for name, n in answer["counts"].items()} for answer in answers])
+    counts = pd.DataFrame([{_said(run, name): n for name, n in answer["counts"].items()} for answer in answers])
     st.line_chart(counts, x_label=t("frame", "프레임"), y_label=t("faces", "얼굴 수"))
 
 
@@ -227,7 +227,7 @@ def _errors(run: Run) -> None:
     _colours(run)
     for row in errors.itertuples():
         name = plain(korean(row.file))
-        st.write(t(f"**{name}**: {int(row.errors)} errors", f"**{name}**: 오류 {int(row.errors)}개"))
+        st.write(t(f"**{name}**, errors: {int(row.errors)}", f"**{name}**: 오류 {int(row.errors)}개"))
         left, right = st.columns(2)
         left.image(text_picture(row.picture), caption=t("found", "찾은 것"), width="stretch")
         right.image(text_picture(row.truth), caption=t("the truth", "정답"), width="stretch")
@@ -244,7 +244,7 @@ def data(run: Run) -> None:
             column.image(text_picture(row.picture), caption=words, width="stretch")
     st.subheader(t("The test, class by class", "클래스별 테스트 결과"))
     classes = shared.table_file(run, "classes", texts=("class",))
-    shared.table(classes.assign(**{"class": classes["class"].map(_said)}))
+    shared.table(classes.assign(**{"class": [_said(run, name) for name in classes["class"]]}))
     st.subheader(t("By size of face and by faces in a picture", "얼굴 크기와 한 장의 얼굴 수에 따른 결과"))
     sizes = shared.table_file(run, "sizes", texts=("group", "part"), numbers=("boxes",))
     sizes = sizes[sizes["boxes"] > 0].replace({"group": {"size": "face_size", "crowd": "faces_in_picture"}})
@@ -260,7 +260,7 @@ def inside(run: Run) -> None:
         square = encoding.fitted(picture, predictor.meta["size"])[0]
         two_stages = isinstance(output, list)
         st.subheader(t("What the heat map sees", "히트맵이 보는 것"))
-        _heat(predictor, output[0] if two_stages else output, square)
+        _heat(run, predictor, output[0] if two_stages else output, square)
         if two_stages:
             st.subheader(t("The proposals, and what the second stage makes of them", "영역 제안과 두 번째 단계의 결과"))
             _proposals(predictor, output, square)
@@ -271,12 +271,12 @@ def inside(run: Run) -> None:
     shared.code(run.project)
 
 
-def _heat(predictor: Any, output: np.ndarray, square: np.ndarray) -> None:
+def _heat(run: Run, predictor: Any, output: np.ndarray, square: np.ndarray) -> None:
     """The heat of each class at each stride, over the network's input."""
     from common.layers.explain import overlaid
 
     meta, side = predictor.meta, predictor.meta["size"]
-    classes = [t("a face", "얼굴")] if meta["kind"] == "mask_rcnn" else [_said(name) for name in predictor.classes]
+    classes = [t("a face", "얼굴")] if meta["kind"] == "mask_rcnn" else [_said(run, name) for name in predictor.classes]
     begin = 0
     for stride in encoding.STRIDES[meta["kind"]]:
         length = side // stride
@@ -314,7 +314,7 @@ def _proposals(predictor: Any, output: list[np.ndarray], square: np.ndarray) -> 
     boxes, scores = encoding.refined(output, predictor.meta)
     seen = scores.max(axis=1) >= predictor.meta["threshold"]
     words = (
-        t(f"{len(boxes)} proposals: the peaks of the heat map", f"영역 제안 {len(boxes)}개: 히트맵의 봉우리"),
+        t(f"Proposals: {len(boxes)}, the peaks of the heat map", f"영역 제안 {len(boxes)}개: 히트맵의 봉우리"),
         t(
             f"{int(seen.sum())} of them are faces; their boxes are moved",
             f"그중 {int(seen.sum())}개가 얼굴이며 박스를 옮겼습니다",
@@ -335,7 +335,7 @@ def _suppression(predictor: Any, output: Any, square: np.ndarray) -> None:
     boxes, scores = (encoding.refined if two_stages else encoding.candidates)(output, predictor.meta)
     kept, rows, _ = encoding.suppressed(boxes, scores, predictor.meta["threshold"])
     words = (
-        t(f"{len(rows)} boxes above the threshold", f"임곗값을 넘은 박스 {len(rows)}개"),
+        t(f"Boxes above the threshold: {len(rows)}", f"임곗값을 넘은 박스 {len(rows)}개"),
         t(
             f"{len(kept)} stay: the best one of those that overlap",
             f"남은 박스 {len(kept)}개: 겹치는 것 가운데 가장 좋은 하나",
@@ -346,4 +346,4 @@ def _suppression(predictor: Any, output: Any, square: np.ndarray) -> None:
         column.image(image, caption=caption, width="stretch")
 
 
-shared.page("mask_detection", try_it, data, inside)
+shared.page("mask_detection", try_it, data, inside, called=lambda run: lambda name: _said(run, name))

@@ -27,7 +27,7 @@ UPLOAD = "upload"  # the choice of an upload, in the address
 FOLDERS = "KERAS_PORTFOLIO_PAGE_DATA"  # separated as in PATH
 MAX_MB = 50  # limit of an upload; Streamlit's server refuses more than .streamlit/config.toml says
 MAX_UNPACKED_BYTES, MAX_FILES = 500_000_000, 20_000  # limits of an uploaded .zip
-MAX_ROWS, TABLES = 1_000_000, (".csv", ".tsv", ".parquet")  # limits of an uploaded table
+MAX_ROWS, TABLES = 1_000_000, (".csv", ".tsv", ".xlsx", ".parquet")  # limits of an uploaded table
 MAX_KEPT_BYTES = 5_000_000_000  # the limit of all uploads together
 
 

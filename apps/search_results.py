@@ -53,9 +53,6 @@ def _parallel(trials: Any, direction: str) -> None:
             y=alt.Y("value:Q", title=None, axis=None),
             detail="trial:N",
             opacity=alt.Opacity("quality:Q", scale=alt.Scale(range=[0.15, 1]), legend=None),
-            tooltip=[
-                alt.Tooltip("knob:N", title=t("knob", "하이퍼파라미터")),
-                alt.Tooltip("said:N", title=t("value", "값")),
-            ],
+            tooltip=shared.tooltip("knob:N", "said:N"),
         )
     )

@@ -97,7 +97,6 @@ def _tagged(answer: dict, text: str, meta: dict) -> None:
     """The words of a text on the colours of their tags, with the tags beneath."""
     frame = _layout(answer, text, meta["reading"])
     code = meta["reading"] == "code"
-    frame["chance"] = frame["probability"].map("{:.1%}".format)
     frame["seen"] = np.where(frame["known"], t("yes", "예"), t("no", "아니요"))
     frame["middle"] = (frame["x"] + frame["x2"]) / 2
     frame["kind"] = frame["tag"].str.replace(r"^[BI]-", "", regex=True)
@@ -107,18 +106,13 @@ def _tagged(answer: dict, text: str, meta: dict) -> None:
     step = 26 if code else 46
     x = alt.X("x:Q", axis=None, scale=alt.Scale(domain=[0, longest], nice=False))
     y = alt.Y("y:O", axis=None, scale=alt.Scale(domain=list(range(lines))))
-    tooltip = [
-        alt.Tooltip("token", title=t("word", "단어")),
-        alt.Tooltip("tag", title=t("tag", "태그")),
-        alt.Tooltip("chance", title=t("probability", "확률")),
-        alt.Tooltip("seen", title=t("in the training data", "학습 데이터에 있음")),
-    ]
+    tooltip = shared.tooltip("token", "tag", "probability .1%", "seen")
     kinds = sorted({tag.removeprefix("B-").removeprefix("I-") for tag in meta["tags"]} - {"O"})
     columns = 3 if max(map(len, kinds)) <= 10 else 2  # as many as a phone has room for
     scale = alt.Scale(domain=kinds, scheme="tableau20")
     legend = alt.Legend(title=None, orient="bottom", columns=columns)
     colour = alt.Color("kind:N", scale=scale, legend=legend)
-    boxes = alt.Chart(with_tag).mark_rect(opacity=0.45, cornerRadius=3)
+    boxes = alt.Chart(with_tag).mark_rect(opacity=shared.SHADE, cornerRadius=3)
     layers = boxes.encode(x=x, x2="x2", y=y, color=colour, tooltip=tooltip)
     where = alt.X("middle:Q", axis=None, scale=alt.Scale(domain=[0, longest], nice=False))
     words = alt.Chart(frame).mark_text(font="monospace", fontSize=13, dy=0 if code else -8, color=ink)
@@ -192,13 +186,8 @@ def _neighbours(predictor, answer: dict, text: str) -> None:
         .encode(
             x=alt.X("effect", title=t("log-odds: ← against · for the tag →", "로그 오즈: ← 반대 · 뒷받침 →")),
             y=alt.Y("place:O", title=None, axis=alt.Axis(labelExpr=f"{labels}[datum.value]", labelOverlap=False)),
-            color=alt.Color(
-                "kind:N",
-                title=None,
-                scale=alt.Scale(domain=kinds, range=[ORANGE, BLUE]),
-                legend=alt.Legend(orient="top"),
-            ),
-            tooltip=["token", alt.Tooltip("effect", format="+.2f")],
+            color=alt.Color("kind:N", title=None).scale(domain=kinds, range=[ORANGE, BLUE]).legend(orient="top"),
+            tooltip=shared.tooltip("token", "effect +.2f"),
         )
     )
     st.caption(
@@ -249,7 +238,7 @@ def _file(run: Run) -> None:
         lines, content = shared.converted(
             uploaded, ending, doing, lambda source, target: tag_file(predictor, source, target)
         )
-        st.success(t(f"{lines:,} lines tagged.", f"{lines:,}줄에 태그를 붙였습니다."))
+        st.success(t(f"Lines tagged: {lines:,}.", f"{lines:,}줄에 태그를 붙였습니다."))
         tagged = f"tagged-{Path(uploaded[0]).stem}{ending}"
         st.download_button(t("Download the result", "결과 파일 내려받기"), content, tagged, "text/plain")
         st.code(content.decode("utf-8")[:3000], language=None)
@@ -286,7 +275,7 @@ def data(run: Run) -> None:
         .encode(
             x=alt.X("tokens", title=t("words of the test split", "테스트 데이터의 단어 수")),
             y=alt.Y("tag", sort=None, title=None, axis=alt.Axis(minExtent=_room(counts["tag"]), **ALL)),
-            tooltip=["tag", "tokens"],
+            tooltip=shared.tooltip("tag", "tokens"),
         )
     )
     sample = shared.table_file(run, "sample", ("sentence",), ("tokens",))
@@ -329,7 +318,7 @@ def inside(run: Run) -> None:
             x=alt.X("next:N", sort=tags, title=t("next tag", "다음 태그"), axis=alt.Axis(labelAngle=-45, **ALL)),
             y=alt.Y("tag:N", sort=tags, title=t("tag", "태그"), axis=alt.Axis(minExtent=_room(tags), **ALL)),
             color=alt.Color("value:Q", scale=scale, title=None, legend=alt.Legend(orient="top", gradientLength=160)),
-            tooltip=["tag", "next", alt.Tooltip("value", format=".2f")],
+            tooltip=shared.tooltip("tag", "next", "value .2f"),
         )
     )
     st.caption(about)
@@ -345,7 +334,7 @@ def inside(run: Run) -> None:
             x=alt.X("f1:Q", scale=alt.Scale(domain=[0, 1]), title="F1"),
             y=alt.Y("tag:N", sort=list(scores["tag"]), title=None, axis=axis),
             color=alt.Color("model:N", title=None, legend=alt.Legend(orient="top", columns=1)),
-            tooltip=["tag", "model", alt.Tooltip("f1", format=".3f"), "tokens"],
+            tooltip=shared.tooltip("tag", "model", "f1 .3f", "tokens"),
         )
     )
     st.subheader(t("The network", "신경망"))
@@ -353,4 +342,4 @@ def inside(run: Run) -> None:
     shared.code(run.project)
 
 
-shared.page("sequence_tagging", try_it, data, inside)
+shared.page("sequence_tagging", try_it, data, inside, called=lambda run: str)  # tags are names

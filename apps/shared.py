@@ -22,6 +22,7 @@ from apps.i18n import about, korean, language, language_switch, plain, t, term
 from common import report, runs
 from common.errors import UserError, as_user_error
 from common.files import check_regular, files_in
+from common.inputs.encodings import NOTES
 from common.project import Project
 from common.runs import Run
 
@@ -29,6 +30,13 @@ ROOT = Path(__file__).parents[1]
 MAX_UPLOAD_MB = 50
 MAX_SHOWN = 240  # pixels of a side of the upload that a page shows
 MAX_TRIES = 50  # tries of a visitor that a page remembers
+SHADE = 0.45  # how opaque a colour behind a text is at most: the text can be read on it in both themes
+WORDS, LABELS = ("error", "kind", "file"), ("truth", "answer", "label", "page")  # texts of ours, and names in the data
+
+
+def labels(run: Run) -> Callable[[str], str]:
+    """What a class of the data is called: in the page's language if the data is the project's, as it is if a user's own."""
+    return str if Path(run.data).is_absolute() else korean
 
 
 def page(
@@ -37,10 +45,11 @@ def page(
     data: Callable[[Run], None],
     inside: Callable[[Run], None],
     named: Callable[[str], str] = str,
+    called: Callable[[Run], Callable[[str], str]] = labels,
 ) -> None:
     """Draw a project's page. The three functions draw a tab each, for the run that the visitor has chosen.
 
-    named: a column of the data as people say it.
+    named: a column of the data as people say it. called: a class of it, or a text that consists of classes.
     """
     project = Project(name)
     card = project.card
@@ -53,29 +62,23 @@ def page(
     with errors_shown():
         run = _pick_run(project)
     state.shows(run.id if run else "")
-    labels = {
-        "try": t("Try it", "써 보기"),
-        "data": t("Data", "데이터"),
-        "results": t("Results", "결과"),
-        "inside": t("Inside", "모델 속"),
+
+    def shown(draw: Callable[[Run], None]) -> None:
+        if run is None:
+            _no_run_yet(project)
+        else:
+            check_regular(run.path)
+            draw(run)
+
+    drawings = {
+        "try": (t("Try it", "써 보기"), lambda: shown(try_it)),
+        "data": (t("Data", "데이터"), lambda: shown(data)),
+        "results": (t("Results", "결과"), lambda: shown(lambda run: _results(run, named, called(run)))),
+        "inside": (t("Inside", "모델 속"), lambda: shown(inside)),
     }
     if training := part("training"):
-        labels["train"] = t("Train", "학습")
-    # Only the open tab is drawn. The others would load and compute for nothing.
-    tabs = state.tabs("tab", labels)
-
-    drawings = {"try": try_it, "data": data, "results": lambda run: _results(run, named), "inside": inside}
-    for tab, draw in drawings.items():
-        if tabs[tab].open:
-            with tabs[tab], errors_shown():
-                if run is None:
-                    _no_run_yet(project)
-                else:
-                    check_regular(run.path)
-                    draw(run)
-    if training and tabs["train"].open:
-        with tabs["train"], errors_shown():
-            training.tab(project)
+        drawings["train"] = (t("Train", "학습"), lambda: training.tab(project))
+    parts("tab", drawings)
     state.leave()
 
 
@@ -85,7 +88,7 @@ def part(name: str) -> Any:
 
 
 def parts(key: str, drawings: dict[str, tuple[str, Callable[[], None]]]) -> None:
-    """Tabs inside a tab: {name: (label, function that draws it)}. Only the open one is drawn."""
+    """Tabs: {name: (label, function that draws it)}. Only the open one is drawn: the others would compute for nothing."""
     tabs = state.tabs(key, {name: label for name, (label, _) in drawings.items()})
     for name, (_, draw) in drawings.items():
         if tabs[name].open:
@@ -285,14 +288,32 @@ def converted(file: tuple[str, bytes], ending: str, doing: str, convert: Callabl
 
 @contextmanager
 def on_disk(file: tuple[str, bytes]) -> Iterator[Path]:
-    """The path of an uploaded file (name, content) while the block runs. Messages name it without the server's folder."""
+    """The path of an uploaded file (name, content) while the block runs; then the page says how it was read.
+
+    Messages name it without the server's folder.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / Path(file[0]).name  # the last part of a name alone, so that it cannot lead elsewhere
         path.write_bytes(file[1])
+        outside = NOTES.set([])
         try:
             yield path
         except UserError as error:
             raise UserError(str(error).replace(str(path).removesuffix(path.name), "")) from None
+        finally:
+            for note in NOTES.get():
+                st.caption(plain(korean(note)))
+            NOTES.reset(outside)
+
+
+def tooltip(*columns: str, **titles: str) -> list[Any]:
+    """What stands beside the pointer: columns of a chart, each with its format after a space; titles: of some of them."""
+    import altair as alt
+
+    fields = [column.partition(" ")[::2] for column in columns]
+    names = [field.partition(":")[0] for field, _ in fields]
+    named = [titles.get(name) or about(name, "columns") or term(name) for name in names]
+    return [alt.Tooltip(a, title=b, format=c or alt.Undefined) for (a, c), b in zip(fields, named, strict=True)]
 
 
 def ink() -> str:
@@ -336,26 +357,21 @@ def code(project: Project, file: str = "model") -> None:
 
 def drawing(model: Any) -> None:
     """A functional model: a row for each layer, with its output shape and its number of parameters; beside it a diagram."""
+    import pandas as pd
+    from keras import tree
+
     right = st.container()
     if charts := part("charts"):
         left, right = st.columns([2, 3])
         with left.container(height=420, border=True):
             st.graphviz_chart(charts.diagram(model), width="content")
-    with right:
-        _layers(model)
-
-
-def _layers(model: Any) -> None:
-    import pandas as pd
-    from keras import tree
-
     columns = [t("layer", "층"), t("kind", "종류"), t("output shape", "출력 모양"), t("parameters", "파라미터")]
     rows = []
     for layer in model.layers:
         shapes = ", ".join(str(tuple(part.shape)) for part in tree.flatten(layer.output))
         rows.append([layer.name, type(layer).__name__, shapes, layer.count_params()])
     numbers = st.column_config.NumberColumn(format="localized")
-    st.dataframe(pd.DataFrame(rows, columns=columns), hide_index=True, column_config={columns[-1]: numbers}, height=420)
+    right.dataframe(pd.DataFrame(rows, columns=columns), hide_index=True, column_config={columns[-1]: numbers})
 
 
 def best_run(project: Project) -> dict[str, Any] | None:
@@ -366,33 +382,25 @@ def best_run(project: Project) -> dict[str, Any] | None:
 
 def verdict(word: str) -> str:
     """How the network is, as a report says it, in the page's language, with a sign; "" for anything else."""
-    words = {
-        "better": t("▲ better", "▲ 더 좋음"),
-        "not distinguishable": t("= not distinguishable", "= 차이를 구별할 수 없음"),
-        "worse": t("▼ worse", "▼ 더 나쁨"),
-        "undefined": t("– undefined", "– 정의되지 않음"),
-    }
-    return words.get(word, "")
+    signs = {"better": "▲", "not distinguishable": "=", "worse": "▼", "undefined": "–"}
+    return f"{signs[word]} {korean(word)}" if word in signs else ""
 
 
 def compared(word: str, baseline: str) -> str:
     """A verdict of a report as a sentence that says who is better; "" where there is no verdict."""
     sentences = {
-        "better": t(f"The network is better than {baseline}.", f"신경망이 기준 모델({baseline})보다 좋습니다."),
-        "not distinguishable": t(
-            f"The network and {baseline} cannot be told apart.",
-            f"신경망과 기준 모델({baseline})의 차이를 구별할 수 없습니다.",
-        ),
-        "worse": t(f"The network is worse than {baseline}.", f"신경망이 기준 모델({baseline})보다 나쁩니다."),
+        "better": f"The network is better than {baseline}.",
+        "not distinguishable": f"The network and {baseline} cannot be told apart.",
+        "worse": f"The network is worse than {baseline}.",
     }
-    return sentences.get(word, "")
+    return korean(sentences.get(word, ""))
 
 
 def _pick_run(project: Project) -> Run | None:
     finished = [entry for entry in runs.list_runs(project, runs.runs_dir()) if entry["status"] == "finished"]
     if not finished:
         return None
-    best = runs.best(project, finished)
+    best = runs.best(project, runs.default_first(finished))  # as the gallery
     entries = {entry["run"].id: entry for entry in finished}
     chosen = st.sidebar.selectbox(
         t("Run", "실행"),
@@ -400,8 +408,8 @@ def _pick_run(project: Project) -> Run | None:
         key=state.kept("run", best["run"].id, entries),
         format_func=lambda name: ("★ " if entries[name] is best and best["complete"] else "") + name,
         help=t(
-            "★ marks the best run by validation among those on the same data. A stopped run or the smallest setting has none.",
-            "★는 같은 데이터로 학습한 실행 가운데 검증 점수가 가장 좋은 실행입니다. 중간에 멈춘 실행과 가장 작은 설정에는 붙지 않습니다.",
+            "★ marks the best run by validation on the built-in data, or else on the data of the latest run. A stopped run or the smallest setting has none.",
+            "★는 내장 데이터로 학습한 실행 가운데 검증 점수가 가장 좋은 실행입니다. 그런 실행이 없으면 최근 실행과 같은 데이터에서 고릅니다. 중간에 멈춘 실행과 가장 작은 설정에는 붙지 않습니다.",
         ),
     )
     data = entries[chosen]["data"]
@@ -423,30 +431,21 @@ def _no_run_yet(project: Project) -> None:
         training.offer(project)
 
 
-def _results(run: Run, named: Callable[[str], str]) -> None:
-    """The tab. named: what a column of the worst errors is called."""
+def _results(run: Run, named: Callable[[str], str], called: Callable[[str], str]) -> None:
+    """The tab. named, called: see `page`."""
     import pandas as pd
 
     content = run.report
-    test = content["test"]
-    st.text(
-        t(
-            report.measured_on(content),
-            f"테스트 데이터는 {content['data']['sizes']['test']:,}행이며, 서로 독립인 단위는 {test['units']:,}개({korean(test['unit'])})입니다. "
-            + (
-                "대괄호 안은 95 % 부트스트랩 신뢰구간입니다. "
-                if test["comparison"]
-                else "신뢰구간을 구하기에는 너무 적습니다. "
-            )
-            + f"지금까지 이 테스트 데이터로 {test['looks']}번 평가했습니다.",
-        )
-    )
+    st.text(korean(report.measured_on(content)))
     _scores(content)
-    figures(run.path / "figures", ("samples", "errors"))  # pages show these in other tabs
+    figures(run.path / "figures", ("samples", "errors"), (), called)  # pages show these two in other tabs
     if content["failures"]:
         st.subheader(t("Worst errors", "가장 크게 틀린 예측"))
-        failures = pd.DataFrame(content["failures"]).rename(columns=named)
-        table(failures.map(lambda cell: korean(cell) if isinstance(cell, str) else cell))
+        failures = pd.DataFrame(content["failures"])
+        for column in failures.columns.intersection([*WORDS, *LABELS]):
+            said = korean if column in WORDS else called
+            failures[column] = [said(cell) if isinstance(cell, str) else cell for cell in failures[column]]
+        table(failures.rename(columns=named))
     tool_results("compare", run.project)
     if (model_card := run.path / "MODEL_CARD.md").exists():
         label = t("Download the model card", "모델 카드 내려받기")
@@ -471,14 +470,14 @@ def _scores(content: dict[str, Any]) -> None:
     st.caption(t("↑ higher is better, ↓ lower is better", "↑는 클수록, ↓는 작을수록 좋은 값입니다."))
 
 
-def figures(folder: Path, without: tuple[str, ...] = (), only: tuple[str, ...] = ()) -> None:
-    """The figures of a folder: drawn by `apps/charts.py`, the others as pictures, wide ones first."""
+def figures(folder: Path, without: Sequence[str] = (), only: Sequence[str] = (), called: Callable = korean) -> None:
+    """The figures of a folder: drawn by `apps/charts.py`, the others as pictures, wide ones first. called: see `page`."""
     from PIL import Image
 
     names = [path.stem for path in files_in(folder, "*.png") if path.stem not in without]
     names = [name for name in names if not only or name in only]
     if charts := part("charts"):
-        names = charts.draw(folder, names)
+        names = charts.draw(folder, names, called)
     wide = {}
     for name in names:
         with Image.open(folder / f"{name}.png") as picture:

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from apps import shared, state
-from apps.i18n import korean, plain, t, term
+from apps.i18n import plain, t, term
 from common.inputs.tables import KINDS
 from common.runs import Run
 from projects.text_classification.encoding import MAX_CHARACTERS
@@ -54,8 +54,9 @@ def _one_text(run: Run) -> None:
     text = _text(shared.predictor(run), "one")
     with shared.errors_shown():
         answer = _answer(run, text)
+        label = shared.labels(run)(answer["label"])
         first, second = st.columns(2)
-        first.metric(t("Label", "예측 클래스"), plain(korean(answer["label"])), border=True)
+        first.metric(t("Label", "예측 클래스"), plain(label), border=True)
         second.metric(term("probability"), f"{answer['probability']:.1%}", border=True)
         if answer["unfamiliar"]:
             shared.caution(
@@ -67,16 +68,12 @@ def _one_text(run: Run) -> None:
                 ),
             )
         if len(text) > MAX_CHARACTERS:
-            st.info(
-                t(
-                    f"Only the first {MAX_CHARACTERS:,} characters were read.",
-                    f"앞의 {MAX_CHARACTERS:,}자만 읽었습니다.",
-                )
-            )
+            read = f"{MAX_CHARACTERS:,}"
+            st.info(t(f"Only the first {read} characters were read.", f"앞의 {read}자만 읽었습니다."))
         st.markdown(_marked(text, answer["carried_by"]))
         left, right = st.columns(2)
         with left:
-            _class_bars(answer["classes"])
+            _class_bars(run, answer["classes"])
         with right:
             _piece_bars(answer)
         st.caption(
@@ -88,49 +85,39 @@ def _one_text(run: Run) -> None:
             )
         )
         shared.show_answer(answer)
-        shared.tries(
-            {"text": text, "label": korean(answer["label"]), "probability": f"{answer['probability']:.1%}"}, "texts"
-        )
+        shared.tries({"text": text, "label": label, "probability": f"{answer['probability']:.1%}"}, "texts")
 
 
-def _class_bars(probabilities: dict[str, float]) -> None:
-    probabilities = {korean(label): probability for label, probability in probabilities.items()}
+def _bars(rows: pd.DataFrame, colour, **axes) -> None:
+    chart = alt.Chart(rows, height=70 + 32 * len(rows)).mark_bar(cornerRadius=3)
+    st.altair_chart(chart.encode(color=colour, **axes))
+
+
+def _class_bars(run: Run, probabilities: dict[str, float]) -> None:
+    probabilities = {shared.labels(run)(label): probability for label, probability in probabilities.items()}
     rows = pd.DataFrame(probabilities.items(), columns=["label", "probability"])
-    st.altair_chart(
-        alt.Chart(rows, height=70 + 34 * len(rows))
-        .mark_bar(cornerRadius=3, color=BLUE)
-        .encode(
-            x=alt.X(
-                "probability", title=term("probability"), scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%")
-            ),
-            y=alt.Y("label", sort=list(probabilities), title=None, axis=alt.Axis(labelOverlap=False)),
-            tooltip=["label", alt.Tooltip("probability", format=".2%")],
-        )
+    _bars(
+        rows,
+        alt.value(BLUE),
+        x=alt.X("probability", title=term("probability")).scale(domain=[0, 1]).axis(format="%"),
+        y=alt.Y("label", sort=list(probabilities), title=None, axis=alt.Axis(labelOverlap=False)),
+        tooltip=shared.tooltip("label", "probability .2%"),
     )
 
 
 def _piece_bars(answer: dict) -> None:
-    pieces = sorted(answer["carried_by"], key=lambda piece: -abs(piece["effect"]))[:MAX_BARS]
-    if not pieces:
+    if not (pieces := sorted(answer["carried_by"], key=lambda piece: -abs(piece["effect"]))[:MAX_BARS]):
         return
     rows = pd.DataFrame([{**piece, "piece": piece["piece"][:40], "at": i} for i, piece in enumerate(pieces)])
-    st.altair_chart(
-        alt.Chart(rows, height=70 + 30 * len(rows))
-        .mark_bar(cornerRadius=3)
-        .encode(
-            x=alt.X("effect", title=t("log-odds: ← against · for the label →", "로그 오즈: ← 반대 · 뒷받침 →")),
-            # Two equal words have two bars: the place is the key, and the word its label.
-            y=alt.Y("at:O", title=None, axis=alt.Axis(labelExpr=_label_expression(rows["piece"]), labelOverlap=False)),
-            color=alt.condition("datum.effect > 0", alt.value(ORANGE), alt.value(BLUE)),
-            tooltip=["piece", alt.Tooltip("effect", format="+.3f")],
-        )
+    words = ", ".join("'" + re.sub(r"[\\'\n\r]", " ", piece) + "'" for piece in rows["piece"])  # for Vega
+    _bars(
+        rows,
+        alt.condition("datum.effect > 0", alt.value(ORANGE), alt.value(BLUE)),
+        x=alt.X("effect", title=t("log-odds: ← against · for the label →", "로그 오즈: ← 반대 · 뒷받침 →")),
+        # Two equal words have two bars: the place is the key, and the word its label.
+        y=alt.Y("at:O", title=None, axis=alt.Axis(labelExpr=f"[{words}][datum.value]", labelOverlap=False)),
+        tooltip=shared.tooltip("piece", "effect +.3f"),
     )
-
-
-def _label_expression(labels: pd.Series) -> str:
-    """A Vega expression that gives the label of each place."""
-    quoted = ", ".join("'" + re.sub(r"[\\'\n\r]", " ", label) + "'" for label in labels)
-    return f"[{quoted}][datum.value]"
 
 
 def _marked(text: str, pieces: list[dict]) -> str:
@@ -140,7 +127,8 @@ def _marked(text: str, pieces: list[dict]) -> str:
     for piece in pieces:
         if piece["end"] > MAX_MARKED:
             break
-        parts.append(plain(text[done : piece["start"]]))
+        between = text[done : piece["start"]]
+        parts.append(" " if between.isspace() else plain(between))
         word = plain(text[piece["start"] : piece["end"]])
         colour = "orange" if piece["effect"] > 0 else "blue"
         parts.append(f":{colour}-background[{word}]" if abs(piece["effect"]) > 0.2 * strongest else word)
@@ -149,8 +137,7 @@ def _marked(text: str, pieces: list[dict]) -> str:
 
 
 def _two_models(run: Run) -> None:
-    second = shared.second_run(run)
-    if second is None:
+    if (second := shared.second_run(run)) is None:
         return
     text = _text(shared.predictor(run), "two")
     with shared.errors_shown():
@@ -161,12 +148,12 @@ def _two_models(run: Run) -> None:
                 st.caption(plain(one.id))
                 st.metric(
                     t("Label", "예측 클래스"),
-                    plain(korean(answer["label"])),
+                    plain(shared.labels(one)(answer["label"])),
                     f"{answer['probability']:.1%}",
                     delta_color="off",
                     border=True,
                 )
-                _class_bars(answer["classes"])
+                _class_bars(one, answer["classes"])
                 st.markdown(_marked(text, answer["carried_by"]))
         if answers[0]["label"] != answers[1]["label"]:
             st.warning(t("The two models disagree on this text.", "두 모델이 이 글을 다르게 분류합니다."))
@@ -194,7 +181,7 @@ def _file(run: Run) -> None:
             uploaded, ".csv", doing, lambda source, target: score_file(predictor, source, target, max_rows=MAX_ROWS)
         )
         scored = pd.read_csv(io.BytesIO(content))
-        st.success(t(f"{rows:,} texts labelled.", f"글 {rows:,}편을 분류했습니다."))
+        st.success(t(f"Texts labelled: {rows:,}.", f"글 {rows:,}편을 분류했습니다."))
         label = t("Download the labelled file", "결과 파일 내려받기")
         st.download_button(label, content, f"labelled-{Path(uploaded[0]).stem}.csv", "text/csv")
         st.bar_chart(scored["predicted"].value_counts(), horizontal=True, height=260)
@@ -212,15 +199,15 @@ def _errors(run: Run) -> None:
     chosen = st.selectbox(
         t("Confused classes: truth → answer", "혼동한 클래스: 정답 → 예측"),
         options,
-        format_func=lambda name: _pair(name) if name else t("all pairs", "모든 쌍"),
+        format_func=lambda name: _pair(run, name) if name else t("all pairs", "모든 쌍"),
         key=state.kept("pair", "", options),
     )
     if chosen:
         pair = pairs.iloc[labels.index(chosen)]
         errors = errors[(errors["truth"] == pair["truth"]) & (errors["answer"] == pair["answer"])]
-    errors = errors.assign(truth=errors["truth"].map(korean), answer=errors["answer"].map(korean))
+    sides = errors[["truth", "answer"]].map(shared.labels(run))
     st.dataframe(
-        errors,
+        errors.assign(**sides),
         hide_index=True,
         column_config={
             "text": st.column_config.TextColumn(t("text", "글"), width="large"),
@@ -239,33 +226,24 @@ def _errors(run: Run) -> None:
     )
 
 
-def _pair(name: str) -> str:
+def _pair(run: Run, name: str) -> str:
     """`Danish → Norwegian (12)` in the page's language."""
-    return re.sub(r"^(.*) → (.*) (\(\d+\))$", lambda m: f"{korean(m[1])} → {korean(m[2])} {m[3]}", name)
+    label = shared.labels(run)
+    return re.sub(r"^(.*) → (.*) (\(\d+\))$", lambda m: f"{label(m[1])} → {label(m[2])} {m[3]}", name)
 
 
 def data(run: Run) -> None:
     shared.data_head(run)
     sample = shared.table_file(run, "sample", ("text", "class"))
     classes = sorted(sample["class"].unique())
-    chosen = st.multiselect(
-        t("Classes", "클래스"), classes, format_func=korean, key=state.kept("classes", classes[:3], classes)
-    )
+    called, key = shared.labels(run), state.kept("classes", classes[:3], classes)
+    chosen = st.multiselect(t("Classes", "클래스"), classes, format_func=called, key=key)
     shown = sample[sample["class"].isin(chosen)] if chosen else sample
     lengths = sample["text"].str.len().rename("length")
-    st.altair_chart(
-        alt.Chart(pd.DataFrame(lengths), height=200)
-        .mark_bar(color=BLUE)
-        .encode(
-            x=alt.X(
-                "length",
-                bin=alt.Bin(maxbins=40),
-                axis=alt.Axis(format="d"),
-                title=t("characters of a text (cut at 400)", "글자 수 (400자에서 자름)"),
-            ),
-            y=alt.Y("count()", title=t("texts in the sample", "표본의 글 수")),
-        )
-    )
+    title = t("characters of a text (cut at 400)", "글자 수 (400자에서 자름)")
+    x = alt.X("length", bin=alt.Bin(maxbins=40), axis=alt.Axis(format="d"), title=title)
+    y = alt.Y("count()", title=t("texts in the sample", "표본의 글 수"))
+    st.altair_chart(alt.Chart(pd.DataFrame(lengths), height=200).mark_bar(color=BLUE).encode(x=x, y=y))
     st.caption(
         t(
             f"{len(sample)} training texts, up to the same number of each class.",
@@ -273,7 +251,8 @@ def data(run: Run) -> None:
         )
     )
     wide = st.column_config.TextColumn(term("text"), width="large")
-    st.dataframe(shown, hide_index=True, height=320, column_config={"text": wide})
+    shown = shown.assign(**{"class": shown["class"].map(called)})
+    st.dataframe(shown, hide_index=True, height=320, column_config={"text": wide, "class": term("class")})
 
 
 def inside(run: Run) -> None:
@@ -282,18 +261,15 @@ def inside(run: Run) -> None:
         st.subheader(t("What speaks for each class", "클래스를 판단하는 근거"))
         ngrams = shared.table_file(run, "ngrams", ("class", "ngram"), ("effect", "texts"))
         classes = predictor.meta["classes"]
-        label = st.selectbox(
-            t("Class", "클래스"), classes, format_func=korean, key=state.kept("class", classes[0], classes)
-        )
+        key = state.kept("class", classes[0], classes)
+        label = st.selectbox(t("Class", "클래스"), classes, format_func=shared.labels(run), key=key)
         shown = ngrams[ngrams["class"] == label].sort_values("effect", ascending=False)
-        st.altair_chart(
-            alt.Chart(shown.assign(ngram=shown["ngram"].str.replace(" ", "␣")))  # n-grams that differ by a space
-            .mark_bar(cornerRadius=3, color=BLUE)
-            .encode(
-                x=alt.X("effect", title=t("ratio × weight", "비율 × 가중치")),
-                y=alt.Y("ngram", sort=None, title=None, axis=alt.Axis(labelOverlap=False)),
-                tooltip=["ngram", "effect", "texts"],
-            )
+        _bars(
+            shown.assign(ngram=shown["ngram"].str.replace(" ", "␣")),  # n-grams that differ by a space
+            alt.value(BLUE),
+            x=alt.X("effect", title=t("ratio × weight", "비율 × 가중치")),
+            y=alt.Y("ngram", sort=None, title=None, axis=alt.Axis(labelOverlap=False)),
+            tooltip=shared.tooltip("ngram", "effect .3f", "texts"),
         )
         st.caption(
             t(

@@ -3,6 +3,7 @@
 `apps/shared.py` finds this file by its name. A fork may leave it out.
 """
 
+import itertools
 import subprocess
 import sys
 from functools import partial
@@ -13,7 +14,7 @@ import streamlit as st
 
 from apps import knobs as knob_names
 from apps import shared, state
-from apps.i18n import korean, t, term
+from apps.i18n import korean, plain, t, term
 from common import config as config_module
 from common import report, runs
 from common.project import Project
@@ -119,7 +120,9 @@ def start_form(project: Project) -> None:
         chosen = partial(str, data)
     knobs = config_module.knobs(project.config_class)
     # What decides which knobs are used is known before they are drawn.
-    values = {knob.name: st.session_state.get(f"knob-{knob.name}", knob.default) for knob in knobs}
+    values = {knob.name: knob.default for knob in knobs}
+    for knob in (knob for knob in knobs if knob.choices):
+        values[knob.name] = st.session_state[state.kept(f"knob-{knob.name}", knob.default, knob.choices)]
     used = [knob for knob in knobs if _is_used(knob, knobs, values, data, data in project.data_names)]
     first = sorted(used, key=lambda knob: MAIN.index(knob.name) if knob.name in MAIN else len(MAIN))[:4]
     for column, knob in zip(st.columns(len(first), vertical_alignment="bottom"), first, strict=True):
@@ -181,9 +184,7 @@ def _expected(project: Project, config: Any, data: str) -> str:
     """How long a training takes: as the card says for the default, else as the last run like it did."""
     if data == "builtin" and config == project.config_class():
         minutes = project.card.MINUTES
-        return t(
-            f"About {minutes:g} minutes on two idle cores.", f"쉬고 있는 코어 두 개로 약 {minutes:g}분이 걸립니다."
-        )
+        return t(f"About {minutes:g} min on two idle cores.", f"쉬고 있는 코어 두 개로 약 {minutes:g}분이 걸립니다.")
     model = getattr(config, "model", project.name)
     for entry in runs.list_runs(project, runs.runs_dir()):
         if entry["complete"] and entry["data"] == data and entry["report"]["model"] == model:
@@ -203,7 +204,8 @@ def _knob_input(project: Project, column: Any, knob: config_module.Knob) -> Any:
     key = f"knob-{knob.name}"
     if knob.choices:
         kept = state.kept(key, knob.default, knob.choices)
-        return column.selectbox(label, knob.choices, key=kept, help=help, format_func=knob_names.choice)
+        names = {choice: knob_names.choice(choice) for choice in knob.choices}  # in the language of this drawing
+        return column.selectbox(label, knob.choices, key=kept, help=help, format_func=names.__getitem__)
     if knob.kind is bool:
         return column.checkbox(label, key=state.kept(key, knob.default), help=help)
     if knob.kind is str:
@@ -230,8 +232,9 @@ def follow(run: Run) -> None:
     if _processes()[str(run.path)].poll() is not None:
         st.rerun()
     st.subheader(t(f"Training {run.id}", f"학습 중: {run.id}"))
-    history, epochs = run.history, getattr(run.config, "epochs", None) if run.path.exists() else None
-    done, stopping = len(history), run.stop_file.exists()
+    networks, stopping = _networks(run), run.stop_file.exists()
+    history = networks[-1] if networks else []
+    done, epochs = len(history), _most(history)
     if "evaluating on the test split" in console:
         part = 1.0
         words = t(
@@ -255,6 +258,8 @@ def follow(run: Run) -> None:
             if epochs
             else t(f"{done} done.", f"{done}개를 마쳤습니다.")
         )
+        if len(networks) > 1:
+            words = t(f"Network {len(networks)}: ", f"{len(networks)}번째 신경망: ") + words
     st.progress(min(1.0, part), words)
     _curves(run, history)
     if stopping:
@@ -277,25 +282,47 @@ def outcome(project: Project) -> None:
     if last is None:
         return
     run = Run(Path(last))
+    networks = _networks(run)
+    history = networks[-1] if networks else []
     if run.finished:
         metric = run.metric[0]
         value = report.number(run.report["validation"].get(metric))
-        done, most = len(run.history), getattr(run.config, "epochs", None)
+        done, most = len(history), _most(history)
         score = t(
-            f"Validation {term(metric)} {value}. See the tab Results.",
-            f"검증 {term(metric)}: {value}. 결과 탭을 보세요.",
+            f"Validation {term(metric)} {value}. Choose this run at the left, and see the tab Results.",
+            f"검증 {term(metric)}: {value}. 왼쪽에서 이 실행을 고르고 결과 탭을 보세요.",
         )
         if run.stop_file.exists():
             english = f"{run.id} was stopped after epoch {done}" + (f" of {most}. " if most else ". ")
             of_most = f"최대 {most}에포크 가운데 " if most else ""
-            st.warning(t(english, f"{run.id} 학습을 {of_most}{done}에포크 뒤에 멈추었습니다. ") + score)
+            told = t(english, f"{run.id} 학습을 {of_most}{done}에포크 뒤에 멈추었습니다. ")
+            if len(networks) > 1:  # each network after the one that was stopped has learnt for one epoch at most
+                epochs = ", ".join(f"{len(rows)}/{_most(rows)}" for rows in networks)
+                told = t(
+                    f"{run.id} was stopped. Epochs of its networks: {epochs}. ",
+                    f"{run.id} 학습을 멈추었습니다. 신경망별 에포크: {epochs}. ",
+                )
+            st.warning(told + score)
         else:
             st.success(t(f"{run.id} is finished. ", f"{run.id} 학습이 끝났습니다. ") + score)
     else:
-        st.error(t(f"{run.id} ended before it was finished:", f"{run.id} 학습이 중간에 끝났습니다:"))
-        st.code(st.session_state[f"{project.name}-console"] or "–", language=None)
-    if run.history:
-        _curves(run, run.history)
+        console = _tail(_console(run)) or st.session_state[f"{project.name}-console"]  # its last lines came last
+        _, refused, reason = console.rpartition("error: ")
+        told = t(f"{run.id} ended before it was finished:", f"{run.id} 학습이 중간에 끝났습니다:")
+        st.error(plain(f"{told} {korean(reason.strip())}" if refused else told))
+        st.code(console or "–", language=None)
+    _curves(run, history)
+
+
+def _networks(run: Run) -> list[list[dict[str, float]]]:
+    """The rows of each network that a run has trained, one after the other. Each counts its epochs from 1."""
+    groups = itertools.groupby(run.history, lambda row: row.get("network"))
+    return [[{**row, "epoch": epoch} for epoch, row in enumerate(rows, start=1)] for _, rows in groups]
+
+
+def _most(history: list[dict[str, float]]) -> int | None:
+    """The most epochs that a network may take; None before the first one, and where a run counts something else."""
+    return int(history[-1]["epochs"]) if history and "epochs" in history[-1] else None
 
 
 def _curves(run: Run, history: list[dict[str, float]]) -> None:
@@ -330,7 +357,7 @@ def _curves(run: Run, history: list[dict[str, float]]) -> None:
                     sort=list(lines.values()),
                     legend=alt.Legend(orient="top") if len(lines) > 1 else None,
                 ),
-                tooltip=["line", "epoch", alt.Tooltip("value", format=".4g")],
+                tooltip=shared.tooltip("line", "epoch", "value .4g"),
             )
         )
 

@@ -13,6 +13,7 @@ import streamlit as st
 from apps import shared, state
 from apps.i18n import plain, t, term
 from common.inputs.tables import is_table
+from common.inputs.text import readable
 from common.runs import Run
 from projects.translation.encoding import MAX_CHARACTERS, SPACE
 from projects.translation.predict import translate_file
@@ -74,19 +75,19 @@ def _written(run: Run, raw: dict) -> dict:
     if key not in st.session_state:
         answers = list(shared.predictor(run).stream(raw))
         for answer in answers:
-            paper.text(answer["translation"] + "▌")
+            paper.text(readable(answer["translation"]) + "▌")
             time.sleep(min(PAUSE, LONGEST_WRITING / len(answers)))
         st.session_state[key] = answers[-1]
     answer = st.session_state[key]
-    paper.text(answer["translation"] or "–")
+    paper.text(readable(answer["translation"]) or "–")
     if answer["unknown"]:
-        unknown = " ".join(answer["unknown"][:40])
+        unknown = " ".join(map(readable, answer["unknown"][:40]))
         # As text: what a visitor types is never read as Markdown.
         st.text(t(f"Not in the training sentences: {unknown}", f"학습 문장에 없는 조각: {unknown}"))
     if answer["unread"]:
         st.warning(
             t(
-                f"The sentence is too long: {answer['unread']} pieces in its middle were not read.",
+                f"The sentence is too long. Pieces in its middle that were not read: {answer['unread']}.",
                 f"문장이 너무 길어 가운데의 조각 {answer['unread']}개를 읽지 않았습니다.",
             )
         )
@@ -96,7 +97,7 @@ def _written(run: Run, raw: dict) -> dict:
 def _heat(cells: pd.DataFrame, labels: dict[str, list[str]], titles: dict[str, str], signed: bool, height: int):
     """A heat map. cells: columns x and y, which are numbers of `labels`, and value. The row under the pointer is framed."""
     row = alt.selection_point(fields=["y"], on="pointerover", empty=False)
-    cells = cells.assign(**{titles[side]: [labels[side][place] for place in cells[side]] for side in ("x", "y")})
+    cells = cells.assign(**{f"{side}_name": [labels[side][place] for place in cells[side]] for side in ("x", "y")})
 
     def axis(side: str) -> alt.Axis:
         text = f"{json.dumps(labels[side], ensure_ascii=False)}[datum.value]"
@@ -107,7 +108,8 @@ def _heat(cells: pd.DataFrame, labels: dict[str, list[str]], titles: dict[str, s
         )
 
     if signed:
-        shade = {"color": alt.Color("value:Q", scale=alt.Scale(scheme="blueorange", domainMid=0), title=None)}
+        colour = alt.Color("value:Q", title=None).scale(scheme="blueorange", domainMid=0).legend(orient="top")
+        shade = {"color": colour}
     else:  # colours from nothing to full, which work on light and dark ground
         scale = alt.Scale(type="sqrt", domain=[0, 1], range=[0.04, 1])
         shade = {"color": alt.value("#3A8FC8"), "opacity": alt.Opacity("value:Q", scale=scale, legend=None)}
@@ -119,14 +121,15 @@ def _heat(cells: pd.DataFrame, labels: dict[str, list[str]], titles: dict[str, s
             y=alt.Y("y:O", axis=axis("y")),
             **shade,
             strokeWidth=alt.condition(row, alt.value(1.5), alt.value(0)),
-            tooltip=[alt.Tooltip(titles["y"]), alt.Tooltip(titles["x"]), alt.Tooltip("value:Q", format=".2f")],
+            tooltip=shared.tooltip("y_name", "x_name", "value:Q .2f", y_name=titles["y"], x_name=titles["x"]),
         )
         .add_params(row)
+        .configure_axis(labelColor=shared.ink(), titleColor=shared.ink())  # on a canvas, which style.css cannot reach
     )
 
 
 def _shown(pieces: list[str]) -> list[str]:
-    return [piece.replace(SPACE, "␣") for piece in pieces]
+    return [readable(piece).replace(SPACE, "␣") for piece in pieces]
 
 
 def _lines(pieces: list[str], first: int) -> pd.DataFrame:
@@ -144,7 +147,7 @@ def _lines(pieces: list[str], first: int) -> pd.DataFrame:
 
 def _alignment(answer: dict) -> None:
     """Sentence and translation as text. The piece under the pointer shades those that were looked at while it was written."""
-    source, target = ([piece.replace(SPACE, " ") for piece in answer[side]] for side in ("source", "target"))
+    source, target = ([readable(piece).replace(SPACE, " ") for piece in answer[side]] for side in ("source", "target"))
     above = _lines(source, 0)
     below = _lines(target, int(above["line"].max()) + 2)  # an empty line stands between them
     looked = pd.DataFrame(
@@ -157,15 +160,14 @@ def _alignment(answer: dict) -> None:
     scale = alt.Scale(domain=[0, LINE], nice=False)
     x, y = alt.X("left:Q", scale=scale, axis=None), alt.Y("line:O", axis=None, scale=alt.Scale(domain=lines))
     place = {"x": x, "x2": "right", "y": y, "tooltip": alt.value(None)}
-    opacity = alt.Opacity("weight:Q", scale=alt.Scale(type="sqrt", domain=[0, 1], range=[0, 0.9]), legend=None)
+    opacity = alt.Opacity("weight:Q", scale=alt.Scale(type="sqrt", domain=[0, 1], range=[0, shared.SHADE]), legend=None)
     shade = alt.Chart(looked).transform_filter(pointer).mark_rect(color="#3A8FC8").encode(**place, opacity=opacity)
-    here = alt.condition(pointer, alt.value(0.7), alt.value(0.001))  # what is not there at all is not pointed at
+    here = alt.condition(pointer, alt.value(shared.SHADE), alt.value(0.001))  # at 0 nothing could be pointed at
     frame = alt.Chart(below).mark_rect(color="#E69F00").encode(**place, opacity=here).add_params(pointer)
-    ink = st.get_option(f"theme.{st.context.theme.type or 'light'}.textColor")
     text = alt.Chart(pd.concat([above, below])).mark_text(
-        align="left", baseline="middle", font="monospace", fontSize=LETTER / 0.6, color=ink
+        align="left", baseline="middle", font="monospace", fontSize=LETTER / 0.6, color=shared.ink()
     )
-    chart = shade + text.encode(x=alt.X("begin:Q", scale=scale, axis=None), y=y, text="piece") + frame
+    chart = shade + frame + text.encode(x=alt.X("begin:Q", scale=scale, axis=None), y=y, text="piece")
     st.altair_chart(chart.properties(width=LINE * LETTER, height=20 * len(lines)), width="content")
     st.caption(
         t(
@@ -261,7 +263,7 @@ def _file(run: Run) -> None:
     )
     example = "".join(example["text"] + "\n" for example in predictor.examples)
     st.download_button(t("An example of such a file", "예시 파일"), example, "sentences.txt", "text/plain")
-    uploaded = state.upload("TXT / CSV / TSV", ["txt", "csv", "tsv"], "file", MAX_FILE_MB)
+    uploaded = state.upload("TXT / CSV / TSV / XLSX", ["txt", "csv", "tsv", "xlsx"], "file", MAX_FILE_MB)
     if uploaded is None:
         return
     file = Path(uploaded[0])
@@ -270,11 +272,11 @@ def _file(run: Run) -> None:
         (rows, too_long), content = shared.converted(
             uploaded, ending, doing, lambda source, target: translate_file(predictor, source, target, max_rows=MAX_ROWS)
         )
-        st.success(t(f"{rows:,} sentences translated.", f"문장 {rows:,}개를 번역했습니다."))
+        st.success(t(f"Sentences translated: {rows:,}.", f"문장 {rows:,}개를 번역했습니다."))
         if too_long:
-            st.warning(t(f"Too long: of {too_long:,} sentences the middle was not read.", f"너무 긴 문장 {too_long:,}개는 가운데 부분을 읽지 않았습니다."))  # fmt: skip
+            st.warning(t(f"Sentences that are too long, whose middle was not read: {too_long:,}.", f"너무 긴 문장 {too_long:,}개는 가운데 부분을 읽지 않았습니다."))  # fmt: skip
         st.download_button(t("Download the translations", "번역 내려받기"), content, f"translated-{file.stem}{ending}")
-        st.text("\n".join(content.decode("utf-8").splitlines()[:MAX_LINES]))
+        st.text(readable("\n".join(content.decode("utf-8").splitlines()[:MAX_LINES])))
 
 
 def data(run: Run) -> None:
@@ -310,7 +312,7 @@ def inside(run: Run) -> None:
             x=alt.X("middle", title=t("symbols of the source", "원문의 기호 수")),
             y=alt.Y(metric, title=term(metric)),
             color=alt.Color("model", title=None, legend=alt.Legend(orient="top", columns=1)),
-            tooltip=["model", "from", "to", "sentences", alt.Tooltip(metric, format=".3f")],
+            tooltip=shared.tooltip("model", "from", "to", "sentences", f"{metric} .3f"),
         )
     )
     for name in ("encoder", "decoder"):

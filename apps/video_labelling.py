@@ -1,6 +1,9 @@
 """The page of video labelling: `python -m streamlit run apps/video_labelling.py`."""
 
+import html
 import importlib.util
+import itertools
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +16,10 @@ import pandas as pd
 import streamlit as st
 
 from apps import canvas, shared, state
-from apps.i18n import korean, plain, t, term
+from apps.i18n import plain, t, term
 from common.errors import UserError
+from common.files import files_in
+from common.report import COLOURS
 from common.runs import Run
 from common.scenery import piece_of_photograph
 from projects.video_labelling import films
@@ -51,9 +56,7 @@ def _film(predictor: Any, key: str) -> tuple[dict[str, Any] | None, list[int], s
         "upload": t("my own", "내 동영상"),
         "camera": t("camera", "카메라"),
     }
-    label = t("Film", "동영상")
-    way_key = state.kept(f"{key}-way", next(iter(ways)), ways)
-    way = st.segmented_control(label, list(ways), format_func=ways.__getitem__, key=way_key, required=True)
+    way = state.choice(t("Film", "동영상"), f"{key}-way", ways)
     if way == "example":
         shown = [_liveliest(example["film"]) for example in predictor.examples]
         labels = [t(f"example {i + 1}", f"예시 {i + 1}") for i in range(len(shown))]
@@ -64,6 +67,12 @@ def _film(predictor: Any, key: str) -> tuple[dict[str, Any] | None, list[int], s
     if way == "camera":
         return _recorded(key), [], "camera"
     return _uploaded(predictor, key)
+
+
+def _said(run: Run, segments: str) -> str:
+    """A label, or those of a film, each with the number of its frames: `still 16, left 8`."""
+    parts = [re.split(r"(?= \d+$)", part) for part in segments.split(", ")]
+    return ", ".join(shared.labels(run)(name) + "".join(frames) for name, *frames in parts)
 
 
 def _liveliest(film: np.ndarray) -> np.ndarray:
@@ -168,12 +177,12 @@ def _one_film(run: Run) -> None:
         count = len(answer["labels"])
         with right:
             place = _marker(count, answer["rate"]) if count > 1 else 0
-            _time_line(predictor.meta["labels"], answer, truth, place)
+            _time_line(run, predictor.meta["labels"], answer, truth, place)
         with left:
             st.image(_shown(raw, answer, place), width=WIDTH)
             now = answer["labels"][place]
             st.markdown(
-                f"**{plain(korean(now))}** {answer['probabilities'][place][predictor.meta['labels'].index(now)]:.0%}"
+                f"**{plain(shared.labels(run)(now))}** {answer['probabilities'][place][predictor.meta['labels'].index(now)]:.0%}"
             )
             st.image(_gif(raw["film"], raw.get("rate", answer["rate"])), width=WIDTH)
         if answer["unfamiliar"]:
@@ -188,7 +197,7 @@ def _one_film(run: Run) -> None:
         _memory(predictor, raw, answer, place)
         _downloads(raw, answer, name)
         shared.show_answer(answer)
-        found = ", ".join(part["label"] for part in answer["segments"])
+        found = ", ".join(shared.labels(run)(part["label"]) for part in answer["segments"])
         shared.tries({"film": name, "labels": found[:2000]}, "labelled")
 
 
@@ -201,29 +210,23 @@ def _marker(count: int, rate: float) -> int:
     )
 
 
-def _bands(rows: dict[str, list[tuple[int, int, int]]], names: list[str], rate: float, place: int) -> alt.LayerChart:
+def _bands(rows: dict[str, list[tuple[int, int, int]]], said: list[str], rate: float, place: int) -> alt.LayerChart:
     """Segments of frames as coloured bands, one row each, with a marker."""
     frame = pd.DataFrame(
         [
-            (row, names[label], begin / rate, end / rate, (begin + end) / 2 / rate)
+            (row, said[label], begin / rate, end / rate, (begin + end) / 2 / rate)
             for row, found in rows.items()
             for label, begin, end in found
         ],
-        columns=["row", "name", "from", "to", "middle"],
+        columns=["row", "label", "from", "to", "middle"],
     )
-    frame["label"] = frame["name"].map(korean)
     frame["written"] = np.where(frame["to"] - frame["from"] > 0.07 * frame["to"].max(), frame["label"], "")
     x = alt.X("from:Q", axis=None, scale=alt.Scale(domain=[0, float(frame["to"].max())], nice=False))
     y = alt.Y("row:N", title=" ", sort=list(rows), axis=alt.Axis(**EDGE))
-    colour = alt.Color(
-        "label:N", scale=alt.Scale(domain=[korean(name) for name in names], scheme="tableau20"), legend=None
-    )
-    tooltip = ["label", alt.Tooltip("from", format=".2f"), alt.Tooltip("to", format=".2f")]
-    bars = (
-        alt.Chart(frame)
-        .mark_bar(cornerRadius=3, opacity=0.5, height=22)
-        .encode(x=x, x2="to", y=y, color=colour, tooltip=tooltip)
-    )
+    colour = alt.Color("label:N", scale=alt.Scale(domain=said, scheme="tableau20"), legend=None)
+    tooltip = shared.tooltip("label", "from .2f", "to .2f")
+    bars = alt.Chart(frame).mark_bar(cornerRadius=3, opacity=shared.SHADE, height=22)
+    bars = bars.encode(x=x, x2="to", y=y, color=colour, tooltip=tooltip)
     words = alt.Chart(frame).mark_text(fontSize=11, color=shared.ink()).encode(x="middle:Q", y=y, text="written")
     return (bars + words + _rule(place, rate)).properties(height=10 + 34 * len(rows))
 
@@ -233,12 +236,12 @@ def _rule(place: int, rate: float) -> alt.Chart:
     return alt.Chart(at).mark_rule(color=shared.ink(), strokeDash=[4, 3]).encode(x="at:Q")
 
 
-def _time_line(names: list[str], answer: dict[str, Any], truth: list[int], place: int) -> None:
+def _time_line(run: Run, names: list[str], answer: dict[str, Any], truth: list[int], place: int) -> None:
     """The labels as bands, and below them the probability of each label, on one time axis."""
-    rate = answer["rate"]
+    rate, said = answer["rate"], [*map(shared.labels(run), names)]
     numbers = [names.index(label) for label in answer["labels"]]
     rows = {t("answer", "예측"): segments(numbers), **({t("truth", "정답"): segments(truth)} if truth else {})}
-    likely = pd.DataFrame(answer["probabilities"], columns=[korean(name) for name in names])
+    likely = pd.DataFrame(answer["probabilities"], columns=said)
     likely["time"] = (np.arange(len(likely)) + 0.5) / rate
     long = likely.melt("time", var_name="label", value_name="probability")
     lines = (
@@ -246,19 +249,14 @@ def _time_line(names: list[str], answer: dict[str, Any], truth: list[int], place
         .mark_line(interpolate="monotone")
         .encode(
             x=alt.X("time:Q", title=t("seconds", "초"), scale=alt.Scale(domain=[0, len(likely) / rate], nice=False)),
-            y=alt.Y(
-                "probability:Q", title=t("probability", "확률"), scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(**EDGE)
-            ),
-            color=alt.Color(
-                "label:N",
-                title=None,
-                scale=alt.Scale(domain=[korean(name) for name in names], scheme="tableau20"),
-                legend=alt.Legend(orient="bottom", columns=3),
-            ),
-            tooltip=["label", alt.Tooltip("time", format=".2f"), alt.Tooltip("probability", format=".2f")],
+            y=alt.Y("probability:Q", title=t("probability", "확률")).scale(domain=[0, 1]).axis(**EDGE),
+            color=alt.Color("label:N", title=None)
+            .scale(domain=said, scheme="tableau20")
+            .legend(orient="bottom", columns=3),
+            tooltip=shared.tooltip("label", "time .2f", "probability .2f"),
         )
     )
-    st.altair_chart(_bands(rows, names, rate, place))
+    st.altair_chart(_bands(rows, said, rate, place))
     st.altair_chart((lines + _rule(place, rate)).properties(height=280))
 
 
@@ -285,8 +283,8 @@ def _memory(predictor: Any, raw: dict[str, Any], answer: dict[str, Any], place: 
                 title=t("hidden unit", "은닉 유닛"),
                 axis=alt.Axis(labels=False, ticks=False),
             ),
-            color=alt.Color("value:Q", title=None, scale=alt.Scale(scheme="blueorange", domainMid=0)),
-            tooltip=[alt.Tooltip("from", format=".2f"), alt.Tooltip("value", format=".2f")],
+            color=alt.Color("value:Q", title=None).scale(scheme="blueorange", domainMid=0).legend(orient="top"),
+            tooltip=shared.tooltip("from .2f", "value .2f"),
         )
     )
     st.altair_chart((cells + _rule(place, answer["rate"])).properties(height=260))
@@ -337,7 +335,7 @@ def _two_models(run: Run) -> None:
         left, right = st.columns([1, 2])
         with right:
             place = _marker(len(answer["labels"]), answer["rate"])
-            st.altair_chart(_bands(rows, names, answer["rate"], place))
+            st.altair_chart(_bands(rows, [*map(shared.labels(run), names)], answer["rate"], place))
         left.image(_shown(raw, answer, place), width=WIDTH)
 
 
@@ -345,13 +343,23 @@ def _errors(run: Run) -> None:
     if not shared.predictor(run).meta["shown"]:
         st.info(t("Films of this data set are not shown.", "이 데이터의 동영상은 보여 주지 않습니다."))
         return
-    shared.figures(run.path / "figures", only=("strips",))
+    st.caption(
+        t(
+            "Below each film stand two bands in the colours of the labels: the truth, and under it the answer.",
+            "동영상마다 아래에 레이블의 색으로 두 줄을 그렸습니다. 윗줄은 정답, 아랫줄은 예측입니다.",
+        )
+    )
+    names = map(shared.labels(run), shared.predictor(run).meta["labels"])
+    marks = zip(itertools.cycle(COLOURS), names, strict=False)
+    st.html(" &emsp; ".join(f'<span style="color:{colour}">■</span> {html.escape(name)}' for colour, name in marks))
+    for file in files_in(run.path / "figures", "errors.png"):
+        st.image(file.read_bytes())
 
 
 def data(run: Run) -> None:
     shared.data_head(run)
     sample = shared.table_file(run, "sample", ("label",), ("segments", "frames", "median"))
-    sample["label"] = sample["label"].map(korean)
+    sample["label"] = sample["label"].map(shared.labels(run))
     shared.table(sample.rename(columns={"label": t("a label", "레이블")}))
 
 
@@ -360,7 +368,7 @@ def inside(run: Run) -> None:
     st.subheader(t("Right frames by label", "레이블별 정답 비율"))
     scores = shared.table_file(run, "by_label", ("label",), ("frames",))
     long = scores.melt(["label", "frames"], var_name="model", value_name="right")
-    long["label"], long["model"] = long["label"].map(korean), long["model"].map(term)
+    long["label"], long["model"] = long["label"].map(shared.labels(run)), long["model"].map(term)
     st.altair_chart(
         alt.Chart(long, height=80 + 30 * len(scores))
         .mark_point(filled=True, size=70, opacity=0.9)
@@ -368,7 +376,7 @@ def inside(run: Run) -> None:
             x=alt.X("right:Q", scale=alt.Scale(domain=[0, 1]), title=t("fraction of the frames", "맞힌 프레임의 비율")),
             y=alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelOverlap=False, grid=True)),
             color=alt.Color("model:N", title=None, legend=alt.Legend(orient="top", columns=2)),
-            tooltip=["label", "model", alt.Tooltip("right", format=".3f"), "frames"],
+            tooltip=shared.tooltip("label", "model", "right .3f", "frames"),
         )
     )
     for name, network in predictor.networks.items():
@@ -383,4 +391,4 @@ def inside(run: Run) -> None:
     shared.code(run.project)
 
 
-shared.page("video_labelling", try_it, data, inside)
+shared.page("video_labelling", try_it, data, inside, called=lambda run: lambda film: _said(run, film))

@@ -125,7 +125,8 @@ def test_page(name, suite, trained):
     open_page, folder = suite
     page, card = open_page(name), Project(name).card
     page.get_by_text("The answer as data").click()
-    key = next(iter(trained(name).load().predict(trained(name).load().examples[0])))
+    predictor = trained(name).load()
+    key = next(iter(predictor.predict(predictor.examples[0])))
     page.get_by_test_id("stJson").get_by_text(re.compile(rf'^"?{re.escape(key)}"?$')).first.wait_for()
     page.get_by_role("radio", name="한국어").click()
     page.locator("h1", has_text=card.TITLE["ko"]).wait_for()

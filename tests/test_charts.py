@@ -26,6 +26,10 @@ def test_curves_keep_their_numbers_names_and_labels():
         ("validation", [1, 2, 3], [2, 1, 0.666667]),
     ]
     assert score["x"]["label"] == "epoch" and score["y"]["label"] == "validation accuracy" and not score["y"]["log"]
+    several = [{**row, "network": 1 + (row["epoch"] == 3)} for row in history]
+    panels = drawn(report.history_figure(several, "accuracy"))
+    assert [panel["title"] for panel in panels] == ["Network 1", "", "Network 2", ""]
+    assert [panel["marks"][0]["x"] for panel in panels] == [[1, 2], [1, 2], [1], [1]], "each begins at its first epoch"
 
 
 def test_bars_points_rules_steps_and_matrices():
@@ -69,7 +73,22 @@ def test_a_legend_calls_models_as_the_tables_do_and_fits_a_phone(language, monke
     spelt = {"en": ["ResNet", "spending rule (AP = 0.65)", "nearest", "naive Bayes"]}
     spelt["ko"] = ["ResNet", "금액 규칙 (AP = 0.65)", "최근접", "나이브 베이즈"]
     assert colour["scale"]["domain"] == spelt[language] and colour["legend"]["columns"] == 1
+    figure.axes[0].get_lines()[1].remove()  # the longest name
+    charts.chart(drawn(figure)[0])
+    charts.chart(drawn(figure)[0], narrow=True)
+    placed = [chart.to_dict()["layer"][0]["encoding"]["color"]["legend"]["columns"] for chart in shown[1:]]
+    assert placed == [2, 1]
     assert charts._width("가장 가까운 문장의 번역") > charts.LEGEND_LETTERS >= charts._width("그래디언트 부스")
+
+
+def test_names_beside_an_axis_have_room(monkeypatch):
+    """A browser may measure them before the font of the page is loaded, and would cut them."""
+    shown = []
+    monkeypatch.setattr(charts.st, "altair_chart", shown.append)
+    figure, axis = report.new_figure()
+    axis.barh(["astronaut", "cat"], [1, 2])
+    charts.chart(drawn(figure)[0])
+    assert shown[0].to_dict()["layer"][0]["encoding"]["y"]["axis"]["minExtent"] == 7 * len("astronaut")
 
 
 def test_a_long_curve_is_thinned():
@@ -94,6 +113,9 @@ def test_results_are_charts_in_the_language_of_the_page(name, copied):
         r'"legend": \{"columns": 2[^}]*\}, "scale": \{"domain": (\[[^\]]*\])', json.dumps(specs, ensure_ascii=False)
     )
     assert all(len(word) <= 16 for names in colours for word in json.loads(names)), "a phone would cut the legend"
+    domains = re.findall(r'"domain": (\["[^\]]*\])', json.dumps(specs, ensure_ascii=False))
+    names = [name for domain in domains for name in json.loads(domain)]
+    assert not [name for name in names if re.fullmatch("[^가-힣]*[ ,][^가-힣]*[a-z]{4,}", name)], "such as L1, training"
     titles = re.findall(r'"title": "([^"]+)"', json.dumps(specs, ensure_ascii=False))
     assert titles and not [title for title in titles if not re.search(r"[가-힣]|^[a-zA-Z]\*?$|^PSNR", title)], titles
     headings = [part.value for part in app.markdown if part.value.startswith("**")]

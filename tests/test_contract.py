@@ -163,22 +163,19 @@ def test_a_crashed_training_ends_with_the_figures_of_one_that_was_not(name, trai
     assert [row["epoch"] for row in run.history] == [row["epoch"] for row in whole.history]
     assert run.history[0] == first[0], "the epoch before the crash was trained again"
     assert not (run.path / "checkpoint").exists(), "a finished run keeps nothing to go on with"
-    assert _history(run) == _history(whole)
-    assert _report(run) == _report(whole)
+    assert _figures(run) == _figures(whole)
 
 
-def _history(run: runs.Run) -> list:
-    return [{key: value for key, value in row.items() if key != "seconds"} for row in run.history]
+def _figures(run: runs.Run) -> tuple[list, dict]:
+    """History and report without what differs between two runs with the same figures: times, the run's id, the looks."""
+    content = _without(run.report, "timing", "run")
+    content["test"] = _without(content["test"], "looks")
+    content["failures"] = [_without(row, "seconds") for row in content["failures"]]
+    return [_without(row, "seconds") for row in run.history], content
 
 
-def _report(run: runs.Run) -> dict:
-    """The report without what differs between two runs with the same figures: times, the run's id, the looks."""
-    content = {key: value for key, value in run.report.items() if key not in ("timing", "run")}
-    content["test"] = {key: value for key, value in content["test"].items() if key != "looks"}
-    content["failures"] = [
-        {key: value for key, value in row.items() if key != "seconds"} for row in content["failures"]
-    ]
-    return content
+def _without(row: dict, *keys: str) -> dict:
+    return {key: value for key, value in row.items() if key not in keys}
 
 
 @every_project

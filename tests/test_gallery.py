@@ -12,11 +12,13 @@ import pytest
 import streamlit
 from streamlit.testing.v1 import AppTest
 
+from apps import shared
 from apps.i18n import TERMS
 from common import report, runs
 from common.project import Project
 from common.tools import list as overview
 from common.tools import train_all
+from tests import reports
 from tests.conftest import PROJECTS, ROOT
 
 
@@ -77,6 +79,31 @@ def test_a_stopped_run_has_no_star_and_a_note(finished):
     assert any("A first try" in part.value for part in gallery().caption)
     page = AppTest.from_file(str(ROOT / "apps" / f"{finished.project.name}.py"), default_timeout=60).run()
     assert page.sidebar.selectbox[0].options == [finished.id]
+
+
+def test_a_page_opens_the_run_that_its_card_shows(tmp_path, monkeypatch):
+    """The best one on the default data, also where a later run is on other data; else the best one on the latest data."""
+    monkeypatch.setenv("KERAS_PORTFOLIO_RUNS", str(tmp_path))
+    project, other = Project(PROJECTS[0]), tmp_path / "other.csv"
+    other.write_text("")
+    sign = 1 if project.metric("builtin")[1] == "max" else -1
+
+    def finish(data: str, value: float) -> str:
+        run = runs.start(project, project.config_class(), data, tmp_path, tmp_path)
+        return reports.finish(run, sign * value).id
+
+    def opened() -> str:
+        app = AppTest.from_file(str(ROOT / "apps" / f"{project.name}.py"), default_timeout=60)
+        app.query_params["tab"] = "train"
+        (field,) = [field for field in app.run().sidebar.selectbox if field.key == "run"]
+        assert [option for option in field.options if option.startswith("★")] == [f"★ {field.value}"]
+        assert shared.best_run(project)["run"].id == field.value
+        return field.value
+
+    own, _ = finish(str(other), 0.8), finish(str(other), 0.7)
+    assert opened() == own
+    best, _, _ = finish("builtin", 0.6), finish("builtin", 0.5), finish(str(other), 0.9)
+    assert opened() == best
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"validation": null}'])
@@ -155,7 +182,7 @@ def test_the_gallery_offers_to_train_while_a_project_has_no_run(tmp_path, monkey
     app = AppTest.from_file(str(ROOT / "apps" / "main.py"), default_timeout=60).run()
     assert not app.exception
     total = round(train_all.minutes([Project(name) for name in PROJECTS]))
-    assert any(f"about {total} minutes" in part.value for part in app.markdown)
+    assert any(f"about {total} min " in part.value for part in app.markdown)
     app.button(key="train-all").click().run()
     assert launched and not app.exception
 

@@ -1,6 +1,7 @@
 """The laboratory: the lectures' numbers, each lesson beside Keras, every lesson's page, and what visitors type."""
 
 import errno
+import itertools
 import re
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from apps import laboratory, lessons, shared
 from common.errors import UserError
 from tests.browser import browser, executable, served, settle
 from tests.conftest import PROJECTS, ROOT
+from tests.test_theme import contrast
 
 LESSONS = laboratory.all_lessons()
 
@@ -30,6 +32,13 @@ def lesson(name: str, language: str = "en", **values: str) -> AppTest:
     app.run()
     assert not app.exception, app.exception
     return app
+
+
+def test_what_stands_in_a_unit_can_be_read():
+    """On the colours of a drawing, and on those of paints, which a visitor mixes."""
+    paints = itertools.product(range(0, 256, 15), repeat=3)
+    for colour in (*lessons.COLOURS, lessons.GREY, *("#{:02X}{:02X}{:02X}".format(*paint) for paint in paints)):
+        assert contrast(lessons.on(colour), colour) >= 4.5, colour
 
 
 @pytest.mark.parametrize("name", LESSONS)

@@ -20,7 +20,7 @@ from projects.mask_detection.data import load_data
 from projects.mask_detection.evaluate import errors_table
 from projects.mask_detection.model import answering, build_model
 from projects.mask_detection.onestage import giou_loss
-from projects.mask_detection.predict import Predictor, detect_folder, picture_stream
+from projects.mask_detection.predict import COLOURS, Predictor, detect_folder, ink, picture_stream
 from projects.mask_detection.regions import moves, roi_align
 from tests.commands import run_here
 from tests.conftest import ROOT, refused
@@ -137,6 +137,11 @@ def test_pasted_faces_lie_where_no_face_is():
             left, top, right, bottom = box.astype(int)
             assert new[top:bottom, left:right].mean() > 200
     assert (picture == 100).all(), "the picture that is kept does not change"
+
+
+def test_a_score_can_be_read_on_the_colour_of_its_box():
+    inks = {colour: ink(tuple(bytes.fromhex(colour[1:]))) for colour in COLOURS}
+    assert {colour for colour, name in inks.items() if name == "white"} == {"#0072B2"}  # on the others black is better
 
 
 def test_pictures_with_rare_classes_are_drawn_more_often():
@@ -416,7 +421,7 @@ def test_the_page_counts_errors_and_reads_a_folder(copied, tmp_path):
         archive.writestr("b.txt", "no picture")
     app.file_uploader[0].set_value(("own.zip", packed.getvalue(), "application/zip")).run()
     assert not app.exception and not app.error
-    assert "1 files left out" in app.success[0].value
+    assert "Files left out: 1" in app.success[0].value
     film = io.BytesIO()
     frames = [Image.new("RGB", (30, 30), colour) for colour in ("red", "green", "blue")]
     frames[0].save(film, "GIF", save_all=True, append_images=frames[1:])

@@ -4,18 +4,21 @@ import errno
 import io
 import json
 import random
+import re
 import sys
 import zipfile
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import streamlit as st
 from PIL import Image
 from playwright.sync_api import expect
 from streamlit.testing.v1 import AppTest
 
-from apps import own_data
+from apps import charts, own_data
+from apps.i18n import in_korean
 from common import runs
 from common.errors import UserError
 from common.project import Project
@@ -73,6 +76,36 @@ def test_an_answer_to_an_unfamiliar_input_stands_beside_a_caution(name, copied, 
         assert not app.exception and len(app.warning) == unfamiliar
 
 
+@pytest.mark.skipif("text_classification" not in PROJECTS, reason="a fork of another project")
+def test_a_text_whose_words_are_marked_keeps_its_spaces(copied):
+    copied("text_classification")
+    app, text = opened("text_classification", "try"), "one two three four five six seven, eight nine ten"
+    app.text_area[0].set_value(text).run()
+    assert text in [re.sub(r":\w+-background\[([^\]]*)\]", r"\1", part.value) for part in app.markdown]
+
+
+def nodes(spec) -> list[dict]:
+    """Every object of a chart's specification."""
+    inside = spec.values() if isinstance(spec, dict) else spec if isinstance(spec, list) else []
+    return [spec] * isinstance(spec, dict) + [node for part in inside for node in nodes(part)]
+
+
+def cramped(spec: dict) -> list[str]:
+    """What leaves a chart no room on a phone: a legend at its side, or a title that is longer than the axis beside it."""
+    encodings = [node["encoding"] for node in nodes(spec) if isinstance(node.get("encoding"), dict)]
+    channels = [
+        encoding[name] for encoding in encodings for name in ("color", "shape", "size", "opacity") if name in encoding
+    ]
+    legends = [one.get("legend", {}) for one in channels if "field" in one and one.get("scale", {}) is not None]
+    found = ["legend" for legend in legends if legend is not None and legend.get("orient") not in ("top", "bottom")]
+    titles = [encoding["y"].get("title") or "" for encoding in encodings if "y" in encoding]
+    height = spec["height"] if isinstance(spec.get("height"), (int, float)) else 300
+    room = height - 80 - 65 * any(legend is not None for legend in legends)  # pixels
+    return found + [
+        title for title in titles if isinstance(title, str) and title.strip() and 6 * charts._width(title) > room
+    ]
+
+
 @every_project
 def test_texts_of_a_run_are_never_read_as_markdown(name, copied):
     """Sources, labels, names and reports may come from anybody. Each tab shows them, and none of them as Markdown."""
@@ -90,11 +123,54 @@ def test_texts_of_a_run_are_never_read_as_markdown(name, copied):
     for tab in TABS:
         app = opened(name, tab)
         assert not app.exception, tab
+        for chart in app.get("vega_lite_chart"):
+            assert not cramped(json.loads(chart.proto.spec)), f"{tab}: {chart.proto.spec[:2000]}"
         for kind, text in markdown(app.main) + markdown(app.sidebar):
             for mark in ("[x](", "<img", "$x$", ":red[", "**b**", "http://e", "www.e", "a@e", "`c`"):
                 assert mark not in text.replace("\\\\", "\\"), f"{tab}, {kind}: {text[:300]}"
         shown += sum(part.value == MARKED for part in app.text)
     assert shown, "the source is shown as text"
+
+
+def said(app: AppTest) -> set[str]:
+    """What a page shows in words, cut where a text puts names together: cells and headings, charts, labels and choices."""
+    texts = [text for kind in ("caption", "markdown", "metric") for text in (part.proto for part in app.get(kind))]
+    shown = [str(getattr(part, name, "")) for part in texts for name in ("body", "label")]
+    shown += [option for kind in ("selectbox", "multiselect") for part in app.get(kind) for option in part.options]
+    frames = [part.value for part in app.dataframe]
+    for part in app.get("vega_lite_chart"):
+        fields = {node.get("field") for node in nodes(json.loads(part.proto.spec))}
+        tables = [pa.ipc.open_stream(one.data.data).read_pandas() for one in part.proto.datasets]
+        frames += [one[[column for column in one if column in fields]] for one in tables]
+        for node in nodes(json.loads(part.proto.spec)):
+            shown += [*node.get("scale", {}).get("domain", [])] if isinstance(node.get("scale"), dict) else []
+            shown += node.get("labelExpr", "").split("'")
+    shown += [str(cell) for frame in frames for cell in frame.select_dtypes(exclude="number").to_numpy().ravel()]
+    return {piece.strip(" *") for text in map(str, shown) for piece in re.split(r"[,:·→(\]]|\d+", text)}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name for name in PROJECTS if name in ("bankruptcy", "mask_detection", "text_classification", "video_labelling")],
+)
+def test_classes_are_korean_where_the_data_is_ours_and_stay_as_they_are_where_it_is_a_users(name, copied):
+    run = copied(name)
+    meta = run.load().meta
+    classes = [
+        one.replace("_", " ") for one in meta.get("labels", meta.get("classes")) if one != "mask_weared_incorrect"
+    ]
+    korean = {in_korean(one) for one in classes}
+    assert not korean & {*classes}
+    found = set()
+    for tab in TABS[:4]:
+        found |= said(opened(name, tab, "ko"))
+    assert korean & found and not {*classes, *meta.get("classes", [])} & found
+    request = json.loads((run.path / "run.json").read_text())
+    (run.path / "run.json").write_text(json.dumps({**request, "data": str(run.path / "own")}))
+    found = set()
+    for tab in TABS[:3]:
+        found |= said(opened(name, tab, "ko"))
+    assert {*classes} & found and not korean & found
 
 
 @pytest.mark.skipif(executable() is None, reason="no Chromium: install one")
@@ -239,3 +315,27 @@ def test_a_damaged_file_of_a_run_is_a_sentence_on_every_tab(name, copied):
                 assert not app.exception, f"{paths}, {tab}, {content!r:.20}: {app.exception[0].value}"
         for path in paths:
             path.write_bytes(whole[path])
+
+
+SAID = {
+    "en": ["my.csv is read as CP949.", "my.csv is read with semicolons between the columns."],
+    "ko": ["my.csv 파일을 CP949 인코딩으로 읽었습니다.", "my.csv 파일의 열을 나누는 문자는 세미콜론입니다."],
+}
+
+
+@pytest.mark.parametrize("language", SAID)
+def test_a_page_says_how_a_file_was_read(language, capsys):
+    """A command prints it. A visitor does not see the terminal of the server."""
+
+    def script():
+        from apps import shared
+        from common.inputs.tables import read_table
+
+        with shared.on_disk(("my.csv", "글;값\n한국어로 쓴 문장;1\n".encode("cp949"))) as path:
+            read_table(path)
+
+    app = AppTest.from_function(script)
+    app.query_params["language"] = language
+    app.run()
+    app.run()
+    assert not app.exception and [part.value for part in app.caption] == SAID[language], "again each time"

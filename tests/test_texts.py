@@ -6,6 +6,7 @@ import itertools
 import os
 import re
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -14,6 +15,7 @@ from apps import knobs as knob_names
 from apps.i18n import in_korean
 from common.config import knobs
 from common.errors import MENDABLE
+from common.inputs.text import readable
 from common.project import Project
 from common.schema import Between, mismatch
 from tests.conftest import PROJECTS, ROOT
@@ -73,7 +75,7 @@ def said(node: ast.AST, function: str) -> list[tuple[ast.expr, str]]:
     if isinstance(node, ast.Return) and function in REASONS and node.value:
         return [(node.value, REASONS[function])]
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        if node.func.id == "UserError":
+        if node.func.id in ("UserError", "say"):
             return [(node.args[0], "{}")]
         if node.func.id == "Source":
             given = dict(zip(("name", "source", "sha256", "unit"), node.args, strict=False))
@@ -82,21 +84,37 @@ def said(node: ast.AST, function: str) -> list[tuple[ast.expr, str]]:
     return []
 
 
-@functools.cache
-def messages() -> list[tuple[str, str]]:
-    """(place, text) of every message that is raised as a UserError, of every source of data and its unit.
-
-    What a function of REASONS returns is a part of a message.
-    """
-    found = []
+def everything_said() -> Iterator[tuple[str, ast.expr, str, dict[str, list[ast.expr]]]]:
+    """(place, expression, the text around it, what names near it may stand for) of all that a user is told."""
     for path in [path for folder in FOLDERS for path in (ROOT / folder).glob("*.py")]:
         for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(function, ast.FunctionDef):
                 assigned = assignments(function)
                 for node in ast.walk(function):
                     for part, around in said(node, function.name):
-                        texts = templates(part, assigned)
-                        found += [(f"{path.name}:{node.lineno}", around.format(text)) for text in texts if text]
+                        yield f"{path.name}:{node.lineno}", part, around, assigned
+
+
+@functools.cache
+def pieces() -> set[str]:
+    """The texts of which messages are put together."""
+    found = set()
+    for _, part, _, assigned in everything_said():
+        named = [value for name in ast.walk(part) for value in assigned.get(getattr(name, "id", ""), [])]
+        for node in (node for whole in (part, *named) for node in ast.walk(whole)):
+            found |= {text.strip() for text in templates(node, {})} if isinstance(node, ast.expr) else set()
+    return found
+
+
+@functools.cache
+def messages() -> list[tuple[str, str]]:
+    """(place, text) of every message that is raised as a UserError or said, of every source of data and its unit.
+
+    What a function of REASONS returns is a part of a message.
+    """
+    found = []
+    for place, part, around, assigned in everything_said():
+        found += [(place, around.format(text)) for text in templates(part, assigned) if text]
     # A sentence of its own, such as that on the data, stands before some of them.
     found = [(place, re.sub(r"^\{\} (?=[A-Z]|\{\} distinct)", "", text)) for place, text in found]
     return [(place, text) for place, text in found if re.search("[A-Za-z]{2}", text.replace("{}", ""))]
@@ -127,15 +145,18 @@ def test_every_message_has_its_korean():
 @pytest.mark.parametrize("name", PROJECTS)
 def test_where_data_comes_from_is_said_in_korean(name):
     """Whatever the sentence is made of: a constant, a part that is added, a few words on a file that is left out."""
-    folder, wrong, known = ROOT / "projects" / name, {}, "\n".join(text for _, text in messages())
+    folder, wrong, sentences = ROOT / "projects" / name, {}, i18n._texts()["sentences"]
     for path in [path for path in (folder / "data.py", folder / "standard.py") if path.exists()]:
-        for line, text in origins(ast.parse(path.read_text(encoding="utf-8"))):
-            if len(re.findall("[A-Za-z]{2,}", text)) >= 3 and ENGLISH.search(text) and text.strip("()") not in known:
+        texts = origins(ast.parse(path.read_text(encoding="utf-8")))
+        parts = {text for _, text in texts}
+        pairs = itertools.product({"{}", *parts}, ("", " "), parts)  # a part that is added to a sentence
+        known = {part for one, space, two in pairs if one + space + two in sentences for part in (one, two)} | pieces()
+        for line, text in texts:
+            if len(re.findall("[A-Za-z]{2,}", text)) >= 3 and ENGLISH.search(text) and text not in known:
                 said = [in_korean((text + end).replace("{}", "7")) for end in ("", ".")]
                 if all(map(english_in, said)):
                     wrong[f"{path.name}:{line}"] = text
-    known += "".join(i18n._texts()["sentences"])  # a part that is added to a sentence
-    assert not {place: text for place, text in wrong.items() if text.strip("()") not in known}
+    assert not wrong
 
 
 def test_several_sentences_are_put_into_korean_one_by_one():
@@ -224,6 +245,17 @@ def test_parts_of_a_message_stay_and_are_put_into_korean_too():
         assert in_korean.__wrapped__(text * (2000 // len(text)))
 
 
+def test_jamo_can_be_read():
+    """Syllables are composed. A jamo that makes none is a letter of its own, because alone it is drawn as a broken shape."""
+    jamo = [
+        chr(code)
+        for first, last in ((0x1100, 0x1112), (0x1161, 0x1175), (0x11A8, 0x11C2))
+        for code in range(first, last + 1)
+    ]
+    assert all("\u3131" <= readable(one) <= "\u3163" for one in jamo)
+    assert readable("\u1112\u1161\u11ab \u1112 \u1161\u11ab \u11ab café") == "한 ㅎ ㅏㄴ ㄴ café"
+
+
 def test_every_text_is_used():
     """Most of its runs of three words stand in the code: a message may be put together of several strings."""
     texts = []
@@ -241,6 +273,40 @@ def test_every_text_is_used():
 
     elsewhere = {f"{{}}: {os.strerror(code)}." for code in MENDABLE} | {"noFight"}  # a label of RWF-2000
     assert not [text for text in i18n._texts()["sentences"] if not is_used(text) and text not in elsewhere]
+
+
+def test_what_stands_beside_the_pointer_has_a_name_in_both_languages():
+    """Charts ask `shared.tooltip` for it, which names every column; Altair itself shows the names of the code."""
+    columns, asked = i18n._texts()["columns"], set()
+    for path in sorted((ROOT / "apps").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            called = ast.unparse(node.func).rpartition(".")[2] if isinstance(node, ast.Call) else ""
+            if called == "Tooltip":
+                assert any(part.arg == "title" for part in node.keywords), (path.name, ast.unparse(node))
+            if called == "tooltip":
+                given = {part.arg for part in node.keywords}
+                asked |= {
+                    re.split("[ :]", part.value)[0] for part in node.args if isinstance(part, ast.Constant)
+                } - given
+            is_asked = isinstance(node, ast.keyword) and node.arg == "tooltip" and isinstance(node.value, ast.List)
+            assert not is_asked or not any(isinstance(part, ast.Constant) for part in node.value.elts), path.name
+    assert set(columns) <= asked and list(columns) == sorted(columns)
+    assert not {name for name in asked - {*columns, *i18n.TERMS} if len(name) > 1}
+    for english, korean in columns.values():
+        assert HANGUL.search(korean) and not HANGUL.search(english), english
+
+
+def test_a_count_is_said_so_that_one_fits_too():
+    """“Firms scored: 1” reads well, “1 firms scored” does not."""
+    for path in sorted((ROOT / "apps").glob("*.py")):
+        nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        calls = [node for node in nodes if isinstance(node, ast.Call) and ast.unparse(node.func) == "t"]
+        for node in [part for call in calls for part in ast.walk(call.args[0]) if isinstance(part, ast.JoinedStr)]:
+            for count, after in itertools.pairwise(node.values):
+                if isinstance(count, ast.FormattedValue) and count.format_spec and isinstance(after, ast.Constant):
+                    noun = re.match(r" ([a-z]+s)\b", str(after.value))
+                    is_free = "," in ast.unparse(count.format_spec) and not ast.unparse(count.value).isupper()
+                    assert not (noun and is_free) or noun[1] == "pixels", f"{path.name}: {ast.unparse(node)}"
 
 
 def test_texts_are_in_both_languages():

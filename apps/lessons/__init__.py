@@ -21,7 +21,7 @@ import streamlit as st
 
 from apps import state
 from apps.i18n import language, t
-from apps.shared import ink
+from apps.shared import SHADE, ink, tooltip
 from apps.state import kept
 from common.errors import UserError
 from common.project import Project
@@ -192,7 +192,7 @@ def heat(matrix: np.ndarray, marked: np.ndarray | None = None, height: int | Non
     values = matrix.ravel().astype(float)
     largest = max(np.abs(values).max(), 1e-12)
     cells = pd.DataFrame(
-        {"row": r.ravel() + 1, "column": c.ravel() + 1, "value": values, "strength": np.abs(values) / largest * 0.6}
+        {"row": r.ravel() + 1, "column": c.ravel() + 1, "value": values, "strength": np.abs(values) / largest * SHADE}
     )
     framed = np.zeros(matrix.size, bool) if marked is None else marked.ravel()
     cells = cells.assign(text=[plain(x) for x in values], colour=np.where(values < 0, ORANGE, BLUE))
@@ -206,10 +206,17 @@ def heat(matrix: np.ndarray, marked: np.ndarray | None = None, height: int | Non
         fillOpacity=alt.FillOpacity("strength:Q", scale=None),
         stroke=alt.Stroke("frame:N", scale=None),
         strokeOpacity=alt.StrokeOpacity("edge:Q", scale=None),
-        tooltip=[alt.Tooltip("row:Q"), alt.Tooltip("column:Q"), alt.Tooltip("value:Q")],
+        tooltip=tooltip("row:Q", "column:Q", "value:Q"),
     )
     size = 15 if columns <= 8 else 11
     return squares + base.mark_text(fontSize=size, color=ink()).encode(text=alt.Text("text:N"))
+
+
+def on(colour: str) -> str:
+    """Black or white: what can be read better on a colour such as `#0072B2`."""
+    red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    luminance = 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2
+    return "#000000" if luminance > 0.18 else "#FFFFFF"
 
 
 def network(
@@ -254,7 +261,7 @@ def network(
             y2=alt.Y2("y2"),
             strokeWidth=alt.StrokeWidth("width:Q", scale=None),
             color=alt.Color("colour:N", scale=None),
-            tooltip=[alt.Tooltip("edge:N"), alt.Tooltip("weight:Q")],
+            tooltip=tooltip("edge:N", "weight:Q"),
         )
     )
     label = (
@@ -263,10 +270,11 @@ def network(
         .encode(x=alt.X("tx:Q", axis=None), y=alt.Y("ty:Q", axis=None), text=alt.Text("text:N"))
     )
     colour = alt.Color("colour:N", scale=None)
-    told = [alt.Tooltip("unit:N"), alt.Tooltip("text:N")]
+    told = tooltip("unit:N", "text:N", text=t("value", "값"))
     node = alt.Chart(units).mark_circle(size=1900, opacity=1).encode(x=x, y=y, color=colour, tooltip=told)
-    name = alt.Chart(units).mark_text(fontSize=13, fontWeight="bold", color="#12181F")
-    name = name.encode(x=x, y=y, text=alt.Text("text:N"))
+    units["ink"] = units["colour"].map(on)
+    name = alt.Chart(units).mark_text(fontSize=13, fontWeight="bold")
+    name = name.encode(x=x, y=y, text=alt.Text("text:N"), color=alt.Color("ink:N", scale=None))
     return (edge + label + node + name).properties(height=height)
 
 
@@ -311,6 +319,7 @@ def diagram(
     level = text.transform_filter("datum.x != datum.x2").mark_text(fontSize=12, dy=-10, color=ink())
     upright = text.transform_filter("datum.x == datum.x2").mark_text(fontSize=12, dx=8, align="left", color=ink())
     box = alt.Chart(units).mark_square(size=1300, opacity=1).encode(x=x, y=y, color=alt.Color("colour:N", scale=None))
-    name = alt.Chart(units).mark_text(fontSize=12, fontWeight="bold", color="#12181F")
-    name = name.encode(x=x, y=y, text=alt.Text("name:N"))
+    units["ink"] = units["colour"].map(on)
+    name = alt.Chart(units).mark_text(fontSize=12, fontWeight="bold")
+    name = name.encode(x=x, y=y, text=alt.Text("name:N"), color=alt.Color("ink:N", scale=None))
     return arrow + head + level + upright + box + name

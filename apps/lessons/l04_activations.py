@@ -111,7 +111,11 @@ def draw(state: lessons.State) -> dict[str, Any]:
     flat = pd.DataFrame({"x": line[np.abs(slopes) < 0.01]})
     shade = alt.Chart(flat).mark_rule(color=lessons.GREY, opacity=0.15, strokeWidth=3).encode(x="x:Q")
     drawn = alt.Chart(curves).mark_line().encode(x="x:Q", y=alt.Y("y:Q", title=None), color=colour)
-    dots = alt.Chart(points).mark_circle(size=80, opacity=1).encode(x="x:Q", y="y:Q", color=colour, tooltip=["x", "y"])
+    dots = (
+        alt.Chart(points)
+        .mark_circle(size=80, opacity=1)
+        .encode(x="x:Q", y="y:Q", color=colour, tooltip=lessons.tooltip("x", "y"))
+    )
     st.altair_chart((shade + drawn + dots).properties(height=360))
     st.caption(
         t(

@@ -76,7 +76,7 @@ def draw(state: lessons.State) -> dict[str, Any]:
     base = alt.Chart(walk).encode(x=alt.X("w:Q", scale=scale), y="E:Q", order="step")
     ground = alt.Chart(hill).mark_line(color=lessons.GREY).encode(x=alt.X("w:Q", scale=scale), y="E:Q")
     trace = base.mark_line(color=lessons.ORANGE, strokeWidth=1.5)
-    dots = base.mark_circle(color=lessons.RED, size=70, opacity=1).encode(tooltip=["step", "w", "E"])
+    dots = base.mark_circle(color=lessons.RED, size=70, opacity=1).encode(tooltip=lessons.tooltip("step", "w", "E"))
     st.altair_chart((ground + trace + dots).properties(height=340))
     lines = []
     for old, new in pairwise(path[:5]):

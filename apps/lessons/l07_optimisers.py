@@ -178,7 +178,7 @@ def _map(surface: str, paths: dict[str, np.ndarray], chosen: str, names: dict[st
             color=colour,
             order="n:Q",
             strokeWidth=width,
-            tooltip=["name", "n", "x", "y"],
+            tooltip=lessons.tooltip("name", "n", "x", "y"),
         )
     )
     return alt.layer(ground, lines).resolve_scale(color="independent").properties(height=420)

@@ -319,7 +319,7 @@ def _drawing(learner: dict[str, Any], setting: dict[str, Any], train: tuple, tes
     dots = dots.assign(size=np.where(learnt, 70, 30), opacity=np.where(learnt, 1, 0.35))
     marks = alt.Chart(dots).mark_circle(stroke="#FFFFFF", strokeWidth=0.6)
     size, opacity = alt.Size("size:Q", scale=None), alt.Opacity("opacity:Q", scale=None)
-    told = [alt.Tooltip(f"{name}:{kind}") for name, kind in zip(("x", "y", "class", "split"), "QQNN", strict=True)]
+    told = lessons.tooltip("x:Q", "y:Q", "class:N", "split:N")
     marks = marks.encode(x=alt.X("x:Q"), y=alt.Y("y:Q"), color=colour, size=size, opacity=opacity, tooltip=told)
     st.altair_chart(alt.layer(ground, marks).resolve_scale(color="independent").properties(height=420))
     if epoch:

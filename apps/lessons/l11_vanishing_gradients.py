@@ -106,7 +106,7 @@ def draw(state: lessons.State) -> dict[str, Any]:
         .encode(
             x=alt.X("layer:Q", title=t("layer, the input's first", "층, 입력 쪽부터"), axis=alt.Axis(tickMinStep=1)),
             y=alt.Y("norm", title=t("size of ∂E/∂W", "∂E/∂W의 크기"), scale=alt.Scale(type="log"), axis=alt.Axis(format=".0e", tickCount=6)),
-            tooltip=["layer", alt.Tooltip("norm", format=".3e")],
+            tooltip=lessons.tooltip("layer", "norm .3e"),
         )
     )  # fmt: skip
     ratio = norms[0] / norms[-1] if norms[-1] else 0.0

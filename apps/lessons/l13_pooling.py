@@ -133,7 +133,7 @@ def _shifted(state: lessons.State) -> None:
             xOffset="kind",
             y=alt.Y("changed", title=t("change of the result", "결과가 바뀐 정도"), axis=alt.Axis(format="%")),
             color=alt.Color("kind", title=None, legend=alt.Legend(orient="top")),
-            tooltip=["window", "kind", alt.Tooltip("changed", format=".1%")],
+            tooltip=lessons.tooltip("window", "kind", "changed .1%"),
         )
     )  # fmt: skip
     st.caption(t("The sum of the differences, as a part of the sum of the feature map. The wider the window, the less a shift of one pixel matters.", "차이의 합을 특징 맵의 합으로 나눈 값입니다. 창이 넓을수록 한 픽셀 이동의 영향이 작아집니다."))  # fmt: skip

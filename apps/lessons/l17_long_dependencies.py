@@ -141,7 +141,7 @@ def draw(state: lessons.State) -> dict[str, Any]:
             x=alt.X("distance", title=t("steps back", "거슬러 간 단계")),
             y=alt.Y("gradient", title=t("gradient, last step = 1", "기울기(마지막 단계 = 1)"), scale=alt.Scale(type="log"), axis=alt.Axis(format=".0e", tickCount=6)),
             color=alt.Color("network", title=None, sort=None, legend=alt.Legend(orient="top")),
-            tooltip=["network", "distance", alt.Tooltip("gradient", format=".3e")],
+            tooltip=lessons.tooltip("network", "distance", "gradient .3e"),
         )
     )  # fmt: skip
     st.caption(t("All three have 16 units and weights of the same scale. Raise the gates' bias and see which curves become flat.", "셋 모두 유닛이 16개이고 가중치의 크기가 같습니다. 게이트의 편향을 올리면서 어떤 곡선이 평평해지는지 살펴보세요."))  # fmt: skip
@@ -212,8 +212,8 @@ def _words(words: list[str], shares: np.ndarray, hint: int) -> alt.LayerChart:
     frame = pd.DataFrame({"word": words, "share": np.append(shares, 0), "row": place // 5, "column": place % 5, "hint": place == hint})  # fmt: skip
     base = alt.Chart(frame, height=30 * (len(words) // 5 + 1)).encode(x=alt.X("column:O", axis=None), y=alt.Y("row:O", axis=None))  # fmt: skip
     cells = base.mark_rect(color=lessons.BLUE, strokeWidth=3, stroke=lessons.RED).encode(
-        fillOpacity=alt.FillOpacity("share", scale=alt.Scale(domain=[0, 1], range=[0, 0.6]), legend=None),
+        fillOpacity=alt.FillOpacity("share", scale=alt.Scale(domain=[0, 1], range=[0, lessons.SHADE]), legend=None),
         strokeOpacity=alt.condition("datum.hint", alt.value(1), alt.value(0)),
-        tooltip=["word", alt.Tooltip("share", format=".2e")],
+        tooltip=lessons.tooltip("word", "share .2e"),
     )  # fmt: skip
     return cells + base.mark_text(color=lessons.ink(), fontSize=13).encode(text="word")

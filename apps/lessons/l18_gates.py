@@ -121,9 +121,9 @@ def _bars(series: dict[str, np.ndarray]) -> alt.LayerChart:
     y = alt.Y("zero:Q", axis=None, scale=alt.Scale(domain=[-1.7 * len(series) + 0.9, 1.1], nice=False))
     step = alt.X("step:O", title=t("step", "단계"), axis=alt.Axis(labelAngle=0))
     base = alt.Chart(frame, height=74 * len(series))
-    bars = base.mark_bar(width={"band": 0.5}).encode(
+    bars = base.mark_bar(width={"band": 0.5}, opacity=lessons.SHADE).encode(
         x=step, y=y, y2="top", color=alt.condition("datum.value < 0", alt.value(lessons.ORANGE), alt.value(lessons.BLUE)),
-        tooltip=["name", "step", alt.Tooltip("value", format=".4f")],
+        tooltip=lessons.tooltip("name", "step", "value .4f"),
     )  # fmt: skip
     lines = alt.Chart(frame.drop_duplicates("name"))
     zero = lines.mark_rule(color=lessons.GREY).encode(y="zero:Q")

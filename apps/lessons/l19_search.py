@@ -87,7 +87,7 @@ def draw(state: lessons.State) -> dict[str, Any]:
     x = alt.X("rate", title=t("learning rate: it matters", "학습률(중요함)"), scale=alt.Scale(type="log", domain=[10 ** RATES[0], 10 ** RATES[1]], nice=False), axis=alt.Axis(format="~g", tickCount=4, grid=False))  # fmt: skip
     y = alt.Y("decay", title=t("L2: it hardly matters", "L2(거의 중요하지 않음)"), scale=alt.Scale(type="log", domain=[10 ** DECAYS[0], 10 ** DECAYS[1]], nice=False), axis=alt.Axis(format=".0e", tickCount=4, grid=False))  # fmt: skip
     back = alt.Chart(surface, height=360).mark_rect(opacity=0.45).encode(x=x, x2="rate2", y=y, y2="decay2", color=alt.Color("loss", scale=alt.Scale(scheme="blues", reverse=True), legend=alt.Legend(title=t("loss", "손실"), orient="top", gradientLength=150)))  # fmt: skip
-    marks = alt.Chart(tried).mark_circle(size=130, opacity=1, stroke="white").encode(x=x, y=y, color=alt.condition("datum.best", alt.value(lessons.GREEN), alt.value(lessons.RED)), tooltip=["trial", "rate", "decay", "loss"])  # fmt: skip
+    marks = alt.Chart(tried).mark_circle(size=130, opacity=1, stroke="white").encode(x=x, y=y, color=alt.condition("datum.best", alt.value(lessons.GREEN), alt.value(lessons.RED)), tooltip=lessons.tooltip("trial", "rate", "decay", "loss"))  # fmt: skip
     st.altair_chart(back + marks)
     st.caption(t("Each point is a real training of 20 steps. Green is the best of the nine.", "점마다 실제로 20단계를 학습했습니다. 초록색 점이 아홉 번 가운데 가장 좋은 결과입니다."))  # fmt: skip
     rows = []

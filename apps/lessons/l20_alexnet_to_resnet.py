@@ -137,7 +137,7 @@ def draw(state: lessons.State) -> dict[str, Any]:
             x=alt.X("millions", title=t("parameters, millions", "파라미터, 백만 개")),
             order=alt.Order("order"),
             color=alt.Color("kind", title=None, sort=None, legend=alt.Legend(orient="top")),
-            tooltip=["network", "kind", alt.Tooltip("parameters", format=",")],
+            tooltip=lessons.tooltip("network", "kind", "parameters ,"),
         )
     )
     table = [{t("network", "신경망"): f"{name} ({year})", t("layers", "층 수"): depth, t("parameters", "파라미터"): f"{sum(f()):,}", t("in dense layers", "완전 연결층"): f"{f()[1] / sum(f()):.0%}", t("top-5 error, %", "상위 5개 오류율, %"): error} for name, year, f, depth, error in NETWORKS]  # fmt: skip

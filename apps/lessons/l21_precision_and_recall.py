@@ -124,5 +124,5 @@ def _heaps(values: dict[str, Any]) -> alt.LayerChart:
 def _curve(line: pd.DataFrame, here: pd.DataFrame, x: str, x_title: str, y: str, y_title: str) -> alt.LayerChart:
     scale = alt.Scale(domain=[0, 1])
     base = {"x": alt.X(x, title=x_title, scale=scale), "y": alt.Y(y, title=y_title, scale=scale)}
-    curve = alt.Chart(line, height=340).mark_line(color=lessons.BLUE).encode(**base, order=alt.Order("threshold", sort="descending"), tooltip=["threshold", x, y])  # fmt: skip
+    curve = alt.Chart(line, height=340).mark_line(color=lessons.BLUE).encode(**base, order=alt.Order("threshold", sort="descending"), tooltip=lessons.tooltip("threshold", x, y, **{x: x_title, y: y_title}))  # fmt: skip
     return curve + alt.Chart(here).mark_circle(size=140, color=lessons.RED, opacity=1).encode(**base)

@@ -76,7 +76,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
         parameters=sum(network.count_params() for network in predictor.networks.values()),
         inference_per_second=report.throughput(lambda: predictor.captions(sample, languages), len(sample)),
         failures=worst.drop(columns="picture").head(10).to_dict("records"),
-        figures={"captions": error_figure(worst)},
+        figures={"errors": error_figure(worst)},
         tables=tables,
         notes=[
             f"{len(ours):,} captions of {len(test):,} pictures were written with a beam of {config.beam}; "

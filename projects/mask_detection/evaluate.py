@@ -78,7 +78,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
             "recall_curves": curves_figure(matches, predictor.classes),
             "sizes": sizes_figure(sizes),
             "kinds": kinds_figure(kinds),
-            "error_pictures": errors_figure(errors := pictures_table(test, found, kinds, predictor), predictor.classes),
+            "errors": errors_figure(errors := pictures_table(test, found, kinds, predictor), predictor.classes),
         },
         tables={
             "classes": classes,

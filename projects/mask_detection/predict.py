@@ -260,8 +260,13 @@ def drawn(picture: np.ndarray, answer: dict[str, Any], classes: Sequence[str]) -
         place = (min(one["box"][0], furthest), max(one["box"][1], font.size + 2))  # inside the picture
         left, top, right, bottom = draw.textbbox(place, text, font=font, anchor="lb")
         draw.rectangle([left - 1, top - 1, right + 1, bottom + 1], fill=colour)
-        draw.text(place, text, fill="white", font=font, anchor="lb")
+        draw.text(place, text, fill=ink(colour), font=font, anchor="lb")
     return np.asarray(image)
+
+
+def ink(colour: tuple[int, int, int]) -> str:
+    """Black or white: what can be read better on a colour."""
+    return "black" if np.dot(colour, (0.299, 0.587, 0.114)) > 96 else "white"
 
 
 def _colour(number: int) -> tuple[int, int, int]:

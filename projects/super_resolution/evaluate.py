@@ -131,21 +131,23 @@ def _methods_figure(table: pd.DataFrame) -> Any:
 
 
 def _failures(test: Split, config: Config, folder: Path) -> dict[str, Any]:
-    """A figure with the largest errors of the network: a square of each picture, beside ground truth and bicubic."""
+    """A figure with the largest errors of the network: a square of each picture, beside ground truth and bicubic.
+
+    There are no words in it, so that a page shows it in any language and on any ground.
+    """
     squares = [_worst_square(picture, config, folder) for picture in test.inputs]
     squares = sorted(squares, key=lambda square: -square[0])[:CROPS]
     figure, axes = report.new_figure(columns=3, rows=len(squares), width=2.6, height=2.6)
-    for line, (error, name, crops) in zip(np.reshape(axes, (len(squares), 3)), squares, strict=True):
-        titles = (f"{name}: original", "bicubic", f"network ({10 * np.log10(255**2 / max(error, 1e-9)):.1f} dB here)")
-        for axis, crop, title in zip(line, crops, titles, strict=True):
+    figure.patch.set_alpha(0)
+    for line, (_, crops) in zip(np.reshape(axes, (len(squares), 3)), squares, strict=True):
+        for axis, crop in zip(line, crops, strict=True):
             axis.imshow(crop, interpolation="nearest")
-            axis.set_title(title, fontsize=9)
             axis.axis("off")
     return {"worst_crops": figure}
 
 
-def _worst_square(picture: Picture, config: Config, folder: Path) -> tuple[float, str, list[np.ndarray]]:
-    """(mean squared error of Y, name, crops of truth, bicubic and network) of the square with the largest error."""
+def _worst_square(picture: Picture, config: Config, folder: Path) -> tuple[float, list[np.ndarray]]:
+    """(mean squared error of Y, crops of truth, bicubic and network) of the square with the largest error."""
     low, truth = degraded(picture, config)
     answer, bicubic = kept_picture(folder, picture), baseline(low, config.scale, "bicubic")
     size = min(CROP_SIDE, *truth.shape[:2])
@@ -154,7 +156,7 @@ def _worst_square(picture: Picture, config: Config, folder: Path) -> tuple[float
     squares = sums[size:, size:] - sums[:-size, size:] - sums[size:, :-size] + sums[:-size, :-size]
     top, left = np.unravel_index(np.argmax(squares), squares.shape)
     crops = [part[top : top + size, left : left + size] for part in (truth, bicubic, answer)]
-    return float(squares.max() / size**2), picture.name, crops
+    return float(squares.max() / size**2), crops
 
 
 if __name__ == "__main__":

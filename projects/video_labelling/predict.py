@@ -23,7 +23,7 @@ from projects.video_labelling import encoding
 from projects.video_labelling.encoding import example_film, segments
 from projects.video_labelling.video import is_film, read_film, write_gif
 
-BATCHES = (1, 16, 96)  # frames that the encoder reads at once: each number is compiled
+BATCHES = (1, 16, 48, 96)  # frames that the encoder reads at once: each number is compiled
 CAUTION = "The film is unlike those of training: its labels are guesses."
 WIDTH = 48  # frames that a film is padded to for the labeller, or 2, 4, 8, … times as many
 TOGETHER = 16  # films that are labelled at once
