@@ -171,9 +171,9 @@ def _edited(run: Run, picture: np.ndarray, found: dict[str, Any]) -> list[dict[s
     st.caption(
         t(
             "Type a translation, and the block is lettered again; a hyphen leaves its place empty. Move a box by its numbers; "
-            "add or remove rows; join two rows by one box around both. A row without a text is read.",
+            "add or remove rows; join two rows by one box around both. A row without a text is read; one without its four sides waits for them.",
             "‘새로 쓸 글’에 글을 쓰면 그 자리에 새 글자를 넣고, 붙임표(-) 하나만 쓰면 그 자리를 비웁니다. 숫자를 고쳐 박스를 옮기거나, "
-            "행을 더하거나 지울 수 있습니다. 두 박스를 합치려면 둘을 감싸는 박스 하나로 바꿉니다. ‘읽은 글’이 비어 있는 행은 새로 읽습니다.",
+            "행을 더하거나 지울 수 있습니다. 두 박스를 합치려면 둘을 감싸는 박스 하나로 바꿉니다. ‘읽은 글’이 비어 있는 행은 새로 읽고, 네 변이 다 있지 않은 행은 채울 때까지 기다립니다.",
         )
     )
     left, right = st.columns(2)
