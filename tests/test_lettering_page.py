@@ -183,7 +183,7 @@ def test_a_folder_of_pages(opened, tmp_path):
     page.get_by_text("A page of the data of this run").click()
     settle(page)
     page.get_by_role("button", name="Letter the pages").click()
-    page.get_by_text("2 pages, 0 files left out.").wait_for()
+    page.get_by_text("Pages: 2. Files left out: 0.").wait_for()
     with zipfile.ZipFile(io.BytesIO(downloaded(page, "Download as ZIP"))) as archive:
         assert sorted(archive.namelist()) == ["CREDIT.txt", "a.png", "b.png", "lines.csv"]
         assert archive.read("CREDIT.txt").decode() == f"{RUN_DATA}\n"
