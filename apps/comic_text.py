@@ -215,13 +215,9 @@ def _fill(run: Run, rows: pd.DataFrame, key: str) -> None:
 def _words(key: str) -> tuple[str, tuple[str, bytes] | None]:
     """Where the new words come from: (a run, or "" for none; an uploaded table, or None)."""
     left, right = st.columns(2)
-    names = ["", *_translators()]
-    chosen = left.selectbox(
-        t("Translate with", "번역에 쓸 실행"),
-        names,
-        format_func=lambda name: name or t("no run", "쓰지 않음"),
-        key=state.kept("translator", "", names),
-    )
+    with left:
+        label, nothing = t("Translate with", "번역에 쓸 실행"), t("no run", "쓰지 않음")
+        chosen = state.select(label, "translator", _translators(), nothing)
     with right:
         label = t("Glossary, or edited lines (CSV)", "용어집 또는 고친 글 (CSV)")
         return chosen, state.upload(label, ["csv"], key, 2)

@@ -176,13 +176,8 @@ def _errors(run: Run) -> None:
         return
     pairs = errors.groupby(["truth", "answer"]).size().sort_values(ascending=False)
     labels = {f"{truth} → {answer} ({count})": (truth, answer) for (truth, answer), count in pairs.items()}
-    options = ["", *labels]
-    chosen = st.selectbox(
-        t("Confused pair: truth → answer", "혼동한 쌍: 정답 → 예측"),
-        options,
-        format_func=lambda name: name or t("all pairs", "모든 쌍"),
-        key=state.kept("pair", "", options),
-    )
+    label, nothing = t("Confused pair: truth → answer", "혼동한 쌍: 정답 → 예측"), t("all pairs", "모든 쌍")
+    chosen = state.select(label, "pair", list(labels), nothing)
     if chosen:
         truth, answer = labels[chosen]
         errors = errors[(errors["truth"] == truth) & (errors["answer"] == answer)]

@@ -111,6 +111,12 @@ def choice(label: str, key: str, options: Mapping[Any, str], default: Any = None
     return st.segmented_control(label, list(options), format_func=options.__getitem__, key=key, required=True)
 
 
+def select(label: str, key: str, names: Sequence[str], nothing: str) -> str:
+    """One of the names from a list, or "" where none is chosen, which the list calls `nothing`."""
+    names = ["", *names]
+    return st.selectbox(label, names, format_func=lambda name: name or nothing, key=kept(key, "", names))
+
+
 def slider(label: str, key: str, value: Any, low: Any, high: Any, step: Any = None, help: str | None = None) -> Any:
     """A number from low to high."""
     return st.slider(label, low, high, step=step, key=kept(key, value, low=low, high=high), help=help)
