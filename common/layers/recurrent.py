@@ -2,8 +2,8 @@
 
 Keras' generic loop does everything at every time step: both matrix products, the gates one operation at a time, and in
 the backward pass a small product for the weights. Here (as in Appleyard et al. 2016, arXiv:1604.01946) the input of all
-steps is multiplied once, before the loop. The gradient of each weight is one product, after the loop. What stays in the
-loop, h_(t-1) times the recurrent kernel and the gates, is compiled by XLA.
+steps is multiplied once in training, before the loop. The gradient of each weight is one product, after the loop. What
+stays in the loop, h_(t-1) times the recurrent kernel and the gates, is compiled by XLA.
 
 A model is written, saved and opened with `keras.layers.LSTM`. Only the method `inner_loop` of its instances is
 replaced. Outputs and gradients are the same up to float32's rounding.
@@ -20,7 +20,7 @@ import numpy as np
 from keras import layers
 
 MIN_UNITS = 32  # a smaller layer does not win back the second in which each new shape is compiled
-MIN_HALVED_ROWS = 32  # from this batch size on, the halves of a training batch are computed on two threads
+MIN_HALVED_ROWS = 32  # from this batch size on, the halves of a batch are computed on two threads
 
 
 def accelerate(model: Any) -> Any:
@@ -164,7 +164,7 @@ def _inner_loop(layer: Any, sequences, initial_state, mask=None, training=False,
         return tf.transpose(outputs, [1, 0, 2]) if layer.return_sequences else outputs[-1][:, None, :], *last
 
     inputs = [x, *states, *mask]
-    if training and os.cpu_count() != 1 and (x.shape[0] or MIN_HALVED_ROWS) >= MIN_HALVED_ROWS:
+    if os.cpu_count() != 1 and (x.shape[0] or MIN_HALVED_ROWS * bool(training)) >= MIN_HALVED_ROWS:
         # Two halves of the batch on two threads: neither waits for the other at every step.
         half = tf.shape(x)[0] // 2
         halves = [rows(*(v[:half] for v in inputs)), rows(*(v[half:] for v in inputs))]
@@ -291,14 +291,17 @@ def _forward(tf, cell, keep, x, kernel, recurrent, bias, *rest):
     """((hidden states, last states), what `_backward` needs: kept arrays, the other states at all steps)."""
     states, mask = list(rest[: cell.states]), rest[cell.states :]
     units, width = states[0].shape[1], kernel.shape[1]
-    product = tf.matmul(tf.reshape(x, [-1, x.shape[2]]), kernel)  # x_t K of all steps
-    size = [known or dynamic for known, dynamic in zip(x.shape[:2], tf.unstack(tf.shape(x)[:2]), strict=True)]
-    arrays = [_empty(tf, x, width).unstack(tf.reshape(product, [*size, width]))]
-    arrays += [_empty(tf, x, units) for _ in range(1, cell.kept if keep else 0)]
+    arrays = []  # an answer keeps nothing of its steps, and is faster with a small product at each of them
+    if keep:
+        product = tf.matmul(tf.reshape(x, [-1, x.shape[2]]), kernel)  # x_t K of all steps
+        size = [known or dynamic for known, dynamic in zip(x.shape[:2], tf.unstack(tf.shape(x)[:2]), strict=True)]
+        arrays = [_empty(tf, x, width).unstack(tf.reshape(product, [*size, width]))]
+        arrays += [_empty(tf, x, units) for _ in range(1, cell.kept)]
     history = [_empty(tf, x, units) for _ in range(cell.states if keep else 1)]
 
     def step(t, states, arrays, history):
-        new, kept = cell.step(tf, arrays[0].read(t), tf.matmul(states[0], recurrent), bias, states)
+        inputs = arrays[0].read(t) if keep else tf.matmul(x[t], kernel)
+        new, kept = cell.step(tf, inputs, tf.matmul(states[0], recurrent), bias, states)
         if mask:
             new = [tf.where(mask[0][t], *pair) for pair in zip(new, states, strict=True)]
         if keep and kept:
