@@ -77,7 +77,11 @@ def image_classification(predictor: Any, raws: Sequence) -> Call:
 
 
 def mask_detection(predictor: Any, raws: Sequence) -> Call:
-    return lambda: predictor.found([raw["picture"] for raw in raws])
+    def call() -> Any:
+        outputs = predictor.outputs(np.concatenate([predictor.encode(raw) for raw in raws]))
+        return [predictor.decode(output, raw["picture"].shape) for output, raw in zip(outputs, raws, strict=True)]
+
+    return call
 
 
 def sequence_tagging(predictor: Any, raws: Sequence) -> Call:

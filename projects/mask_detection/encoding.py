@@ -1,6 +1,7 @@
 """From a picture to the network's input, from boxes to what it learns, and from its output to boxes and masks."""
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,7 @@ def encode(raw: dict[str, Any], meta: dict[str, Any]) -> np.ndarray:
     return fitted(input_picture(raw, MAX_PIXELS, 8), meta["size"])[0][None].astype("float32")
 
 
+@cache
 def places(side: int, kind: str) -> np.ndarray:
     """(n, 3) float32: x, y and stride of each place of the output, in pixels of the input."""
     parts = []
@@ -202,10 +204,15 @@ def suppressed(
     rows, classes = rows[best], classes[best]
     # Boxes of different classes are moved apart, so that they do not meet.
     apart = boxes[rows] + classes[:, None] * (2 * np.abs(boxes).max(initial=1) + 1)
-    kept, left = [], np.arange(len(apart))
-    while len(left) and len(kept) < MOST:
-        kept.append(left[0])
-        left = left[1:][iou(apart[left[:1]], apart[left[1:]])[0] <= OVERLAP]
+    left, top, right, bottom = np.ascontiguousarray(apart.T)
+    area, stays, kept = areas(apart), np.ones(len(apart), bool), []
+    for place in range(len(apart)):
+        if stays[place] and len(kept) < MOST:
+            kept.append(place)
+            width = np.minimum(right, right[place]) - np.maximum(left, left[place])
+            height = np.minimum(bottom, bottom[place]) - np.maximum(top, top[place])
+            common = np.maximum(width, 0) * np.maximum(height, 0)
+            stays &= common <= OVERLAP * (area + area[place] - common)
     return np.array(kept, int), rows, classes
 
 

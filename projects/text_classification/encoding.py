@@ -106,7 +106,7 @@ def columns(classes: Sequence[str]) -> int:
 
 def strange_letters(texts: Sequence[str], labels: np.ndarray, meta: dict[str, Any]) -> np.ndarray:
     """The fraction of each text's letters that its class has not shown in training: class numbers (n,) -> (n,)."""
-    known = [set(letters) for letters in meta["letters"]]
+    known = {k: set(meta["letters"][k]) for k in set(labels)}
     rows = [list(filter(str.isalpha, normalise(text[:MAX_CHARACTERS]))) for text in texts]
     strange = [sum(letter not in known[k] for letter in row) for row, k in zip(rows, labels, strict=True)]
     return np.array(strange) / np.maximum(list(map(len, rows)), 1)
