@@ -30,12 +30,8 @@ def try_it(run: Run) -> None:
         st.altair_chart(_chart(raw, estimates), width="stretch")
         st.caption(
             t(
-                "Bars: the numbers, the marked ones in orange. Line: what the network would answer if the sequence ended "
-                "there. It jumps at the marks. Then it drifts: the network has learnt to be right at the length that it "
-                "was trained on.",
-                "막대는 수열의 수이고, 표시된 두 수는 주황색입니다. 선은 수열이 그 위치에서 끝났다면 신경망이 냈을 답입니다. "
-                "선은 표시된 위치에서 크게 바뀌고, 그 뒤 조금씩 변합니다. 신경망은 학습한 길이에서 맞는 답을 내도록 학습했기 "
-                "때문입니다.",
+                "Bars: the numbers, the marked ones in orange. Line: what the network would answer if the sequence ended there. It jumps at the marks. Then it drifts: the network has learnt to be right at the length that it was trained on.",
+                "막대는 수열의 수이고, 표시된 두 수는 주황색입니다. 선은 수열이 그 위치에서 끝났다면 신경망이 냈을 답입니다. 선은 표시된 위치에서 크게 바뀌고, 그 뒤 조금씩 변합니다. 신경망은 학습한 길이에서 맞는 답을 내도록 학습했기 때문입니다.",
             )
         )
         shared.show_answer(answer)
@@ -91,10 +87,8 @@ def data(run: Run) -> None:
     shared.data_head(run)
     st.write(
         t(
-            "Each sequence has random numbers between 0 and 1, and two of them are marked. The answer is their sum. "
-            "Whoever remembers nothing does best by answering 1, the mean. The squared error is then 1/6 on average.",
-            "수열은 0과 1 사이의 난수로 이루어지며, 그중 두 수에 표시가 있습니다. 정답은 두 수의 합입니다. 아무것도 기억하지 "
-            "못하면 평균인 1이라고 답하는 것이 최선이며, 이때 제곱 오차의 평균은 1/6입니다.",
+            "Each sequence has random numbers between 0 and 1, and two of them are marked. The answer is their sum. Whoever remembers nothing does best by answering 1, the mean. The squared error is then 1/6 on average.",
+            "수열은 0과 1 사이의 난수로 이루어지며, 그중 두 수에 표시가 있습니다. 정답은 두 수의 합입니다. 아무것도 기억하지 못하면 평균인 1이라고 답하는 것이 최선이며, 이때 제곱 오차의 평균은 1/6입니다.",
         )
     )
     train = load_splits(run.config, run).train
@@ -155,10 +149,8 @@ def _gradient(table: pd.DataFrame) -> None:
     st.altair_chart(chart, width="stretch")
     st.caption(
         t(
-            "The gradient of the answer with respect to each number, as a mean over validation sequences. Where it is "
-            "near 0, training cannot learn from that place: the gradient has vanished.",
-            "각 수에 대한 답의 기울기를 검증 데이터에서 평균한 값입니다. 값이 0에 가까운 위치에서는 학습이 이루어지지 "
-            "않습니다. 기울기 소실이 일어난 것입니다.",
+            "The gradient of the answer with respect to each number, as a mean over validation sequences. Where it is near 0, training cannot learn from that place: the gradient has vanished.",
+            "각 수에 대한 답의 기울기를 검증 데이터에서 평균한 값입니다. 값이 0에 가까운 위치에서는 학습이 이루어지지 않습니다. 기울기 소실이 일어난 것입니다.",
         )
     )
 
@@ -192,10 +184,8 @@ def _states(predictor) -> None:
     st.altair_chart(heat + rules, width="stretch")
     st.caption(
         t(
-            "Each row is a hidden unit while the first example is read. Dashed: the two marks. Some units react for "
-            "a few steps only. Others carry a trace of the marked numbers to the end.",
-            "각 행은 첫 번째 예시를 읽는 동안 한 은닉 유닛이 가지는 값입니다. 점선은 두 표시의 위치입니다. 몇 단계 "
-            "동안만 반응하는 유닛도 있고, 표시된 수의 흔적을 끝까지 간직하는 유닛도 있습니다.",
+            "Each row is a hidden unit while the first example is read. Dashed: the two marks. Some units react for a few steps only. Others carry a trace of the marked numbers to the end.",
+            "각 행은 첫 번째 예시를 읽는 동안 한 은닉 유닛이 가지는 값입니다. 점선은 두 표시의 위치입니다. 몇 단계 동안만 반응하는 유닛도 있고, 표시된 수의 흔적을 끝까지 간직하는 유닛도 있습니다.",
         )
     )
 

@@ -28,8 +28,7 @@ def draw(project: Project) -> None:
     st.caption(
         t(
             plain(content["described"]),
-            f"검증 데이터의 {plain(term(content['metric']))} 순서입니다. 시드 {len(content['seeds'])}개의 평균, 시드별 95 % 신뢰구간의 바깥쪽 끝, "
-            "시드 사이의 표준편차를 보여 줍니다. 판정은 시드마다 같은 테스트 데이터에서 짝지어 비교한 결과이며, 모든 시드가 같을 때만 적습니다.",
+            f"검증 데이터의 {plain(term(content['metric']))} 순서입니다. 시드 {len(content['seeds'])}개의 평균, 시드별 95 % 신뢰구간의 바깥쪽 끝, 시드 사이의 표준편차를 보여 줍니다. 판정은 시드마다 같은 테스트 데이터에서 짝지어 비교한 결과이며, 모든 시드가 같을 때만 적습니다.",
         )
     )
     metric, first = term(content["metric"]), term(content["first"])

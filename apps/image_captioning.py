@@ -143,8 +143,7 @@ def _details(predictor: Any, picture: np.ndarray, answer: dict) -> None:
                 st.image(_lit(small, np.array(weights)), caption=plain(word), width=WORD_SIDE)
         st.caption(
             t(
-                f"The network looks at {GRID} × {GRID} places. The lighter a place, the more it looked there before it wrote "
-                "the word.",
+                f"The network looks at {GRID} × {GRID} places. The lighter a place, the more it looked there before it wrote the word.",
                 f"신경망은 {GRID} × {GRID}개의 자리를 봅니다. 밝은 자리일수록 그 단어를 쓰기 전에 더 많이 본 곳입니다.",
             )
         )

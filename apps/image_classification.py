@@ -267,10 +267,8 @@ def _to_a_number(predictor: Any, model: Any, names: list[str]) -> None:
     named = plain(layer)
     st.caption(
         t(
-            f"{named}: {total} feature maps of {height} × {width}. "
-            "Click on a map. In a convolution, then click on a place in the map.",
-            f"{named}: {height} × {width} 크기의 특징 맵 {total}개. "
-            "특징 맵을 클릭하세요. 합성곱층이면 특징 맵 안의 한 곳을 클릭할 수 있습니다.",
+            f"{named}: {total} feature maps of {height} × {width}. Click on a map. In a convolution, then click on a place in the map.",
+            f"{named}: {height} × {width} 크기의 특징 맵 {total}개. 특징 맵을 클릭하세요. 합성곱층이면 특징 맵 안의 한 곳을 클릭할 수 있습니다.",
         )
     )
     first, second, third = st.columns([3, 2, 4])

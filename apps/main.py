@@ -82,8 +82,7 @@ def _train_all() -> None:
         if process is None:
             st.markdown(
                 t(
-                    f"Projects that have not been trained yet: {len(todo)}. All of them take about {about} min on two idle "
-                    "cores.",
+                    f"Projects that have not been trained yet: {len(todo)}. All of them take about {about} min on two idle cores.",
                     f"아직 학습하지 않은 프로젝트가 {len(todo)}개 있습니다. 다른 작업이 없는 코어 두 개로 모두 학습하는 데 약 {about}분이 걸립니다.",
                 ),
                 width="stretch",
@@ -95,8 +94,7 @@ def _train_all() -> None:
             left, done = len(todo), len(PAGES) - len(todo)
             st.markdown(
                 t(
-                    f"Training all projects: {done} of {len(PAGES)} have begun or are finished, {left} wait (about "
-                    f"{about} min).",
+                    f"Training all projects: {done} of {len(PAGES)} have begun or are finished, {left} wait (about {about} min).",
                     f"모든 프로젝트를 학습하고 있습니다. {len(PAGES)}개 중 {done}개를 시작했거나 마쳤고, {left}개가 기다리고 있습니다(약 {about}분).",
                 ),
                 width="stretch",

@@ -43,10 +43,8 @@ def _unseen(predictor: Any) -> None:
     if predictor.meta["generated"]:
         st.info(
             t(
-                "This run has only seen generated scenes with a hundred small grey faces that were tinted. It fails on most "
-                "photographs. For your own photographs train on real ones: --data face_mask_detection.",
-                "이 모델은 작은 흑백 얼굴 100개에 색을 입혀 만든 장면만 보았습니다. 실제 사진에서는 대부분 실패합니다. "
-                "직접 찍은 사진에는 실제 사진으로 학습한 모델을 쓰세요: --data face_mask_detection.",
+                "This run has only seen generated scenes with a hundred small grey faces that were tinted. It fails on most photographs. For your own photographs train on real ones: --data face_mask_detection.",
+                "이 모델은 작은 흑백 얼굴 100개에 색을 입혀 만든 장면만 보았습니다. 실제 사진에서는 대부분 실패합니다. 직접 찍은 사진에는 실제 사진으로 학습한 모델을 쓰세요: --data face_mask_detection.",
             )
         )
 

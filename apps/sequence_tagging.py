@@ -53,8 +53,7 @@ def _one_text(run: Run) -> None:
             shared.caution(
                 run,
                 t(
-                    "The network is unsure of these tags: perhaps this text is of another kind than those that it learnt. "
-                    "Take the tags as guesses.",
+                    "The network is unsure of these tags: perhaps this text is of another kind than those that it learnt. Take the tags as guesses.",
                     "신경망이 이 태그들을 확신하지 못합니다. 학습한 글과 종류가 다른 글일 수 있으므로, 태그는 추측으로 보아야 합니다.",
                 ),
             )
@@ -254,8 +253,7 @@ def _errors(run: Run) -> None:
     st.dataframe(errors, hide_index=True, column_config=names, height=480)
     st.caption(
         t(
-            "Sentences of the test split with the most wrong tags first. “word: A, not B” means: the network said A, right "
-            "is B.",
+            "Sentences of the test split with the most wrong tags first. “word: A, not B” means: the network said A, right is B.",
             "테스트 데이터에서 오답이 많은 문장부터 보여 줍니다. ‘단어: A, not B’는 신경망의 답이 A이고 정답이 B라는 뜻입니다.",
         )
     )
@@ -306,10 +304,8 @@ def inside(run: Run) -> None:
         frame = shared.table_file(run, "neighbours", ("tag", "next"), ("share",)).rename(columns={"share": "value"})
         scale = alt.Scale(scheme="blues", domain=[0, 1])
         about = t(
-            "How often a tag follows another in training; words without a tag between them are left out. This run has no CRF: it does not use these pairs. "
-            "Train with `--crf` to see what a CRF makes of them.",
-            "학습 데이터에서 한 태그 다음에 다른 태그가 오는 비율입니다. 그 사이에 있는 태그 없는 단어는 건너뜁니다. 이 실행에는 CRF가 없어서 이 쌍을 쓰지 않습니다. "
-            "`--crf`로 학습하면 CRF가 이 쌍을 어떻게 쓰는지 볼 수 있습니다.",
+            "How often a tag follows another in training; words without a tag between them are left out. This run has no CRF: it does not use these pairs. Train with `--crf` to see what a CRF makes of them.",
+            "학습 데이터에서 한 태그 다음에 다른 태그가 오는 비율입니다. 그 사이에 있는 태그 없는 단어는 건너뜁니다. 이 실행에는 CRF가 없어서 이 쌍을 쓰지 않습니다. `--crf`로 학습하면 CRF가 이 쌍을 어떻게 쓰는지 볼 수 있습니다.",
         )
     st.altair_chart(
         alt.Chart(frame, height=170 + 22 * len(tags))

@@ -253,8 +253,7 @@ def inside(run: Run) -> None:
     st.subheader(t("What it learns from", "학습 데이터"))
     st.write(
         t(
-            "The small picture is shrunk once more, and the network learns to undo that. Here are four random crops: the "
-            "input above, the target below.",
+            "The small picture is shrunk once more, and the network learns to undo that. Here are four random crops: the input above, the target below.",
             "작은 사진을 한 번 더 줄이고, 신경망은 이를 되돌리는 법을 배웁니다. 아래는 무작위로 자른 조각 네 개의 입력(위)과 정답(아래)입니다.",
         )
     )

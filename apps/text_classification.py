@@ -62,8 +62,7 @@ def _one_text(run: Run) -> None:
             shared.caution(
                 run,
                 t(
-                    "Less speaks for this answer than in nearly all texts of the kind that it learnt: perhaps this is "
-                    "another language, another kind of text, or no text. Take the answer as a guess.",
+                    "Less speaks for this answer than in nearly all texts of the kind that it learnt: perhaps this is another language, another kind of text, or no text. Take the answer as a guess.",
                     "학습한 종류의 글치고는 이 답의 근거가 약합니다. 다른 언어이거나 다른 종류의 글이거나 뜻이 없는 글일 수 있으므로, 이 답은 추측으로 보아야 합니다.",
                 ),
             )
@@ -78,10 +77,8 @@ def _one_text(run: Run) -> None:
             _piece_bars(answer)
         st.caption(
             t(
-                "Orange pieces speak for the label, blue ones against it. A bar shows by how much the label's log-odds, "
-                "log(p / (1 − p)), fall when this piece alone is left out.",
-                "주황색 조각은 이 클래스를 뒷받침하고, 파란색 조각은 이 클래스에 반대되는 근거입니다. 막대는 그 조각 하나를 뺐을 때 "
-                "이 클래스의 로그 오즈 log(p / (1 − p))가 얼마나 내려가는지를 나타냅니다.",
+                "Orange pieces speak for the label, blue ones against it. A bar shows by how much the label's log-odds, log(p / (1 − p)), fall when this piece alone is left out.",
+                "주황색 조각은 이 클래스를 뒷받침하고, 파란색 조각은 이 클래스에 반대되는 근거입니다. 막대는 그 조각 하나를 뺐을 때 이 클래스의 로그 오즈 log(p / (1 − p))가 얼마나 내려가는지를 나타냅니다.",
             )
         )
         shared.show_answer(answer)

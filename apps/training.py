@@ -135,10 +135,8 @@ def start_form(project: Project) -> None:
                 values[knob.name] = _knob_input(project, column, knob)
         st.caption(
             t(
-                f"These are the knobs of `python -m projects.{project.name}.train --help`, as far as this model and this "
-                "data use them. The project chooses those that are left empty.",
-                f"`python -m projects.{project.name}.train --help`에 나오는 설정 가운데 이 모델과 데이터가 쓰는 것입니다. "
-                "비워 둔 설정은 프로젝트가 정합니다.",
+                f"These are the knobs of `python -m projects.{project.name}.train --help`, as far as this model and this data use them. The project chooses those that are left empty.",
+                f"`python -m projects.{project.name}.train --help`에 나오는 설정 가운데 이 모델과 데이터가 쓰는 것입니다. 비워 둔 설정은 프로젝트가 정합니다.",
             )
         )
     used_names = {knob.name for knob in [*first, *shown]}

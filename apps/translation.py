@@ -200,10 +200,8 @@ def _attention(answer: dict) -> None:
     _heat(cells, {"x": source, "y": target}, titles, False, 80 + 18 * len(target))
     st.caption(
         t(
-            "A row is a piece of the translation. The more colour a cell has, the more it looked at that piece of the sentence. Point at a "
-            "row to read it.",
-            "한 줄이 번역문의 조각 하나입니다. 색이 진한 칸일수록 그 조각을 쓸 때 원문에서 더 많이 본 조각입니다. 마우스를 올리면 "
-            "그 줄의 값을 읽을 수 있습니다.",
+            "A row is a piece of the translation. The more colour a cell has, the more it looked at that piece of the sentence. Point at a row to read it.",
+            "한 줄이 번역문의 조각 하나입니다. 색이 진한 칸일수록 그 조각을 쓸 때 원문에서 더 많이 본 조각입니다. 마우스를 올리면 그 줄의 값을 읽을 수 있습니다.",
         )
     )
 
@@ -229,10 +227,8 @@ def _state(predictor, answer: dict, text: str) -> None:
     _heat(cells, {"x": [str(i) for i in range(array.shape[1])], "y": rows}, titles, True, 90 + 18 * len(rows))
     st.caption(
         t(
-            f"h and c are the last states of the encoder: the decoder starts from them. `memory` has a row for each piece "
-            f"of the sentence: attention looks at these rows. The first {MAX_UNITS} numbers of each are drawn.",
-            f"h와 c는 인코더의 마지막 상태이며, 디코더는 이 값에서 시작합니다. `memory`에는 원문의 조각마다 한 줄이 있고, "
-            f"어텐션은 이 줄들을 봅니다. 각각 앞의 숫자 {MAX_UNITS}개만 그렸습니다.",
+            f"h and c are the last states of the encoder: the decoder starts from them. `memory` has a row for each piece of the sentence: attention looks at these rows. The first {MAX_UNITS} numbers of each are drawn.",
+            f"h와 c는 인코더의 마지막 상태이며, 디코더는 이 값에서 시작합니다. `memory`에는 원문의 조각마다 한 줄이 있고, 어텐션은 이 줄들을 봅니다. 각각 앞의 숫자 {MAX_UNITS}개만 그렸습니다.",
         )
     )
 
@@ -283,16 +279,8 @@ def data(run: Run) -> None:
     shared.data_head(run)
     st.write(
         t(
-            "- **When is the loss computed, and when do the weights change?** After each batch: the decoder reads the right "
-            "translation, the loss is the cross-entropy of each next symbol, and one step of Adam changes all weights.\n"
-            "- **What is an epoch here?** One pass over all training pairs, in batches of similar length, in a new order each time.\n"
-            "- **How is such a network evaluated?** It writes its own translations of sentences that it has never seen. They are "
-            "compared with the reference as raw text: exact matches, chrF and BLEU.",
-            "- **손실은 언제 계산하고 가중치는 언제 갱신합니까?** 배치마다 계산합니다. 디코더가 정답 번역을 읽고, 다음 기호마다 구한 "
-            "교차 엔트로피의 평균이 손실이며, Adam이 모든 가중치를 한 번 갱신합니다.\n"
-            "- **여기서 에포크란 무엇입니까?** 길이가 비슷한 배치로 나눈 학습 문장 쌍을 매번 새로운 순서로 모두 한 번씩 읽는 것입니다.\n"
-            "- **이런 신경망은 어떻게 평가합니까?** 학습하지 않은 문장을 번역하게 하고, 그 결과를 참조 번역과 글자 그대로 비교하여 완전 "
-            "일치율, chrF, BLEU를 구합니다.",
+            "- **When is the loss computed, and when do the weights change?** After each batch: the decoder reads the right translation, the loss is the cross-entropy of each next symbol, and one step of Adam changes all weights.\n- **What is an epoch here?** One pass over all training pairs, in batches of similar length, in a new order each time.\n- **How is such a network evaluated?** It writes its own translations of sentences that it has never seen. They are compared with the reference as raw text: exact matches, chrF and BLEU.",
+            "- **손실은 언제 계산하고 가중치는 언제 갱신합니까?** 배치마다 계산합니다. 디코더가 정답 번역을 읽고, 다음 기호마다 구한 교차 엔트로피의 평균이 손실이며, Adam이 모든 가중치를 한 번 갱신합니다.\n- **여기서 에포크란 무엇입니까?** 길이가 비슷한 배치로 나눈 학습 문장 쌍을 매번 새로운 순서로 모두 한 번씩 읽는 것입니다.\n- **이런 신경망은 어떻게 평가합니까?** 학습하지 않은 문장을 번역하게 하고, 그 결과를 참조 번역과 글자 그대로 비교하여 완전 일치율, chrF, BLEU를 구합니다.",
         )
     )
     shared.table(shared.table_file(run, "sample"))

@@ -189,8 +189,7 @@ def _one_film(run: Run) -> None:
             shared.caution(
                 run,
                 t(
-                    "The network is unsure of these labels: perhaps this film is of another kind than those that it learnt. "
-                    "Take the labels as guesses.",
+                    "The network is unsure of these labels: perhaps this film is of another kind than those that it learnt. Take the labels as guesses.",
                     "신경망이 이 레이블들을 확신하지 못합니다. 학습한 동영상과 종류가 다를 수 있으므로, 레이블은 추측으로 보아야 합니다.",
                 ),
             )
