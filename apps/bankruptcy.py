@@ -33,9 +33,8 @@ EXTENT = 55  # pixels for the labels of an axis, so that charts above each other
 
 def try_it(run: Run) -> None:
     predictor = shared.predictor(run)
-    drawings = {"one": (t("One firm", "기업 하나"), lambda: _one(run, predictor))}
-    if predictor.meta["task"] == "classes":
-        drawings = {"one": (t("One series", "시계열 하나"), lambda: _one(run, predictor))}
+    one = t("One firm", "기업 하나") if predictor.meta["task"] == "risk" else t("One series", "시계열 하나")
+    drawings = {"one": (one, lambda: _one(run, predictor))}
     drawings["file"] = (t("A file", "파일 전체"), lambda: _file(predictor))
     if (run.path / "lead.csv").exists():
         drawings["alarm"] = (t("Alarm and lead time", "경보와 예고 시간"), lambda: _alarm(run))
@@ -57,16 +56,18 @@ def _one(run: Run, predictor: Any) -> None:
         st.info(t("Draw a line from the left to the right.", "왼쪽에서 오른쪽으로 선을 그려 보세요."))
         return
     values = checked(raw, predictor.meta)
-    length = len(values)
-    if length > 2:
-        least = min(length, max(2, predictor.meta["length"] // 5))
-        end = length
-        if least < length:
-            key = state.kept("end", length, low=least, high=length)
-            end = st.slider(t("The last day that is known", "알려진 마지막 날"), least, length, key=key)
+    length, least = len(values), max(2, predictor.meta["length"] // 5)
+    if length > least:
+        end = state.slider(t("The last day that is known", "알려진 마지막 날"), "end", length, least, length)
         raw = as_raw(values[:end], predictor.meta["variables"]) if end < length else raw
     answer = predictor.predict(raw)
     _answer(run, predictor, answer)
+    if answer["unfamiliar"]:
+        reason = t(
+            "The lowest or highest value of this series, or its mean change a step, lies beyond all that the network has learnt from. Perhaps it has another unit. Take the answer as a guess.",
+            "이 시계열의 최저값이나 최고값, 또는 평균 변화폭이 학습 데이터 전체의 범위를 벗어났습니다. 단위가 다를 수 있으므로, 결과는 추측으로 보아야 합니다.",
+        )
+        shared.caution(run, reason)
     shocked = _shock(predictor, raw) if has_price(predictor) else None
     if length > 2:
         _charts(predictor, raw, shocked)
@@ -101,10 +102,8 @@ def _drawn() -> dict | None:
         noise = state.slider(t("Daily fluctuation, %", "하루 변동폭(%)"), "noise", 2.0, 0.0, 8.0, 0.5)
         st.caption(
             t(
-                f"From the bottom to the top the price rises by a factor of {RANGE:g}. A drawn line is smoother than any "
-                "share, so chance moves it up and down every day.",
-                f"맨 아래에서 맨 위까지 주가가 {RANGE:g}배 오릅니다. 손으로 그린 선은 실제 주가보다 매끄러우므로 날마다 "
-                "우연한 등락을 더합니다.",
+                f"From the bottom to the top the price rises by a factor of {RANGE:g}. A drawn line is smoother than any share, so chance moves it up and down every day.",
+                f"맨 아래에서 맨 위까지 주가가 {RANGE:g}배 오릅니다. 손으로 그린 선은 실제 주가보다 매끄러우므로 날마다 우연한 등락을 더합니다.",
             )
         )
     if picture is None:
@@ -149,10 +148,9 @@ def _shock(predictor: Any, raw: dict) -> dict | None:
     size = right.slider(t("Change of the price, %", "주가 변화(%)"), -90, 100, key=key)
     price = np.array(raw["price"], float)
     price[day - 1 :] *= 1 + size / 100
-    shocked = as_raw(np.column_stack([price, np.array(raw["debt"], float)]), ["price", "debt"])
-    after = predictor.predict({**raw, **shocked})
-    st.metric(t("Risk after the shock", "충격 뒤의 부도 확률"), f"{after['risk']:.1%}")
-    return {**raw, **shocked}
+    shocked = {**raw, **as_raw(price[:, None], ["price"])}
+    st.metric(t("Risk after the shock", "충격 뒤의 부도 확률"), f"{predictor.predict(shocked)['risk']:.1%}")
+    return shocked
 
 
 def _charts(predictor: Any, raw: dict, shocked: dict | None) -> None:
@@ -164,21 +162,16 @@ def _charts(predictor: Any, raw: dict, shocked: dict | None) -> None:
     x = alt.X("step:Q", title=t("day", "날") if has_price(predictor) else t("step", "단계"))
     x = x.scale(domain=[1, len(steps)], nice=False)
     if has_price(predictor):
-        parts = [
-            pd.DataFrame({"step": steps, "value": np.array(one["price"], float), label: kind}) for kind, one in rows
-        ]
-        debt = pd.DataFrame(
-            {"step": steps, "value": np.array(raw["debt"], float), label: t("reported debt", "보고된 부채")}
-        )
-        frame, title, log = pd.concat([*parts, debt]), t("shares; debt", "시가총액, 부채"), True
+        lines = [(kind, one["price"]) for kind, one in rows] + [(t("reported debt", "보고된 부채"), raw["debt"])]
+        title, scale = t("shares; debt", "시가총액, 부채"), "log"
     else:
         key = state.kept("variables", names[:SHOWN_VARIABLES], names)
-        chosen = st.multiselect(t("Variables", "변수"), names, key=key)
-        parts = [pd.DataFrame({"step": steps, "value": np.array(raw[name], float), label: name}) for name in chosen]
-        if not parts:
-            return
-        frame, title, log = pd.concat(parts), t("value", "값"), False
-    y = alt.Y("value:Q", title=title).scale(type="log" if log else "linear", zero=False).axis(minExtent=EXTENT)
+        lines = [(name, raw[name]) for name in st.multiselect(t("Variables", "변수"), names, key=key)]
+        title, scale = t("value", "값"), "linear"
+    if not lines:
+        return
+    frame = pd.concat(pd.DataFrame({"step": steps, "value": np.array(y, float), label: name}) for name, y in lines)
+    y = alt.Y("value:Q", title=title).scale(type=scale, zero=False).axis(minExtent=EXTENT)
     colour = alt.Color(f"{label}:N", title=None, sort=None).scale(range=list(COLOURS)).legend(orient="top")
     marked = len(steps) <= 12
     above = alt.Chart(frame.dropna(), height=320).mark_line(point=marked).encode(x=x, y=y, color=colour)
@@ -203,10 +196,8 @@ def _risk_line(predictor: Any, rows: list, x: alt.X, label: str) -> None:
     st.altair_chart(line + rule, width="stretch")
     st.caption(
         t(
-            f"The window of {predictor.meta['length']} days slides over the chart: the risk as it was known on each day. "
-            "Dashed: the alarm rings above it.",
-            f"{predictor.meta['length']}일짜리 창을 차트 위로 옮기며 날마다 그날까지의 정보로 구한 부도 확률입니다. 점선을 "
-            "넘으면 경보가 울립니다.",
+            f"The window of {predictor.meta['length']} days slides over the chart: the risk as it was known on each day. Dashed: the alarm rings above it.",
+            f"{predictor.meta['length']}일짜리 창을 차트 위로 옮기며 날마다 그날까지의 정보로 구한 부도 확률입니다. 점선을 넘으면 경보가 울립니다.",
         )
     )
 
@@ -214,30 +205,20 @@ def _risk_line(predictor: Any, rows: list, x: alt.X, label: str) -> None:
 def _days(predictor: Any, raw: dict, x: alt.X) -> None:
     """Which days mattered: bars of what each part of the window adds to the log-odds of the answer."""
     starts, parts = predictor.occlusion(raw)
-    total = len(next(iter(raw.values())))
-    ends = [*starts[1:], total]
-    frame = pd.DataFrame({"step": starts + 1, "end": np.add(ends, 1), "part": parts, "zero": 0.0})
-    frame["sign"] = np.where(parts > 0, t("raises it", "높임"), t("lowers it", "낮춤"))
-    colours = alt.Scale(domain=[t("raises it", "높임"), t("lowers it", "낮춤")], range=[ORANGE, BLUE])
-    st.altair_chart(
-        alt.Chart(frame, height=300)
-        .mark_rect()
-        .encode(
-            x=x,
-            x2="end:Q",
-            y2="zero:Q",
-            y=alt.Y("part:Q", title=t("adds to the log-odds", "로그 오즈 기여")).axis(minExtent=EXTENT),
-            color=alt.Color("sign:N", scale=colours, title=None).legend(orient="top"),
-            tooltip=shared.tooltip("step", "end", "part +.3f", step=t("from", "부터")),
-        ),
-        width="stretch",
-    )
+    signs = [t("raises it", "높임"), t("lowers it", "낮춤")]
+    ends = np.append(starts[1:], len(next(iter(raw.values())))) + 1
+    frame = pd.DataFrame({"step": starts + 1, "end": ends, "part": parts, "zero": 0.0})
+    frame["sign"] = np.where(parts > 0, *signs)
+    y = alt.Y("part:Q", title=t("adds to the log-odds", "로그 오즈 기여")).axis(minExtent=EXTENT)
+    colour = alt.Color("sign:N", title=None).scale(domain=signs, range=[ORANGE, BLUE]).legend(orient="top")
+    tooltip = shared.tooltip("step", "end", "part +.3f", step=t("from", "부터"))
+    bars = alt.Chart(frame, height=300).mark_rect()
+    bars = bars.encode(x=x, x2="end:Q", y=y, y2="zero:Q", color=colour, tooltip=tooltip)
+    st.altair_chart(bars, width="stretch")
     st.caption(
         t(
-            "Which days mattered: a part of the window is replaced by a straight line, as if nothing had happened then. What "
-            "the answer loses is what these days add to it.",
-            "어느 날이 중요했을까요? 창의 일부를 직선으로 바꾸어 그동안 아무 일도 없었던 것처럼 만듭니다. 이때 답이 "
-            "줄어드는 만큼이 그날들이 답에 보탠 몫입니다.",
+            "Which days mattered: a part of the window is replaced by a straight line, as if nothing had happened then. What the answer loses is what these days add to it.",
+            "어느 날이 중요했을까요? 창의 일부를 직선으로 바꾸어 그동안 아무 일도 없었던 것처럼 만듭니다. 이때 답이 줄어드는 만큼이 그날들이 답에 보탠 몫입니다.",
         )
     )
 
@@ -246,8 +227,7 @@ def _days(predictor: Any, raw: dict, x: alt.X) -> None:
 
 
 def _file(predictor: Any) -> None:
-    names = predictor.meta["variables"]
-    roles = predictor.meta["roles"]
+    names, roles = predictor.meta["variables"], predictor.meta["roles"]
     st.write(
         t(
             "A table with a row for each firm and time, or with a row for each firm. Every firm gets one risk.",
@@ -277,13 +257,9 @@ def _file(predictor: Any) -> None:
 def _example_file(predictor: Any) -> str:
     """The examples as a long table."""
     roles = predictor.meta["roles"]
-    frames = []
-    for number, raw in enumerate(predictor.examples, start=1):
-        frame = pd.DataFrame(raw)
-        frame.insert(0, roles["time"], np.arange(1, len(frame) + 1))
-        frame.insert(0, roles["firm"], f"firm {number}")
-        frames.append(frame)
-    return pd.concat(frames).to_csv(index=False)
+    firms = {f"firm {number}": pd.DataFrame(raw) for number, raw in enumerate(predictor.examples, start=1)}
+    table = pd.concat(firms, names=[roles["firm"], roles["time"]])
+    return table.rename(index=lambda row: row + 1, level=1).to_csv()
 
 
 # Alarm and lead time
@@ -304,28 +280,21 @@ def _alarm(run: Run) -> None:
     middle.metric(t("Failures announced in time", "미리 알린 부도"), f"{own['found']:.0%}")
     right.metric(t("Days from alarm to failure, mean", "경보에서 부도까지 평균 일수"), f"{own['mean_days']:.0f}")
     table["model"] = table["model"].map(term)
+    x = alt.X("false_alarms:Q", title=t("false alarms", "오경보율")).scale(type="log").axis(format="%")
+    colour = alt.Color("model:N", title=None, sort=None).scale(range=list(COLOURS)).legend(orient="top")
+    rule = alt.Chart(pd.DataFrame({"false_alarms": [rate]})).mark_rule(color=GREY, strokeDash=[5, 4])
     for column, title in (
         ("mean_days", t("mean days from alarm to failure", "경보에서 부도까지 평균 일수")),
         ("found", t("failures announced in time", "미리 알린 부도의 비율")),
     ):
-        lines = (
-            alt.Chart(table, height=340)
-            .mark_line(point=True)
-            .encode(
-                x=alt.X("false_alarms:Q", title=t("false alarms", "오경보율")).scale(type="log").axis(format="%"),
-                y=alt.Y(f"{column}:Q", title=title),
-                color=alt.Color("model:N", title=None, sort=None).scale(range=list(COLOURS)).legend(orient="top"),
-                tooltip=shared.tooltip("model", "false_alarms .1%", f"{column} .3g", **{column: title}),
-            )
-        )
-        rule = alt.Chart(pd.DataFrame({"false_alarms": [rate]})).mark_rule(color=GREY, strokeDash=[5, 4])
+        tooltip = shared.tooltip("model", "false_alarms .1%", f"{column} .3g", **{column: title})
+        lines = alt.Chart(table, height=340).mark_line(point=True)
+        lines = lines.encode(x=x, y=alt.Y(f"{column}:Q", title=title), color=colour, tooltip=tooltip)
         st.altair_chart(lines + rule.encode(x="false_alarms:Q"), width="stretch")
     st.caption(
         t(
-            "The test firms, asked again every month after the decision. A lower threshold rings earlier, and gives more "
-            "false alarms. The oracle sees the hidden assets: nobody can be earlier for the same number of false alarms.",
-            "테스트 기업에 대해 판단한 날부터 매달 부도 확률을 다시 구한 결과입니다. 기준을 낮추면 경보가 더 일찍 울리지만 "
-            "오경보도 늘어납니다. 오라클은 숨은 자산을 보므로, 오경보율이 같다면 평균적으로 이보다 일찍 알 수는 없습니다.",
+            "The test firms, asked again every month after the decision. A lower threshold rings earlier, and gives more false alarms. The oracle sees the hidden assets: nobody can be earlier for the same number of false alarms.",
+            "테스트 기업에 대해 판단한 날부터 매달 부도 확률을 다시 구한 결과입니다. 기준을 낮추면 경보가 더 일찍 울리지만 오경보도 늘어납니다. 오라클은 숨은 자산을 보므로, 오경보율이 같다면 평균적으로 이보다 일찍 알 수는 없습니다.",
         )
     )
 
@@ -337,10 +306,8 @@ def _forecast() -> None:
     """A small network trained on the spot to forecast the next day's price, beside persistence: tomorrow is as today."""
     st.write(
         t(
-            f"A network reads the prices of {DAYS} days and forecasts the next one. The first {PART:.0%} of the days teach. "
-            "Beside it stands persistence: tomorrow's price is today's.",
-            f"신경망이 {DAYS}일 동안의 주가를 읽고 다음 날의 주가를 예측합니다. 앞쪽 {PART:.0%}의 날로 학습합니다. 비교 대상은 "
-            "‘내일 주가는 오늘과 같다’고 답하는 지속성 예측입니다.",
+            f"A network reads the prices of {DAYS} days and forecasts the next one. The first {PART:.0%} of the days teach. Beside it stands persistence: tomorrow's price is today's.",
+            f"신경망이 {DAYS}일 동안의 주가를 읽고 다음 날의 주가를 예측합니다. 앞쪽 {PART:.0%}의 날로 학습합니다. 비교 대상은 ‘내일 주가는 오늘과 같다’고 답하는 지속성 예측입니다.",
         )
     )
     values = _prices()
@@ -348,21 +315,20 @@ def _forecast() -> None:
         return
     left, right = st.columns(2)
     with left:
-        kind = state.choice(
-            t("Network", "신경망"), "network", {"lstm": "LSTM", "mlp": t("multilayer perceptron", "다층 퍼셉트론")}
-        )
+        kinds = {"lstm": "LSTM", "mlp": t("multilayer perceptron", "다층 퍼셉트론")}
+        kind = state.choice(t("Network", "신경망"), "network", kinds)
     with right:
         ways = {"price": t("the price", "주가"), "change": t("the change of the price", "주가의 변화")}
         what = state.choice(t("It predicts", "예측하는 것"), "predicts", ways)
-    bar = st.progress(0.0, t("Training …", "학습하는 중 …"))
-    done = _trained(values.tobytes(), values.shape, kind, what == "change", _told=bar.progress)
-    bar.empty()
-    _forecast_figures(done)
+    _forecast_figures(_trained(values.tobytes(), values.shape, kind, what == "change"))
 
 
 @st.cache_data(max_entries=50, show_spinner=False)
-def _trained(values: bytes, shape: tuple[int, int], kind: str, change: bool, _told: Any) -> Forecast:
-    return forecast(np.frombuffer(values).reshape(shape), kind, change, 0, _told)
+def _trained(values: bytes, shape: tuple[int, int], kind: str, change: bool) -> Forecast:
+    bar = st.progress(0.0, t("Training …", "학습하는 중 …"))  # Streamlit repeats only what is drawn in here
+    done = forecast(np.frombuffer(values).reshape(shape), kind, change, 0, bar.progress)
+    bar.empty()
+    return done
 
 
 def _prices() -> np.ndarray | None:
@@ -381,10 +347,8 @@ def _prices() -> np.ndarray | None:
 
     _, content = shared.converted(uploaded, ".parquet", t("Reading …", "읽는 중 …"), convert)
     table = pd.read_parquet(io.BytesIO(content))
-    names = list(table.columns)
-    price = state.choice(
-        t("Price to forecast", "예측할 주가"), "column", {name: plain(name) for name in names}, names[-1]
-    )
+    names = {name: plain(name) for name in table}
+    price = state.choice(t("Price to forecast", "예측할 주가"), "column", names, table.columns[-1])
     latest_first = st.toggle(
         t("The first row is the latest day", "첫 행이 가장 최근 날짜임"), key=state.kept("latest-first", True)
     )
@@ -400,62 +364,41 @@ def _forecast_figures(done: Forecast) -> None:
     own, naive = (float(np.sqrt((errors**2).mean())) for errors in done.errors())
     word, p = verdict(done)
     left, right = st.columns(2)
-    share = t("as a share of the prices' range", "주가 범위에 대한 비율")
-    left.metric(
-        t("Error of the network", "신경망의 오차"),
-        f"{own:.4f}",
-        help=t("Root mean squared error, ", "평균 제곱근 오차, ") + share,
-    )
+    unit = t("Root mean squared error, as a share of the prices' range", "평균 제곱근 오차, 주가 범위에 대한 비율")
+    left.metric(t("Error of the network", "신경망의 오차"), f"{own:.4f}", help=unit)
     right.metric(t("Error of persistence", "지속성 예측의 오차"), f"{naive:.4f}")
     st.write(shared.compared(word, t("persistence", "지속성 예측")) + f" (Diebold–Mariano, p = {p:.3f})")
-    names = {
-        "truth": t("price", "실제 주가"),
-        "predicted": t("network", "신경망"),
-        "last": t("persistence", "지속성 예측"),
-    }
+    names = [t("price", "실제 주가"), t("network", "신경망"), t("persistence", "지속성 예측")]
+    values = dict(zip(names, (done.truth, done.predicted, done.last), strict=True))
     days = np.arange(1, len(done.truth) + 1)
-    lines = pd.concat(
-        pd.DataFrame({"day": days, "value": getattr(done, name), "line": label}) for name, label in names.items()
+    lines = pd.DataFrame({"day": days, **values}).melt("day", var_name="line")
+    chart = alt.Chart(lines, height=320).mark_line(strokeWidth=1.6)
+    chart = chart.encode(
+        x=alt.X("day:Q", title=t("test day", "테스트 날")).scale(nice=False, domain=[1, len(days)]),
+        y=alt.Y("value:Q", title=t("price", "주가")).scale(zero=False),
+        color=alt.Color("line:N", title=None).scale(domain=names, range=[GREY, ORANGE, BLUE]).legend(orient="top"),
+        tooltip=shared.tooltip("day", "value .5g", "line"),
     )
-    colours = alt.Scale(domain=list(names.values()), range=[GREY, ORANGE, BLUE])
-    st.altair_chart(
-        alt.Chart(lines, height=320)
-        .mark_line(strokeWidth=1.6)
-        .encode(
-            x=alt.X("day:Q", title=t("test day", "테스트 날")).scale(nice=False, domain=[1, len(days)]),
-            y=alt.Y("value:Q", title=t("price", "주가")).scale(zero=False),
-            color=alt.Color("line:N", scale=colours, title=None).legend(orient="top"),
-            tooltip=shared.tooltip("day", "value .5g", "line"),
-        )
-        .interactive(bind_y=False),
-        width="stretch",
-    )
+    st.altair_chart(chart.interactive(bind_y=False), width="stretch")
     st.caption(
         t(
-            "The forecast follows the price, and so does persistence: both lines are the price of a day ago, more or less. Zoom "
-            "in with the wheel.",
-            "예측이 주가를 잘 따라가는 것처럼 보입니다. 그러나 지속성 예측도 마찬가지입니다. 두 선 모두 하루 전의 주가와 거의 같습니다. "
-            "마우스 휠로 확대해 보세요.",
+            "The forecast follows the price, and so does persistence: both lines are the price of a day ago, more or less. Zoom in with the wheel.",
+            "예측이 주가를 잘 따라가는 것처럼 보입니다. 그러나 지속성 예측도 마찬가지입니다. 두 선 모두 하루 전의 주가와 거의 같습니다. 마우스 휠로 확대해 보세요.",
         )
     )
     changes = pd.DataFrame({"true": done.truth - done.last, "predicted": done.predicted - done.last})
-    st.altair_chart(
-        alt.Chart(changes, height=320)
-        .mark_circle(size=28, opacity=0.6, color=ORANGE)
-        .encode(
-            x=alt.X("true:Q", title=t("true change from today to tomorrow", "오늘에서 내일까지의 실제 변화")),
-            y=alt.Y("predicted:Q", title=t("forecast of the change", "예측한 변화")),
-            tooltip=shared.tooltip("true .4g", "predicted .4g"),
-        ),
-        width="stretch",
+    dots = alt.Chart(changes, height=320).mark_circle(size=28, opacity=0.6, color=ORANGE)
+    dots = dots.encode(
+        x=alt.X("true:Q", title=t("true change from today to tomorrow", "오늘에서 내일까지의 실제 변화")),
+        y=alt.Y("predicted:Q", title=t("forecast of the change", "예측한 변화")),
+        tooltip=shared.tooltip("true .4g", "predicted .4g"),
     )
+    st.altair_chart(dots, width="stretch")
     correct = float((np.sign(changes["true"]) == np.sign(changes["predicted"])).mean())
     st.caption(
         t(
-            f"The same days without yesterday's price. A useful forecast would rise from the lower left to the upper right. The "
-            f"direction is right on {correct:.0%} of the days; a coin has 50%.",
-            f"같은 날들에서 어제의 주가를 뺀 그림입니다. 쓸모 있는 예측이라면 왼쪽 아래에서 오른쪽 위로 올라갑니다. 방향이 맞은 날은 "
-            f"{correct:.0%}입니다. 동전 던지기는 50%입니다.",
+            f"The same days without yesterday's price. A useful forecast would rise from the lower left to the upper right. The direction is right on {correct:.0%} of the days; a coin has 50%.",
+            f"같은 날들에서 어제의 주가를 뺀 그림입니다. 쓸모 있는 예측이라면 왼쪽 아래에서 오른쪽 위로 올라갑니다. 방향이 맞은 날은 {correct:.0%}입니다. 동전 던지기는 50%입니다.",
         )
     )
 
@@ -465,12 +408,8 @@ def data(run: Run) -> None:
     if run.data == "builtin":
         st.write(
             t(
-                "Each firm owns assets and owes debt. The assets move by chance: calmly, or in turbulent times, with sudden "
-                "falls. The firm fails on the first day on which they are below the debt. The network sees neither. It sees "
-                "the price of the shares, and a debt that is reported inexactly.",
-                "기업마다 자산과 부채가 있습니다. 자산은 우연히 움직입니다. 평온한 시기와 요동치는 시기가 있고, 갑자기 떨어지기도 "
-                "합니다. 자산이 처음으로 부채보다 적어지는 날 부도가 납니다. 신경망은 자산과 부채를 보지 못합니다. 주가와, 정확하지 "
-                "않게 보고된 부채만 봅니다.",
+                "Each firm owns assets and owes debt. The assets move by chance: calmly, or in turbulent times, with sudden falls. The firm fails on the first day on which they are below the debt. The network sees neither. It sees the price of the shares, and a debt that is reported inexactly.",
+                "기업마다 자산과 부채가 있습니다. 자산은 우연히 움직입니다. 평온한 시기와 요동치는 시기가 있고, 갑자기 떨어지기도 합니다. 자산이 처음으로 부채보다 적어지는 날 부도가 납니다. 신경망은 자산과 부채를 보지 못합니다. 주가와, 정확하지 않게 보고된 부채만 봅니다.",
             )
         )
     table = shared.table_file(run, "sample", ("class",), ("series", "step"))
@@ -482,19 +421,16 @@ def data(run: Run) -> None:
     if table["step"].max() == 1:
         shared.table(table.drop(columns="step"))
         return
+    table["class"] = table["class"].map(shared.labels(run))
     kept = table.dropna(subset=[name])
-    kept = kept.assign(**{"class": kept["class"].map(shared.labels(run))})
     log = pd.api.types.is_numeric_dtype(kept[name]) and len(kept) > 0 and kept[name].min() > 0
-    lines = (
-        alt.Chart(kept.rename(columns={name: "value"}), height=380)
-        .mark_line()
-        .encode(
-            x=alt.X("step:Q", title=t("step", "단계")),
-            y=alt.Y("value:Q", title=name).scale(type="log" if log else "linear", zero=False),
-            color=alt.Color("class:N", title=None, sort=None).scale(range=list(COLOURS)).legend(orient="top"),
-            detail="series:N",
-            tooltip=shared.tooltip("series", "class", "step", "value", value=name),
-        )
+    lines = alt.Chart(kept.rename(columns={name: "value"}), height=380).mark_line()
+    lines = lines.encode(
+        x=alt.X("step:Q", title=t("step", "단계")),
+        y=alt.Y("value:Q", title=name).scale(type="log" if log else "linear", zero=False),
+        color=alt.Color("class:N", title=None, sort=None).scale(range=list(COLOURS)).legend(orient="top"),
+        detail="series:N",
+        tooltip=shared.tooltip("series", "class", "step", "value", value=name),
     )
     st.altair_chart(lines, width="stretch")
     st.caption(
@@ -515,24 +451,19 @@ def inside(run: Run) -> None:
 def _truth(table: pd.DataFrame) -> None:
     frame = table.assign(outcome=np.where(table["failed"] == 1, t("failed", "부도"), t("lived on", "생존")))
     scale = alt.Scale(type="log", domain=[1e-3, 1], clamp=True)
-    dots = (
-        alt.Chart(frame, height=380)
-        .mark_circle(size=28, opacity=0.6)
-        .encode(
-            x=alt.X("truth:Q", scale=scale, title=t("true risk", "실제 확률")),
-            y=alt.Y("risk:Q", scale=scale, title=t("risk of the network", "신경망이 답한 확률")),
-            color=alt.Color("outcome:N", title=None).scale(range=[ORANGE, BLUE]).legend(orient="top"),
-            tooltip=shared.tooltip("truth .2%", "risk .2%", "outcome"),
-        )
+    dots = alt.Chart(frame, height=380).mark_circle(size=28, opacity=0.6)
+    dots = dots.encode(
+        x=alt.X("truth:Q", scale=scale, title=t("true risk", "실제 확률")),
+        y=alt.Y("risk:Q", scale=scale, title=t("risk of the network", "신경망이 답한 확률")),
+        color=alt.Color("outcome:N", title=None).scale(range=[ORANGE, BLUE]).legend(orient="top"),
+        tooltip=shared.tooltip("truth .2%", "risk .2%", "outcome"),
     )
     line = alt.Chart(pd.DataFrame({"x": [1e-3, 1], "y": [1e-3, 1]})).mark_line(color=GREY, strokeDash=[4, 4])
     st.altair_chart(dots + line.encode(x="x:Q", y="y:Q"), width="stretch")
     st.caption(
         t(
-            "Each dot is a test firm. The true risk is known, because the firms are generated: it is the fraction of many "
-            "simulated futures in which the firm fails. The network sees less, so it cannot always be on the line.",
-            "점 하나가 테스트 기업 하나입니다. 생성한 기업이므로 실제 확률을 알 수 있습니다. 시뮬레이션한 여러 미래 가운데 부도가 "
-            "나는 비율입니다. 신경망은 일부만 보므로 항상 점선 위에 있을 수는 없습니다.",
+            "Each dot is a test firm. The true risk is known, because the firms are generated: it is the fraction of many simulated futures in which the firm fails. The network sees less, so it cannot always be on the line.",
+            "점 하나가 테스트 기업 하나입니다. 생성한 기업이므로 실제 확률을 알 수 있습니다. 시뮬레이션한 여러 미래 가운데 부도가 나는 비율입니다. 신경망은 일부만 보므로 항상 점선 위에 있을 수는 없습니다.",
         )
     )
 

@@ -40,7 +40,7 @@ def try_it(run: Run) -> None:
     shared.parts(
         "part",
         {
-            "one": (t("One transaction", "거래 하나"), lambda: _one_transaction(predictor)),
+            "one": (t("One transaction", "거래 하나"), lambda: _one_transaction(run, predictor)),
             "card": (t("A card's history", "카드 한 장의 이력"), lambda: _card(run, predictor)),
             "file": (t("A file", "파일"), lambda: _file(predictor)),
             "threshold": (t("The threshold", "임곗값"), lambda: _threshold(run, predictor)),
@@ -76,7 +76,7 @@ def named(column: str) -> str:
     return f"{who}: {what[match[2]]}, {days}"
 
 
-def _one_transaction(predictor) -> None:
+def _one_transaction(run: Run, predictor) -> None:
     kinds = t("a real fraud", "실제 부정 거래"), t("a normal one", "정상 거래")
     numbers = {i: f"{i + 1}: {kinds[i % 2]}" for i in range(len(predictor.examples))}
     number = state.choice(t("Start from an example", "예시로 시작하기"), "example", numbers)
@@ -88,12 +88,11 @@ def _one_transaction(predictor) -> None:
     texts = {}
     with left:
         st.caption(t("Change a value and see what follows.", "값을 바꾸고 결과가 어떻게 달라지는지 보세요."))
-        for start in range(0, len(shown), 2):
-            for column, name in zip(
-                st.columns(2, vertical_alignment="bottom"), list(shown)[start : start + 2], strict=False
-            ):
-                key = state.kept(f"{number}-{name}", shown[name])
-                texts[name] = column.text_input(plain(named(name)), max_chars=100, key=key)
+        for place, name in enumerate(shown):
+            if place % 2 == 0:
+                pair = st.columns(2, vertical_alignment="bottom")
+            key = state.kept(f"{number}-{name}", shown[name])
+            texts[name] = pair[place % 2].text_input(plain(named(name)), max_chars=100, key=key)
     # A value that was not edited keeps all its digits.
     raw = example | {name: value if texts[name] == shown[name] else texts[name] for name, value in values.items()}
     past = {
@@ -111,21 +110,24 @@ def _one_transaction(predictor) -> None:
         answer = predictor.predict(raw)
         first, second, third = st.columns(3)
         verdict = t("Fraud", "부정 거래") if answer["is_fraud"] else t("Normal", "정상 거래")
+        likely = f"{answer['fraud_probability']:.2%}"
         first.metric(t("Verdict", "판정"), verdict, border=True)
-        second.metric(t("Probability of fraud", "부정 거래일 확률"), f"{answer['fraud_probability']:.2%}", border=True)
+        second.metric(t("Probability of fraud", "부정 거래일 확률"), likely, border=True)
         third.metric(t("Threshold", "임곗값"), f"{answer['threshold']:.2%}", border=True)
+        if answer["unfamiliar"]:
+            shared.caution(
+                run,
+                t(
+                    "A number of this transaction is smaller or larger than all that the network has learnt from. Perhaps it has another unit, or stands in another column. Take the answer as a guess.",
+                    "이 거래에는 학습 데이터 전체의 범위를 벗어난 값이 있습니다. 단위가 다르거나 다른 열의 값일 수 있으므로, 결과는 추측으로 보아야 합니다.",
+                ),
+            )
         with right:
             _contributions({named(name): moved for name, moved in answer["moved_by"].items()})
             shared.show_answer(answer)
             changed = ", ".join(f"{named(name)} {text}" for name, text in texts.items() if text != shown[name])
-            shared.tries(
-                {
-                    "transaction": f"{number + 1} {changed}".strip(),
-                    "verdict": verdict,
-                    "probability": f"{answer['fraud_probability']:.2%}",
-                },
-                "transactions",
-            )
+            tried = {"transaction": f"{number + 1} {changed}".strip(), "verdict": verdict, "probability": likely}
+            shared.tries(tried, "transactions")
 
 
 def _contributions(moved_by: dict[str, float]) -> None:
@@ -349,10 +351,8 @@ def _threshold(run: Run, predictor) -> None:
     lowest = f"{cheapest['cost_per_1000']:.1f} €", f"{cheapest['threshold']:.2%}"
     st.caption(
         t(
-            f"On the test split. A missed fraud costs {config.cost_miss:g} €, a false alarm {config.cost_alarm:g} €; both are knobs. The slider starts at {chosen:.2%}, the threshold with the best F1 on validation, which is the one that gives the verdicts. "
-            f"The lowest cost here, {lowest[0]}, is at {lowest[1]}: F1 and cost are different goals. Move the slider to look, not to choose: a threshold that is chosen on the test split looks better than it is.",
-            f"테스트 데이터 기준입니다. 놓친 부정 거래 한 건의 비용은 {config.cost_miss:g} €, 오경보 한 건의 비용은 {config.cost_alarm:g} €이며 둘 다 설정입니다. 슬라이더는 검증 데이터에서 F1이 가장 높은 임곗값 {chosen:.2%}에서 시작하며, 판정에도 이 값을 씁니다. "
-            f"여기서 비용이 가장 낮은 곳은 {lowest[1]}이고 그 비용은 {lowest[0]}입니다. F1과 비용은 서로 다른 목표이기 때문입니다. 테스트 데이터를 보고 고른 임곗값은 실제보다 좋아 보이므로, 여기서는 살펴보기만 합니다.",
+            f"On the test split. A missed fraud costs {config.cost_miss:g} €, a false alarm {config.cost_alarm:g} €; both are knobs. The slider starts at {chosen:.2%}, the threshold with the best F1 on validation, which is the one that gives the verdicts. The lowest cost here, {lowest[0]}, is at {lowest[1]}: F1 and cost are different goals. Move the slider to look, not to choose: a threshold that is chosen on the test split looks better than it is.",
+            f"테스트 데이터 기준입니다. 놓친 부정 거래 한 건의 비용은 {config.cost_miss:g} €, 오경보 한 건의 비용은 {config.cost_alarm:g} €이며 둘 다 설정입니다. 슬라이더는 검증 데이터에서 F1이 가장 높은 임곗값 {chosen:.2%}에서 시작하며, 판정에도 이 값을 씁니다. 여기서 비용이 가장 낮은 곳은 {lowest[1]}이고 그 비용은 {lowest[0]}입니다. F1과 비용은 서로 다른 목표이기 때문입니다. 테스트 데이터를 보고 고른 임곗값은 실제보다 좋아 보이므로, 여기서는 살펴보기만 합니다.",
         )
     )
     _scenario_chart(run)

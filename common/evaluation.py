@@ -216,6 +216,14 @@ def caution_limit(familiarity: np.ndarray) -> float:
     return float(np.quantile(familiarity, UNFAMILIAR))
 
 
+def within(values: np.ndarray, low: Any, high: Any) -> np.ndarray:
+    """A familiarity (n,) of rows of numbers (n, k): 0 where each lies between its `low` and `high`, those of training.
+
+    Otherwise minus the distance by which the farthest one lies beyond.
+    """
+    return np.minimum(values - low, high - values).min(axis=1, initial=0.0)
+
+
 def softmax(logits: np.ndarray) -> np.ndarray:
     """The probabilities of the classes: logits (…, classes) -> (…, classes) float64."""
     exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True), dtype=float)

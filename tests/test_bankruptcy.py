@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 from streamlit.testing.v1 import AppTest
 
@@ -20,6 +21,7 @@ from projects.bankruptcy.encoding import Series
 from projects.bankruptcy.forecast import Forecast, forecast, read_prices, verdict, without_comments
 from projects.bankruptcy.metrics import figures, lead_days, lead_figures
 from projects.bankruptcy.model import build_model
+from projects.bankruptcy.predict import Predictor
 from tests.commands import run_here
 from tests.conftest import ROOT
 
@@ -122,6 +124,22 @@ def test_short_series_stand_at_the_end_and_gaps_are_flagged():
     assert x[0, 5:, 1].tolist() == [0, 1, 0] and x[0, 6, 0] == 0
 
 
+def test_traits_are_of_the_steps_that_there_are():
+    series = [np.cumsum(np.random.default_rng(row).normal(size=(12, 1)), axis=0) for row in range(9)]
+    meta = meta_of(series, ["x"])
+    x = encoding.encode([series[0], np.array([[3.0], [np.nan], [5.0]]), np.array([[4.0]])], meta)
+    long, short, single = encoding.traits(x, 1)
+    values = x[0, :, 0]
+    np.testing.assert_allclose(long, [values.min(), values.max(), np.abs(np.diff(values)).mean()], rtol=1e-6)
+    a, b, c = x[1, -3:, 0]
+    np.testing.assert_allclose(short, [min(a, b, c), max(a, b, c), (abs(b - a) + abs(c - b)) / 2], rtol=1e-6)
+    assert single.tolist() == [x[2, -1, 0]] * 2 + [0]
+    predictor = Predictor({}, meta)
+    assert predictor.familiarity(series).tolist() == [0] * 9
+    unlike = predictor.familiarity([100 * series[0], 0 * series[0], series[0][::-1] + 1000])
+    assert (unlike < 0).all() and unlike[2] < -1
+
+
 @pytest.mark.parametrize("name", ["simple_rnn", "gru", "lstm"])
 def test_a_recurrent_network_skips_the_steps_before_a_short_series(name):
     """The padded series has the answer of a network that reads the short one alone."""
@@ -171,11 +189,9 @@ def test_kernels_answer_as_their_definition_says():
             weights[list(rocket.KERNELS[kernel])] = 2
             (answer,) = rocket.answers(x, dilation, (0, 1), [kernel])
             padded = np.pad(x.sum(axis=2), ((0, 0), (4 * dilation, 4 * dilation)))
-            expected = [
-                [sum(weights[j] * row[t + j * dilation] for j in range(9)) for t in range(40)] for row in padded
-            ]
+            expected = sliding_window_view(padded, 8 * dilation + 1, axis=1)[..., ::dilation] @ weights
             inside = kernel % 2 == 1 and 8 * dilation < 40
-            part = np.array(expected)[:, 4 * dilation : 40 - 4 * dilation] if inside else expected
+            part = expected[:, 4 * dilation : 40 - 4 * dilation] if inside else expected
             np.testing.assert_allclose(answer, part, atol=1e-4)
     assert len(rocket.KERNELS) == 84
 
@@ -243,18 +259,9 @@ def test_distance_to_default_solves_merton():
 
 
 def test_altman_z_of_an_example():
-    names = [
-        "current_assets",
-        "total_current_liabilities",
-        "retained_earnings",
-        "ebit",
-        "market_value",
-        "total_liabilities",
-        "net_sales",
-        "total_assets",
-    ]
-    values = np.array([[60.0, 20, 30, 10, 100, 50, 150, 100]])
-    z = baselines.altman_ratios(names)(Series([values], np.array([0])))
+    firm = {"current_assets": 60.0, "total_current_liabilities": 20, "retained_earnings": 30, "ebit": 10}
+    firm |= {"market_value": 100, "total_liabilities": 50, "net_sales": 150, "total_assets": 100}
+    z = baselines.altman_ratios(list(firm))(Series([np.array([[*firm.values()]])], np.array([0])))
     assert z[0] == pytest.approx(1.2 * 0.4 + 1.4 * 0.3 + 3.3 * 0.1 + 0.6 * 2 + 1.5)
     assert baselines.altman_ratios(["price"]) is None
 
@@ -266,9 +273,8 @@ def long_table(firms=40, seed=0) -> pd.DataFrame:
     random, rows = np.random.default_rng(seed), []
     for firm in range(firms):
         for year in range(2000, 2000 + int(random.integers(3, 7))):
-            rows.append(
-                (f"F{firm}", year, random.normal(), random.normal() + firm % 4, "yes" if firm % 4 == 0 else "no")
-            )
+            label = "yes" if firm % 4 == 0 else "no"
+            rows.append((f"F{firm}", year, random.normal(), random.normal() + firm % 4, label))
     return pd.DataFrame(rows, columns=["firm", "time", "a", "b", "label"])
 
 
@@ -506,15 +512,12 @@ def test_the_page_cuts_shocks_and_draws(copied, monkeypatch):
     after = predictor.predict({**cut, "price": price.tolist()})["risk"]
     assert percent(app, "after the shock") == pytest.approx(100 * after, abs=0.06)
 
-    def line(falling: bool):
-        picture = np.zeros((280, 280, 3), np.uint8)
-        for column in range(20, 260):
-            picture[(column if falling else 280 - column) + np.array([-1, 0, 1]), column] = 255
-        return picture
-
+    falling, places = np.zeros((280, 280, 3), np.uint8), np.arange(20, 260)
+    for thick in (-1, 0, 1):
+        falling[places + thick, places] = 255
     risks = []
-    for falling in (True, False):
-        monkeypatch.setattr(canvas, "sketch", lambda *_, falling=falling: line(falling))
+    for picture in (falling, falling[::-1]):
+        monkeypatch.setattr(canvas, "sketch", lambda *_, picture=picture: picture)
         app = opened(way="draw", noise=0.0)
         risks.append(json.loads(app.json[0].value)["probabilities"]["fails"])
     assert risks[0] > risks[1], "a price that falls is riskier than one that rises"
@@ -545,32 +548,24 @@ def test_tomorrows_price_is_forecast_beside_todays(copied, tmp_path):
     random, price = np.random.default_rng(0), [10.0]
     for _ in range(299):
         price.append(10 + 0.2 * (price[-1] - 10) + random.normal())
-    lines = [
-        "# from somewhere",
-        "# Date,Volume,Close",
-        *(f"d{day},{day % 7},{value}" for day, value in enumerate(price)),
-    ]
-    (tmp_path / "prices.csv").write_bytes(without_comments("\n".join(lines).encode()))
+    rows = [f"d{day},{day % 7},{value}" for day, value in enumerate(price)]
+    table = "\n".join(["# from somewhere", "# Date,Volume,Close", *rows]).encode()
+    (tmp_path / "prices.csv").write_bytes(without_comments(table))
     values = read_prices(tmp_path / "prices.csv").to_numpy()
     assert values.shape == (300, 2) and values[:, 1] == pytest.approx(price)
     done = forecast(values, "mlp", True, 0)
     assert len(done.truth) == 90 and done.truth == pytest.approx(price[210:], rel=1e-4)
     assert done.last == pytest.approx(price[209:-1], rel=1e-4) and verdict(done)[0] == "better"
-    shuffled = Forecast(done.truth, done.last, done.last + 3 * random.normal(size=90))
-    assert (
-        verdict(shuffled)[0] == "worse"
-        and verdict(Forecast(done.truth, done.last, done.last))[0] == "not distinguishable"
-    )
+    noisy, same = (Forecast(done.truth, done.last, done.last + k * random.normal(size=90)) for k in (3, 0))
+    assert verdict(noisy)[0] == "worse" and verdict(same) == ("not distinguishable", 1)
     app = opened(part="forecast", network="mlp", predicts="change", latest_first=False)
-    app.file_uploader(key="prices").upload("prices.csv", "\n".join(lines).encode(), "text/csv").run()
+    assert not app.run().exception, "the answer that is remembered is shown as the first time"
+    app.file_uploader(key="prices").upload("prices.csv", table, "text/csv").run()
     assert not app.exception and not app.error, [*app.exception, *(part.value for part in app.error)]
     own, naive = (np.sqrt((errors**2).mean()) for errors in done.errors())
     assert [part.value for part in app.metric] == [f"{own:.4f}", f"{naive:.4f}"]
     assert any("The network is better than persistence" in part.value for part in app.markdown)
-    for content, words in (
-        (b"a,b\nx,y\n", "numbers"),
-        (b"p\n" + b"1\n" * 9, "9 days"),
-        (b"p\n1\nx\n" + b"1\n" * 90, "row 2"),
-    ):
-        app.file_uploader(key="prices").upload("bad.csv", content, "text/csv").run()
+    wrong = {"a,b\nx,y\n": "numbers", "p\n" + "1\n" * 9: "9 days", "p\n1\nx\n" + "1\n" * 90: "row 2"}
+    for content, words in wrong.items():
+        app.file_uploader(key="prices").upload("bad.csv", content.encode(), "text/csv").run()
         assert not app.exception and words in app.error[0].value

@@ -18,6 +18,8 @@ TINY = 1e-6
 
 # Altman's Z: the weights of five ratios, for quoted firms (1968) and with book values (1983)
 Z_QUOTED, Z_PRIVATE = (1.2, 1.4, 3.3, 0.6, 1.0), (0.717, 0.847, 3.107, 0.420, 0.998)
+ACCOUNTS = ["current_assets", "total_current_liabilities", "retained_earnings", "ebit", "market_value"]
+ACCOUNTS += ["total_liabilities", "net_sales", "total_assets"]  # what the ratios of quoted firms are made of
 POLISH_RATIOS = ("Attr3", "Attr6", "Attr7", "Attr8", "Attr9")  # the same ratios in the Polish table
 
 
@@ -143,13 +145,10 @@ def distance_to_default(series: Series, variables: Sequence[str], window: int) -
 
 def altman_ratios(variables: Sequence[str]) -> Any:
     """series -> Altman's Z (n,) of their last step, where the variables for it are known; else None."""
-    columns = {name: place for place, name in enumerate(variables)}
-    quoted = {"current_assets", "total_current_liabilities", "retained_earnings", "ebit", "market_value"}
-    quoted |= {"total_liabilities", "net_sales", "total_assets"}
 
-    def last(series: Series) -> dict[str, np.ndarray]:
+    def last(series: Series, names: Sequence[str]) -> np.ndarray:
         values = np.array([np.asarray(one)[-1] for one in series.inputs], float)
-        return {name: values[:, place] for name, place in columns.items()}
+        return values[:, [list(variables).index(name) for name in names]].T
 
     def weighted(ratios: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
         # A few ratios are huge, because their denominator is nearly 0.
@@ -157,18 +156,15 @@ def altman_ratios(variables: Sequence[str]) -> Any:
         return np.sum(parts, axis=0)
 
     def of_accounts(series: Series) -> np.ndarray:
-        a = last(series)
+        current, due, retained, ebit, market, owed, sales, assets = last(series, ACCOUNTS)
         with np.errstate(divide="ignore", invalid="ignore"):
-            assets = a["total_assets"]
-            working = (a["current_assets"] - a["total_current_liabilities"]) / assets
-            ratios = [working, a["retained_earnings"] / assets, a["ebit"] / assets]
-            ratios += [a["market_value"] / a["total_liabilities"], a["net_sales"] / assets]
+            ratios = [(current - due) / assets, retained / assets, ebit / assets, market / owed, sales / assets]
         return weighted(ratios, Z_QUOTED)
 
-    if quoted <= set(columns):
+    if set(ACCOUNTS) <= set(variables):
         return of_accounts
-    if set(POLISH_RATIOS) <= set(columns):
-        return lambda series: weighted([last(series)[name] for name in POLISH_RATIOS], Z_PRIVATE)
+    if set(POLISH_RATIOS) <= set(variables):
+        return lambda series: weighted(last(series, POLISH_RATIOS), Z_PRIVATE)
     return None
 
 

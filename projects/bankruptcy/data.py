@@ -51,12 +51,11 @@ def generated(config: Config) -> Splits:
     half = int((alive < config.firms).sum())
     rows = np.split(np.arange(len(series)), [half - int(HELD * half), half])
     parts = [series.part(part) for part in rows]
-    fingerprint = hashlib.sha256(series.inputs.tobytes()).hexdigest()
     source = Source(
         name="builtin",
         source=f"Generated: share prices of {len(series):,} firms over {DAYS} days, driven by hidden assets and debt; "
         f"{series.targets.mean():.1%} fail within a year; not real firms.",
-        sha256=fingerprint,
+        sha256=hashlib.sha256(series.inputs.tobytes()).hexdigest(),
         unit="firm",
     )
     return with_meta(config, parts, VARIABLES, CLASSES, source, horizon=simulate.YEAR)

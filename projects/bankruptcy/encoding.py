@@ -58,6 +58,8 @@ META = {
     "shift": Between(-50.0, 50.0),
     "temperature": TEMPERATURE,
     "threshold": Between(0.0, 1.0),
+    "traits": {"low": [float], "high": [float]},  # of the training series; see `traits`
+    "caution_below": Between(-1e38, 0.0),
     "roles": {"firm": str, "time": str, "label": str},  # the columns of a table
     "horizon?": Between(1, MAX_STEPS),  # generated firms: days within which they fail
     "examples": [RAW],
@@ -77,6 +79,8 @@ def disagreement(meta: dict[str, Any], networks: dict[str, Any]) -> str:
         return "a risk has two classes"
     if list(meta["channels"]) != channel_names(meta["variables"]) or not set(meta["missing"]) <= set(meta["channels"]):
         return "channels or missing does not fit variables"
+    if {len(ends) for ends in meta["traits"].values()} != {3 * len(meta["channels"])}:
+        return "traits does not fit channels"
     if ("biases" in meta) != ("kernels" in meta):
         return "kernels has no biases, or biases no kernels"
     shape = (None, meta["length"], width(meta))
@@ -150,7 +154,7 @@ def fit_encoding(train: Series, variables: list[str], classes: list[str], length
         spreads = ((high - low) / 1.349, column.std() if len(column) else 0.0)
         described[name] = {"median": float(median), "scale": float(next((s for s in spreads if s > MIN_SCALE), 1.0))}
     gaps = np.isnan(known).any(axis=0)
-    return {
+    meta = {
         "task": task,
         "variables": variables,
         "classes": classes,
@@ -161,8 +165,11 @@ def fit_encoding(train: Series, variables: list[str], classes: list[str], length
         "shift": 0.0,
         "temperature": 1.0,
         "threshold": 0.5,
+        "caution_below": 0.0,
         "roles": {"firm": "firm", "time": "time", "label": "label"},
     }
+    learnt = traits(encode(train.inputs, meta), len(described))
+    return {**meta, "traits": {"low": learnt.min(axis=0).tolist(), "high": learnt.max(axis=0).tolist()}}
 
 
 def encode(series: Sequence[np.ndarray], meta: dict[str, Any]) -> np.ndarray:
@@ -181,6 +188,14 @@ def encode(series: Sequence[np.ndarray], meta: dict[str, Any]) -> np.ndarray:
     scaled = np.where(gaps, 0.0, np.arcsinh((x - middle) / scale))
     result = np.concatenate([scaled, flagged, np.ones((*present.shape, 1))], axis=-1)
     return np.where(present[..., None], result, 0.0).astype("float32")
+
+
+def traits(x: np.ndarray, channels: int) -> np.ndarray:
+    """Encoded series (n, length, width) -> lowest, highest and mean change of each channel: (n, 3 × channels)."""
+    present = x[..., -1:] > 0
+    known = np.where(present, x[..., :channels], np.nan)
+    changes = np.nansum(np.abs(np.diff(known, axis=1)), axis=1) / np.maximum(present.sum(axis=1) - 1, 1)
+    return np.concatenate([np.nanmin(known, axis=1), np.nanmax(known, axis=1), changes], axis=1)
 
 
 def encode_fixed(x: np.ndarray, meta: dict[str, Any]) -> np.ndarray:

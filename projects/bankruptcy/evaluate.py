@@ -34,6 +34,7 @@ from projects.bankruptcy.metrics import (
     risks_until_failure,
 )
 
+CAUTION = "the lowest or highest value of the series, or its mean change a step, lies beyond those of training"
 WORST = 6  # errors of each kind in the report
 DRAWN = 3  # missed failures that are drawn
 SHOWN = 1500  # firms in the figure of true and predicted risks
@@ -65,6 +66,8 @@ def evaluate(run: Run, data: str | None = None) -> Report:
         scored[model], {name: scored[name] for name in others}, directions, test.weights, test.units, seed=config.seed
     )
     drawn, tables, failures = shown(test, logits, splits, early)
+    familiar = {kind: predictor.familiarity(series) for kind, series in changed(test).items()}
+    tables["caution"] = report.caution_table(meta["caution_below"], familiar)
     return Report(
         source=source,
         sizes={**splits.sizes, "test": len(test)},
@@ -76,8 +79,20 @@ def evaluate(run: Run, data: str | None = None) -> Report:
         failures=failures,
         figures=drawn,
         tables=tables,
-        notes=notes(test, meta, table, config.base_rate),
+        notes=[*notes(test, meta, table, config.base_rate), report.caution_note(CAUTION, tables["caution"])],
     )
+
+
+def changed(test: Series) -> dict[str, list[np.ndarray]]:
+    """{kind: series}: the test series; one variable in another unit; their steps in random order; all steps alike."""
+    random = np.random.default_rng(0)
+    unit = np.array([100.0] + [1.0] * (test.inputs[0].shape[1] - 1))
+    return {
+        "test": list(test.inputs),
+        "the first column times 100": [series * unit for series in test.inputs],
+        "steps in random order": [random.permutation(series) for series in test.inputs],
+        "all steps alike": [np.repeat(series[-1:], len(series), axis=0) for series in test.inputs],
+    }
 
 
 @lru_cache(maxsize=1)  # `compare` evaluates several models on the same splits
@@ -174,11 +189,9 @@ def sample(splits: Splits) -> pd.DataFrame:
     frames = []
     for number, row in enumerate(rows, start=1):
         values = as_raw(np.asarray(train.inputs[row], float), meta["variables"][:20])
-        steps = pd.DataFrame(values).astype(float)
-        steps.insert(0, "step", np.arange(1, len(steps) + 1))
-        steps.insert(0, "class", meta["classes"][train.targets[row]])
-        steps.insert(0, "series", number)
-        frames.append(steps)
+        steps = np.arange(1, len(train.inputs[row]) + 1)
+        label = meta["classes"][train.targets[row]]
+        frames.append(pd.DataFrame({"series": number, "class": label, "step": steps, **values}))
     return pd.concat(frames)
 
 
@@ -198,43 +211,40 @@ def lead_table(test: Series, alive: dict[str, np.ndarray], early: dict[str, np.n
     return pd.DataFrame(rows, columns=columns)
 
 
-def lead_figure(table: pd.DataFrame) -> Any:
-    figure, axis = report.new_figure(width=5.5)
-    for number, (name, part) in enumerate(table.groupby("model", sort=False)):
-        style = {"linewidth": 2 if number == 0 else 1.2, "color": report.COLOURS[number % len(report.COLOURS)]}
-        axis.plot(part["false_alarms"], part["mean_days"], marker=".", label=str(name).replace("_", " "), **style)
-    axis.set(xlabel="fraction of false alarms", ylabel="mean days from alarm to failure", xscale="log")
+def curves(lines: dict[str, Any], width: float = 5.5, marker: str = ".", diagonal: Any = (), **settings: str) -> Any:
+    """A line for each model, {name: (x, y)}; the first one is the thickest. settings: of the axes."""
+    figure, axis = report.new_figure(width=width)
+    if diagonal:
+        axis.plot(diagonal, diagonal, color="0.6", linestyle=":")
+    for number, (name, (x, y)) in enumerate(lines.items()):
+        axis.plot(x, y, marker=marker, label=name.replace("_", " "), linewidth=2 if number == 0 else 1.2)
+    axis.set(**settings)
     axis.legend(frameon=False, fontsize=8)
     return figure
+
+
+def lead_figure(table: pd.DataFrame) -> Any:
+    lines = {name: (part["false_alarms"], part["mean_days"]) for name, part in table.groupby("model", sort=False)}
+    return curves(lines, xlabel="fraction of false alarms", ylabel="mean days from alarm to failure", xscale="log")
 
 
 def curve_figure(test: Series, risks: dict[str, np.ndarray]) -> Any:
     from sklearn.metrics import precision_recall_curve
 
-    figure, axis = report.new_figure()
-    for number, (name, values) in enumerate(risks.items()):
+    lines = {}
+    for name, values in risks.items():
         precision, recall, _ = precision_recall_curve(test.targets, values)
-        style = {"linewidth": 2 if number == 0 else 1.2, "color": report.COLOURS[number % len(report.COLOURS)]}
-        axis.plot(recall, precision, label=name.replace("_", " "), **style)
-    axis.set(xlabel="recall (fraction of the failures found)", ylabel="precision (fraction of the alarms that fail)")
-    axis.legend(frameon=False, fontsize=8)
-    return figure
+        lines[name] = (recall, precision)
+    found, right = "recall (fraction of the failures found)", "precision (fraction of the alarms that fail)"
+    return curves(lines, width=6.0, marker="", xlabel=found, ylabel=right)
 
 
 def calibration_figure(test: Series, risks: dict[str, np.ndarray]) -> Any:
     """Mean risk and fraction that failed, in ten groups of equally many firms."""
-    figure, axis = report.new_figure(width=5.5)
     low = 1e-3
-    axis.plot([low, 1], [low, 1], color="0.6", linestyle=":")
-    for number, (name, values) in enumerate(risks.items()):
-        predicted, failed = calibration(test.targets, values)
-        style = {"linewidth": 2 if number == 0 else 1.2, "color": report.COLOURS[number % len(report.COLOURS)]}
-        axis.plot(
-            np.maximum(predicted, low), np.maximum(failed, low), marker=".", label=name.replace("_", " "), **style
-        )
-    axis.set(xlabel="risk", ylabel="fraction that failed", xscale="log", yscale="log")
-    axis.legend(frameon=False, fontsize=8)
-    return figure
+    lines = {name: np.maximum(calibration(test.targets, values), low) for name, values in risks.items()}
+    labels = {"xlabel": "risk", "ylabel": "fraction that failed"}
+    return curves(lines, diagonal=[low, 1], xscale="log", yscale="log", **labels)
 
 
 def misses_figure(test: Series, rows: np.ndarray, variables: list[str], risks: np.ndarray) -> Any:

@@ -74,10 +74,7 @@ def read_firms(path: Path, frame: pd.DataFrame, roles: dict[str, str], variables
     if len(parts) == len(columns) > 0 and len({moment for _, moment in parts.values()}) > 1:
         return _wide(path, frame, names, parts, label, variables)
     numbers = _numbers(path, frame, columns, variables)
-    found = Found(list(numbers), names)
-    found.series = list(numbers.to_numpy()[:, None, :])
-    found.labels = _labels(frame, label)
-    return found
+    return Found(list(numbers), names, list(numbers.to_numpy()[:, None, :]), _labels(frame, label))
 
 
 def _wide(path, frame, names, parts, label, variables) -> Found:

@@ -29,21 +29,17 @@ def validation_score(validation: Series, meta: dict[str, Any]) -> Callable[[np.n
 
 
 def figures(series: Series, logits: np.ndarray, task: str) -> Figures:
-    """Every figure of these logits (n, classes): those in RISK, or those in CLASSES."""
-    probabilities = softmax(np.asarray(logits, float))
-    if task == "classes":
-        return classification_figures(series.targets, probabilities)
-    return risk_figures(series.targets, log_odds(logits), probabilities[:, 1])
-
-
-def risk_figures(targets: np.ndarray, scores: np.ndarray, risks: np.ndarray) -> Figures:
-    """The figures in RISK. targets: (n,) 0 or 1; scores: (n,), higher is riskier; risks: (n,) probabilities.
+    """Every figure of these logits (n, classes): those in RISK, or those in CLASSES.
 
     recall_in_riskiest_5: the fraction of the failures that is among the riskiest 5 % of the firms. brier: the mean
     squared difference between risk and outcome (Brier 1950).
     """
+    targets, probabilities = series.targets, softmax(np.asarray(logits, float))
+    if task == "classes":
+        return classification_figures(targets, probabilities)
+    scores = log_odds(logits)
     ranked, order = ranking(targets, scores), np.argsort(-scores, kind="stable")
-    squared = (risks - targets) ** 2
+    squared = (probabilities[:, 1] - targets) ** 2
 
     def weighted(weights: np.ndarray) -> dict[str, float]:
         part = weights[order]

@@ -10,7 +10,7 @@ import numpy as np
 
 from common import cli, runs
 from common.errors import UserError
-from common.evaluation import best_temperature, softmax
+from common.evaluation import best_temperature, caution_limit, softmax, within
 from common.files import quoted, replacing
 from common.layers.answers import answers
 from projects.bankruptcy import encoding
@@ -53,8 +53,19 @@ class Predictor:
         return calibrated(answers(self.networks["model"], self.encode(inputs), SIZES), self.meta)
 
     def predict(self, raw: dict[str, Any]) -> dict[str, Any]:
-        """{variable: [values, the oldest first]} -> {"answer", "probabilities"}, and of a firm {"risk", "alarm", …}."""
-        return self.decode(self.score([encoding.checked(raw, self.meta)])[0])
+        """{variable: [values, the oldest first]} -> {"answer", "probabilities", "unfamiliar"}, of a firm {"risk", …}.
+
+        unfamiliar: whether the answer comes with a caution; see `familiarity`.
+        """
+        series = [encoding.checked(raw, self.meta)]
+        unfamiliar = bool(self.familiarity(series)[0] < self.meta["caution_below"])
+        return {**self.decode(self.score(series)[0]), "unfamiliar": unfamiliar}
+
+    def familiarity(self, series: Sequence[np.ndarray]) -> np.ndarray:
+        """How like the training series each one is (n,): its `traits` are `within` the range of theirs."""
+        learnt = self.meta["traits"]
+        found = encoding.traits(encoding.encode(series, self.meta), len(self.meta["channels"]))
+        return within(found, np.array(learnt["low"]), np.array(learnt["high"]))
 
     def stream(self, raw: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """The answer as the series goes on; the last one is `predict`'s."""
@@ -85,7 +96,7 @@ class Predictor:
         return starts[:-1], odds[0] - odds[1:]
 
     def prepare(self, validation: Series, base_rate: float | None) -> None:
-        """Choose on validation the calibration, the threshold of the alarm and the examples; move to the base rate.
+        """Choose on validation calibration, thresholds of alarm and caution, and examples; move to the base rate.
 
         Of a firm the calibration is Platt's scaling (1999), slope and shift of the log-odds; of classes a temperature.
         With another base rate the odds of a failure change by the ratio of the prior odds (Saerens et al. 2002).
@@ -100,6 +111,7 @@ class Predictor:
             self.meta["threshold"] = alarm_threshold(validation, calibrated(raw, self.meta))
         else:
             self.meta["temperature"] = best_temperature(raw, validation.targets)
+        self.meta["caution_below"] = caution_limit(self.familiarity(validation.inputs))
         logits = calibrated(raw, self.meta)
         self.meta["examples"] = self.examples = [
             encoding.as_raw(values, self.meta["variables"]) for values in example_series(validation, logits)
@@ -139,11 +151,8 @@ def example_series(validation: Series, logits: np.ndarray) -> list[np.ndarray]:
             chosen.append(int(rows[np.argsort(logits[rows, label])[int(rank * (len(rows) - 1))]]))
     if validation.after is None:
         return [np.asarray(validation.inputs[row]) for row in chosen]
-    ends = [int(np.nan_to_num(validation.failed[row] - 1, nan=126)) for row in chosen]
-    return [
-        np.concatenate([validation.inputs[row], validation.after[row, : min(end, 126)]])
-        for row, end in zip(chosen, ends, strict=True)
-    ]
+    days = np.fmin(validation.failed - 1, 126).astype(int)  # 126 where nan says that the firm lives on
+    return [np.concatenate([validation.inputs[row], validation.after[row, : days[row]]]) for row in chosen]
 
 
 def score_file(predictor: Predictor, source: Path, target: Path, quote_formulas: bool = False) -> int:
@@ -160,14 +169,13 @@ def score_file(predictor: Predictor, source: Path, target: Path, quote_formulas:
     meta = predictor.meta
     roles = {**meta["roles"], "label": ""}  # no label: a series goes on to its last row, whether that has one or not
     found = read(source, roles, meta["variables"])
-    logits = predictor.score(found.series)
+    likely = softmax(predictor.score(found.series))
     said = quoted if quote_formulas else str
     table: dict[str, Any] = {roles["firm"]: [said(name) for name in found.names]}
     if meta["task"] == "risk":
-        risks = softmax(logits)[:, 1]
+        risks = likely[:, 1]
         table |= {"risk": risks.round(6), "alarm": (risks >= meta["threshold"]).astype(int)}
     else:
-        likely = softmax(logits)
         answer = [said(meta["classes"][row]) for row in likely.argmax(1)]
         table |= {"answer": answer, "probability": likely.max(1).round(6)}
     frame = pd.DataFrame({**table, "steps": [len(series) for series in found.series]})

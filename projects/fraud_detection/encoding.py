@@ -76,11 +76,12 @@ META = {
     "classes": [str],  # the two values of the target: normal, fraud
     "day_first?": bool,  # whether the dates of training are like 03/04/2021
     "streamed?": bool,
-    "columns": {str: ({"median": float, "scale": FACTOR}, {"categories": [str]})},
+    "columns": {str: ({"median": float, "scale": FACTOR, "low": float, "high": float}, {"categories": [str]})},
     "relations?": {str: {"mean": float, "scale": FACTOR}},
     "amounts?": [float],  # ascending: the edges of the bins in which the mlp reads the amount
     "calibration?": [Between(-1e9, 1e9)],
     "threshold": float,
+    "caution_below": Between(-1e38, 0.0),
     "examples": [{str: object}],
 }
 
@@ -128,7 +129,7 @@ def fit_encoding(train: pd.DataFrame, known: dict[str, Any]) -> dict[str, Any]:
 
 
 def describe(train: pd.DataFrame) -> dict[str, dict]:
-    """{column: {"median", "scale"}} of numbers, {column: {"categories"}} of text: the most frequent values.
+    """{column: {"median", "scale", "low", "high"}} of numbers, {column: {"categories"}} of text: frequent values.
 
     The scale is made of quartiles, because a few huge amounts do not change them.
     """
@@ -140,7 +141,8 @@ def describe(train: pd.DataFrame) -> dict[str, dict]:
             # 1.349 is the interquartile range of the standard normal distribution. A column that is mostly one value
             # has a range of 0; then the scale is its standard deviation.
             scale = next((scale for scale in ((high - low) / 1.349, values.std()) if scale > TINY), 1.0)
-            columns[name] = {"median": float(median), "scale": float(scale)}
+            ends = {"low": float(values.min()), "high": float(values.max())}
+            columns[name] = {"median": float(median), "scale": float(scale), **ends}
         else:
             columns[name] = {"categories": values.value_counts().index[:MAX_CATEGORIES].tolist()}
     return columns

@@ -55,6 +55,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
     table = score_table(model, by_model, directions, test.weights, test.units, seed=config.seed)
     threshold, validated = thresholds[config.model], predictor.score(validation).astype(float)
     reliable = reliability(test, probability(scores[config.model]))
+    cautions = report.caution_table(predictor.meta["caution_below"], _familiarity(predictor, test))
     calibration_error = float((reliable["weight"] * (reliable["fraud"] - reliable["probability"]).abs()).sum())
     return Report(
         source=source,
@@ -73,6 +74,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
         tables={
             "thresholds": _threshold_table(test, scores[config.model], threshold, config),
             "sample": _sample(splits.train),
+            "caution": cautions,
             **_card_tables(test, scores, thresholds, config.model),
         },
         notes=[
@@ -80,6 +82,7 @@ def evaluate(run: Run, data: str | None = None) -> Report:
             f"{config.cost_miss:g} a missed fraud and {config.cost_alarm:g} a false alarm.",
             f"The threshold ({probability(threshold):.3f}) has the best F1 on validation.",
             f"Expected calibration error of the probability, in {len(reliable)} groups: {calibration_error:.4f}.",
+            report.caution_note("a number is smaller or larger than those of training", cautions),
         ],
     )
 
@@ -119,6 +122,7 @@ def baselines(splits: Splits) -> dict[str, Scorer]:
         validation = splits.validation
         return max(scorers, key=lambda score: average_precision(validation, score(validation.inputs)))
 
+    boosting = {"early_stopping": False, "random_state": 0}
     forest = {"n_estimators": 50, "min_samples_leaf": 2, "max_features": "sqrt", "n_jobs": -1, "random_state": 0}
     return {
         "spending_rule": spending_rule(splits),
@@ -131,11 +135,7 @@ def baselines(splits: Splits) -> dict[str, Scorer]:
             fitted(RandomForestClassifier(max_samples=fraction, **forest)) for fraction in (0.1, 0.3)
         ),
         "gradient_boosting": best(
-            fitted(
-                HistGradientBoostingClassifier(
-                    learning_rate=rate, max_leaf_nodes=leaves, early_stopping=False, random_state=0
-                )
-            )
+            fitted(HistGradientBoostingClassifier(learning_rate=rate, max_leaf_nodes=leaves, **boosting))
             for rate in (0.05, 0.1)
             for leaves in (8, 31)
         ),
@@ -160,6 +160,14 @@ def spending_rule(splits: Splits) -> Scorer:
 
 
 # What the report shows
+
+
+def _familiarity(predictor: Any, test: Transactions) -> dict[str, np.ndarray]:
+    """{kind: (rows,)} of the test rows, of rows in another unit, and of rows whose columns have been confused."""
+    frame, numbers = test.inputs, [name for name, column in predictor.meta["columns"].items() if "median" in column]
+    moved = frame[numbers].set_axis(np.roll(numbers, 1), axis=1)
+    rows = {"test": frame, "numbers times 100": 100 * frame[numbers], "numbers one column on": moved}
+    return {kind: predictor.familiarity(part) for kind, part in rows.items()}
 
 
 def _failures(test: Transactions, scores: np.ndarray, threshold: float) -> list[dict]:

@@ -130,13 +130,11 @@ def learning_rate(config: Config) -> float:
 
 def schedule(config: Config) -> list[keras.callbacks.Callback]:
     """The callback of `config.schedule`: half a cosine from epoch to epoch (Loshchilov & Hutter 2017), or none."""
-    if config.schedule != "cosine":
-        return []
-    return [
-        keras.callbacks.LearningRateScheduler(
-            lambda epoch, _: learning_rate(config) * 0.5 * (1 + np.cos(np.pi * epoch / config.epochs))
-        )
-    ]
+
+    def half_cosine(epoch: int, _) -> float:
+        return learning_rate(config) * 0.5 * (1 + np.cos(np.pi * epoch / config.epochs))
+
+    return [keras.callbacks.LearningRateScheduler(half_cosine)] if config.schedule == "cosine" else []
 
 
 def knows_cards(meta: dict) -> bool:

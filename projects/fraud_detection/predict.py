@@ -11,6 +11,7 @@ import pandas as pd
 
 from common import cli, runs
 from common.errors import UserError
+from common.evaluation import caution_limit, within
 from common.inputs.tables import score_table_file
 from common.layers.answers import answers
 from projects.fraud_detection.data import cards_of
@@ -101,24 +102,29 @@ class Predictor:
     def score(self, rows: pd.DataFrame | Transactions) -> np.ndarray:
         """Logits of fraud (rows,) of a split, or of raw rows that have passed `checked`. An ensemble gives the mean."""
         split = rows if isinstance(rows, Transactions) else Transactions.unlabelled(rows)
-        encoded = cache(partial(encode_input, split, self.meta))  # networks of one kind read the same input
-        total = np.zeros(len(split.inputs), "float32")
-        for network in self.networks.values():
-            total += answers(network, _in_order(network, encoded), SIZES)[:, 0]
-        return self.calibrated(total / len(self.networks))
+        return self._logits(partial(encode_input, split, self.meta), "float32")
 
-    def calibrated(self, raw: np.ndarray) -> np.ndarray:
-        """The mean output of the networks -> logits."""
+    def _logits(self, encoded: Callable[[str, int], np.ndarray], kind: str) -> np.ndarray:
+        """The calibrated mean of the networks' outputs: (rows,) of this kind of number. encoded: see `_in_order`."""
+        encoded = cache(encoded)  # networks of one kind read the same input
+        outputs = [answers(network, _in_order(network, encoded), SIZES)[:, 0] for network in self.networks.values()]
         slope, shift = self.meta.get("calibration", (1.0, 0.0))
-        return slope * raw + shift
+        return slope * np.mean(outputs, axis=0, dtype=kind) + shift
+
+    def familiarity(self, rows: pd.DataFrame) -> np.ndarray:
+        """How like the training rows each row is (rows,): `within` their range, in scales of each number."""
+        numbers = {name: column for name, column in self.meta["columns"].items() if "median" in column}
+        scale, low, high = (np.array([about[key] for about in numbers.values()]) for key in ("scale", "low", "high"))
+        return within(rows[list(numbers)].to_numpy(float) / scale, low / scale, high / scale)
 
     def predict(self, raw: dict[str, Any]) -> dict[str, Any]:
-        """One transaction {column: value} -> {"fraud_probability", "is_fraud", "threshold", "moved_by"}.
+        """One transaction {column: value} -> {"fraud_probability", "is_fraud", "threshold", "unfamiliar", "moved_by"}.
 
         It may hold the earlier transactions of its card, the oldest first: {…, "history": [{"hours_before": 2.5,
         column: value, …}, …]}, and where terminals are known those at its terminal, as "terminal_history" (see
-        `encoding.transaction`). A network that reads no history ignores them. `moved_by`: the row's `contributions`,
-        and by how much the logit would fall without each of these lists, the largest first.
+        `encoding.transaction`). A network that reads no history ignores them. `unfamiliar`: whether the answer comes
+        with a caution; see `familiarity`. `moved_by`: the row's `contributions`, and by how much the logit would fall
+        without each of these lists, the largest first.
         """
         split = transaction(raw, self.meta, with_history=bool(self.history))
         lists = [name for name in ("history", "terminal_history") if self.history and isinstance(raw.get(name), list)]
@@ -128,6 +134,7 @@ class Predictor:
             "fraud_probability": float(probability(scores[0])),
             "is_fraud": bool(scores[0] >= self.meta["threshold"]),
             "threshold": float(probability(self.meta["threshold"])),
+            "unfamiliar": bool(self.familiarity(split.inputs)[0] < self.meta["caution_below"]),
             "moved_by": dict(sorted(moved.items(), key=lambda item: -abs(item[1]))),
         }
 
@@ -156,7 +163,6 @@ class Predictor:
             variants[name][place * count : (place + 1) * count] = typical
         changed = Transactions.unlabelled(pd.DataFrame(variants))
 
-        @cache
         def encoded(name: str, length: int) -> np.ndarray:
             if name in ("columns", "amount"):
                 return encode_input(changed, self.meta, name, length)
@@ -168,10 +174,7 @@ class Predictor:
                     x[place * count : (place + 1) * count, : x.shape[1] - (name == "history")] = 0
             return x
 
-        total = np.zeros(len(changed.inputs))
-        for network in self.networks.values():
-            total += answers(network, _in_order(network, encoded), SIZES)[:, 0]
-        return self.calibrated(total / len(self.networks)).reshape(times, count)
+        return self._logits(encoded, "float64").reshape(times, count)
 
     def calibrate(self, validation: Transactions) -> None:
         """Fit what maps scores that are no logits (reconstruction errors, or scores after `balanced`) to logits.
@@ -189,9 +192,10 @@ class Predictor:
         self.meta["calibration"] = [max(float(model.coef_[0, 0]) / spread, 1e-6), float(model.intercept_[0])]
 
     def choose_threshold(self, validation: Transactions) -> None:
-        """Keep the threshold (a logit) with the best F1 on validation."""
+        """Keep the threshold (a logit) with the best F1 on validation, and the limit of the caution."""
         scores = self.score(validation).astype(float)
         self.meta["threshold"] = best_f1_threshold(validation.targets, scores, validation.weights)
+        self.meta["caution_below"] = caution_limit(self.familiarity(validation.inputs))
 
     def choose_examples(self, validation: Transactions) -> None:
         """Keep six validation rows: a fraud and a normal one in turn, from clear cases over doubtful to wrong ones."""
