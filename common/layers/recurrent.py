@@ -293,10 +293,8 @@ def _forward(tf, cell, keep, x, kernel, recurrent, bias, *rest):
     units, width = states[0].shape[1], kernel.shape[1]
     arrays = []  # an answer keeps nothing of its steps, and is faster with a small product at each of them
     if keep:
-        product = tf.matmul(tf.reshape(x, [-1, x.shape[2]]), kernel)  # x_t K of all steps
-        size = [known or dynamic for known, dynamic in zip(x.shape[:2], tf.unstack(tf.shape(x)[:2]), strict=True)]
-        arrays = [_empty(tf, x, width).unstack(tf.reshape(product, [*size, width]))]
-        arrays += [_empty(tf, x, units) for _ in range(1, cell.kept)]
+        products = tf.tensordot(x, kernel, 1)  # x_t K of all steps
+        arrays = [_empty(tf, x, width).unstack(products), *(_empty(tf, x, units) for _ in range(1, cell.kept))]
     history = [_empty(tf, x, units) for _ in range(cell.states if keep else 1)]
 
     def step(t, states, arrays, history):
