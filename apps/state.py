@@ -137,7 +137,9 @@ def upload(
     label: str, kinds: Sequence[str], key: str, max_mb: int, help: str | None = None
 ) -> tuple[str, bytes] | None:
     """An uploaded file as (name, content), which another tab, page or language does not lose; None while there is none."""
-    return _file(functools.partial(st.file_uploader, label, type=list(kinds), max_upload_size=max_mb, help=help), key)
+    file = _file(functools.partial(st.file_uploader, label, type=list(kinds), max_upload_size=max_mb, help=help), key)
+    st.caption(f"{t(f'Up to {max_mb} MB', f'{max_mb}MB까지')} · {', '.join(kinds).upper()}")  # Streamlit's is English
+    return file
 
 
 def camera(label: str, key: str) -> tuple[str, bytes] | None:

@@ -120,6 +120,17 @@ def test_what_is_typed_outlives_another_page(suite, width):
     page.close()
 
 
+def test_a_field_for_files_is_korean_on_a_korean_page(suite):
+    name = next(name for name in PROJECTS if Project(name).card.UPLOAD)
+    page = suite[0](f"{name}?tab=train&data=upload&language=ko")
+    field = page.get_by_test_id("stFileUploaderDropzone").first
+    expect(field.get_by_test_id("stFileUploaderDropzoneInstructions")).to_be_hidden(timeout=SLOW)
+    styles = "p => [getComputedStyle(p).fontSize, getComputedStyle(p, '::after').content]"
+    assert field.locator("button p").evaluate(styles) == ["0px", '"파일 선택"']
+    page.get_by_text("MB까지").first.wait_for()
+    page.close()
+
+
 @one_now_others_slow
 def test_page(name, suite, trained):
     open_page, folder = suite

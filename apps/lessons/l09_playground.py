@@ -12,6 +12,7 @@ import streamlit as st
 from apps import canvas, lessons
 from apps.i18n import t
 from apps.lessons.l04_activations import activate, sigmoid
+from apps.state import upload
 from common.errors import UserError
 
 TITLE = {"en": "Playground", "ko": "놀이터"}
@@ -206,8 +207,8 @@ def _own(state: lessons.State) -> tuple[np.ndarray, np.ndarray]:
     """Points that the visitor has clicked or uploaded; the latter are moved and scaled to −1 to 1."""
     label = t("Points: x y class; …", "점: x y 클래스; …")
     csv = t("A CSV with the columns x, y, class (0 or 1)", "x, y, 클래스(0 또는 1) 열이 있는 CSV")
-    if (uploaded := st.file_uploader(csv, type=["csv", "txt"], max_upload_size=1)) is not None:
-        return read_points(uploaded.getvalue().decode("utf-8", errors="replace"), uploaded.name)
+    if (uploaded := upload(csv, ["csv", "txt"], state.key("csv"), 1)) is not None:
+        return read_points(uploaded[1].decode("utf-8", errors="replace"), uploaded[0])
     kind = state.choice(
         t("A click adds a point of class", "클릭하면 추가되는 점의 클래스"), "class", {"0": "0", "1": "1"}
     )
