@@ -29,13 +29,8 @@ RED = np.array([230, 30, 60])
 
 
 def try_it(run: Run) -> None:
-    shared.parts(
-        "part",
-        {
-            "page": (t("One page", "한 쪽"), lambda: _one_page(run)),
-            "folder": (t("A folder of pages", "여러 쪽"), lambda: _folder(run)),
-        },
-    )
+    one, more = t("One page", "한 쪽"), t("A folder of pages", "여러 쪽")
+    shared.parts("part", {"page": (one, lambda: _one_page(run)), "folder": (more, lambda: _folder(run))})
 
 
 # --- one page --------------------------------------------------------------------------------------------------------
@@ -119,9 +114,8 @@ def _warn(answer: dict[str, Any]) -> None:
 def _credit(predictor: Any) -> str:
     """The credit that goes into the files; a visitor says whether an uploaded page is one of the run's data."""
     credit, label = predictor.meta["credit"], t("A page of the data of this run", "이 실행의 데이터에 있는 페이지")
-    return (
-        credit if credit and st.checkbox(label, key=state.kept("credited", False), help=plain(korean(credit))) else ""
-    )
+    is_own = credit and st.checkbox(label, key=state.kept("credited", False), help=plain(korean(credit)))
+    return credit if is_own else ""
 
 
 def _marked(picture: np.ndarray, answer: dict[str, Any]) -> np.ndarray:
@@ -170,10 +164,8 @@ def _edited(run: Run, picture: np.ndarray, found: dict[str, Any]) -> list[dict[s
     table = memory[key] = table.set_axis(pd.RangeIndex(1, len(table) + 1))
     st.caption(
         t(
-            "Type a translation, and the block is lettered again; a hyphen leaves its place empty. Move a box by its numbers; "
-            "add or remove rows; join two rows by one box around both. A row without a text is read; one without its four sides waits for them.",
-            "‘새로 쓸 글’에 글을 쓰면 그 자리에 새 글자를 넣고, 붙임표(-) 하나만 쓰면 그 자리를 비웁니다. 숫자를 고쳐 박스를 옮기거나, "
-            "행을 더하거나 지울 수 있습니다. 두 박스를 합치려면 둘을 감싸는 박스 하나로 바꿉니다. ‘읽은 글’이 비어 있는 행은 새로 읽고, 네 변이 다 있지 않은 행은 채울 때까지 기다립니다.",
+            "Type a translation, and the block is lettered again; a hyphen leaves its place empty. Move a box by its numbers; add or remove rows; join two rows by one box around both. A row without a text is read; one without its four sides waits for them.",
+            "‘새로 쓸 글’에 글을 쓰면 그 자리에 새 글자를 넣고, 붙임표(-) 하나만 쓰면 그 자리를 비웁니다. 숫자를 고쳐 박스를 옮기거나, 행을 더하거나 지울 수 있습니다. 두 박스를 합치려면 둘을 감싸는 박스 하나로 바꿉니다. ‘읽은 글’이 비어 있는 행은 새로 읽고, 네 변이 다 있지 않은 행은 채울 때까지 기다립니다.",
         )
     )
     left, right = st.columns(2)
@@ -189,7 +181,8 @@ def _edited(run: Run, picture: np.ndarray, found: dict[str, Any]) -> list[dict[s
     )
     if table.equals(start):
         return None
-    return [_block(row, picture) for row in table.dropna(subset=SIDES).to_dict("records")]
+    rows = table.dropna(subset=SIDES).fillna({"text": "", "translation": ""})
+    return [_block(row, picture) for row in rows.to_dict("records")]
 
 
 def _fill(run: Run, rows: pd.DataFrame, key: str) -> None:
@@ -247,12 +240,7 @@ def _block(row: dict[str, Any], picture: np.ndarray) -> dict[str, Any]:
     box = [max(0, left), max(0, top), min(width, right), min(height, bottom)]
     if box[0] >= box[2] or box[1] >= box[3]:
         raise UserError(f"The box {left}, {top}, {right}, {bottom} does not lie on the page.")
-    words = row["translation"] if isinstance(row["translation"], str) else None
-    return {
-        "box": box,
-        "text": row["text"] if isinstance(row["text"], str) and row["text"].strip() else None,
-        "translation": "" if words and words.strip() == "-" else words or None,
-    }
+    return predict.block_of(box, row["text"], row["translation"])
 
 
 def _new_page(picture: np.ndarray, answer: dict[str, Any], rows: slice, name: str, credit: str) -> None:
@@ -276,10 +264,8 @@ def _folder(run: Run) -> None:
     """A .zip of pages in, a .zip of new pages and their lines out."""
     st.write(
         t(
-            "Upload a .zip of pages, and a table of translations if you have one. You get the pages lettered again, or without "
-            "lettering, and lines.csv. Edit that file and upload it with the same pages to have your words drawn.",
-            "페이지를 담은 .zip 파일을 올려 주세요. 번역 표가 있으면 함께 올립니다. 새 글자를 넣은 페이지나 글자를 지운 페이지와 lines.csv를 돌려줍니다. "
-            "lines.csv를 고쳐 같은 페이지와 함께 다시 올리면 고친 글을 그려 넣습니다.",
+            "Upload a .zip of pages, and a table of translations if you have one. You get the pages lettered again, or without lettering, and lines.csv. Edit that file and upload it with the same pages to have your words drawn.",
+            "페이지를 담은 .zip 파일을 올려 주세요. 번역 표가 있으면 함께 올립니다. 새 글자를 넣은 페이지나 글자를 지운 페이지와 lines.csv를 돌려줍니다. lines.csv를 고쳐 같은 페이지와 함께 다시 올리면 고친 글을 그려 넣습니다.",
         )
     )
     with shared.errors_shown():
@@ -381,10 +367,8 @@ def _steps(run: Run, predictor: Any, picture: np.ndarray) -> None:
     read = predictor.read([crop])[0][0]
     st.caption(
         t(
-            f"One symbol for each {encoding.STRIDE} columns; a dot is CTC's blank. Repeats and blanks are removed, jamo are "
-            f"composed: “{plain(text)}”, confidence {confidence:.2f}. With the frequencies of words: “{plain(read)}”.",
-            f"{encoding.STRIDE}열마다 기호 하나를 씁니다. 가운뎃점은 CTC의 빈칸 기호입니다. 반복과 빈칸을 없애고 자모를 모은 "
-            f"결과는 다음과 같습니다: ‘{plain(text)}’, 확신도 {confidence:.2f}. 단어 빈도까지 고려하면: ‘{plain(read)}’.",
+            f"One symbol for each {encoding.STRIDE} columns; a dot is CTC's blank. Repeats and blanks are removed, jamo are composed: “{plain(text)}”, confidence {confidence:.2f}. With the frequencies of words: “{plain(read)}”.",
+            f"{encoding.STRIDE}열마다 기호 하나를 씁니다. 가운뎃점은 CTC의 빈칸 기호입니다. 반복과 빈칸을 없애고 자모를 모은 결과는 다음과 같습니다: ‘{plain(text)}’, 확신도 {confidence:.2f}. 단어 빈도까지 고려하면: ‘{plain(read)}’.",
         )
     )
 

@@ -9,16 +9,19 @@ import zipfile
 from itertools import pairwise
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.metrics import f1_score, jaccard_score
 
 from common.errors import UserError
 from common.inputs.images import SUFFIXES, write_picture
-from projects.comic_text import baselines, data, encoding, evaluate, layout, lettering, metrics, pages, redraw
+from projects.comic_text import baselines, data, encoding, evaluate, layout, lettering, metrics, pages, predict, redraw
 from projects.comic_text.config import TOY, Config
+from projects.comic_text.model import autoencoder, ctc, segmentation, start_from
 from projects.comic_text.pages import Line
-from projects.comic_text.predict import COPYRIGHT, FAMILIAR, SURE, as_file, cautions
+from projects.comic_text.predict import COPYRIGHT, FAMILIAR, SURE
 from tests.commands import run_here
 from tests.conftest import PROJECTS
 
@@ -30,13 +33,10 @@ def paper(height=200, width=400, value=255):
 def written(picture, text, left, top, size=24, angle=0.0):
     """Dark lettering on a picture, in place; the mask of its covered pixels."""
     letters, _ = lettering.draw_lines(text.split("\n"), lettering.faces("train")[0], size)
-    coverage = np.maximum.reduce(letters)
-    if angle:
-        coverage = np.asarray(Image.fromarray(coverage).rotate(angle, expand=True))
+    coverage = lettering.rotated(np.maximum.reduce(letters), angle)
     mask = np.zeros(picture.shape[:2], bool)
     mask[top : top + coverage.shape[0], left : left + coverage.shape[1]] = coverage >= pages.COVERED
-    rows, columns = slice(top, top + coverage.shape[0]), slice(left, left + coverage.shape[1])
-    picture[rows, columns] = picture[rows, columns] * (1 - coverage[..., None] / 255)
+    redraw.over(picture, coverage, top, left, (0, 0, 0))
     return mask
 
 
@@ -71,9 +71,7 @@ def test_a_page_is_a_function_of_its_seed_and_its_parts_fit_each_other():
 
 
 def test_no_font_and_no_photograph_is_in_two_splits():
-    families = [
-        {name.partition("-")[0] for name in lettering.BASE[split].split()} for split in ("train", "validation", "test")
-    ]
+    families = [{name.partition("-")[0] for name in names.split()} for names in lettering.BASE.values()]
     assert not families[0] & families[1] and not families[0] & families[2] and not families[1] & families[2]
     ends = sorted(pages.REGIONS.values())
     assert all(first[1] < second[0] for first, second in pairwise(ends)), "two splits share a part of a photograph"
@@ -85,24 +83,21 @@ def test_capitals_in_a_tight_box_keep_their_polarity():
     face = lettering.faces("train")[1]
     letters, _ = lettering.draw_lines(["TREE"], face, 40)
     picture[: letters[0].shape[0], : letters[0].shape[1]] = 255 - letters[0][..., None]
-    ys, xs = np.nonzero(letters[0] > 127)
-    box = (int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1)
+    box = Image.fromarray(letters[0] > 127).getbbox()
     line = encoding.line_pixels(evaluate.true_crop(picture, Line(box, "TREE")))
     assert np.median(line[:2]) > 0.9 and line.mean() > 0.4
 
 
 def test_with_more_fonts_the_test_has_its_own_hangul():
     pytest.importorskip("pylopdf_fonts_ko")
-    train, test = ({face.hangul.name for face in lettering.faces(split, "all")} for split in ("train", "test"))
-    assert len(train) == 2 and not train & test
-    first, second, *_ = lettering.faces("train", "all")
-    assert first.hangul != second.hangul, "training has its Hangul fonts in turn"
-    amatic = next(face for face in lettering.faces("train", "all") if face.latin.name.startswith("Amatic"))
+    train, test = (lettering.faces(split, "all") for split in ("train", "test"))
+    hangul = {face.hangul.name for face in train}
+    assert len(hangul) == 2 and not hangul & {face.hangul.name for face in test}
+    assert train[0].hangul != train[1].hangul, "training has its Hangul fonts in turn"
+    assert not {face.latin for face in train} & {face.latin for face in test}
+    amatic = next(face for face in train if face.latin.name.startswith("Amatic"))
     said = [pages.sentence(np.random.default_rng(seed), "en", 3, amatic) for seed in range(9)]
     assert all(text == text.upper() for text in said), "its small letters look like capitals"
-    assert not {face.latin for face in lettering.faces("train", "all")} & {
-        face.latin for face in lettering.faces("test", "all")
-    }
 
 
 def test_a_missing_package_of_fonts_is_named(monkeypatch):
@@ -114,10 +109,8 @@ def test_a_missing_package_of_fonts_is_named(monkeypatch):
 def test_generated_lines_have_room_for_what_they_say():
     stream = data.line_batches(TOY, "train")
     lines, symbols = stream[0]
-    assert (
-        lines.shape[1:] == (encoding.HEIGHT, data.LINE_WIDTHS[0], 1)
-        and len(symbols) == data.LINES_A_SQUARE * TOY.batch_size
-    )
+    assert lines.shape == (data.LINES_A_SQUARE * TOY.batch_size, encoding.HEIGHT, data.LINE_WIDTHS[0], 1)
+    assert len(symbols) == len(lines)
     for row in symbols:
         said = row[row > 0].tolist()
         assert said and data.room(said) <= symbols.shape[1]
@@ -176,12 +169,8 @@ def test_a_line_looks_alike_dark_on_light_and_light_on_dark():
 @pytest.mark.parametrize("depth", [1, 3])
 def test_windows_have_no_seams(depth, monkeypatch):
     """A strip in windows has the answer that it has when it is read whole, to float32's rounding."""
-    from projects.comic_text.model import segmentation
-    from projects.comic_text.predict import Predictor
-
-    config = Config(width=2, depth=depth)
-    network = segmentation(config)
-    predictor = Predictor({"segmentation": network}, {"depth": depth, "credit": "", "examples": []})
+    network = segmentation(Config(width=2, depth=depth))
+    predictor = predict.Predictor({"segmentation": network}, {"depth": depth, "credit": "", "examples": []})
     picture = np.random.default_rng(0).integers(0, 256, (1024, 64, 3), dtype=np.uint8)
     whole = predictor.logits(picture)
     monkeypatch.setattr(encoding, "WINDOW", 16 * encoding.step(depth))
@@ -271,16 +260,12 @@ def test_a_balloon_bounds_the_new_words():
 
 def test_an_outline_is_kept():
     picture = np.random.default_rng(0).integers(60, 190, (200, 400, 3), dtype=np.uint8)
-    letters, outlined = lettering.draw_lines(["BOOM"], lettering.faces("train")[1], 60, 5)
-    rows, columns = slice(20, 20 + letters[0].shape[0]), slice(40, 40 + letters[0].shape[1])
-    for coverage, colour in ((outlined[0], (255, 255, 255)), (letters[0], (200, 0, 0))):
-        part = coverage[..., None] / 255
-        picture[rows, columns] = picture[rows, columns] * (1 - part) + np.array(colour) * part
-    mask = np.zeros(picture.shape[:2], bool)
-    mask[rows, columns] = outlined[0] >= pages.COVERED
-    seen = redraw.look(
-        picture, mask, layout.lines_in(mask, (40, 20, 40 + letters[0].shape[1], 20 + letters[0].shape[0]))
-    )
+    (letters,), (outlined,) = lettering.draw_lines(["BOOM"], lettering.faces("train")[1], 60, 5)
+    redraw.over(picture, outlined, 20, 40, (255, 255, 255))
+    redraw.over(picture, letters, 20, 40, (200, 0, 0))
+    mask, (height, width) = np.zeros(picture.shape[:2], bool), outlined.shape
+    mask[20 : 20 + height, 40 : 40 + width] = outlined >= pages.COVERED
+    seen = redraw.look(picture, mask, layout.lines_in(mask, (40, 20, 40 + width, 20 + height)))
     assert not seen.flat and seen.outline and min(seen.outline) > 200
     assert seen.ink[0] > 150 and max(seen.ink[1:]) < 60
 
@@ -289,8 +274,6 @@ def test_an_outline_is_kept():
 
 
 def test_mask_figures_are_those_of_scikit_learn_and_a_border_may_be_one_pixel_off():
-    from sklearn.metrics import f1_score, jaccard_score
-
     random = np.random.default_rng(0)
     truth, mask = random.random((2, 40, 50)) < 0.2
     figures = metrics.figures([metrics.mask_counts(mask, truth)])(np.ones(1))
@@ -326,8 +309,7 @@ def test_baselines_find_and_read_plain_lettering():
 def test_a_true_line_that_rises_is_cut_out_upright():
     picture = paper(300, 600)
     mask = written(picture, "Rising words", 60, 40, 30, 20.0)
-    ys, xs = np.nonzero(mask)
-    crop = evaluate.true_crop(picture, Line((xs.min(), ys.min(), xs.max() + 1, ys.max() + 1), "Rising words", 20.0))
+    crop = evaluate.true_crop(picture, Line(Image.fromarray(mask).getbbox(), "Rising words", 20.0))
     assert crop.shape[0] < 50 < crop.shape[1]
 
 
@@ -380,17 +362,28 @@ def test_boxes_with_texts_are_labels_too(folder):
         data.read_folder(folder)
 
 
-def test_boxes_of_coco_are_labels_too(tmp_path):
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        ({}, ""),
+        ({"attributes": {"text": " Some words ", "occluded": False}}, "Some words"),
+        ({"utf8_string": "Some words"}, "Some words"),
+        ({"attributes": ["text"]}, ""),
+        ({"utf8_string": 5}, ""),
+    ],
+)
+def test_boxes_of_coco_are_labels_too(said, text, tmp_path):
     picture, mask, (left, top, right, bottom) = with_words("Some words")
     write_picture(picture, tmp_path / "a.png")
     box = [left - 2, top - 2, right - left + 4, bottom - top + 4]
     content = {
         "images": [{"id": 1, "file_name": "a.png"}],
-        "annotations": [{"image_id": 1, "category_id": 1, "bbox": box}],
+        "annotations": [{"image_id": 1, "category_id": 1, "bbox": box, **said}],
         "categories": [{"id": 1, "name": "text"}],
     }
     (tmp_path / "boxes.json").write_text(json.dumps(content))
     (page,) = data.read_folder(tmp_path)
+    assert [line.text for line in page.lines] == [text]
     found = data.read(page).text
     assert (found & mask).sum() / (found | mask).sum() > 0.6
 
@@ -415,9 +408,7 @@ def test_a_wrong_folder_is_refused_in_a_sentence(folder, fault, sentence):
     fault(folder)
     with pytest.raises(UserError, match=sentence):
         splits = data.load_data(TOY, str(folder), folder)
-        for part in (splits.train, splits.validation, splits.sealed_test):
-            for page in part.inputs:
-                data.read(page)
+        list(map(data.read, splits.train.inputs + splits.validation.inputs + splits.sealed_test.inputs))
 
 
 # --- the run ---------------------------------------------------------------------------------------------------------
@@ -462,7 +453,7 @@ def test_given_boxes_are_taken_and_their_translations_drawn(predictor, monkeypat
     xs = np.flatnonzero(ink.any(axis=0))
     assert abs((xs.min() + xs.max()) / 2 - (left + right) / 2) < 6, "the new words are not in the middle"
     chinese = predictor.predict({"picture": picture, "blocks": [{**block, "translation": "ㅋㅋ！日"}]})
-    assert chinese["missing"] == "日" and "characters: 日." in cautions(chinese)[-1] and new["missing"] == ""
+    assert chinese["missing"] == "日" and "characters: 日." in predict.cautions(chinese)[-1] and new["missing"] == ""
 
 
 def test_what_is_hardly_read_is_left_out_or_has_a_caution(predictor, monkeypatch):
@@ -472,7 +463,7 @@ def test_what_is_hardly_read_is_left_out_or_has_a_caution(predictor, monkeypatch
     for confidence, blocks, unfamiliar in ((SURE - 0.01, 0, False), (SURE, 1, True), (FAMILIAR, 1, False)):
         monkeypatch.setattr(predictor, "read", lambda crops, sure=confidence: [("A", sure)] * len(crops))
         answer = predictor.predict({"picture": picture})
-        assert len(answer["blocks"]) == blocks and answer["unfamiliar"] == unfamiliar == bool(cautions(answer))
+        assert len(answer["blocks"]) == blocks and answer["unfamiliar"] == unfamiliar == bool(predict.cautions(answer))
         assert np.isnan(predictor.familiarity([picture])[0]) == (not blocks)
     mask = np.zeros_like(mask)
     assert not predictor.predict({"picture": picture})["blocks"]
@@ -486,9 +477,9 @@ def test_the_report_says_how_often_there_is_a_caution(trained):
 
 @pytest.mark.parametrize("suffix", [suffix for suffix in SUFFIXES if suffix not in (".bmp", ".gif", ".ppm", ".pgm")])
 def test_the_credit_of_a_page_is_in_its_file(suffix):
-    said = Image.open(io.BytesIO(as_file(paper(20, 30), "By A, CC BY 4.0", suffix)))
+    said = Image.open(io.BytesIO(predict.as_file(paper(20, 30), "By A, CC BY 4.0", suffix)))
     assert said.size == (30, 20) and said.getexif()[COPYRIGHT] == "By A, CC BY 4.0"
-    assert COPYRIGHT not in Image.open(io.BytesIO(as_file(paper(20, 30), "", suffix))).getexif()
+    assert COPYRIGHT not in Image.open(io.BytesIO(predict.as_file(paper(20, 30), "", suffix))).getexif()
 
 
 def test_pages_of_the_data_of_a_run_go_out_with_its_credit(copied, tmp_path):
@@ -509,8 +500,6 @@ def test_pages_of_the_data_of_a_run_go_out_with_its_credit(copied, tmp_path):
 
 
 def test_a_folder_goes_out_as_pages_and_lines_and_comes_back_edited(predictor, tmp_path, capsys, monkeypatch):
-    from projects.comic_text.predict import letter_folder, read_edited, translator
-
     source = tmp_path / "pages"
     picture, mask, _ = with_words("Old words", 100)
     write_picture(picture, place(tmp_path, "pages", "a"))
@@ -520,7 +509,7 @@ def test_a_folder_goes_out_as_pages_and_lines_and_comes_back_edited(predictor, t
     glossary.write_text("source,target\nxyz,새\n", encoding="utf-8")
     monkeypatch.setattr(predictor, "mask", lambda picture: mask)
     monkeypatch.setattr(predictor, "read", lambda crops: [("XYZ", 0.9)] * len(crops))
-    done = letter_folder(predictor, source, tmp_path / "new.zip", translator(None, glossary, tmp_path))
+    done = predict.letter_folder(predictor, source, tmp_path / "new.zip", predict.translator(None, glossary, tmp_path))
     assert done == (1, 2) and "b.png" in capsys.readouterr().err
     with zipfile.ZipFile(tmp_path / "new.zip") as archive:
         assert sorted(archive.namelist()) == ["a.png", "lines.csv"]
@@ -530,62 +519,52 @@ def test_a_folder_goes_out_as_pages_and_lines_and_comes_back_edited(predictor, t
     assert (row["page"], row["text"], row["translation"]) == ("a.png", "XYZ", "새")
     assert (page != picture).any()
     table = tmp_path / "lines.csv"
-    table.write_text(lines.replace("새", "-"), encoding="utf-8")
-    edited = read_edited(table)
-    assert edited["a.png"][0]["translation"] == ""
-    letter_folder(predictor, source, tmp_path / "empty.zip", translator(None, None, tmp_path), "left", edited)
+    table.write_text(lines.replace("새", "-") + "a.png,,,,,a line that somebody has begun,,\n", encoding="utf-8")
+    edited = predict.read_edited(table)
+    assert [block["translation"] for block in edited["a.png"]] == [""]
+    assert edited["a.png"][0]["box"] == [int(row[side]) for side in ("left", "top", "right", "bottom")]
+    predict.letter_folder(predictor, source, tmp_path / "empty.zip", lambda text: None, "left", edited)
     with zipfile.ZipFile(tmp_path / "empty.zip") as archive:
         np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(archive.read("a.png")))), paper())
 
 
 def test_pretraining_starts_the_encoder_and_only_it():
-    from projects.comic_text import model
-
     config = Config(width=2, depth=1)
-    segmentation, autoencoder = model.segmentation(config), model.autoencoder(config)
-    autoencoder.set_weights([weight + 1 for weight in autoencoder.get_weights()])
-    before = {layer.name: layer.get_weights() for layer in segmentation.layers}
-    model.start_from(segmentation, autoencoder)
-    for layer in segmentation.layers:
-        if not layer.get_weights():
-            continue
-        source = autoencoder.get_layer(layer.name) if layer.name.startswith("down") else None
-        wanted = source.get_weights() if source else before[layer.name]
-        for weight, value in zip(layer.get_weights(), wanted, strict=True):
-            np.testing.assert_array_equal(weight, value)
+    network, pretrained = segmentation(config), autoencoder(config)
+    pretrained.set_weights([weight + 1 for weight in pretrained.get_weights()])
+    before = {layer.name: layer.get_weights() for layer in network.layers}
+    start_from(network, pretrained)
+    for layer in network.layers:
+        of_encoder = layer.name.startswith("down")
+        wanted = pretrained.get_layer(layer.name).get_weights() if of_encoder else before[layer.name]
+        keras.tree.map_structure(np.testing.assert_array_equal, layer.get_weights(), wanted)
 
 
 def test_the_fast_loss_of_ctc_is_that_of_keras():
-    import keras
-
-    from projects.comic_text import model
-
     random = np.random.default_rng(0)
     logits = random.normal(size=(3, 12, 9)).astype(np.float32)
     symbols = np.array([[1, 1, 2, 0, 0], [8, 7, 8, 7, 8], [3, 0, 0, 0, 0]])
-    np.testing.assert_allclose(model.ctc(symbols, logits), keras.losses.ctc(symbols, logits), rtol=1e-5)
+    np.testing.assert_allclose(ctc(symbols, logits), keras.losses.ctc(symbols, logits), rtol=1e-5)
 
 
 def test_any_run_that_answers_text_translates_and_a_glossary_wins(trained, tmp_path):
-    from projects.comic_text.predict import translator
-
     if "translation" not in PROJECTS:
         pytest.skip("a fork without a project of sentences")
     run = trained("translation")
     glossary = tmp_path / "glossary.csv"
     glossary.write_text("source,target\nPepper!,후추!\n", encoding="utf-8")
-    translate = translator(f"translation/{run.id}", glossary, run.path.parents[1])
+    translate = predict.translator(f"translation/{run.id}", glossary, run.path.parents[1])
     assert translate("PEPPER!") == "후추!" and isinstance(translate("Good morning"), str)
-    assert translator(None, None, tmp_path)("Good morning") is None
+    assert predict.translator(None, None, tmp_path)("Good morning") is None
     with pytest.raises(UserError, match="does not answer a text with a text"):
-        translator(f"comic_text/{trained('comic_text').id}", None, trained("comic_text").path.parents[1])
+        predict.translator(f"comic_text/{trained('comic_text').id}", None, trained("comic_text").path.parents[1])
     with pytest.raises(UserError, match="There is no project 'nobody'"):
-        translator("nobody/best", None, tmp_path)
+        predict.translator("nobody/best", None, tmp_path)
 
 
 def test_the_real_page_of_the_readme_says_whose_it_is():
     file = Path(__file__).parents[1] / "docs" / "comic_text.page.jpg"
-    said = Image.open(file).getexif()[0x8298]  # Copyright
+    said = Image.open(file).getexif()[COPYRIGHT]
     for part in ("David Revoy", "CC BY 4.0", "Alex Gryson", "Jihoon Kim", "Changed:"):
         assert part in said
     assert file.stat().st_size < 300_000

@@ -37,7 +37,8 @@ class Annotated:
     """A picture file with its objects.
 
     boxes: (n, 4) float32, inside the picture. labels: the class of each. shapes: for each a list of polygons
-    [x, y, x, y, …], a run-length code {"size": [height, width], "counts": …}, or None; see `run_lengths`.
+    [x, y, x, y, …], a run-length code {"size": [height, width], "counts": …}, or None; see `run_lengths`. texts: what
+    each says, "" where a file does not tell.
     """
 
     path: Path
@@ -45,6 +46,7 @@ class Annotated:
     boxes: np.ndarray
     labels: list[str]
     shapes: list[Any] = field(repr=False)
+    texts: list[str] = field(repr=False)
 
 
 def read_boxes(folder: Path) -> tuple[list[Annotated], list[str]]:
@@ -117,17 +119,18 @@ class Reader:
             return None
         return path, (width, height)
 
-    def add(self, path: Path, size: tuple[int, int], objects: Iterable[tuple[str, Any, str, Any]]) -> None:
-        """Keep a picture with the sound ones of its objects: (place, corners, label, shape)."""
-        boxes, labels, shapes = [], [], []
-        for place, corners, label, shape in objects:
+    def add(self, path: Path, size: tuple[int, int], objects: Iterable[tuple]) -> None:
+        """Keep a picture with the sound ones of its objects: (place, corners, label, shape, and perhaps its text)."""
+        boxes, labels, shapes, texts = [], [], [], []
+        for place, corners, label, shape, *text in objects:
             if fault := box_fault(corners, size):
                 self.left_out.append(f"{place}: {fault}")
             else:
                 boxes.append(clipped(np.array(corners, float), *size))
                 labels.append(label)
                 shapes.append(shape)
-        self.done.append(Annotated(path, size, np.array(boxes, "float32").reshape(-1, 4), labels, shapes))
+                texts.append("".join(text))
+        self.done.append(Annotated(path, size, np.array(boxes, "float32").reshape(-1, 4), labels, shapes, texts))
 
     def place(self, file: Path) -> str:
         return file.relative_to(self.folder).as_posix()
@@ -265,17 +268,24 @@ def _read_coco(files: Sequence[Path], reader: Reader, others: Sequence[Path]) ->
             else:
                 left, top, width, height = one["bbox"]
                 corners = (left, top, left + width, top + height)
-                shape = one.get("segmentation") or None
-                objects[_id(one["image_id"])].append((where, corners, names[_id(one["category_id"])], shape))
+                label, shape = names[_id(one["category_id"])], one.get("segmentation") or None
+                objects[_id(one["image_id"])].append((where, corners, label, shape, _text(one)))
         for number, one in enumerate(content["images"]):
             found = reader.picture(one["file_name"], f"{place}, images[{number}]", file)
             if found:
                 path, size = found
                 parts = objects[_id(one["id"])]
-                for where, _, _, shape in parts:
+                for where, _, _, shape, _ in parts:
                     if shape is not None and (fault := shape_fault(shape, size)):
                         raise UserError(f"{reader.folder / where}: the mask {fault}.")
                 reader.add(path, size, parts)
+
+
+def _text(annotation: dict[str, Any]) -> str:
+    """What an annotation says: `utf8_string` as in COCO-Text, or the attribute `text`, as CVAT writes it."""
+    attributes = annotation.get("attributes")
+    text = annotation.get("utf8_string", attributes.get("text") if isinstance(attributes, dict) else "")
+    return text.strip() if isinstance(text, str) else ""
 
 
 def _id(value: Any) -> str:

@@ -5,6 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from projects.comic_text import layout
 from projects.comic_text.data import ink
 from projects.comic_text.lettering import draw_lines, faces
 from projects.comic_text.pages import syllables
@@ -17,32 +18,24 @@ SIDE = 16  # pixels of a glyph that is compared
 
 def otsu_mask(picture: np.ndarray) -> np.ndarray:
     """The dark components of a page (h, w, 3) that have the size of letters and stand beside others: (h, w) bool."""
-    from scipy import ndimage
     from scipy.spatial import cKDTree
     from skimage.filters import threshold_otsu
 
     grey = picture.mean(axis=2)
     if np.ptp(grey) < 1:
         return np.zeros(grey.shape, bool)
-    labels, count = ndimage.label(grey <= threshold_otsu(grey), np.ones((3, 3)))
-    if not count:
-        return np.zeros(grey.shape, bool)
-    boxes = np.array([(c.start, r.start, c.stop, r.stop) for r, c in ndimage.find_objects(labels)])
-    sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
+    labels, sizes, boxes = layout.components(grey <= threshold_otsu(grey))
     wide, high = (boxes[:, 2:] - boxes[:, :2]).T
     filled = sizes / (wide * high)
     letter = (high >= HEIGHTS[0]) & (high <= HEIGHTS[1]) & (wide <= 3 * high) & (filled > FULL[0]) & (filled < FULL[1])
     rows = np.flatnonzero(letter)
     middles = (boxes[rows, :2] + boxes[rows, 2:]) / 2
-    kept = np.zeros(count + 1, bool)
+    kept = np.zeros(len(boxes) + 1, bool)
     if len(rows):
-        pairs = cKDTree(middles / high[rows].mean()).query_pairs(3.0, output_type="ndarray")
-        i, j = pairs.T if len(pairs) else np.zeros((2, 0), int)
-        tall = np.maximum(high[rows[i]], high[rows[j]])
-        beside = (np.abs(middles[i, 1] - middles[j, 1]) < 0.6 * tall) & (
-            np.minimum(high[rows[i]], high[rows[j]]) > 0.5 * tall
-        )
-        beside &= np.abs(middles[i, 0] - middles[j, 0]) < 2 * tall
+        i, j = cKDTree(middles / high[rows].mean()).query_pairs(3.0, output_type="ndarray").T
+        large, small = np.maximum(high[rows[i]], high[rows[j]]), np.minimum(high[rows[i]], high[rows[j]])
+        across, down = np.abs(middles[i] - middles[j]).T
+        beside = (across < 2 * large) & (down < 0.6 * large) & (small > 0.5 * large)
         neighbours = np.bincount(np.concatenate([i[beside], j[beside]]), minlength=len(rows))
         kept[rows[neighbours >= NEIGHBOURS] + 1] = True
     return kept[labels]
@@ -69,10 +62,9 @@ def nearest_glyphs(crops: Sequence[np.ndarray]) -> list[str]:
 
 
 def _line(mask: np.ndarray, known: np.ndarray, names: list[str]) -> str:
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.any(axis=0).astype(int), [0]]))).reshape(-1, 2)
     height, last = mask.shape[0], None
     pieces = []
-    for begin, end in edges:
+    for begin, end in layout.runs(mask.any(axis=0)):
         if last is not None and begin - last > 0.25 * height:
             pieces.append(None)
         pieces.append(_vector(_cut(mask[:, begin:end]), 0.9 * height))

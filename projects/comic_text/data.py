@@ -21,7 +21,7 @@ from common.inputs.text import read_text
 from common.schema import mismatch
 from projects.comic_text import pages
 from projects.comic_text.config import Config
-from projects.comic_text.encoding import MAX_PIXELS, STRIDE, filled, line_pixels, normalise, to_symbols
+from projects.comic_text.encoding import MAX_PIXELS, STRIDE, filled, inside, line_pixels, normalise, to_symbols
 from projects.comic_text.pages import Line, Sample
 
 CACHE_BYTES = 512 * 2**20  # pages with their masks that are kept in memory
@@ -70,8 +70,11 @@ def read(page: Page) -> Sample:
     text = clean = None
     if page.text:
         text = _same_size(page.text, picture).max(axis=2) > 127
-    elif page.lines:
-        text = mask_of_boxes(picture, page.lines)
+    elif page.lines:  # nobody has drawn a mask
+        text = np.zeros(picture.shape[:2], bool)
+        for line in page.lines:
+            left, top, right, bottom = line.box
+            text[top:bottom, left:right] |= ink(picture[top:bottom, left:right])
     if page.clean:
         clean = _same_size(page.clean, picture)
         if page.balloon and text is not None:  # below the lettering of a balloon there is its paper, not the art
@@ -90,20 +93,11 @@ def _same_size(path: Path, picture: np.ndarray) -> np.ndarray:
     return array
 
 
-def mask_of_boxes(picture: np.ndarray, lines: Sequence[Line]) -> np.ndarray:
-    """The lettering in the boxes of lines, where nobody has drawn a mask: Otsu's threshold in each box.
-
-    The border of a box counts as paper, so both dark and light letters are found.
-    """
-    mask = np.zeros(picture.shape[:2], bool)
-    for line in lines:
-        left, top, right, bottom = line.box
-        mask[top:bottom, left:right] |= ink(picture[top:bottom, left:right])
-    return mask
-
-
 def ink(part: np.ndarray) -> np.ndarray:
-    """What is lettering in a crop (h, w, 3) uint8 by Otsu's threshold (1979): the side that its border is not on."""
+    """What is lettering in a crop (h, w, 3) uint8 by Otsu's threshold (1979): the side that its border is not on.
+
+    So both dark and light letters are found.
+    """
     from skimage.filters import threshold_otsu
 
     grey = part.mean(axis=2)
@@ -132,11 +126,9 @@ def load_data(config: Config, data: str, data_dir: Path) -> Splits:
     else:
         everything = read_folder(Path(data))
         labelled = [page for page in everything if page.labelled]
-        groups = np.unique([page.group for page in labelled], return_inverse=True)[1] if labelled else np.zeros(0, int)
-        if len(set(groups)) < 3:
-            raise UserError(
-                f"{data} has {len(set(groups))} pages or episodes with masks or boxes; at least 3 are needed."
-            )
+        groups = np.unique([page.group for page in labelled], return_inverse=True)[1]
+        if (count := len(set(groups))) < 3:
+            raise UserError(f"{data} has {count} pages or episodes with masks or boxes; at least 3 are needed.")
         rows = split_rows(labelled, groups=groups, seed=config.seed)
         parts = [[labelled[row] for row in part] for part in rows]
         held = {page.group for part in parts[1:] for page in part}
@@ -215,18 +207,13 @@ def read_folder(folder: Path) -> list[Page]:
             episode = name.partition("P")[0]
             group = episode if episode[:1] == "E" and episode[1:].isdigit() else name
             own = lines.get(path.name, ())
-            if outside := next((line.box for line in own if not _inside(line.box, width, height)), None):
+            if outside := next((line.box for line in own if not inside(line.box, width, height)), None):
                 raise UserError(f"lines.csv has the box {outside}, which does not lie in {path} ({width} × {height}).")
             files = {"text": masks.get(name), "clean": art.get(name), "balloon": balloons.get(name)}
             found.append(Page(name + language, group, picture=path, **files, lines=own, texts=said))
     if not found:
         raise UserError(f"{folder} has no folder page, page_en … with pictures in it.")
     return found
-
-
-def _inside(box: tuple[int, int, int, int], width: int, height: int) -> bool:
-    left, top, right, bottom = box
-    return 0 <= left < right <= width and 0 <= top < bottom <= height
 
 
 def _boxed(folder: Path) -> list[Page]:
@@ -240,22 +227,30 @@ def _boxed(folder: Path) -> list[Page]:
     for one in read_boxes(folder)[0]:
         boxes = [tuple(int(side) for side in (*np.floor(box[:2]), *np.ceil(box[2:]))) for box in one.boxes]
         name = one.path.relative_to(folder).as_posix()
-        pages.append(Page(name, name, picture=one.path, lines=tuple(Line(box, "") for box in boxes)))
+        pages.append(Page(name, name, picture=one.path, lines=tuple(map(Line, boxes, one.texts))))
     return pages
 
 
-def _lines(file: Path) -> dict[str, tuple[Line, ...]]:
-    """{file name of a page: its lines} of a table with page, left, top, right, bottom and text; empty without one."""
-    if not file.is_file():
-        return {}
-    from common.inputs.tables import as_texts, check_numbers, read_table, with_columns
+def line_rows(file: Path, *more: str) -> list[dict[str, Any]]:
+    """The rows of a table of lines: page, box (left, top, right, bottom), text, and the columns named in `more`.
 
-    sides = ["left", "top", "right", "bottom"]
-    table = with_columns(read_table(file), ["page", "text", *sides], file)
+    A row whose four sides are empty is left out: somebody has begun to add a line.
+    """
+    from common.inputs.tables import as_texts, check_numbers, is_empty, read_table, with_columns
+
+    sides, names = ["left", "top", "right", "bottom"], ["page", "text", *more]
+    table = with_columns(read_table(file), [*names, *sides], file)
+    table = table[~table[sides].apply(is_empty).all(axis=1)]
     boxes = np.asarray(check_numbers(table, sides, file)).astype(int).tolist()
+    columns = {"box": map(tuple, boxes), **{name: as_texts(table, name) for name in names}}
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _lines(file: Path) -> dict[str, tuple[Line, ...]]:
+    """{file name of a page: its lines} of lines.csv; empty without one."""
     found: dict[str, tuple[Line, ...]] = {}
-    for name, box, text in zip(as_texts(table, "page"), boxes, as_texts(table, "text"), strict=True):
-        found[name] = (*found.get(name, ()), Line(tuple(box), text))
+    for row in line_rows(file) if file.is_file() else ():
+        found[row["page"]] = (*found.get(row["page"], ()), Line(row["box"], row["text"]))
     return found
 
 

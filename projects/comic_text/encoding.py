@@ -32,10 +32,9 @@ SYMBOLS = " !\"#$%&'()*+,-./:;=?@[]" + LATIN + JAMO  # symbol number i + 1
 # Signs that are read as others: quotation marks, dashes, dots.
 PLAIN = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "…": "..."})
 
-ORDERS = ("left", "right")  # where reading begins
 # A raw input beside its picture. blocks: those to read and letter instead of the ones that are found.
 RAW = {
-    "order?": ORDERS,
+    "order?": ("left", "right"),  # where reading begins
     "blocks?": [{"box": [Between(-100_000, 100_000)], "text?": (str, None), "translation?": (str, None)}],
 }
 META = {  # meta.json (see common/schema.py)
@@ -73,15 +72,18 @@ def checked(raw: dict[str, Any]) -> np.ndarray:
     for number, block in enumerate(blocks, start=1):
         if len(block["box"]) != 4:
             raise UserError(f"Box {number} has {len(block['box'])} numbers; expected left, top, right and bottom.")
-        left, top, right, bottom = block["box"]
-        if not (0 <= left < right <= width and 0 <= top < bottom <= height):
+        if not inside(block["box"], width, height):
             raise UserError(f"Box {number} does not lie in the picture of {width} × {height} pixels.")
-        for text in (block.get("text"), block.get("translation")):
-            if text and len(text) > MAX_TEXT:
-                raise UserError(
-                    f"The text of box {number} has {len(text):,} characters; at most {MAX_TEXT:,} are taken."
-                )
+        for length in (len(block.get(name) or "") for name in ("text", "translation")):
+            if length > MAX_TEXT:
+                raise UserError(f"The text of box {number} has {length:,} characters; at most {MAX_TEXT:,} are taken.")
     return picture
+
+
+def inside(box: Sequence[int], width: int, height: int) -> bool:
+    """Whether a box (left, top, right, bottom) has pixels, all of them in a picture of this size."""
+    left, top, right, bottom = box
+    return 0 <= left < right <= width and 0 <= top < bottom <= height
 
 
 def encode(raw: dict[str, Any], meta: dict[str, Any]) -> np.ndarray:

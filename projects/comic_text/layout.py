@@ -23,20 +23,19 @@ class Block:
     lines: list[tuple[int, int, int, int]] = field(default_factory=list)
 
 
-def components(mask: np.ndarray) -> np.ndarray:
-    """(n, 4) boxes (left, top, right, bottom) of the connected components of a mask, without specks."""
+def components(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of the components of a mask: labels 1 … (h, w), sizes (n,) in pixels, boxes (n, 4): left, top, right, bottom."""
     from scipy import ndimage
 
     labels, count = ndimage.label(mask, np.ones((3, 3)))
-    sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
     boxes = [(c.start, r.start, c.stop, r.stop) for r, c in ndimage.find_objects(labels)]
-    return np.array([box for box, size in zip(boxes, sizes, strict=True) if size >= SPECK], int).reshape(-1, 4)
+    return labels, np.bincount(labels.ravel(), minlength=count + 1)[1:], np.array(boxes, int).reshape(-1, 4)
 
 
 def blocks(mask: np.ndarray, order: str = "left") -> list[Block]:
     """The blocks of a mask (h, w). order: where reading begins, "left" or "right"."""
-    boxes = components(mask)
-    found = []
+    _, sizes, boxes = components(mask)
+    boxes, found = boxes[sizes >= SPECK], []
     for group in _groups(boxes):
         left, top = boxes[group, :2].min(axis=0)
         right, bottom = boxes[group, 2:].max(axis=0)
@@ -62,15 +61,11 @@ def _groups(boxes: np.ndarray) -> list[np.ndarray]:
     # Only components whose middles are near can touch. The longest one decides how far that is.
     middles = (boxes[:, :2] + boxes[:, 2:]) / 2
     far = (boxes[:, 2:] - boxes[:, :2]).max() + 1.2 * sizes.max()
-    pairs = cKDTree(middles).query_pairs(far, p=np.inf, output_type="ndarray")
-    i, j = pairs.T if len(pairs) else np.zeros((2, 0), int)
-    gap_x = np.maximum(np.maximum(boxes[i, 0], boxes[j, 0]) - np.minimum(boxes[i, 2], boxes[j, 2]), 0)
-    gap_y = np.maximum(np.maximum(boxes[i, 1], boxes[j, 1]) - np.minimum(boxes[i, 3], boxes[j, 3]), 0)
+    i, j = cKDTree(middles).query_pairs(far, p=np.inf, output_type="ndarray").T
+    gap_x, gap_y = np.maximum(np.maximum(boxes[i, :2], boxes[j, :2]) - np.minimum(boxes[i, 2:], boxes[j, 2:]), 0).T
     large, small = np.maximum(sizes[i], sizes[j]), np.minimum(sizes[i], sizes[j])
     alike = small > 0.4 * large
-    near = np.where(
-        alike, (gap_x < 0.95 * large) & (gap_y < 0.8 * large), (gap_x < 0.6 * large) & (gap_y < 0.5 * large)
-    )
+    near = (gap_x < np.where(alike, 0.95, 0.6) * large) & (gap_y < np.where(alike, 0.8, 0.5) * large)
     graph = coo_matrix((np.ones(near.sum()), (i[near], j[near])), (len(boxes), len(boxes)))
     count, labels = connected_components(graph, directed=False)
     return [np.flatnonzero(labels == label) for label in range(count)]
@@ -84,14 +79,14 @@ def lines_in(mask: np.ndarray, box: tuple[int, int, int, int]) -> Block:
     upright = turned(part, angle)
     rows = upright.sum(axis=1)
     found: list[tuple[int, int, int, int]] = []
-    for begin, end in _runs(rows > 0.06 * np.percentile(rows, 90)):
+    for begin, end in runs(rows > 0.06 * np.percentile(rows, 90)):
         columns = np.flatnonzero(upright[begin:end].any(axis=0))
-        if len(columns):
-            found.append((begin, end, int(columns[0]), int(columns[-1]) + 1))
+        found.append((begin, end, int(columns[0]), int(columns[-1]) + 1))
     return Block(box, angle, _joined(found))
 
 
-def _runs(on: np.ndarray) -> list[tuple[int, int]]:
+def runs(on: np.ndarray) -> list[tuple[int, int]]:
+    """(begin, end) of each run of what is true in (n,) bool."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], on.astype(int), [0]])))
     return [(int(begin), int(end)) for begin, end in edges.reshape(-1, 2)]
 

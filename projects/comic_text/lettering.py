@@ -2,10 +2,10 @@
 
 import importlib.resources
 import importlib.util
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,8 @@ BASE = {
     "validation": "cmss10",
     "test": "DejaVuSerif DejaVuSerif-Bold DejaVuSerif-Italic DejaVuSerif-BoldItalic",
 }
+# The project's own font of the 2,350 syllables of KS X 1001.
+HANGUL = Path(common.__file__).parent / "fonts" / "Hangul.ttf"
 # Those of the packages of .[fonts]: package and file, for Latin letters, with a font for Hangul beside them.
 SANS, SERIF = ("pylopdf_fonts_ko", "NotoSansKR-Regular.otf"), ("pylopdf_fonts_ko", "NotoSerifKR-Regular.otf")
 EXTRA = {
@@ -38,6 +40,7 @@ TEX_SIGNS = "!#%&'()*+,-./:;=?@[]"
 CAPITALS = "AmaticSC"  # the font that draws small letters as capitals
 SIGNS = "!\"#$%&'()*+,-./:;=?@[]"
 LEADING = 1.15  # distance of two base lines, in sizes of the font
+BREAK = re.compile("(?<=[가-힣ㄱ-ㆎ])(?=[가-힣ㄱ-ㆎ])")  # a word may be broken between two Korean syllables
 
 
 @dataclass(frozen=True)
@@ -52,11 +55,6 @@ class Face:
         return TEX_SIGNS if self.latin.name.startswith(TEX) else SIGNS
 
 
-def hangul_font() -> Path:
-    """The project's own font of the 2,350 syllables of KS X 1001."""
-    return Path(common.__file__).parent / "fonts" / "Hangul.ttf"
-
-
 def faces(split: str, fonts: str = "base") -> list[Face]:
     """The faces of "train", "validation" or "test". fonts: "base", or "all" with those of the packages of .[fonts].
 
@@ -67,7 +65,7 @@ def faces(split: str, fonts: str = "base") -> list[Face]:
     folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
     extra = [Face(_packaged(*latin), _packaged(*hangul)) for latin, hangul in EXTRA[split]] if fonts == "all" else []
     # Where there are other Hangul fonts, training has two in turn, and the test has one of which training has no style.
-    own = [] if extra and split == "test" else [hangul_font()]
+    own = [] if extra and split == "test" else [HANGUL]
     hangul = [*own, *(face.hangul for face in extra[:1])]
     base = enumerate(BASE[split].split())
     return [*(Face(folder / f"{name}.ttf", hangul[i % len(hangul)]) for i, name in base), *extra]
@@ -124,11 +122,11 @@ def length(text: str, face: Face, size: int) -> float:
 
 
 def draw_lines(
-    lines: Sequence[str], face: Face, size: int, stroke: int = 0, spacing: float = LEADING, align: str = "centre"
+    lines: Sequence[str], face: Face, size: int, stroke: int = 0, spacing: float = LEADING
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """(letters, letters with outline) of each line: coverages 0 … 255, all of one shape (h, w) uint8.
 
-    stroke: width of the outline in pixels. The lines stand below each other, in the middle or at the left.
+    stroke: width of the outline in pixels. The lines stand below each other, in the middle.
     """
     from PIL import Image, ImageDraw
 
@@ -138,7 +136,7 @@ def draw_lines(
     shape = (round(step * (len(lines) - 1) + 1.5 * size) + 2 * margin, round(max(widths)) + 2 * margin)
     letters, outlined = [], []
     for number, (line, width) in enumerate(zip(lines, widths, strict=True)):
-        left = margin + ((max(widths) - width) / 2 if align == "centre" else 0)
+        left = margin + (max(widths) - width) / 2
         base = margin + size + number * step
         layers = []
         for thick in {0, stroke}:
@@ -151,6 +149,13 @@ def draw_lines(
         letters.append(layers[0])
         outlined.append(np.maximum(layers[-1], layers[0]))
     return letters, outlined
+
+
+def rotated(coverage: np.ndarray, angle: float) -> np.ndarray:
+    """A coverage (h, w) uint8, turned so that its lines rise by an angle in degrees; it grows as it needs."""
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(coverage).rotate(angle, Image.Resampling.BICUBIC, expand=True))
 
 
 def wrapped(text: str, face: Face, size: int, width: float) -> list[str] | None:
@@ -166,24 +171,13 @@ def wrapped(text: str, face: Face, size: int, width: float) -> list[str] | None:
             continue
         if lines[-1]:
             lines.append("")
-        for piece in _pieces(word):
+        for piece in BREAK.split(word):
             if lines[-1] and length(lines[-1] + piece, face, size) > width:
                 lines.append("")
             if length(piece, face, size) > width:
                 return None
             lines[-1] += piece
     return lines
-
-
-def _pieces(word: str) -> list[str]:
-    """The parts of a word between which it may be broken: before each Korean syllable but the first."""
-    pieces = [word[:1]]
-    for before, character in pairwise(word):
-        if is_hangul(before) and is_hangul(character):
-            pieces.append(character)
-        else:
-            pieces[-1] += character
-    return pieces
 
 
 def fitted(

@@ -15,7 +15,7 @@ import numpy as np
 
 from common.inputs.images import PHOTOGRAPHS, packaged_photograph, read_picture
 from projects.comic_text.encoding import HEIGHT, STRIDE, line_pixels, normalise, to_symbols, to_text
-from projects.comic_text.lettering import CAPITALS, Face, draw_lines, faces, length
+from projects.comic_text.lettering import CAPITALS, Face, draw_lines, faces, length, rotated
 
 SHAPE = (640, 448)  # height and width of a page in pixels
 LANGUAGES = ("en", "ko")
@@ -117,9 +117,6 @@ class Drawing:
         self.text = np.zeros(shape, bool)
         self.taken = np.zeros(shape, bool)  # where a balloon or lettering is
         self.lines: list[Line] = []
-
-    def face(self) -> Face:
-        return self.faces[int(self.random.integers(len(self.faces)))]
 
 
 def render(seed: int, split: str, fonts: str = "base", shape: tuple[int, int] = SHAPE) -> Sample:
@@ -231,7 +228,8 @@ def _panel(page: Drawing, box: tuple[int, int, int, int]) -> None:
 
 def _lettered(page: Drawing, panel: tuple[int, int, int, int]) -> None:
     """Put a balloon, a caption or a sound effect into a panel, where it has room."""
-    random, kind, face = page.random, page.random.random(), page.face()
+    random, kind = page.random, page.random.random()
+    face = page.faces[int(random.integers(len(page.faces)))]
     sound, bare = kind < 0.2, kind < 0.3
     lines, size, angle = _words(random, page.language, face, sound)
     width = panel[2] - panel[0]
@@ -241,8 +239,7 @@ def _lettered(page: Drawing, panel: tuple[int, int, int, int]) -> None:
     stroke = int(random.integers(1, max(2, size // 8) + 1)) if sound or bare or random.random() < 0.05 else 0
     stroke = 0 if bare and random.random() < 0.3 else stroke
     letters, outlined = drawn(random, lines, face, size, stroke, random.uniform(1.05, 1.4))
-    if angle:
-        letters, outlined = ([_turned(one, angle) for one in group] for group in (letters, outlined))
+    letters, outlined = ([rotated(one, angle) for one in group] for group in (letters, outlined))
     together = np.maximum.reduce(outlined)
     rows, columns = (np.flatnonzero((together >= COVERED).any(axis=axis)) for axis in (1, 0))
     if not len(rows):
@@ -316,12 +313,6 @@ def _colours_on_paper(random: np.random.Generator, dark: bool) -> tuple[np.ndarr
     colour = random.uniform(190, 256, 3) if dark else random.uniform(0, 90, 3)
     colour = np.zeros(3) if not dark and random.random() < 0.6 else colour
     return colour, paper
-
-
-def _turned(coverage: np.ndarray, angle: float) -> np.ndarray:
-    from PIL import Image
-
-    return np.asarray(Image.fromarray(coverage).rotate(angle, Image.Resampling.BICUBIC, expand=True))
 
 
 def _balloon(page: Drawing, shape: str, box: tuple[int, int, int, int], paper: np.ndarray, dark: bool) -> None:
@@ -413,17 +404,8 @@ def line(random: np.random.Generator, split: str, fonts: str, width: int, langua
         middle = box.reshape(2, 2).mean(axis=0)
         matrix = np.array([[1 / wide, slant], [turn, 1.0]])
         shift = middle - matrix @ middle
-        inner, outer = (
-            np.asarray(
-                Image.fromarray(one).transform(
-                    one.shape[::-1],
-                    Image.Transform.AFFINE,
-                    (*matrix[0], shift[0], *matrix[1], shift[1]),
-                    Image.Resampling.BILINEAR,
-                )
-            )
-            for one in (inner, outer)
-        )
+        affine = (Image.Transform.AFFINE, (*matrix[0], shift[0], *matrix[1], shift[1]), Image.Resampling.BILINEAR)
+        inner, outer = (np.asarray(Image.fromarray(one).transform(one.shape[::-1], *affine)) for one in (inner, outer))
         ys, xs = np.nonzero(outer >= COVERED)
         if not len(ys):
             return line(random, split, fonts, width, language)

@@ -22,8 +22,10 @@ from common.data import Split
 from common.errors import UserError
 from common.files import replacing
 from common.inputs.images import SUFFIXES, find_pictures, picture_text, read_picture, text_pictures
+from common.layers.answers import answers
 from common.project import Project
 from projects.comic_text import encoding, layout, redraw
+from projects.comic_text.data import line_rows
 from projects.comic_text.encoding import plain
 from projects.comic_text.layout import Block
 from projects.comic_text.lettering import Face, faces, missing
@@ -80,12 +82,9 @@ class Predictor:
         result: list[tuple[str, float]] = [("", 0.0)] * len(lines)
         for width in encoding.WIDTHS:
             fit = [i for i, line in enumerate(lines) if encoding.width_for(line) == width]
-            for begin in range(0, len(fit), LINES):
-                some = fit[begin : begin + LINES]
-                batch = encoding.filled([lines[i] for i in some], width)
-                batch = np.concatenate([batch, np.ones((LINES - len(some), *batch.shape[1:]), np.float32)])
-                logits = np.asarray(self.networks["reader"].predict_on_batch(batch))[: len(some)]
-                for i, (text, confidence), steps in zip(some, self.decode(logits), logits, strict=True):
+            if fit:
+                logits = answers(self.networks["reader"], encoding.filled([lines[i] for i in fit], width), (LINES,))
+                for i, (text, confidence), steps in zip(fit, self.decode(logits), logits, strict=True):
                     result[i] = (encoding.searched(steps, text) if SURE <= confidence < CLEAR else text, confidence)
         return result
 
@@ -104,14 +103,15 @@ class Predictor:
         """
         picture, mask, found, answers = self._found(raw)
         clean, face = redraw.without(picture, mask, found), faces("train")[0]  # a font that every installation has
-        words = [answer["translation"] and plain(answer["translation"]) for answer in answers]
+        pairs = zip(found, answers, strict=True)
+        words = [(block, plain(said["translation"])) for block, said in pairs if said["translation"] is not None]
         return {
             "mask": np.uint8(mask) * 255,
             "blocks": answers,
             "clean": clean,
-            "page": draw(picture, mask, clean, found, words, face),
+            "page": draw(picture, mask, clean, words, face),
             "unfamiliar": mean_confidence(answers) < FAMILIAR,
-            "missing": missing(" ".join(filter(None, words)), face),
+            "missing": missing(" ".join(text for _, text in words), face),
         }
 
     def familiarity(self, pictures: Iterable[np.ndarray]) -> np.ndarray:
@@ -138,9 +138,8 @@ class Predictor:
             lines = [dict(zip(("text", "confidence"), next(read), strict=True)) for _ in block_crops]
             text = wanted.get("text")
             text = " ".join(line["text"] for line in lines if line["text"]) if text is None else text
-            answers.append(
-                {"box": list(block.box), "lines": lines, "text": text, "translation": wanted.get("translation")}
-            )
+            words = wanted.get("translation")
+            answers.append({"box": list(block.box), "lines": lines, "text": text, "translation": words})
         return answers
 
     def stream(self, raw: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -194,19 +193,14 @@ def line_crops(picture: np.ndarray, block: Block) -> list[np.ndarray]:
 
 
 def draw(
-    picture: np.ndarray,
-    mask: np.ndarray,
-    clean: np.ndarray,
-    found: Sequence[Block],
-    translations: Sequence[str | None],
-    face: Face,
+    picture: np.ndarray, mask: np.ndarray, clean: np.ndarray, words: Sequence[tuple[Block, str]], face: Face
 ) -> np.ndarray:
-    """The new page: blocks with a translation say that, the others keep their lettering."""
-    page, drawn = picture.copy(), [pair for pair in zip(found, translations, strict=True) if pair[1] is not None]
-    for block, _ in drawn:
+    """The new page: the blocks of `words` say what stands beside them there, the others keep their lettering."""
+    page = picture.copy()
+    for block, _ in words:
         left, top, right, bottom = redraw.wider(block.box, redraw.GROW, picture.shape)
         page[top:bottom, left:right] = clean[top:bottom, left:right]
-    for block, text in drawn:
+    for block, text in words:
         if text.strip():
             seen = redraw.look(picture, mask, block)
             room = redraw.balloon(clean, block, seen.paper) if seen.flat else block.box
@@ -261,18 +255,16 @@ def read_edited(file: Path) -> dict[str, list[dict[str, Any]]]:
 
     A block whose translation is empty keeps its lettering; a translation of one hyphen leaves its place empty.
     """
-    from common.inputs.tables import as_texts, check_numbers, read_table, with_columns
-
-    table = with_columns(read_table(file), [name for name in COLUMNS if name != "confidence"], file)
-    boxes = check_numbers(table, ["left", "top", "right", "bottom"], file)
-    texts = {name: as_texts(table, name) for name in ("page", "text", "translation")}
     pages: dict[str, list[dict[str, Any]]] = {}
-    for row, box in enumerate(np.asarray(boxes)):
-        words = texts["translation"][row].strip()
-        block = {"box": [int(side) for side in box], "text": texts["text"][row]}
-        block["translation"] = "" if words == "-" else words or None
-        pages.setdefault(texts["page"][row], []).append(block)
+    for row in line_rows(file, "translation"):
+        pages.setdefault(row["page"], []).append(block_of(row["box"], row["text"], row["translation"]))
     return pages
+
+
+def block_of(box: Sequence[int], text: str, words: str) -> dict[str, Any]:
+    """A row of the table of lines as `predict` takes it: without a text it is read; a hyphen leaves its place empty."""
+    words = words.strip()
+    return {"box": [*box], "text": text.strip() or None, "translation": "" if words == "-" else words or None}
 
 
 def letter_again(

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from projects.comic_text.layout import Block
-from projects.comic_text.lettering import LEADING, Face, draw_lines, fitted
+from projects.comic_text.lettering import LEADING, Face, draw_lines, fitted, rotated
 
 GROW = 2  # pixels that are removed around the lettering: its soft edge, and what JPEG has made of it
 RING = 4  # pixels around that, whose colours say what lies below
@@ -125,8 +125,6 @@ def lettered(
     page: np.ndarray, text: str, block: Block, seen: Look, room: tuple[int, int, int, int], face: Face
 ) -> None:
     """Draw a text into the room of a block on the page (h, w, 3) uint8: fitted, centred, with its outline."""
-    from PIL import Image
-
     angle = block.angle
     width, height = room[2] - room[0], room[3] - room[1]
     if angle:  # along the lines, the room of a turned block is about as long as the block and as high as its lines
@@ -136,11 +134,7 @@ def lettered(
     lines, size = fitted(text, face, width, height, largest, smallest=min(largest, 10))
     stroke = max(1, size // 12) if seen.outline else 0
     letters, outlined = draw_lines(lines, face, size, stroke, LEADING)
-    layers = [np.maximum.reduce(outlined), np.maximum.reduce(letters)]
-    if angle:
-        layers = [
-            np.asarray(Image.fromarray(one).rotate(angle, Image.Resampling.BICUBIC, expand=True)) for one in layers
-        ]
+    layers = [rotated(np.maximum.reduce(group), angle) for group in (outlined, letters)]
     middle = ((room[0] + room[2]) / 2, (room[1] + room[3]) / 2)
     rows, columns = (np.flatnonzero(layers[0].any(axis=axis)) for axis in (1, 0))
     box = (rows[0], rows[-1] + 1, columns[0], columns[-1] + 1) if len(rows) else (0, 1, 0, 1)
@@ -149,10 +143,10 @@ def lettered(
             continue
         part = coverage[box[0] : box[1], box[2] : box[3]]
         top, left = round(middle[1] - part.shape[0] / 2), round(middle[0] - part.shape[1] / 2)
-        _over(page, part, top, left, colour)
+        over(page, part, top, left, colour)
 
 
-def _over(page: np.ndarray, coverage: np.ndarray, top: int, left: int, colour: tuple[int, int, int]) -> None:
+def over(page: np.ndarray, coverage: np.ndarray, top: int, left: int, colour: tuple[int, int, int]) -> None:
     """Lay a colour over the page as a coverage 0 … 255 says; what lies beyond the page is cut off."""
     height, width = page.shape[:2]
     cut = coverage[max(0, -top) : max(0, height - top), max(0, -left) : max(0, width - left)]
