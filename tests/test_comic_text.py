@@ -8,6 +8,7 @@ import unicodedata
 import zipfile
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -526,6 +527,20 @@ def test_a_folder_goes_out_as_pages_and_lines_and_comes_back_edited(predictor, t
     predict.letter_folder(predictor, source, tmp_path / "empty.zip", lambda text: None, "left", edited)
     with zipfile.ZipFile(tmp_path / "empty.zip") as archive:
         np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(archive.read("a.png")))), paper())
+
+
+def test_losses_are_those_of_each_network_where_one_stopped_early():
+    rows = [
+        {"network": number, "loss": number + epoch, "val_loss": 9.0, "val_iou": 0.5}
+        for number, epochs in ((1, 2), (2, 3), (3, 1))
+        for epoch in range(epochs)
+    ]
+    panels = evaluate.losses_figure(
+        SimpleNamespace(history=rows), Config(autoencoder_epochs=5, epochs=9, reader_epochs=4)
+    ).axes
+    drawn = {panel.get_title(): panel.lines[0].get_ydata().tolist() for panel in panels[:3]}
+    assert drawn == {"autoencoder": [1, 2], "segmentation": [2, 3, 4], "reader": [3]}
+    assert panels[3].lines[0].get_xdata().tolist() == [1, 2, 3]
 
 
 def test_pretraining_starts_the_encoder_and_only_it():

@@ -122,6 +122,25 @@ def test_what_is_typed_into_the_table_outlives_another_tab_and_language(opened):
     page.close()
 
 
+def test_an_added_row_waits_for_its_sides_and_is_lettered_then(opened):
+    page = opened("page-way=upload")
+    upload(page, "page-upload", "page.png", picture_bytes(with_words("Old words", 100)[0]))
+    upload(page, "comic-glossary", "lines.csv", TABLE.encode())
+    page.get_by_role("button", name="Fill the translations").click()
+    page.get_by_role("heading", name="The new page").wait_for()
+    settle(page)
+    cell(page, 2, 2, "Added")  # the row below the last one is a new one
+    assert [(row["left"], row["translation"]) for row in lines(page)] == [("90", "New"), ("", "Added")]
+    before = downloaded(page, "Download as PNG")
+    for column, side in enumerate((10, 10, 70, 50), start=4):
+        assert downloaded(page, "Download as PNG") == before
+        cell(page, 2, column, str(side))
+    assert [int(float(row["bottom"])) for row in lines(page)] == [110, 50] and has_no_error(page)
+    old, new = (np.asarray(Image.open(io.BytesIO(part))) for part in (before, downloaded(page, "Download as PNG")))
+    assert (old[10:50, 10:70] != new[10:50, 10:70]).any() and (old[60:] == new[60:]).all()
+    page.close()
+
+
 def test_a_page_its_mask_and_the_new_page(opened, run):
     picture = pages.render(1, "test", shape=(320, 224)).picture
     mask = run.load().mask(picture)

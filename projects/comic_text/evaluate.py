@@ -183,18 +183,17 @@ def pages_figure(pages: Sequence[Page], predictor: Predictor) -> Any:
 
 def losses_figure(run: Run, config: Config) -> Any:
     """The losses of the three networks, each over its own epochs, and the IoU of the segmentation."""
-    history = run.history
-    first = config.autoencoder_epochs if config.model == "pretrained" else 0
-    last = len(history) - config.reader_epochs
-    parts = [("segmentation", history[first:last]), ("reader", history[last:])]
-    parts = [("autoencoder", history[:first]), *parts] if first else parts
+    names = [*(["autoencoder"] if config.model == "pretrained" else []), "segmentation", "reader"]
+    # A network may have stopped early, so the rows say which network they are of.
+    parts = {name: [row for row in run.history if row.get("network") == i] for i, name in enumerate(names, start=1)}
     figure, axes = report.new_figure(columns=len(parts) + 1, width=3.6, height=3.2)
-    for axis, (name, rows) in zip(axes, parts, strict=False):
+    for axis, (name, rows) in zip(axes, parts.items(), strict=False):
         for key, label in (("loss", "train"), ("val_loss", "validation")):
             axis.plot(range(1, len(rows) + 1), [row[key] for row in rows], marker=".", label=label)
         axis.set(xlabel="epoch", ylabel="loss", title=name, yscale="log" if rows else "linear")
         axis.legend(frameon=False, fontsize=8)
-    axes[-1].plot(range(1, last - first + 1), [row["val_iou"] for row in history[first:last]], marker=".")
+    found = [row["val_iou"] for row in parts["segmentation"]]
+    axes[-1].plot(range(1, len(found) + 1), found, marker=".")
     axes[-1].set(xlabel="epoch", ylabel="validation iou", title="segmentation")
     return figure
 
