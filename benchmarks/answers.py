@@ -133,15 +133,15 @@ def recorded(call: Call) -> list[Asked]:
     return calls
 
 
-def median(call: Call, rounds: int) -> float:
-    """Milliseconds. The first three calls are not counted: they compile."""
-    spent = []
+def medians(rounds: int, *calls: Call) -> list[float]:
+    """Milliseconds of each of the calls, which take turns. The first three rounds are not counted: they compile."""
+    spent = np.zeros((rounds + 3, len(calls)))
     for turn in range(rounds + 3):
-        begin = time.perf_counter()
-        call()
-        if turn >= 3:
-            spent.append(time.perf_counter() - begin)
-    return 1000 * float(np.median(spent))
+        for place, call in enumerate(calls):
+            begin = time.perf_counter()
+            call()
+            spent[turn, place] = time.perf_counter() - begin
+    return (1000 * np.median(spent[3:], axis=0)).tolist()
 
 
 def packed(network: Any, x: Sequence[Any]) -> Any:
@@ -159,8 +159,14 @@ def onnx(network: Any, x: Sequence[np.ndarray]) -> Callable[[Sequence[np.ndarray
     with tempfile.TemporaryDirectory() as folder, cli.quiet_stderr():
         network.export(f"{folder}/network.onnx", format="onnx", verbose=False)
         session = onnxruntime.InferenceSession(f"{folder}/network.onnx", providers=["CPUExecutionProvider"])
-    names, given = [part.name for part in network.inputs], [part.name for part in session.get_outputs()]
-    return lambda x: dict(zip(given, session.run(None, dict(zip(names, x, strict=True))), strict=True))
+    given = [part.name for part in session.get_outputs()]
+
+    def run(x: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        # Keras converts the numbers of an input by itself.
+        named = {part.name: np.asarray(values, part.dtype) for part, values in zip(network.inputs, x, strict=True)}
+        return dict(zip(given, session.run(None, named), strict=True))
+
+    return run
 
 
 def written(predictor: Any, plain: dict[str, Any], example: Any) -> Call:
@@ -244,12 +250,13 @@ def measure(project: Project, runs_dir: Path, rounds: int) -> str:
     # As they are saved: without what `speed` replaces, which ONNX does not hold.
     plain = {name: load_network(run.path / f"{name}.keras") for name in predictor.networks}
     example = predictor.examples[0]
-    one = median(partial(predictor.predict, example), rounds)
-    network = median(ALONE.get(project.name, alone)(predictor, plain, example), rounds)
+    # One after the other: ONNX Runtime's threads go on waiting for a while, and take processor time from the next call.
+    (one,) = medians(rounds, partial(predictor.predict, example))
+    (network,) = medians(rounds, ALONE.get(project.name, alone)(predictor, plain, example))
     cells = [f"{one:.1f}", f"{network:.1f}", "yes" if one <= GOAL_MS + GOAL_ONNX * network else "no"]
     if project.name in MANY:
         many = MANY[project.name](predictor, (list(predictor.examples) * COUNT)[:COUNT])
-        ours, keras = (median(call, max(3, rounds // 6)) for call in (many, plain_keras(predictor, plain, many)))
+        ours, keras = medians(max(3, rounds // 4), many, plain_keras(predictor, plain, many))
         cells += [f"{ours:.0f}", f"{keras:.0f}", "yes" if GOAL_KERAS * ours <= keras else "no"]
     return f"| {project.name} | " + " | ".join([*cells, *["–"] * 3][:6]) + " |"
 
